@@ -1,0 +1,1 @@
+//! Supervises Codex, holds requests, serves HTTP.

@@ -1,0 +1,3 @@
+//! The `sm` command.
+
+fn main() {}

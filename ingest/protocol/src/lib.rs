@@ -1,0 +1,1 @@
+//! Codex app-server messages as types.

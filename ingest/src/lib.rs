@@ -1,0 +1,1 @@
+//! Sources that turn Codex's messages into log records.

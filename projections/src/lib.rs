@@ -1,0 +1,1 @@
+//! Deterministic folds of the log into LMDB tables.

@@ -1,0 +1,3 @@
+//! The project's chores, in Rust.
+
+fn main() {}
