@@ -1,1 +1,21 @@
-//! Deterministic folds of the log into LMDB tables.
+//! Deterministic folds of the log into LMDB tables, and the questions that can be asked of them.
+//!
+//! What always holds: `fold(state, record) → state` is pure; rows and checkpoint commit together; a
+//! rebuild gives the same bytes. This crate starts nothing and reads no clock: what depends on the
+//! present (how long, whether alive) is added by whoever shows it.
+//!
+//! ```text
+//!  log ──records──▶ fold ──rows──▶ State ──batch──▶ Store (LMDB) ──▶ View ──▶ documents
+//! ```
+
+pub mod fold;
+mod projector;
+pub mod rows;
+pub mod state;
+mod store;
+pub mod table;
+pub mod tables;
+pub mod views;
+
+pub use projector::{BATCH_RECORDS_MAX, FoldError, Projector};
+pub use store::{Commit, Difference, Meta, Store, StoreError, View};

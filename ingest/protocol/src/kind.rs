@@ -18,6 +18,7 @@ macro_rules! kinds {
         const METHODS: &[(Kind, &str)] = &[$($((Kind::$name, $method),)?)*];
 
         /// Every kind with its label.
+        #[cfg(test)]
         const LABELS: &[(Kind, &str)] = &[$((Kind::$name, stringify!($name)),)*];
     };
 }

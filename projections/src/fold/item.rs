@@ -1,0 +1,372 @@
+//! Items: one action each, however many records told of it.
+//!
+//! What always holds: an action counts once. `item/completed` is the authority for it; the first
+//! completion stands (old releases complete a declined item twice), unless its turn's end had closed
+//! the action before its own was told.
+
+use super::Step;
+use crate::rows::{
+    Action, ActionKind, ActionStatus, Counts, FileLines, LastAction, OpenItem, Sid, line,
+};
+use crate::table::id_hash;
+use sm_protocol::Kind;
+use sm_protocol::message::{AboutItem, Change, Item, ItemEvent};
+
+/// The most files of one file change that are kept by name.
+const FILES_MAX: usize = 64;
+
+/// The kind of item a delta is a piece of: the outer `None` for what is no delta, the inner for a
+/// delta that may belong to any kind.
+pub(super) fn delta_kind(kind: Kind) -> Option<Option<ActionKind>> {
+    Some(match kind {
+        Kind::AGENT_MESSAGE_DELTA => Some(ActionKind::Message),
+        Kind::COMMAND_OUTPUT_DELTA | Kind::TERMINAL_INTERACTION => Some(ActionKind::Command),
+        Kind::FILE_CHANGE_OUTPUT_DELTA => Some(ActionKind::FileChange),
+        Kind::REASONING_SUMMARY_TEXT_DELTA
+        | Kind::REASONING_SUMMARY_PART_ADDED
+        | Kind::REASONING_TEXT_DELTA => Some(ActionKind::Reasoning),
+        Kind::PLAN_DELTA => Some(ActionKind::Plan),
+        Kind::MCP_TOOL_CALL_PROGRESS => Some(ActionKind::McpTool),
+        _ => return None,
+    })
+}
+
+/// Where an item stands by Codex's own word; a type without a status ends well.
+fn status_of(item: &Item<'_>) -> ActionStatus {
+    match item.status.get() {
+        Some("failed" | "errored") => ActionStatus::Failed,
+        Some("declined") => ActionStatus::Declined,
+        Some("interrupted") => ActionStatus::Interrupted,
+        _ if item.success.0 == Some(false) => ActionStatus::Failed,
+        _ => ActionStatus::Completed,
+    }
+}
+
+impl Step<'_> {
+    /// The row of an action that is known to exist.
+    pub(super) fn action(&mut self, sid: Sid, action: u64) -> &mut Action {
+        self.state.actions.entry(self.base, &(sid, action))
+    }
+
+    /// The number of an item's action, if it was ever told of.
+    pub(super) fn action_number(&mut self, sid: Sid, turn: &str, item: &str) -> Option<u64> {
+        self.state.item_ids.get(self.base, &(sid, id_hash(&[turn, item]))).copied()
+    }
+
+    pub(super) fn item_started(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(event) = self.params::<ItemEvent<'_>>(payload) else { return };
+        let Some(item) = event.item.get() else { return };
+        let Some(action) = self.item(sid, event.turn_id.filled(), item) else { return };
+        if self.action(sid, action).ended_at.is_none() {
+            self.tell(sid, action, item);
+        }
+    }
+
+    pub(super) fn item_completed(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(event) = self.params::<ItemEvent<'_>>(payload) else { return };
+        let Some(item) = event.item.get() else { return };
+        let Some(action) = self.item(sid, event.turn_id.filled(), item) else { return };
+        let known = self.action(sid, action).status;
+        if !matches!(
+            known,
+            ActionStatus::InProgress | ActionStatus::Interrupted | ActionStatus::Lost
+        ) {
+            return;
+        }
+        self.tell(sid, action, item);
+        self.close_item(sid, action, status_of(item));
+        if self.action(sid, action).kind == ActionKind::Message {
+            let seq = self.at.seq;
+            self.session(sid).last_message_seq = Some(seq);
+            if let Some(turn) = self.action(sid, action).turn {
+                self.turn(sid, turn).message_seq = Some(seq);
+            }
+        }
+    }
+
+    /// A piece of an item: proof that the item is in progress, where its start was not told.
+    pub(super) fn item_delta(&mut self, sid: Sid, kind: Kind, payload: &[u8]) {
+        self.session(sid).retrying = None;
+        let Some(about) = self.params::<AboutItem<'_>>(payload) else { return };
+        let item_type = match delta_kind(kind).flatten() {
+            Some(ActionKind::Message) => "agentMessage",
+            Some(ActionKind::Command) => "commandExecution",
+            Some(ActionKind::FileChange) => "fileChange",
+            Some(ActionKind::Reasoning) => "reasoning",
+            Some(ActionKind::Plan) => "plan",
+            _ => "mcpToolCall",
+        };
+        let item = Item {
+            kind: sm_protocol::Text(Some(item_type.into())),
+            id: about.item_id,
+            ..Item::default()
+        };
+        self.item(sid, about.turn_id.filled(), &item);
+    }
+
+    /// The action of an item, made if this is the first that is told of it.
+    fn item(&mut self, sid: Sid, turn_id: Option<&str>, item: &Item<'_>) -> Option<u64> {
+        let item_id = item.id.filled()?;
+        let turn = self.turn_of(sid, turn_id);
+        let turn_id = match (turn_id, turn) {
+            (Some(id), _) => id.to_owned(),
+            (None, Some(turn)) => self.turn(sid, turn).id.clone(),
+            (None, None) => String::new(),
+        };
+        match self.action_number(sid, &turn_id, item_id) {
+            Some(action) => Some(action),
+            None => Some(self.open_item(sid, turn, &turn_id, item_id, item)),
+        }
+    }
+
+    fn open_item(
+        &mut self,
+        sid: Sid,
+        turn: Option<u64>,
+        turn_id: &str,
+        item_id: &str,
+        item: &Item<'_>,
+    ) -> u64 {
+        let at = self.at;
+        let item_type = item.kind.get().unwrap_or("");
+        let kind = ActionKind::of_item(item_type);
+        let action = Action {
+            turn,
+            item_id: item_id.to_owned(),
+            item_type: item_type.to_owned(),
+            kind,
+            started_at: at.time,
+            ..Action::default()
+        };
+        self.state.actions.put((sid, at.seq), action);
+        self.state.item_ids.put((sid, id_hash(&[turn_id, item_id])), at.seq);
+        let ended = turn.is_some_and(|turn| self.turn(sid, turn).ended_at.is_some());
+        let session = self.session(sid);
+        session.retrying = None;
+        let counts = &mut session.counts;
+        counts.commands += u64::from(kind == ActionKind::Command);
+        counts.file_changes += u64::from(kind == ActionKind::FileChange);
+        counts.tool_calls += u64::from(kind.is_tool_call());
+        counts.messages += u64::from(kind == ActionKind::Message);
+        // An item told of after its turn's end is history; it must not look like work.
+        if !ended {
+            session.open_items.push(OpenItem { seq: at.seq, kind });
+        }
+        if let Some(turn) = turn {
+            let turn = self.turn(sid, turn);
+            turn.commands += u32::from(kind == ActionKind::Command);
+            turn.file_changes += u32::from(kind == ActionKind::FileChange);
+            turn.tool_calls += u32::from(kind.is_tool_call());
+            turn.messages += u32::from(kind == ActionKind::Message);
+        }
+        at.seq
+    }
+
+    /// Writes down what an item's record tells of its contents.
+    fn tell(&mut self, sid: Sid, action: u64, item: &Item<'_>) {
+        let at = self.at;
+        let agents = self.agents_of(sid, item);
+        let row = self.action(sid, action);
+        let kind = row.kind;
+        row.exit_code = item.exit_code.0.or(row.exit_code);
+        row.duration_ms = item.duration_ms.0.and_then(|ms| u64::try_from(ms).ok()).or(row.duration_ms);
+        if let Some(cwd) = item.cwd.filled() {
+            row.cwd = Some(cwd.to_owned());
+        }
+        let printed = item.aggregated_output.get().or(item.text.filled());
+        row.bytes = printed.map(|text| text.len() as u64).or(row.bytes);
+        if !item.changes.0.is_empty() {
+            row.files = files_of(item);
+        }
+        if !agents.is_empty() {
+            row.agents = agents;
+        }
+        let summary = summary_of(kind, item, &row.files);
+        if !summary.is_empty() {
+            row.summary = summary;
+        }
+        let (summary, status, turn) = (row.summary.clone(), row.status, row.turn);
+        if kind == ActionKind::UserMessage {
+            self.prompted(sid, turn, &summary);
+        }
+        if kind.is_nameable() {
+            let last = LastAction { seq: action, kind, summary, status, at: at.time };
+            self.session(sid).last_action = Some(last);
+        }
+    }
+
+    fn prompted(&mut self, sid: Sid, turn: Option<u64>, words: &str) {
+        if let Some(turn) = turn {
+            self.turn(sid, turn).prompt.get_or_insert_with(|| words.to_owned());
+        }
+        self.session(sid).title.get_or_insert_with(|| words.to_owned());
+    }
+
+    /// The sub-agents an item names; each becomes the session's child, whether or not a thread of
+    /// its own was announced.
+    fn agents_of(&mut self, sid: Sid, item: &Item<'_>) -> Vec<Sid> {
+        let named = [&item.agent_thread_id, &item.new_thread_id, &item.receiver_thread_id];
+        let named = named.into_iter().chain(&item.receiver_thread_ids.0);
+        let threads: Vec<&str> = named.filter_map(|thread| thread.filled()).collect();
+        let mut agents = Vec::new();
+        for thread in threads {
+            let agent = self.session_of(thread);
+            if agent != sid && !agents.contains(&agent) {
+                self.adopt(sid, agent);
+                agents.push(agent);
+            }
+        }
+        if let (Some(path), Some(agent)) = (item.agent_path.filled(), agents.first()) {
+            self.session(*agent).agent.get_or_insert_with(|| line(path));
+        }
+        agents
+    }
+
+    fn close_item(&mut self, sid: Sid, action: u64, status: ActionStatus) {
+        let at = self.at;
+        let row = self.action(sid, action);
+        let (kind, before) = (row.kind, row.status);
+        row.status = status;
+        row.ended_at = Some(at.time);
+        row.end_seq = Some(at.seq);
+        let session = self.session(sid);
+        session.open_items.retain(|item| item.seq != action);
+        count_end(&mut session.counts, kind, before, u64::wrapping_sub);
+        count_end(&mut session.counts, kind, status, u64::wrapping_add);
+        if let Some(last) = session.last_action.as_mut().filter(|last| last.seq == action) {
+            last.status = status;
+            last.at = at.time;
+        }
+        self.end_requests_of_action(sid, action, status);
+    }
+
+    /// Closes what a turn's end leaves open.
+    pub(super) fn close_open_items(&mut self, sid: Sid, status: ActionStatus) {
+        for item in std::mem::take(&mut self.session(sid).open_items) {
+            self.close_item(sid, item.seq, status);
+        }
+    }
+}
+
+fn count_end(counts: &mut Counts, kind: ActionKind, status: ActionStatus, by: fn(u64, u64) -> u64) {
+    let count = match (kind, status) {
+        (ActionKind::Command, ActionStatus::Completed) => &mut counts.commands_completed,
+        (ActionKind::Command, ActionStatus::Failed) => &mut counts.commands_failed,
+        (ActionKind::Command, ActionStatus::Declined) => &mut counts.commands_declined,
+        (ActionKind::FileChange, ActionStatus::Completed) => &mut counts.file_changes_completed,
+        (ActionKind::FileChange, ActionStatus::Failed) => &mut counts.file_changes_failed,
+        (ActionKind::FileChange, ActionStatus::Declined) => &mut counts.file_changes_declined,
+        _ => return,
+    };
+    *count = by(*count, 1);
+}
+
+fn files_of(item: &Item<'_>) -> Vec<FileLines> {
+    let changes = item.changes.0.iter().filter_map(|change| change.get());
+    changes.take(FILES_MAX).map(lines_of).collect()
+}
+
+/// The plus and minus lines of one file: an added or deleted file's text is all plus or all minus,
+/// an update's diff is counted line by line.
+fn lines_of(change: &Change<'_>) -> FileLines {
+    let kind = change.kind.get().and_then(|kind| kind.kind.get()).unwrap_or("update");
+    let diff = change.diff.get().unwrap_or("");
+    let unified = diff.starts_with("@@") || diff.starts_with("--- ") || diff.contains("\n@@");
+    let (plus, minus) = match kind {
+        "add" if !unified => (diff.lines().count(), 0),
+        "delete" if !unified => (0, diff.lines().count()),
+        _ => count_diff(diff),
+    };
+    FileLines {
+        path: change.path.get().unwrap_or("").to_owned(),
+        kind: kind.to_owned(),
+        plus: plus as u32,
+        minus: minus as u32,
+    }
+}
+
+fn count_diff(diff: &str) -> (usize, usize) {
+    let mut in_hunk = false;
+    let (mut plus, mut minus) = (0, 0);
+    for line in diff.lines() {
+        match line.as_bytes().first() {
+            Some(b'@') => in_hunk = true,
+            Some(b'+') if in_hunk => plus += 1,
+            Some(b'-') if in_hunk => minus += 1,
+            _ => {}
+        }
+    }
+    (plus, minus)
+}
+
+fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String {
+    let text = match kind {
+        ActionKind::Command => item.command.get().map(|command| line(plain_command(command))),
+        ActionKind::FileChange => Some(file_summary(files)),
+        ActionKind::McpTool => {
+            let server = item.server.get().unwrap_or("mcp");
+            item.tool.get().map(|tool| line(&format!("{server}.{tool}")))
+        }
+        ActionKind::DynamicTool => item.tool.get().map(line),
+        ActionKind::Collab => item.tool.get().map(|tool| match item.prompt.filled() {
+            Some(prompt) => line(&format!("{tool}: {prompt}")),
+            None => line(tool),
+        }),
+        ActionKind::SubAgent => {
+            let path = item.agent_path.get().unwrap_or("sub-agent");
+            Some(line(&format!("{path} {}", item.activity.get().unwrap_or(""))))
+        }
+        ActionKind::WebSearch => item.query.get().map(line),
+        ActionKind::UserMessage => {
+            let parts = item.content.0.iter().filter_map(|part| part.get());
+            Some(parts.filter_map(|part| part.text.get()).map(line).collect::<Vec<_>>().join(" "))
+        }
+        ActionKind::Reasoning => item.summary.0.first().and_then(|text| text.get()).map(line),
+        ActionKind::Review => item.review.get().map(line),
+        ActionKind::Image => item.path.get().map(line),
+        ActionKind::Compaction => Some("context compacted".to_owned()),
+        _ => item.text.filled().map(line),
+    };
+    text.unwrap_or_default()
+}
+
+/// The command itself, without the shell that Codex wraps it in.
+pub(super) fn plain_command(command: &str) -> &str {
+    for shell in ["/bin/bash -lc ", "/usr/bin/bash -lc ", "bash -lc ", "/bin/sh -lc ", "/bin/zsh -lc "] {
+        if let Some(inner) = command.strip_prefix(shell) {
+            let quoted = inner.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
+            return quoted.filter(|inner| !inner.contains('\'')).unwrap_or(inner);
+        }
+    }
+    command
+}
+
+fn file_summary(files: &[FileLines]) -> String {
+    let (plus, minus) = files.iter().fold((0, 0), |(p, m), file| (p + file.plus, m + file.minus));
+    match files {
+        [] => String::new(),
+        [file] => line(&format!("{} +{plus} -{minus}", file.path)),
+        [file, rest @ ..] => {
+            line(&format!("{} and {} more +{plus} -{minus}", file.path, rest.len()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_around_a_command_is_not_part_of_its_line() {
+        assert_eq!(plain_command("/bin/bash -lc 'touch f1'"), "touch f1");
+        assert_eq!(plain_command("/bin/bash -lc \"a 'b'\""), "\"a 'b'\"");
+        assert_eq!(plain_command("git status"), "git status");
+        assert_eq!(plain_command("/bin/bash -lc 'a'\\''b'"), "'a'\\''b'");
+    }
+
+    #[test]
+    fn lines_are_counted_inside_hunks_only() {
+        assert_eq!(count_diff("--- a\n+++ b\n@@ -1,2 +1,2 @@\n-hello\n+goodbye\n world\n"), (1, 1));
+        assert_eq!(count_diff(""), (0, 0));
+    }
+}

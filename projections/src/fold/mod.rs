@@ -1,0 +1,202 @@
+//! The fold: (state, record) → state.
+//!
+//! What always holds: [`fold`] is pure, total and tolerant. It knows no clock, no randomness, no map
+//! order and no table but through [`State`]; a message told twice counts once, a missing one leaves
+//! what can still be known, an unknown or broken one is counted and changes nothing else. Only
+//! evidence changes a session's state, and the record that did is kept beside it.
+
+mod activity;
+mod item;
+mod request;
+mod session;
+mod sm;
+mod source;
+mod turn;
+
+use crate::rows::{Micros, Session, Sid};
+use crate::state::{Base, State};
+use serde::Deserialize;
+use sm_log::{Direction, Gap, Record};
+use sm_protocol::Kind;
+use sm_protocol::message::{Answer, Call};
+
+/// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
+pub const FOLD_VERSION: u32 = 1;
+
+/// What a fold step knows of the record at hand.
+#[derive(Clone, Copy)]
+struct At {
+    seq: u64,
+    time: Micros,
+    source: u64,
+    generation: u32,
+}
+
+/// One step: the state being changed, above its base, at one record.
+struct Step<'s> {
+    state: &'s mut State,
+    base: &'s dyn Base,
+    at: At,
+}
+
+/// Folds one record in.
+pub fn fold(state: &mut State, base: &dyn Base, record: &Record<'_>) {
+    let at = At {
+        seq: record.seq,
+        time: record.time,
+        source: record.source,
+        generation: record.generation,
+    };
+    Step { state, base, at }.record(record);
+}
+
+/// Folds a declared gap in: records `gap.first..=gap.last` cannot be read any more.
+pub fn fold_gap(state: &mut State, gap: &Gap) {
+    state.gaps.put(gap.first, gap.last);
+}
+
+impl Step<'_> {
+    fn record(&mut self, record: &Record<'_>) {
+        let kind = Kind(record.kind);
+        *self.state.kinds.entry(self.base, &record.kind) += 1;
+        let sid = self.touch(record, kind);
+        if !self.passes_by(sid, kind) {
+            self.dispatch(sid, kind, record);
+        }
+        if let Some(sid) = sid {
+            self.settle(sid);
+        }
+    }
+
+    /// Counts the record to its session and keeps the session's newest source.
+    fn touch(&mut self, record: &Record<'_>, kind: Kind) -> Option<Sid> {
+        let thread = std::str::from_utf8(record.session).ok().filter(|thread| !thread.is_empty())?;
+        let sid = self.session_of(thread);
+        let at = self.at;
+        let attach = record.direction == Direction::Server
+            && !matches!(kind, Kind::ERROR_RESPONSE)
+            && !kind.is_malformed();
+        if attach {
+            self.attach(sid);
+        }
+        let session = self.session(sid);
+        session.counts.records += 1;
+        session.counts.malformed += u64::from(kind.is_malformed());
+        if session.first_seq.is_none() {
+            session.first_seq = Some(at.seq);
+            session.first_at = at.time;
+            session.since = at.time;
+            session.cause_seq = at.seq;
+        }
+        session.last_seq = Some(at.seq);
+        session.last_at = at.time;
+        Some(sid)
+    }
+
+    /// Whether the record changes nothing that [`Step::touch`] did not: the many pieces of an item
+    /// that is known to be open. Their payloads are never parsed.
+    fn passes_by(&mut self, sid: Option<Sid>, kind: Kind) -> bool {
+        let Some(of) = item::delta_kind(kind) else { return false };
+        let Some(sid) = sid else { return true };
+        let session = self.session(sid);
+        let known = session.open_turn.is_some()
+            && session.open_items.iter().any(|item| Some(item.kind) == of || of.is_none());
+        known && session.retrying.is_none()
+    }
+
+    fn dispatch(&mut self, sid: Option<Sid>, kind: Kind, record: &Record<'_>) {
+        if kind.is_synthetic() {
+            return self.synthetic(sid, record.payload);
+        }
+        match (record.direction, kind) {
+            (Direction::Server, _) => self.server_message(sid, kind, record.payload),
+            (Direction::Client, Kind::RESPONSE | Kind::ERROR_RESPONSE) => {
+                self.client_answer(kind, record.payload);
+            }
+            (Direction::Client | Direction::Own, _) => {}
+        }
+    }
+
+    fn server_message(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) {
+        match kind {
+            Kind::RESPONSE => {
+                if let Some(answer) = self.read::<Answer<_>>(payload) {
+                    self.thread_answered(answer.result.get(), payload);
+                }
+            }
+            Kind::REQUEST => {
+                self.count_method(payload);
+                self.request(sid, kind, payload);
+            }
+            Kind::NOTIFICATION | Kind::OTHER_OBJECT => self.count_method(payload),
+            Kind::COMMAND_APPROVAL
+            | Kind::FILE_CHANGE_APPROVAL
+            | Kind::PERMISSIONS_APPROVAL
+            | Kind::USER_INPUT_REQUEST
+            | Kind::MCP_ELICITATION
+            | Kind::TOOL_CALL
+            | Kind::EXEC_COMMAND_APPROVAL
+            | Kind::APPLY_PATCH_APPROVAL
+            | Kind::AUTH_TOKENS_REFRESH => self.request(sid, kind, payload),
+            Kind::SERVER_REQUEST_RESOLVED => self.request_resolved(payload),
+            _ => {
+                if let Some(sid) = sid {
+                    self.thread_message(sid, kind, payload);
+                }
+            }
+        }
+    }
+
+    fn thread_message(&mut self, sid: Sid, kind: Kind, payload: &[u8]) {
+        match kind {
+            Kind::THREAD_STARTED => self.thread_started(payload),
+            Kind::THREAD_STATUS_CHANGED => self.status_changed(sid, payload),
+            Kind::THREAD_NAME_UPDATED => self.name_updated(sid, payload),
+            Kind::THREAD_SETTINGS_UPDATED => self.settings_updated(sid, payload),
+            Kind::THREAD_TOKEN_USAGE_UPDATED => self.tokens_updated(sid, payload),
+            Kind::THREAD_ARCHIVED => self.session(sid).archived = true,
+            Kind::THREAD_UNARCHIVED => self.session(sid).archived = false,
+            Kind::TURN_STARTED => self.turn_started(sid, payload),
+            Kind::TURN_COMPLETED => self.turn_completed(sid, payload),
+            Kind::TURN_DIFF_UPDATED | Kind::TURN_PLAN_UPDATED => {
+                self.turn_updated(sid, kind, payload);
+            }
+            Kind::ITEM_STARTED => self.item_started(sid, payload),
+            Kind::ITEM_COMPLETED => self.item_completed(sid, payload),
+            Kind::ERROR => self.error(sid, payload),
+            kind if kind.is_delta() => self.item_delta(sid, kind, payload),
+            _ => {}
+        }
+    }
+
+    /// Reads a payload as `T`; one that cannot be read is counted.
+    fn read<'p, T: Deserialize<'p>>(&mut self, payload: &'p [u8]) -> Option<T> {
+        match serde_json::from_slice(payload) {
+            Ok(message) => Some(message),
+            Err(_) => {
+                self.trouble("unreadable message");
+                None
+            }
+        }
+    }
+
+    /// Reads the parameters of a notification or request.
+    fn params<'p, P: Deserialize<'p>>(&mut self, payload: &'p [u8]) -> Option<P> {
+        self.read::<Call<'p, P>>(payload)?.params.0.map(|params| *params)
+    }
+
+    fn trouble(&mut self, what: &str) {
+        *self.state.troubles.entry(self.base, &what.to_owned()) += 1;
+    }
+
+    fn count_method(&mut self, payload: &[u8]) {
+        let envelope = sm_protocol::Envelope::scan(payload);
+        let method = envelope.method.as_deref().unwrap_or("(no method)");
+        let end = (0..=method.len().min(200)).rev().find(|end| method.is_char_boundary(*end));
+        *self.state.methods.entry(self.base, &method[..end.unwrap_or(0)].to_owned()) += 1;
+    }
+
+    fn session(&mut self, sid: Sid) -> &mut Session {
+        self.state.sessions.entry(self.base, &sid)
+    }
+}

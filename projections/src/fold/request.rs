@@ -1,0 +1,262 @@
+//! Requests: what Codex asked, and the first of four things that ends the wait.
+//!
+//! What always holds: a request waits until `serverRequest/resolved`, the recorded answer, its
+//! item's completion or its turn's end, whichever comes first (old releases send no `resolved`, and
+//! an interrupt may send neither that nor a completion). Its number never changes.
+
+use super::Step;
+use crate::rows::{
+    ActionStatus, Approval, Request, RequestClass, RequestStatus, Sid, line,
+};
+use crate::table::{Key, id_hash};
+use sm_protocol::message::{Answer, Call, Decision, RequestResolved, ServerRequest};
+use sm_protocol::{Envelope, Kind};
+
+fn class_of(kind: Kind) -> RequestClass {
+    match kind {
+        Kind::COMMAND_APPROVAL | Kind::EXEC_COMMAND_APPROVAL => RequestClass::Command,
+        Kind::FILE_CHANGE_APPROVAL | Kind::APPLY_PATCH_APPROVAL => RequestClass::FileChange,
+        Kind::PERMISSIONS_APPROVAL => RequestClass::Permissions,
+        Kind::USER_INPUT_REQUEST => RequestClass::UserInput,
+        Kind::MCP_ELICITATION => RequestClass::Elicitation,
+        Kind::TOOL_CALL => RequestClass::Tool,
+        _ => RequestClass::Other,
+    }
+}
+
+impl Step<'_> {
+    fn waiting_key(&self, rpc_id: &str) -> (u64, u32, [u8; 16]) {
+        (self.at.source, self.at.generation, id_hash(&[rpc_id]))
+    }
+
+    pub(super) fn request(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) {
+        let Some(call) = self.read::<Call<'_, ServerRequest<'_>>>(payload) else { return };
+        let Some(rpc_id) = call.id.map(|id| id.get()) else { return };
+        let params = call.params.0.map(|params| *params).unwrap_or_default();
+        let waiting = self.waiting_key(rpc_id);
+        let item_id = params.item_id.filled().or(params.call_id.filled());
+        if let Some(earlier) = self.state.waiting.get(self.base, &waiting).copied() {
+            let row = self.state.requests.entry(self.base, &earlier);
+            if row.session == sid && row.item_id.as_deref() == item_id {
+                return;
+            }
+            self.end_request(earlier, RequestStatus::Cleared, None);
+        }
+        let number = self.at.seq;
+        let turn = sid.and_then(|sid| self.turn_of(sid, params.turn_id.filled()));
+        let action = match (sid, turn, item_id) {
+            (Some(sid), Some(turn), Some(item)) => {
+                let turn_id = self.turn(sid, turn).id.clone();
+                self.action_number(sid, &turn_id, item)
+            }
+            _ => None,
+        };
+        let mut row = Request {
+            session: sid,
+            turn,
+            action,
+            item_id: item_id.map(str::to_owned),
+            rpc_id: rpc_id.to_owned(),
+            source: self.at.source,
+            generation: self.at.generation,
+            class: class_of(kind),
+            method: self.method_of(kind, payload),
+            reason: params.reason.filled().map(line),
+            asked_at: self.at.time,
+            ..Request::default()
+        };
+        row.summary = self.request_summary(sid, action, &params);
+        let class = row.class;
+        self.state.requests.put(number, row);
+        self.state.waiting.put(waiting, number);
+        self.state.pending.put(number, ());
+        if let (Some(sid), Some(action)) = (sid, action) {
+            let asked_at = self.at.time;
+            let approval = Approval { request: number, asked_at, ..Approval::default() };
+            self.action(sid, action).approvals.push(approval);
+        }
+        if let Some(sid) = sid {
+            let session = self.session(sid);
+            session.pending.push((number, class));
+            session.counts.requests += 1;
+            if let Some(turn) = turn {
+                self.turn(sid, turn).requests += 1;
+            }
+        }
+    }
+
+    fn method_of(&self, kind: Kind, payload: &[u8]) -> String {
+        match kind.method() {
+            Some(method) => method.to_owned(),
+            None => line(Envelope::scan(payload).method.as_deref().unwrap_or("")),
+        }
+    }
+
+    fn request_summary(
+        &mut self,
+        sid: Option<Sid>,
+        action: Option<u64>,
+        params: &ServerRequest<'_>,
+    ) -> String {
+        let questions = params.questions.0.iter().filter_map(|question| question.get());
+        let mut asked = questions.filter_map(|question| question.question.filled());
+        if let Some(command) = params.command.filled() {
+            return line(super::item::plain_command(command));
+        }
+        if let Some(question) = asked.next() {
+            return match asked.count() {
+                0 => line(question),
+                more => line(&format!("{question} (and {more} more)")),
+            };
+        }
+        if let Some(words) = params.message.filled().or(params.tool.filled()) {
+            return line(words);
+        }
+        match (sid, action) {
+            (Some(sid), Some(action)) => self.action(sid, action).summary.clone(),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn request_resolved(&mut self, payload: &[u8]) {
+        let Some(told) = self.params::<RequestResolved<'_>>(payload) else { return };
+        let Some(rpc_id) = told.request_id.map(|id| id.get()) else { return };
+        let waiting = self.waiting_key(rpc_id);
+        if let Some(number) = self.state.waiting.get(self.base, &waiting).copied() {
+            self.end_request(number, RequestStatus::Answered, None);
+        }
+    }
+
+    /// A client's answer, told by the id of the request it answers.
+    pub(super) fn client_answer(&mut self, kind: Kind, payload: &[u8]) {
+        let Some(answer) = self.read::<Answer<'_, Decision<'_>>>(payload) else { return };
+        let Some(rpc_id) = answer.id.map(|id| id.get()) else { return };
+        let waiting = self.waiting_key(rpc_id);
+        let Some(number) = self.state.waiting.get(self.base, &waiting).copied() else { return };
+        let decision = match kind {
+            Kind::ERROR_RESPONSE => Some("error".to_owned()),
+            _ => answer.result.get().and_then(decision_of),
+        };
+        self.end_request(number, RequestStatus::Answered, decision);
+    }
+
+    /// Ends a wait. A decision told now or before is kept in the request and in its action.
+    fn end_request(&mut self, number: u64, status: RequestStatus, decision: Option<String>) {
+        let at = self.at;
+        let row = self.state.requests.entry(self.base, &number);
+        if row.status != RequestStatus::Pending {
+            return;
+        }
+        row.status = status;
+        row.ended_at = Some(at.time);
+        row.end_seq = Some(at.seq);
+        row.decision = decision.or(row.decision.take());
+        let waiting = (row.source, row.generation, id_hash(&[&row.rpc_id]));
+        let session = row.session;
+        self.state.waiting.remove(waiting);
+        self.state.pending.remove(number);
+        if let Some(sid) = session {
+            self.session(sid).pending.retain(|(pending, _)| *pending != number);
+        }
+        self.copy_decision(number);
+        if let Some(sid) = session {
+            self.settle(sid);
+        }
+    }
+
+    /// Brings the approval in the request's action up to the request.
+    fn copy_decision(&mut self, number: u64) {
+        let at = self.at;
+        let row = self.state.requests.entry(self.base, &number);
+        let (decision, by) = (row.decision.clone(), row.decided_by.clone());
+        let (Some(sid), Some(action)) = (row.session, row.action) else { return };
+        if decision.is_none() && by.is_none() {
+            return;
+        }
+        let mut approvals = self.action(sid, action).approvals.iter_mut();
+        if let Some(approval) = approvals.find(|approval| approval.request == number) {
+            approval.decided_at.get_or_insert(at.time);
+            approval.decision = decision;
+            approval.decided_by = by;
+        }
+    }
+
+    /// What an action's end tells of the leave that was asked for it: it ends the wait, and where
+    /// nobody recorded the decision it shows what it must have been.
+    pub(super) fn end_requests_of_action(&mut self, sid: Sid, action: u64, status: ActionStatus) {
+        let asked: Vec<u64> =
+            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
+        let shown = match status {
+            ActionStatus::Completed | ActionStatus::Failed => Some("accept"),
+            ActionStatus::Declined => Some("decline"),
+            _ => None,
+        };
+        for number in asked {
+            let row = self.state.requests.entry(self.base, &number);
+            match (row.status, shown) {
+                (RequestStatus::Pending, Some(shown)) => {
+                    self.end_request(number, RequestStatus::Answered, Some(shown.to_owned()));
+                }
+                (RequestStatus::Answered, Some(shown)) if row.decision.is_none() => {
+                    row.decision = Some(shown.to_owned());
+                    self.copy_decision(number);
+                }
+                (RequestStatus::Answered, None) if row.decision.is_none() => {
+                    row.status = RequestStatus::Cleared;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn end_requests_of_turn(&mut self, sid: Sid, turn: u64, status: RequestStatus) {
+        for (number, _) in self.session(sid).pending.clone() {
+            if self.state.requests.entry(self.base, &number).turn == Some(turn) {
+                self.end_request(number, status, None);
+            }
+        }
+    }
+
+    /// Ends every wait of one session whose server is gone.
+    pub(super) fn orphan_requests_of(&mut self, sid: Sid) {
+        for (number, _) in self.session(sid).pending.clone() {
+            self.end_request(number, RequestStatus::Orphaned, None);
+        }
+    }
+
+    /// Ends every wait of one generation of a source: whoever asked is gone.
+    pub(super) fn orphan_requests(&mut self, source: u64, generation: u32) {
+        let prefix = [source.to_bytes(), generation.to_bytes()].concat();
+        for key in self.state.waiting.keys(self.base, &prefix) {
+            if let Some(number) = self.state.waiting.get(self.base, &key).copied() {
+                self.end_request(number, RequestStatus::Orphaned, None);
+            }
+        }
+    }
+
+    /// Somebody decided through `sm`: who and why stand beside the answer that follows.
+    pub(super) fn request_decided(&mut self, decided: sm_protocol::synthetic::RequestDecided) {
+        let Some(row) = self.state.requests.get_mut(self.base, &decided.request) else { return };
+        if row.decision.is_none() {
+            row.decision = Some(decided.decision);
+            row.decided_by = Some(decided.by);
+            row.say = decided.say.as_deref().map(line);
+            self.copy_decision(decided.request);
+        }
+    }
+}
+
+/// The word of a decision: the string, or the only key of the object.
+fn decision_of(told: &Decision<'_>) -> Option<String> {
+    if let Some(decision) = told.decision {
+        return match serde_json::from_str::<serde_json::Value>(decision.get()).ok()? {
+            serde_json::Value::String(word) => Some(line(&word)),
+            serde_json::Value::Object(object) => object.keys().next().map(|key| line(key)),
+            _ => None,
+        };
+    }
+    if let Some(action) = told.action.filled() {
+        return Some(line(action));
+    }
+    told.answers.is_some().then(|| "answer".to_owned())
+}

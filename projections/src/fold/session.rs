@@ -1,0 +1,265 @@
+//! Sessions: how threads become them, and what Codex tells about a thread as a whole.
+
+use super::Step;
+use crate::rows::{Health, Session, Sid, Tokens, line};
+use crate::table::{Key, id_hash};
+use sm_protocol::message::{
+    NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
+    TokenUsageUpdated,
+};
+use sm_protocol::{Int, Text};
+
+/// Digits of short ids: no letter that looks like another.
+const ID_DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The longest name kept, in bytes.
+const NAME_BYTES_MAX: usize = 120;
+
+/// How far up a family tree is followed; a longer one is a loop.
+const ANCESTORS_MAX: usize = 64;
+
+/// The first `len` digits of the short id of a provider's thread.
+pub(super) fn short_id(provider: &str, thread: &str, len: usize) -> String {
+    let hash = u128::from_be_bytes(id_hash(&[provider, thread]));
+    (0..len).map(|at| ID_DIGITS[(hash >> (123 - 5 * at)) as usize % 32] as char).collect()
+}
+
+impl Step<'_> {
+    /// The session of `thread`, made if the log names the thread for the first time.
+    pub(super) fn session_of(&mut self, thread: &str) -> Sid {
+        let key = thread.to_owned();
+        if let Some(sid) = self.state.threads.get(self.base, &key) {
+            return *sid;
+        }
+        let count = self.state.totals.entry(self.base, &0);
+        let sid = *count as Sid;
+        *count += 1;
+        self.state.threads.put(key, sid);
+        let id = self.free_id(thread);
+        self.state.short_ids.put(id.clone(), sid);
+        let session = Session {
+            id,
+            thread_id: thread.to_owned(),
+            provider: "codex".to_owned(),
+            since: self.at.time,
+            cause_seq: self.at.seq,
+            ..Session::default()
+        };
+        self.state.sessions.put(sid, session);
+        sid
+    }
+
+    /// Six digits, or more where an earlier session has the same six.
+    fn free_id(&mut self, thread: &str) -> String {
+        (6..=24)
+            .map(|len| short_id("codex", thread, len))
+            .find(|id| self.state.short_ids.get(self.base, id).is_none())
+            .unwrap_or_else(|| thread.to_owned())
+    }
+
+    /// Notes that the session's newest server message came from the record's source and generation.
+    pub(super) fn attach(&mut self, sid: Sid) {
+        let at = self.at;
+        let session = self.session(sid);
+        let before = (session.source, session.generation);
+        if before == (at.source, at.generation) && session.first_seq.is_some() {
+            return;
+        }
+        session.source = at.source;
+        session.generation = at.generation;
+        session.gone = false;
+        self.state.attached.remove((before.0, before.1, sid));
+        self.state.attached.put((at.source, at.generation, sid), ());
+    }
+
+    /// The sessions whose newest server message came from one generation of a source.
+    pub(super) fn attached(&mut self, source: u64, generation: u32) -> Vec<Sid> {
+        let prefix = [source.to_bytes(), generation.to_bytes()].concat();
+        self.state.attached.keys(self.base, &prefix).into_iter().map(|key| key.2).collect()
+    }
+
+    pub(super) fn thread_started(&mut self, payload: &[u8]) {
+        if let Some(opened) = self.params::<ThreadOpened<'_>>(payload) {
+            self.thread_opened(&opened);
+        }
+    }
+
+    /// A response may carry a thread: the answer to starting, resuming, forking or reading one.
+    pub(super) fn thread_answered(&mut self, result: Option<&ThreadOpened<'_>>, payload: &[u8]) {
+        let Some(opened) = result else { return };
+        let Some(sid) = self.thread_opened(opened) else { return self.greeted(payload) };
+        // Only an answer that tells the settings in force has loaded the thread.
+        if opened.model.get().is_some() || opened.cwd.get().is_some() {
+            self.attach(sid);
+            self.session(sid).ended = false;
+            self.settle(sid);
+        }
+    }
+
+    fn thread_opened(&mut self, opened: &ThreadOpened<'_>) -> Option<Sid> {
+        let thread = opened.thread.get()?;
+        let sid = self.session_of(thread.id.filled()?);
+        self.describe(sid, thread);
+        let session = self.session(sid);
+        set(&mut session.model, &opened.model);
+        set(&mut session.model_provider, &opened.model_provider);
+        set(&mut session.cwd, &opened.cwd);
+        set(&mut session.approval_policy, &opened.approval_policy);
+        set(&mut session.effort, &opened.reasoning_effort);
+        if let Some(sandbox) = opened.sandbox.get() {
+            set(&mut session.sandbox, &sandbox.kind);
+        }
+        Some(sid)
+    }
+
+    fn describe(&mut self, sid: Sid, thread: &Thread<'_>) {
+        let session = self.session(sid);
+        set(&mut session.forked_from, &thread.forked_from_id);
+        set(&mut session.model_provider, &thread.model_provider);
+        set(&mut session.model, &thread.model);
+        set(&mut session.effort, &thread.reasoning_effort);
+        set(&mut session.cwd, &thread.cwd);
+        set(&mut session.cli_version, &thread.cli_version);
+        let agent = [&thread.agent_nickname, &thread.agent_role];
+        if session.agent.is_none() {
+            session.agent = agent.iter().find_map(|name| name.filled()).map(line);
+        }
+        if session.title.is_none() {
+            session.title = thread.preview.filled().map(line);
+        }
+        if let Some(name) = thread.name.filled() {
+            self.rename(sid, Some(name));
+        }
+        let spawn = thread.source.get().and_then(|source| source.sub_agent.get());
+        let spawn = spawn.and_then(|sub_agent| sub_agent.thread_spawn.get());
+        let parent = thread.parent_thread_id.filled();
+        let parent = parent.or_else(|| spawn.and_then(|spawn| spawn.parent_thread_id.filled()));
+        if let Some(parent) = parent {
+            let parent = self.session_of(parent);
+            self.adopt(parent, sid);
+        }
+    }
+
+    /// Makes `child` a child of `parent`, unless it has one or is its ancestor. Other sessions'
+    /// states never depend on it.
+    pub(super) fn adopt(&mut self, parent: Sid, child: Sid) {
+        if self.session(child).parent.is_some() {
+            return;
+        }
+        let mut ancestor = Some(parent);
+        for _ in 0..ANCESTORS_MAX {
+            match ancestor {
+                None => break,
+                Some(sid) if sid == child => return,
+                Some(sid) => ancestor = self.session(sid).parent,
+            }
+        }
+        self.session(child).parent = Some(parent);
+        self.state.children.put((parent, child), ());
+    }
+
+    /// Gives the session a name, or takes its name away.
+    pub(super) fn rename(&mut self, sid: Sid, name: Option<&str>) {
+        let name = name.map(|name| {
+            let clean: String = name.chars().filter(|c| !c.is_control()).collect();
+            let end = (0..=clean.len().min(NAME_BYTES_MAX)).rev();
+            let end = end.into_iter().find(|end| clean.is_char_boundary(*end)).unwrap_or(0);
+            clean[..end].to_owned()
+        });
+        let old = std::mem::replace(&mut self.session(sid).name, name.clone());
+        if let Some(old) = old {
+            self.state.names.remove((old, sid));
+        }
+        if let Some(name) = name {
+            self.state.names.put((name, sid), ());
+        }
+    }
+
+    pub(super) fn name_updated(&mut self, sid: Sid, payload: &[u8]) {
+        if let Some(update) = self.params::<NameUpdated<'_>>(payload) {
+            self.rename(sid, update.thread_name.filled());
+        }
+    }
+
+    pub(super) fn settings_updated(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(update) = self.params::<SettingsUpdated<'_>>(payload) else { return };
+        let Some(settings) = update.thread_settings.get() else { return };
+        let Settings { cwd, model, model_provider, effort, approval_policy, sandbox_policy } =
+            settings;
+        let session = self.session(sid);
+        set(&mut session.cwd, cwd);
+        set(&mut session.model, model);
+        set(&mut session.model_provider, model_provider);
+        set(&mut session.effort, effort);
+        set(&mut session.approval_policy, approval_policy);
+        if let Some(sandbox) = sandbox_policy.get() {
+            set(&mut session.sandbox, &sandbox.kind);
+        }
+    }
+
+    pub(super) fn status_changed(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(change) = self.params::<StatusChanged<'_>>(payload) else { return };
+        let Some(status) = change.status.get() else { return };
+        self.status(sid, status);
+    }
+
+    fn status(&mut self, sid: Sid, status: &Status<'_>) {
+        let flag = |name: &str| status.active_flags.0.iter().any(|flag| flag.get() == Some(name));
+        let session = self.session(sid);
+        session.flag_approval = flag("waitingOnApproval");
+        session.flag_input = flag("waitingOnUserInput");
+        match status.kind.get() {
+            Some("systemError") => {
+                if session.health == Health::Ok {
+                    session.health = Health::Error(session.last_error.clone());
+                }
+            }
+            _ => session.health = Health::Ok,
+        }
+    }
+
+    pub(super) fn tokens_updated(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(update) = self.params::<TokenUsageUpdated>(payload) else { return };
+        let Some(usage) = update.token_usage.get() else { return };
+        let Some(total) = usage.total.get() else { return };
+        let count = |value: Int| value.0.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+        let last = usage.last.get();
+        let tokens = Tokens {
+            total: count(total.total_tokens),
+            input: count(total.input_tokens),
+            cached: count(total.cached_input_tokens),
+            output: count(total.output_tokens),
+            reasoning: count(total.reasoning_output_tokens),
+            context: last.map_or(0, |last| count(last.total_tokens)),
+            window: usage.model_context_window.0.and_then(|window| u64::try_from(window).ok()),
+        };
+        let session = self.session(sid);
+        session.tokens = Some(tokens);
+        if let Some(turn) = session.open_turn.as_ref().map(|turn| turn.seq) {
+            self.turn(sid, turn).tokens_after = Some(tokens);
+        }
+    }
+}
+
+/// Sets what the message tells; what it does not tell stays.
+fn set(field: &mut Option<String>, told: &Text<'_>) {
+    if let Some(value) = told.filled()
+        && field.as_deref() != Some(value)
+    {
+        *field = Some(value.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_short_id_begins_with_the_shorter_one() {
+        let six = short_id("codex", "01a1faf7-4a45-75b3-a47f-5bbca1883fdd", 6);
+        let eight = short_id("codex", "01a1faf7-4a45-75b3-a47f-5bbca1883fdd", 8);
+        assert_eq!(six.len(), 6);
+        assert!(eight.starts_with(&six));
+        assert_ne!(six, short_id("codex", "another thread", 6));
+    }
+}

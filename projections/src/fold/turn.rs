@@ -1,0 +1,160 @@
+//! Turns: opened and closed once each, whatever is missing, repeated or late.
+//!
+//! What always holds: a session has at most one open turn. A turn that ended is never reopened; one
+//! that was given up for lost is put right when its real end is told after all.
+
+use super::Step;
+use crate::rows::{
+    ActionStatus, Health, OpenTurn, Outcome, RequestStatus, Sid, Turn, line,
+};
+use crate::table::id_hash;
+use sm_protocol::Kind;
+use sm_protocol::message::{AboutItem, ErrorEvent, TurnEvent};
+
+impl Step<'_> {
+    /// The row of a turn that is known to exist.
+    pub(super) fn turn(&mut self, sid: Sid, turn: u64) -> &mut Turn {
+        self.state.turns.entry(self.base, &(sid, turn))
+    }
+
+    /// The number of the turn Codex calls `id`, if it was ever told of.
+    pub(super) fn turn_number(&mut self, sid: Sid, id: &str) -> Option<u64> {
+        self.state.turn_ids.get(self.base, &(sid, id_hash(&[id]))).copied()
+    }
+
+    /// The turn an item or request belongs to: the one it names, opened if nobody told of it yet, or
+    /// the open one where it names none.
+    pub(super) fn turn_of(&mut self, sid: Sid, id: Option<&str>) -> Option<u64> {
+        let open = self.session(sid).open_turn.as_ref();
+        match id {
+            None => open.map(|turn| turn.seq),
+            Some(id) if open.is_some_and(|turn| turn.id == id) => open.map(|turn| turn.seq),
+            Some(id) => match self.turn_number(sid, id) {
+                Some(turn) => Some(turn),
+                None => Some(self.open_turn(sid, id)),
+            },
+        }
+    }
+
+    pub(super) fn turn_started(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(event) = self.params::<TurnEvent<'_>>(payload) else { return };
+        let Some(id) = event.turn.get().and_then(|turn| turn.id.filled()) else { return };
+        if self.turn_number(sid, id).is_none() {
+            self.open_turn(sid, id);
+        }
+    }
+
+    fn open_turn(&mut self, sid: Sid, id: &str) -> u64 {
+        let at = self.at;
+        if let Some(open) = self.session(sid).open_turn.clone() {
+            let why = "another turn began before its end was told";
+            self.close_turn(sid, open.seq, Outcome::Lost, Some(why));
+        }
+        let session = self.session(sid);
+        session.counts.turns += 1;
+        session.open_turn = Some(OpenTurn { seq: at.seq, id: id.to_owned() });
+        session.last_turn_seq = Some(at.seq);
+        session.ended = false;
+        let turn = Turn {
+            id: id.to_owned(),
+            number: session.counts.turns as u32,
+            started_at: at.time,
+            model: session.model.clone(),
+            tokens_before: session.tokens,
+            ..Turn::default()
+        };
+        self.state.turns.put((sid, at.seq), turn);
+        self.state.turn_ids.put((sid, id_hash(&[id])), at.seq);
+        at.seq
+    }
+
+    pub(super) fn turn_completed(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(event) = self.params::<TurnEvent<'_>>(payload) else { return };
+        let Some(told) = event.turn.get() else { return };
+        let Some(id) = told.id.filled() else { return };
+        let outcome = match told.status.get() {
+            Some("interrupted") => Outcome::Interrupted,
+            Some("failed") => Outcome::Failed,
+            _ => Outcome::Completed,
+        };
+        let error = told.error.get().and_then(|error| error.message.filled());
+        let turn = match self.turn_number(sid, id) {
+            Some(turn) => turn,
+            None => self.open_turn(sid, id),
+        };
+        self.close_turn(sid, turn, outcome, error);
+    }
+
+    /// Ends a turn: with it end its items and its requests.
+    pub(super) fn close_turn(&mut self, sid: Sid, turn: u64, outcome: Outcome, error: Option<&str>) {
+        let at = self.at;
+        let row = self.turn(sid, turn);
+        let before = row.outcome;
+        if before != Outcome::None && (before != Outcome::Lost || outcome == Outcome::Lost) {
+            return;
+        }
+        row.outcome = outcome;
+        row.ended_at = Some(at.time);
+        row.end_seq = Some(at.seq);
+        row.error = error.map(line);
+        let session = self.session(sid);
+        *outcome_count(&mut session.counts, before) -= u64::from(before != Outcome::None);
+        *outcome_count(&mut session.counts, outcome) += 1;
+        if session.last_turn_seq == Some(turn) {
+            session.outcome = outcome;
+            session.settled_seq = Some(at.seq);
+        }
+        if session.open_turn.as_ref().is_some_and(|open| open.seq == turn) {
+            session.open_turn = None;
+            session.flag_approval = false;
+            session.flag_input = false;
+            session.retrying = None;
+            let status = match outcome {
+                Outcome::Lost => ActionStatus::Lost,
+                _ => ActionStatus::Interrupted,
+            };
+            self.close_open_items(sid, status);
+            self.end_requests_of_turn(sid, turn, match outcome {
+                Outcome::Lost => RequestStatus::Orphaned,
+                _ => RequestStatus::Cleared,
+            });
+        }
+    }
+
+    pub(super) fn turn_updated(&mut self, sid: Sid, kind: Kind, payload: &[u8]) {
+        let Some(about) = self.params::<AboutItem<'_>>(payload) else { return };
+        let Some(turn) = self.turn_of(sid, about.turn_id.filled()) else { return };
+        let seq = self.at.seq;
+        let row = self.turn(sid, turn);
+        match kind {
+            Kind::TURN_DIFF_UPDATED => row.diff_seq = Some(seq),
+            _ => row.plan_seq = Some(seq),
+        }
+    }
+
+    pub(super) fn error(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(event) = self.params::<ErrorEvent<'_>>(payload) else { return };
+        let words = event.error.get().and_then(|error| error.message.filled()).map(line);
+        let retries = event.will_retry.0 == Some(true);
+        let session = self.session(sid);
+        session.counts.errors += 1;
+        session.last_error = words.clone();
+        if retries {
+            session.retrying = Some(words.unwrap_or_default());
+            if let Some(turn) = self.turn_of(sid, event.turn_id.filled()) {
+                self.turn(sid, turn).retries += 1;
+            }
+        } else if let Health::Error(known) = &mut session.health {
+            *known = words;
+        }
+    }
+}
+
+fn outcome_count(counts: &mut crate::rows::Counts, outcome: Outcome) -> &mut u64 {
+    match outcome {
+        Outcome::Completed | Outcome::None => &mut counts.turns_completed,
+        Outcome::Interrupted => &mut counts.turns_interrupted,
+        Outcome::Failed => &mut counts.turns_failed,
+        Outcome::Lost => &mut counts.turns_lost,
+    }
+}

@@ -1,0 +1,78 @@
+//! An input: a message for a session, from its acceptance to its turn.
+
+use super::{Micros, Sid};
+use serde::{Deserialize, Serialize};
+
+/// Where an input stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum InputStatus {
+    /// Recorded, nothing done yet.
+    #[default]
+    Accepted,
+    /// It waits for its session.
+    Queued,
+    /// It began a turn.
+    Started,
+    /// It was added to a running turn.
+    Steered,
+    /// It was not taken.
+    Refused,
+    /// Codex answered with an error.
+    Failed,
+    /// Codex's answer was lost: it may or may not have been taken.
+    Unknown,
+    /// Its sender took it back.
+    Cancelled,
+}
+
+impl InputStatus {
+    /// The word users see, and synthetic records carry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InputStatus::Accepted => "accepted",
+            InputStatus::Queued => "queued",
+            InputStatus::Started => "started",
+            InputStatus::Steered => "steered",
+            InputStatus::Refused => "refused",
+            InputStatus::Failed => "failed",
+            InputStatus::Unknown => "unknown",
+            InputStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status of that name.
+    pub fn of_str(word: &str) -> Option<InputStatus> {
+        use InputStatus as S;
+        [S::Accepted, S::Queued, S::Started, S::Steered, S::Refused, S::Failed, S::Unknown, S::Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+
+    /// Whether it still has to be delivered.
+    pub fn waits(self) -> bool {
+        matches!(self, InputStatus::Accepted | InputStatus::Queued)
+    }
+}
+
+/// One row an input; its number is the seq of its acceptance, where its text stands whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// The session it is for.
+    pub session: Sid,
+    /// Its first line.
+    pub summary: String,
+    /// `start`, `steer`, `urgent` or `queue`.
+    pub mode: String,
+    /// Who sent it.
+    pub by: String,
+    /// Where it stands.
+    pub status: InputStatus,
+    /// Codex's id of the turn that took it.
+    pub turn: Option<String>,
+    /// Why it was not taken.
+    pub reason: Option<String>,
+    /// When it was accepted.
+    pub accepted_at: Micros,
+    /// When it last moved on.
+    pub changed_at: Micros,
+}

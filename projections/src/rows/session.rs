@@ -1,0 +1,255 @@
+//! A session: one thread of one provider.
+
+use super::{ActionKind, ActionStatus, Micros, Outcome, RequestClass, Sid};
+use serde::{Deserialize, Serialize};
+
+/// What a session is doing, told by evidence alone (the design's §6; first match wins).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ActivityState {
+    /// It was ended, or its server process is gone and it was not resumed.
+    Stopped,
+    /// It asked for leave and nobody answered.
+    WaitingPermission,
+    /// It asked a question and nobody answered.
+    WaitingInput,
+    /// A turn is open and a command, file change, tool call or answer text is in progress.
+    Working,
+    /// A turn is open and nothing of the above is.
+    Thinking,
+    /// No turn is open.
+    #[default]
+    Idle,
+}
+
+impl ActivityState {
+    /// Every state, in the order of precedence.
+    pub const ALL: [ActivityState; 6] = [
+        ActivityState::Stopped,
+        ActivityState::WaitingPermission,
+        ActivityState::WaitingInput,
+        ActivityState::Working,
+        ActivityState::Thinking,
+        ActivityState::Idle,
+    ];
+
+    /// The word users see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActivityState::Stopped => "stopped",
+            ActivityState::WaitingPermission => "waiting_permission",
+            ActivityState::WaitingInput => "waiting_input",
+            ActivityState::Working => "working",
+            ActivityState::Thinking => "thinking",
+            ActivityState::Idle => "idle",
+        }
+    }
+
+    /// Whether a human is waited for.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, ActivityState::WaitingPermission | ActivityState::WaitingInput)
+    }
+}
+
+/// Whether Codex reported the thread broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Health {
+    /// Nothing was reported.
+    #[default]
+    Ok,
+    /// Codex reported `systemError`, with the last error's words where there were any.
+    Error(Option<String>),
+}
+
+/// A turn that has begun and not ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenTurn {
+    /// The turn's number: the seq of its first record.
+    pub seq: u64,
+    /// Codex's id of it.
+    pub id: String,
+}
+
+/// An item that has begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenItem {
+    /// The action's number: the seq of its first record.
+    pub seq: u64,
+    /// Its kind.
+    pub kind: ActionKind,
+}
+
+/// The last thing a session did that an operator would name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastAction {
+    /// The action's number.
+    pub seq: u64,
+    /// Its kind.
+    pub kind: ActionKind,
+    /// Its line.
+    pub summary: String,
+    /// Where it stands.
+    pub status: ActionStatus,
+    /// When that was last told.
+    pub at: Micros,
+}
+
+/// How many there were; every item and turn counts once, however often it was told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records that belong to the session: its highest revision.
+    pub records: u64,
+    /// Turns that began.
+    pub turns: u64,
+    /// Of those, ended well.
+    pub turns_completed: u64,
+    /// Of those, interrupted.
+    pub turns_interrupted: u64,
+    /// Of those, failed.
+    pub turns_failed: u64,
+    /// Of those, lost with their process.
+    pub turns_lost: u64,
+    /// Commands.
+    pub commands: u64,
+    /// Of those, ended with exit code 0.
+    pub commands_completed: u64,
+    /// Of those, ended otherwise.
+    pub commands_failed: u64,
+    /// Of those, declined.
+    pub commands_declined: u64,
+    /// File changes (one may touch many files).
+    pub file_changes: u64,
+    /// Of those, applied.
+    pub file_changes_completed: u64,
+    /// Of those, not applied.
+    pub file_changes_failed: u64,
+    /// Of those, declined.
+    pub file_changes_declined: u64,
+    /// Calls of MCP, dynamic and collaboration tools, and web searches.
+    pub tool_calls: u64,
+    /// Messages of the agent.
+    pub messages: u64,
+    /// Requests to the client.
+    pub requests: u64,
+    /// Errors reported.
+    pub errors: u64,
+    /// Lines that are no message or could not be read.
+    pub malformed: u64,
+}
+
+/// Token totals since the thread began, as Codex last told them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// All of them.
+    pub total: u64,
+    /// Read by the model.
+    pub input: u64,
+    /// Of those, from a cache.
+    pub cached: u64,
+    /// Written by the model.
+    pub output: u64,
+    /// Of those, for reasoning.
+    pub reasoning: u64,
+    /// In the context after the last call.
+    pub context: u64,
+    /// What the model's context holds, if known.
+    pub window: Option<u64>,
+}
+
+/// One row a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The short id, derived from provider and thread.
+    pub id: String,
+    /// Codex's thread id.
+    pub thread_id: String,
+    /// `codex`.
+    pub provider: String,
+    /// The name given by its maker or by `thread/name/set`.
+    pub name: Option<String>,
+    /// `key=value` labels.
+    pub labels: Vec<String>,
+    /// The first words of its first turn.
+    pub title: Option<String>,
+    /// The source of its newest record: the seq of that source's first record.
+    pub source: u64,
+    /// The life of that source.
+    pub generation: u32,
+    /// The session that made it.
+    pub parent: Option<Sid>,
+    /// Who asked for it: `user`, or the thread of a session; `None` where nobody recorded it.
+    pub spawned_by: Option<String>,
+    /// A sub-agent's path, nickname or role, whatever Codex names it by.
+    pub agent: Option<String>,
+    /// The thread it was forked from.
+    pub forked_from: Option<String>,
+    /// The folder it works in.
+    pub cwd: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The model's provider.
+    pub model_provider: Option<String>,
+    /// The reasoning effort.
+    pub effort: Option<String>,
+    /// When it asks.
+    pub approval_policy: Option<String>,
+    /// Its sandbox.
+    pub sandbox: Option<String>,
+    /// The Codex version that made it.
+    pub cli_version: Option<String>,
+
+    /// What it is doing.
+    pub state: ActivityState,
+    /// Since when.
+    pub since: Micros,
+    /// The record that made it so.
+    pub cause_seq: u64,
+    /// How its last ended turn ended.
+    pub outcome: Outcome,
+    /// Whether Codex reported it broken.
+    pub health: Health,
+    /// The last error that Codex told, in words.
+    pub last_error: Option<String>,
+    /// It was ended on purpose.
+    pub ended: bool,
+    /// Its server's life ended and no record of a later life names it.
+    pub gone: bool,
+    /// It is in the archive.
+    pub archived: bool,
+    /// Codex's flag `waitingOnApproval`.
+    pub flag_approval: bool,
+    /// Codex's flag `waitingOnUserInput`.
+    pub flag_input: bool,
+    /// An error was told with `willRetry`, and nothing has come since.
+    pub retrying: Option<String>,
+    /// The open turn.
+    pub open_turn: Option<OpenTurn>,
+    /// The open items of any turn, oldest first.
+    pub open_items: Vec<OpenItem>,
+    /// Requests that wait, by the seq of the record that asked, oldest first.
+    pub pending: Vec<(u64, RequestClass)>,
+    /// Accepted inputs that wait for their turn.
+    pub queued: u32,
+
+    /// Its last nameable action.
+    pub last_action: Option<LastAction>,
+    /// The record that completed its last agent message.
+    pub last_message_seq: Option<u64>,
+    /// Its newest turn's number.
+    pub last_turn_seq: Option<u64>,
+    /// How many there were.
+    pub counts: Counts,
+    /// What it cost.
+    pub tokens: Option<Tokens>,
+    /// Its first record; `None` while it is only named by another session.
+    pub first_seq: Option<u64>,
+    /// Its newest record.
+    pub last_seq: Option<u64>,
+    /// When its first record came.
+    pub first_at: Micros,
+    /// When its newest record came.
+    pub last_at: Micros,
+    /// The record that ended its last ended turn.
+    pub settled_seq: Option<u64>,
+    /// The newest record of its own that a user acknowledged.
+    pub acked_seq: u64,
+}

@@ -1,0 +1,252 @@
+//! The tables as a fold sees them: rows in memory above a base that is only read.
+//!
+//! What always holds: a fold reads and writes rows here and nowhere else, so it cannot tell whether
+//! the base is LMDB, another memory or nothing at all; and what it changed is known exactly.
+
+use crate::table::{Key, Table};
+use crate::tables::*;
+use std::collections::{BTreeSet, HashMap};
+
+/// Committed rows, read only.
+pub trait Base {
+    /// The bytes of one row.
+    fn get(&self, table: &'static str, key: &[u8]) -> Option<Vec<u8>>;
+    /// The keys that begin with `prefix`, in order.
+    fn keys(&self, table: &'static str, prefix: &[u8]) -> Vec<Vec<u8>>;
+}
+
+/// A base without rows.
+pub struct Nothing;
+
+impl Base for Nothing {
+    fn get(&self, _: &'static str, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+    fn keys(&self, _: &'static str, _: &[u8]) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// A row in memory. `row` is `None` when it is known to be absent or was taken away.
+struct Slot<R> {
+    row: Option<R>,
+    changed: bool,
+}
+
+/// One table in memory.
+pub struct Shelf<T: Table> {
+    slots: HashMap<T::Key, Slot<T::Row>>,
+}
+
+impl<T: Table> Default for Shelf<T> {
+    fn default() -> Self {
+        Shelf { slots: HashMap::new() }
+    }
+}
+
+impl<T: Table> Shelf<T> {
+    fn slot(&mut self, base: &dyn Base, key: &T::Key) -> &mut Slot<T::Row> {
+        if !self.slots.contains_key(key) {
+            let row = base.get(T::NAME, &key.to_bytes());
+            let row = row.and_then(|bytes| postcard::from_bytes(&bytes).ok());
+            self.slots.insert(key.clone(), Slot { row, changed: false });
+        }
+        self.slots.get_mut(key).expect("it was just put there")
+    }
+
+    /// The row of `key`, for reading.
+    pub fn get(&mut self, base: &dyn Base, key: &T::Key) -> Option<&T::Row> {
+        self.slot(base, key).row.as_ref()
+    }
+
+    /// The row of `key`, for changing; it counts as changed.
+    pub fn get_mut(&mut self, base: &dyn Base, key: &T::Key) -> Option<&mut T::Row> {
+        let slot = self.slot(base, key);
+        slot.changed |= slot.row.is_some();
+        slot.row.as_mut()
+    }
+
+    /// The row of `key`, made by `T::Row::default` if there is none.
+    pub fn entry(&mut self, base: &dyn Base, key: &T::Key) -> &mut T::Row
+    where
+        T::Row: Default,
+    {
+        let slot = self.slot(base, key);
+        slot.changed = true;
+        slot.row.get_or_insert_default()
+    }
+
+    /// Puts a row in place of whatever there was.
+    pub fn put(&mut self, key: T::Key, row: T::Row) {
+        self.slots.insert(key, Slot { row: Some(row), changed: true });
+    }
+
+    /// Takes a row away.
+    pub fn remove(&mut self, key: T::Key) {
+        self.slots.insert(key, Slot { row: None, changed: true });
+    }
+
+    /// The keys that begin with the bytes `prefix`, in order.
+    pub fn keys(&self, base: &dyn Base, prefix: &[u8]) -> Vec<T::Key> {
+        let mut keys: BTreeSet<T::Key> =
+            base.keys(T::NAME, prefix).iter().filter_map(|bytes| T::Key::decode(bytes)).collect();
+        for (key, slot) in &self.slots {
+            if slot.row.is_none() {
+                keys.remove(key);
+            } else if key.to_bytes().starts_with(prefix) {
+                keys.insert(key.clone());
+            }
+        }
+        keys.into_iter().collect()
+    }
+
+    /// Hands every changed row to `write`, in the order of their keys; a removed one as `None`.
+    fn flush<E>(
+        &mut self,
+        write: &mut impl FnMut(&'static str, &[u8], Option<&[u8]>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut changed: Vec<(Vec<u8>, Option<Vec<u8>>)> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.changed)
+            .map(|(key, slot)| {
+                let row = slot.row.as_ref();
+                let encode = |row| postcard::to_stdvec(row).expect("every row type can be encoded");
+                (key.to_bytes(), row.map(encode))
+            })
+            .collect();
+        changed.sort_unstable();
+        for (key, row) in &changed {
+            write(T::NAME, key, row.as_deref())?;
+        }
+        self.slots.values_mut().for_each(|slot| slot.changed = false);
+        Ok(())
+    }
+
+    /// Forgets rows that can be read again, once more than `most` are held.
+    fn forget(&mut self, most: usize) {
+        if self.slots.len() > most {
+            self.slots.retain(|_, slot| slot.changed);
+        }
+    }
+}
+
+macro_rules! state {
+    ($($field:ident: $table:ident, $most:literal;)*) => {
+        /// Every table in memory.
+        #[derive(Default)]
+        pub struct State {
+            $(#[doc = concat!("See [`", stringify!($table), "`].")]
+            pub $field: Shelf<$table>,)*
+        }
+
+        impl State {
+            /// Hands every changed row to `write`, table by table, in the order of keys.
+            pub fn flush<E>(
+                &mut self,
+                mut write: impl FnMut(&'static str, &[u8], Option<&[u8]>) -> Result<(), E>,
+            ) -> Result<(), E> {
+                $(self.$field.flush(&mut write)?;)*
+                Ok(())
+            }
+
+            /// Bounds the memory held: rows that were flushed can be read again.
+            pub fn forget(&mut self) {
+                $(self.$field.forget($most);)*
+            }
+        }
+    };
+}
+
+state! {
+    sessions: Sessions, 4096;
+    threads: Threads, 16384;
+    short_ids: ShortIds, 256;
+    names: Names, 256;
+    children: Children, 256;
+    turns: Turns, 4096;
+    turn_ids: TurnIds, 4096;
+    actions: Actions, 8192;
+    item_ids: ItemIds, 8192;
+    requests: Requests, 1024;
+    waiting: Waiting, 1024;
+    pending: Pending, 1024;
+    sources: Sources, 256;
+    attached: Attached, 4096;
+    imports: Imports, 16;
+    inputs: Inputs, 1024;
+    queue: Queue, 1024;
+    kinds: Kinds, 256;
+    methods: Methods, 1024;
+    troubles: Troubles, 256;
+    totals: Totals, 16;
+    gaps: Gaps, 256;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Default)]
+    struct Memory(BTreeMap<(&'static str, Vec<u8>), Vec<u8>>);
+
+    impl Base for Memory {
+        fn get(&self, table: &'static str, key: &[u8]) -> Option<Vec<u8>> {
+            self.0.get(&(table, key.to_vec())).cloned()
+        }
+        fn keys(&self, table: &'static str, prefix: &[u8]) -> Vec<Vec<u8>> {
+            let of_table = self.0.keys().filter(|(name, _)| *name == table);
+            of_table.map(|(_, key)| key.clone()).filter(|key| key.starts_with(prefix)).collect()
+        }
+    }
+
+    fn flush(state: &mut State, memory: &mut Memory) {
+        state
+            .flush::<()>(|table, key, row| {
+                match row {
+                    Some(row) => memory.0.insert((table, key.to_vec()), row.to_vec()),
+                    None => memory.0.remove(&(table, key.to_vec())),
+                };
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_new_state_reads_what_an_old_one_flushed() {
+        let mut memory = Memory::default();
+        let mut state = State::default();
+        *state.kinds.entry(&memory, &7) += 3;
+        state.attached.put((1, 0, 5), ());
+        state.attached.put((1, 1, 6), ());
+        flush(&mut state, &mut memory);
+
+        let mut state = State::default();
+        assert_eq!(state.kinds.get(&memory, &7), Some(&3));
+        state.attached.remove((1, 0, 5));
+        state.attached.put((1, 0, 9), ());
+        let prefix = [1u64.to_bytes(), 0u32.to_bytes()].concat();
+        assert_eq!(state.attached.keys(&memory, &prefix), vec![(1, 0, 9)]);
+        flush(&mut state, &mut memory);
+        state.forget();
+        assert_eq!(State::default().attached.keys(&memory, &[]), vec![(1, 0, 9), (1, 1, 6)]);
+    }
+
+    #[test]
+    fn only_changed_rows_are_written() {
+        let mut memory = Memory::default();
+        let mut state = State::default();
+        state.kinds.put(1, 1);
+        flush(&mut state, &mut memory);
+        state.kinds.get(&memory, &1);
+        let mut writes = 0;
+        state
+            .flush::<()>(|_, _, _| {
+                writes += 1;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(writes, 0);
+    }
+}

@@ -1,0 +1,433 @@
+//! The tables in LMDB.
+//!
+//! What always holds: rows and checkpoint commit in one transaction, so the tables are those of the
+//! log up to the checkpoint exactly. One writer, the holder of the log's lock; readers open the
+//! environment from their own process and keep a transaction no longer than one answer. All of it is
+//! derived: it may be deleted at any time and is made again from the log.
+//!
+//! All tables live in LMDB's unnamed database, each under its own first byte: one tree, no handles to
+//! open, and a table's range is a range of bytes.
+
+use crate::fold::FOLD_VERSION;
+use crate::state::{Base, State};
+use crate::table::{Key, Table};
+use crate::tables;
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use serde::{Deserialize, Serialize};
+use sm_log::LogId;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+/// The address space set aside; the file grows only as far as rows need.
+const MAP_BYTES: usize = 1 << 38;
+
+/// How many readers may be at work at once, in all processes.
+const READERS_MAX: u32 = 1022;
+
+/// The byte before every key of the store's own facts; tables follow from 1.
+const META: u8 = 0;
+
+/// The tables could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There are none yet.
+    #[error("no projections in {}", path.display())]
+    NotFound {
+        /// Where they were looked for.
+        path: PathBuf,
+    },
+    /// They are of another log.
+    #[error(
+        "the projections in {} belong to log {found}, not to {expected}; run `sm rebuild`",
+        path.display()
+    )]
+    ForeignLog {
+        /// Where they are.
+        path: PathBuf,
+        /// Whose they are.
+        found: String,
+        /// Whose they should be.
+        expected: String,
+    },
+    /// The operating system refused.
+    #[error("failed to {act} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// LMDB refused.
+    #[error("LMDB failed to {act} in {}: {source}; `sm rebuild` makes them anew from the log", path.display())]
+    Lmdb {
+        /// What was tried.
+        act: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// LMDB's answer.
+        source: heed::Error,
+    },
+    /// A row cannot be decoded.
+    #[error("a row of table {table} in {} is damaged; `sm rebuild` makes them anew from the log", path.display())]
+    Damaged {
+        /// Where.
+        path: PathBuf,
+        /// The table.
+        table: &'static str,
+    },
+}
+
+/// What the store knows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The log folded.
+    pub log_id: String,
+    /// The last seq folded; 0 for none.
+    pub checkpoint: u64,
+}
+
+/// How carefully commits are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// Every commit survives a power cut, whole.
+    Synced,
+    /// Only [`Store::sync`] makes it so: for tables that nobody reads yet.
+    AtTheEnd,
+}
+
+/// The tables of one fold version, in one LMDB environment.
+pub struct Store {
+    env: Env<WithoutTls>,
+    rows: Database<'static, Bytes, Bytes>,
+    path: PathBuf,
+}
+
+fn table_number(name: &str) -> u8 {
+    let at = tables::NAMES.iter().position(|table| *table == name);
+    at.map_or(u8::MAX, |at| at as u8 + 1)
+}
+
+fn full_key(table: &str, key: &[u8]) -> Vec<u8> {
+    let mut full = Vec::with_capacity(1 + key.len());
+    full.push(table_number(table));
+    full.extend_from_slice(key);
+    full
+}
+
+impl Store {
+    /// Where the tables of this build's fold version lie below `dir`.
+    pub fn path_in(dir: &Path) -> PathBuf {
+        dir.join(format!("v{FOLD_VERSION}"))
+    }
+
+    /// Opens the tables at `path` for the log `log`, made empty if there are none.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignLog`] for tables of another log; nothing is changed then.
+    pub fn open(path: &Path, log: &LogId, commit: Commit) -> Result<Store, StoreError> {
+        create_private(path)?;
+        let flags = match commit {
+            Commit::Synced => EnvFlags::empty(),
+            Commit::AtTheEnd => EnvFlags::NO_SYNC,
+        };
+        let store = Store::open_env(path, flags)?;
+        let expected = log.to_string();
+        let meta = store.view()?.meta()?;
+        match meta {
+            Some(meta) if meta.log_id != expected => Err(StoreError::ForeignLog {
+                path: path.to_path_buf(),
+                found: meta.log_id,
+                expected,
+            }),
+            Some(_) => Ok(store),
+            None => {
+                let mut txn = store.write()?;
+                store.put_meta(&mut txn, &Meta { log_id: expected, checkpoint: 0 })?;
+                store.commit(txn)?;
+                Ok(store)
+            }
+        }
+    }
+
+    /// Opens existing tables for reading, from any process.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there are none.
+    pub fn open_existing(path: &Path) -> Result<Store, StoreError> {
+        if !path.join("data.mdb").exists() {
+            return Err(StoreError::NotFound { path: path.to_path_buf() });
+        }
+        Store::open_env(path, EnvFlags::empty())
+    }
+
+    fn open_env(path: &Path, flags: EnvFlags) -> Result<Store, StoreError> {
+        let fail = |act| {
+            let path = path.to_path_buf();
+            move |source| StoreError::Lmdb { act, path, source }
+        };
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(MAP_BYTES).max_readers(READERS_MAX);
+        // SAFETY: the only flag ever given, NO_SYNC, is for tables that nobody else reads and that
+        // are thrown away unless they were synced at the end.
+        unsafe { options.flags(flags) };
+        // SAFETY: the files are this program's own, private to the user, and opened only through
+        // LMDB; heed hands out one environment for each path within a process.
+        let env = unsafe { options.open(path) }.map_err(fail("open the environment"))?;
+        let txn = env.read_txn().map_err(fail("begin to read"))?;
+        let opened = env.open_databases_and_commit(txn, |open, txn| {
+            open.open_database::<Bytes, Bytes>(txn, None).map(CommitOrAbort::<_, ()>::Commit)
+        });
+        let opened = opened.map_err(fail("open the tables"))?;
+        let rows = opened.unwrap_commit().expect("LMDB's unnamed database is always there");
+        Ok(Store { env, rows, path: path.to_path_buf() })
+    }
+
+    /// Where the tables lie.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins one answer: all that is read through it is of one moment.
+    pub fn view(&self) -> Result<View<'_>, StoreError> {
+        let txn = self.env.read_txn().map_err(|source| self.fail("begin to read", source))?;
+        Ok(View { store: self, txn })
+    }
+
+    /// Writes what `state` changed and the checkpoint, all or nothing.
+    pub fn write_state(&self, state: &mut State, meta: &Meta) -> Result<(), StoreError> {
+        let mut txn = self.write()?;
+        state.flush(|table, key, row| {
+            let key = full_key(table, key);
+            match row {
+                Some(row) => self.rows.put(&mut txn, &key, row),
+                None => self.rows.delete(&mut txn, &key).map(drop),
+            }
+            .map_err(|source| self.fail("write a row", source))
+        })?;
+        self.put_meta(&mut txn, meta)?;
+        self.commit(txn)
+    }
+
+    /// Makes every commit so far survive a power cut.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.env.force_sync().map_err(|source| self.fail("sync", source))
+    }
+
+    /// Forgets readers whose process died; returns how many.
+    pub fn clear_stale_readers(&self) -> Result<usize, StoreError> {
+        self.env.clear_stale_readers().map_err(|source| self.fail("clear stale readers", source))
+    }
+
+    /// The size of the file, in bytes.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        self.env.real_disk_size().map_err(|source| self.fail("measure the file", source))
+    }
+
+    fn write(&self) -> Result<RwTxn<'_>, StoreError> {
+        self.env.write_txn().map_err(|source| self.fail("begin to write", source))
+    }
+
+    fn commit(&self, txn: RwTxn<'_>) -> Result<(), StoreError> {
+        txn.commit().map_err(|source| self.fail("commit", source))
+    }
+
+    fn put_meta(&self, txn: &mut RwTxn<'_>, meta: &Meta) -> Result<(), StoreError> {
+        let bytes = postcard::to_stdvec(meta).expect("the meta row can be encoded");
+        let put = self.rows.put(txn, &[META], &bytes);
+        put.map_err(|source| self.fail("write the checkpoint", source))
+    }
+
+    fn fail(&self, act: &'static str, source: heed::Error) -> StoreError {
+        StoreError::Lmdb { act, path: self.path.clone(), source }
+    }
+}
+
+/// Makes a folder that only its user can enter.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StoreError::Io { act: "create", path: path.to_path_buf(), source })
+}
+
+/// The tables at one moment, read only.
+pub struct View<'s> {
+    store: &'s Store,
+    txn: RoTxn<'s, WithoutTls>,
+}
+
+impl View<'_> {
+    fn meta(&self) -> Result<Option<Meta>, StoreError> {
+        match self.bytes(&[META])? {
+            Some(bytes) => Ok(Some(self.decode("meta", bytes)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The last seq folded; 0 for none.
+    pub fn checkpoint(&self) -> Result<u64, StoreError> {
+        Ok(self.meta()?.map_or(0, |meta| meta.checkpoint))
+    }
+
+    /// The log folded, in hexadecimal.
+    pub fn log_id(&self) -> Result<String, StoreError> {
+        Ok(self.meta()?.unwrap_or_default().log_id)
+    }
+
+    /// One row.
+    pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Row>, StoreError> {
+        match self.bytes(&full_key(T::NAME, &key.to_bytes()))? {
+            Some(bytes) => Ok(Some(self.decode(T::NAME, bytes)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The rows whose keys begin with `prefix` and are not below `from`, in the order of keys, until
+    /// `take` says stop. `from` holds the bytes that follow the prefix.
+    pub fn scan<T: Table>(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        mut take: impl FnMut(T::Key, T::Row) -> bool,
+    ) -> Result<(), StoreError> {
+        let low = full_key(T::NAME, &[prefix, from].concat());
+        let high = after(&full_key(T::NAME, prefix));
+        let rows = self.store.rows.range(&self.txn, &between(&low, &high));
+        for row in rows.map_err(|source| self.store.fail("read a range", source))? {
+            let (key, row) = row.map_err(|source| self.store.fail("read a range", source))?;
+            if !take(self.key::<T>(key)?, self.decode(T::NAME, row)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows whose keys begin with `prefix`, backwards, until `take` says stop.
+    pub fn scan_back<T: Table>(
+        &self,
+        prefix: &[u8],
+        mut take: impl FnMut(T::Key, T::Row) -> bool,
+    ) -> Result<(), StoreError> {
+        let low = full_key(T::NAME, prefix);
+        let high = after(&low);
+        let rows = self.store.rows.rev_range(&self.txn, &between(&low, &high));
+        for row in rows.map_err(|source| self.store.fail("read a range", source))? {
+            let (key, row) = row.map_err(|source| self.store.fail("read a range", source))?;
+            if !take(self.key::<T>(key)?, self.decode(T::NAME, row)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A digest of all tables: equal digests, equal rows.
+    pub fn digest(&self) -> Result<String, StoreError> {
+        let mut hasher = blake3::Hasher::new();
+        let rows = self.store.rows.iter(&self.txn);
+        for row in rows.map_err(|source| self.store.fail("read all rows", source))? {
+            let (key, row) = row.map_err(|source| self.store.fail("read all rows", source))?;
+            if key == [META] {
+                continue;
+            }
+            for part in [key, row] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// The first row that differs between two stores: its table, its key, and both sides.
+    pub fn first_difference(&self, other: &View<'_>) -> Result<Option<Difference>, StoreError> {
+        let fail = |store: &Store, source| store.fail("read all rows", source);
+        let mine = self.store.rows.iter(&self.txn).map_err(|e| fail(self.store, e))?;
+        let theirs = other.store.rows.iter(&other.txn).map_err(|e| fail(other.store, e))?;
+        let mut mine = mine.filter(|row| !matches!(row, Ok((key, _)) if *key == [META]));
+        let mut theirs = theirs.filter(|row| !matches!(row, Ok((key, _)) if *key == [META]));
+        loop {
+            let a = mine.next().transpose().map_err(|e| fail(self.store, e))?;
+            let b = theirs.next().transpose().map_err(|e| fail(other.store, e))?;
+            if a == b {
+                match a {
+                    None => return Ok(None),
+                    Some(_) => continue,
+                }
+            }
+            let key = match (a, b) {
+                (Some((a, _)), Some((b, _))) => a.min(b),
+                (Some((key, _)), None) | (None, Some((key, _))) => key,
+                (None, None) => return Ok(None),
+            };
+            let table = tables::NAMES.get(key[0].wrapping_sub(1) as usize).copied();
+            return Ok(Some(Difference {
+                table: table.unwrap_or("unknown"),
+                key: key[1..].to_vec(),
+            }));
+        }
+    }
+
+    fn key<T: Table>(&self, bytes: &[u8]) -> Result<T::Key, StoreError> {
+        let key = bytes.get(1..).and_then(T::Key::decode);
+        key.ok_or_else(|| self.damaged(T::NAME))
+    }
+
+    fn bytes(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        let found = self.store.rows.get(&self.txn, key);
+        found.map_err(|source| self.store.fail("read a row", source))
+    }
+
+    fn decode<'a, R: Deserialize<'a>>(
+        &self,
+        table: &'static str,
+        bytes: &'a [u8],
+    ) -> Result<R, StoreError> {
+        postcard::from_bytes(bytes).map_err(|_| self.damaged(table))
+    }
+
+    fn damaged(&self, table: &'static str) -> StoreError {
+        StoreError::Damaged { path: self.store.path.clone(), table }
+    }
+}
+
+/// Where two stores differ first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The table.
+    pub table: &'static str,
+    /// The key's bytes.
+    pub key: Vec<u8>,
+}
+
+/// The keys from `low` to below `high`.
+fn between<'k>(low: &'k [u8], high: &'k [u8]) -> (Bound<&'k [u8]>, Bound<&'k [u8]>) {
+    (Bound::Included(low), Bound::Excluded(high))
+}
+
+/// The least bytes above all that begin with `prefix`.
+fn after(prefix: &[u8]) -> Vec<u8> {
+    let mut high = prefix.to_vec();
+    while let Some(last) = high.pop() {
+        if last < u8::MAX {
+            high.push(last + 1);
+            return high;
+        }
+    }
+    vec![u8::MAX; 511]
+}
+
+impl Base for View<'_> {
+    fn get(&self, table: &'static str, key: &[u8]) -> Option<Vec<u8>> {
+        self.bytes(&full_key(table, key)).ok().flatten().map(<[u8]>::to_vec)
+    }
+
+    fn keys(&self, table: &'static str, prefix: &[u8]) -> Vec<Vec<u8>> {
+        let low = full_key(table, prefix);
+        let high = after(&low);
+        let rows = self.store.rows.range(&self.txn, &between(&low, &high));
+        let rows = rows.into_iter().flatten().flatten();
+        rows.map(|(key, _)| key[1..].to_vec()).collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! Actions as documents: what a session did, one each however many records told of it.
+
+use super::{request_id, time};
+use crate::rows::{Action, ActionKind, Sid};
+use crate::store::{StoreError, View};
+use crate::table::Key;
+use crate::tables::{Actions, Sessions};
+use serde::Serialize;
+
+/// One action.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActionDoc {
+    /// The action's number: the seq of its first record.
+    pub seq: u64,
+    /// The record that ended it; it holds all that is not told here.
+    pub end_seq: Option<u64>,
+    /// Its turn's number.
+    pub turn_seq: Option<u64>,
+    /// Codex's id of the item.
+    pub item_id: String,
+    /// Codex's type of the item.
+    pub item_type: String,
+    /// `command`, `file_change`, `message` …
+    pub kind: &'static str,
+    /// `pre` while leave is waited for, `running`, `post`.
+    pub phase: &'static str,
+    /// `in_progress`, `completed`, `failed`, `declined`, `interrupted` or `lost`.
+    pub status: &'static str,
+    /// One line.
+    pub summary: String,
+    /// A command, whole as far as a line goes; null for what is none.
+    pub command: Option<String>,
+    /// The folder it ran in.
+    pub cwd: Option<String>,
+    /// Its exit code.
+    pub exit_code: Option<i64>,
+    /// How many bytes it printed, or a message has.
+    pub bytes: Option<u64>,
+    /// A file change's files.
+    pub files: Vec<FileDoc>,
+    /// `+plus -minus` over all its files; null for what is none.
+    pub diff_summary: Option<String>,
+    /// Leave that was asked for it, oldest first.
+    pub approvals: Vec<ApprovalDoc>,
+    /// The sub-agents it is about.
+    pub agents: Vec<String>,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// From its first record to its last, in milliseconds.
+    pub elapsed_ms: Option<i64>,
+    /// How long it took as Codex measured it, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// When it began, in Unix microseconds.
+    #[serde(skip)]
+    pub started_micros: i64,
+    /// When it ended, in Unix microseconds.
+    #[serde(skip)]
+    pub ended_micros: Option<i64>,
+}
+
+/// One file of a file change.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileDoc {
+    /// The file.
+    pub path: String,
+    /// `add`, `delete` or `update`.
+    pub kind: String,
+    /// Lines added.
+    pub plus: u32,
+    /// Lines taken away.
+    pub minus: u32,
+}
+
+/// Leave that was asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApprovalDoc {
+    /// The request's id.
+    pub request_id: String,
+    /// `accept`, `acceptForSession`, `decline`, `cancel` …; null while it waits.
+    pub decision: Option<String>,
+    /// Who decided; null where that was not recorded.
+    pub decided_by: Option<String>,
+    /// When it was asked.
+    pub asked_at: Option<String>,
+    /// When it was decided.
+    pub decided_at: Option<String>,
+    /// From asking to deciding, in milliseconds.
+    pub latency_ms: Option<i64>,
+}
+
+/// The newest `last` actions of a session that `keep` wants, oldest first.
+pub fn actions(
+    view: &View<'_>,
+    sid: Sid,
+    last: usize,
+    mut keep: impl FnMut(&Action) -> bool,
+) -> Result<Vec<ActionDoc>, StoreError> {
+    let mut rows = Vec::new();
+    if last > 0 {
+        view.scan_back::<Actions>(&sid.to_bytes(), |(_, seq), action| {
+            if keep(&action) {
+                rows.push((seq, action));
+            }
+            rows.len() < last
+        })?;
+    }
+    rows.reverse();
+    rows.into_iter().map(|(seq, action)| action_doc(view, seq, action)).collect()
+}
+
+/// One action as a document.
+pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc, StoreError> {
+    let mut agents = Vec::new();
+    for agent in &action.agents {
+        agents.extend(view.get::<Sessions>(agent)?.map(|session| session.id));
+    }
+    let waits = action.approvals.last().is_some_and(|approval| approval.decided_at.is_none());
+    let is_files = action.kind == ActionKind::FileChange;
+    let (plus, minus) =
+        action.files.iter().fold((0, 0), |(plus, minus), f| (plus + f.plus, minus + f.minus));
+    Ok(ActionDoc {
+        seq,
+        end_seq: action.end_seq,
+        turn_seq: action.turn,
+        item_id: action.item_id,
+        item_type: action.item_type,
+        kind: action.kind.as_str(),
+        phase: match action.ended_at {
+            Some(_) => "post",
+            None if waits => "pre",
+            None => "running",
+        },
+        status: action.status.as_str(),
+        command: (action.kind == ActionKind::Command).then(|| action.summary.clone()),
+        summary: action.summary,
+        cwd: action.cwd,
+        exit_code: action.exit_code,
+        bytes: action.bytes,
+        files: action.files.into_iter().map(FileDoc::from).collect(),
+        diff_summary: is_files.then(|| format!("+{plus} -{minus}")),
+        approvals: action.approvals.into_iter().map(ApprovalDoc::from).collect(),
+        agents,
+        started_at: time(action.started_at),
+        ended_at: action.ended_at.and_then(time),
+        elapsed_ms: action.ended_at.map(|ended| (ended - action.started_at) / 1000),
+        duration_ms: action.duration_ms,
+        started_micros: action.started_at,
+        ended_micros: action.ended_at,
+    })
+}
+
+impl From<crate::rows::FileLines> for FileDoc {
+    fn from(file: crate::rows::FileLines) -> FileDoc {
+        let crate::rows::FileLines { path, kind, plus, minus } = file;
+        FileDoc { path, kind, plus, minus }
+    }
+}
+
+impl From<crate::rows::Approval> for ApprovalDoc {
+    fn from(approval: crate::rows::Approval) -> ApprovalDoc {
+        ApprovalDoc {
+            request_id: request_id(approval.request),
+            decision: approval.decision,
+            decided_by: approval.decided_by,
+            asked_at: time(approval.asked_at),
+            decided_at: approval.decided_at.and_then(time),
+            latency_ms: approval.decided_at.map(|at| (at - approval.asked_at) / 1000),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The questions that can be asked, and the documents that answer them.
+//!
+//! What always holds: a document is made of one [`View`], so all of it is of one moment; unknown
+//! values are null and never missing; fields are only ever added. What needs a clock or a look at a
+//! process is left to whoever shows it ([`SessionDoc::live`], how long a state has lasted).
+
+mod action;
+mod request;
+mod select;
+mod session;
+mod turn;
+
+pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions};
+pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
+pub use select::{SelectError, Selection, find};
+pub use session::{
+    BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, session_doc,
+    sessions,
+};
+pub use turn::{TurnDoc, turn_doc, turns};
+
+use crate::rows::Micros;
+use crate::store::{StoreError, View};
+use crate::tables::{Gaps, Kinds, Methods, Troubles};
+use serde::Serialize;
+use sm_protocol::Kind;
+
+/// A moment as RFC 3339 in UTC with microseconds; what does not fit a calendar is null.
+pub fn time(micros: Micros) -> Option<String> {
+    jiff::Timestamp::from_microsecond(micros).ok().map(|time| format!("{time:.6}"))
+}
+
+/// What the log holds, counted.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct CensusDoc {
+    /// Records of each known kind, by its label.
+    pub kinds: std::collections::BTreeMap<String, u64>,
+    /// Records of methods that this build does not know, by method.
+    pub unknown_methods: std::collections::BTreeMap<String, u64>,
+    /// What could not be folded, by reason.
+    pub troubles: std::collections::BTreeMap<String, u64>,
+    /// Records that are no messages.
+    pub malformed: u64,
+    /// Declared gaps: first and last seq.
+    pub gaps: Vec<(u64, u64)>,
+}
+
+/// Counts what the log holds.
+pub fn census(view: &View<'_>) -> Result<CensusDoc, StoreError> {
+    let mut census = CensusDoc::default();
+    view.scan::<Kinds>(&[], &[], |kind, count| {
+        let kind = Kind(kind);
+        if kind.is_malformed() {
+            census.malformed += count;
+        }
+        *census.kinds.entry(kind.label().to_owned()).or_default() += count;
+        true
+    })?;
+    view.scan::<Methods>(&[], &[], |method, count| {
+        census.unknown_methods.insert(method, count);
+        true
+    })?;
+    view.scan::<Troubles>(&[], &[], |trouble, count| {
+        census.troubles.insert(trouble, count);
+        true
+    })?;
+    view.scan::<Gaps>(&[], &[], |first, last| {
+        census.gaps.push((first, last));
+        true
+    })?;
+    Ok(census)
+}

@@ -1,0 +1,364 @@
+//! Sessions as documents: one, all, or a family.
+
+use super::{request_id, time};
+use crate::rows::{ActionKind, Counts, Health, Session, Sid, SourceKind, Tokens};
+use crate::store::{StoreError, View};
+use crate::table::Key;
+use crate::tables::{Children, Sessions, Sources, Threads};
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// One session.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionDoc {
+    /// The short id.
+    pub id: String,
+    /// Codex's thread id.
+    pub thread_id: String,
+    /// The name given to it.
+    pub name: Option<String>,
+    /// The first words of its first turn.
+    pub title: Option<String>,
+    /// `codex`.
+    pub provider: String,
+    /// `import` or `app-server`; null while only another session names it.
+    pub source: Option<&'static str>,
+    /// The Codex version that made it, or that its server told.
+    pub codex_version: Option<String>,
+    /// The session that made it.
+    pub parent_id: Option<String>,
+    /// The session it was forked from, or that one's thread id where the log has no session of it.
+    pub forked_from: Option<String>,
+    /// A sub-agent's path, nickname or role.
+    pub agent: Option<String>,
+    /// Who asked for it: `user`, or the thread of a session.
+    pub spawned_by: Option<String>,
+    /// `key=value`.
+    pub labels: Vec<String>,
+    /// `stopped`, `waiting_permission`, `waiting_input`, `working`, `thinking` or `idle`.
+    pub activity_state: &'static str,
+    /// When that began.
+    pub since: Option<String>,
+    /// The record that made it so.
+    pub cause_seq: u64,
+    /// How the last ended turn ended: `completed`, `interrupted`, `failed`, `lost`; null: none ended.
+    pub outcome: Option<&'static str>,
+    /// `ok` or `error`.
+    pub health: &'static str,
+    /// The last error told, in words.
+    pub last_error: Option<String>,
+    /// What it waits for, where evidence tells.
+    pub blocked_on: Option<BlockedOn>,
+    /// Whether the process that would report a change is alive; null for imports and where nobody
+    /// looked.
+    pub live: Option<bool>,
+    /// Settled, and not yet acknowledged.
+    pub unread: bool,
+    /// In Codex's archive.
+    pub archived: bool,
+    /// How many requests wait for an answer.
+    pub pending_requests: usize,
+    /// Their ids, oldest first.
+    pub pending_request_ids: Vec<String>,
+    /// Inputs that wait for their turn.
+    pub queued: u32,
+    /// Codex's id of the open turn.
+    pub turn_id: Option<String>,
+    /// The last thing it did.
+    pub last_action: Option<LastActionDoc>,
+    /// How many there were.
+    pub counts: CountsDoc,
+    /// What it cost; null until told.
+    pub tokens: Option<TokensDoc>,
+    /// The folder it works in.
+    pub cwd: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The model's provider.
+    pub model_provider: Option<String>,
+    /// The reasoning effort.
+    pub effort: Option<String>,
+    /// When it asks.
+    pub approval_policy: Option<String>,
+    /// Its sandbox.
+    pub sandbox: Option<String>,
+    /// Its first record; null while only another session names it.
+    pub first_seq: Option<u64>,
+    /// Its newest record.
+    pub last_seq: Option<u64>,
+    /// When the first came.
+    pub first_at: Option<String>,
+    /// When the newest came.
+    pub last_at: Option<String>,
+    /// When the newest came, in Unix microseconds: for whoever shows how long it has been quiet.
+    #[serde(skip)]
+    pub last_micros: i64,
+    /// When the state began, in Unix microseconds.
+    #[serde(skip)]
+    pub since_micros: i64,
+}
+
+/// What a session waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BlockedOn {
+    /// `request`, `retry`, `child` or `command`.
+    pub kind: &'static str,
+    /// In words: the request's id, the error, the call, the command.
+    pub what: String,
+}
+
+/// The last thing a session did.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastActionDoc {
+    /// What it was.
+    pub kind: &'static str,
+    /// In one line.
+    pub summary: String,
+    /// Where it stands.
+    pub status: &'static str,
+    /// When that was last told.
+    pub at: Option<String>,
+    /// The same in Unix microseconds.
+    #[serde(skip)]
+    pub at_micros: i64,
+}
+
+/// How many there were; see [`Counts`].
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields of Counts, described there")]
+pub struct CountsDoc {
+    pub turns: u64,
+    pub turns_completed: u64,
+    pub turns_interrupted: u64,
+    pub turns_failed: u64,
+    pub turns_lost: u64,
+    pub commands: u64,
+    pub commands_completed: u64,
+    pub commands_failed: u64,
+    pub commands_declined: u64,
+    pub file_changes: u64,
+    pub file_changes_completed: u64,
+    pub file_changes_failed: u64,
+    pub file_changes_declined: u64,
+    pub tool_calls: u64,
+    pub messages: u64,
+    pub requests: u64,
+    pub errors: u64,
+    pub malformed: u64,
+    pub records: u64,
+}
+
+impl From<&Counts> for CountsDoc {
+    fn from(counts: &Counts) -> CountsDoc {
+        CountsDoc {
+            turns: counts.turns,
+            turns_completed: counts.turns_completed,
+            turns_interrupted: counts.turns_interrupted,
+            turns_failed: counts.turns_failed,
+            turns_lost: counts.turns_lost,
+            commands: counts.commands,
+            commands_completed: counts.commands_completed,
+            commands_failed: counts.commands_failed,
+            commands_declined: counts.commands_declined,
+            file_changes: counts.file_changes,
+            file_changes_completed: counts.file_changes_completed,
+            file_changes_failed: counts.file_changes_failed,
+            file_changes_declined: counts.file_changes_declined,
+            tool_calls: counts.tool_calls,
+            messages: counts.messages,
+            requests: counts.requests,
+            errors: counts.errors,
+            malformed: counts.malformed,
+            records: counts.records,
+        }
+    }
+}
+
+/// Token totals; see [`Tokens`].
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields of Tokens, described there")]
+pub struct TokensDoc {
+    pub total: u64,
+    pub input: u64,
+    pub cached: u64,
+    pub output: u64,
+    pub reasoning: u64,
+    pub context: u64,
+    pub window: Option<u64>,
+}
+
+impl From<Tokens> for TokensDoc {
+    fn from(tokens: Tokens) -> TokensDoc {
+        let Tokens { total, input, cached, output, reasoning, context, window } = tokens;
+        TokensDoc { total, input, cached, output, reasoning, context, window }
+    }
+}
+
+/// Every session, those with the newest records first. `keep` sees each row before its document is
+/// made; at most `limit` are returned.
+pub fn sessions(
+    view: &View<'_>,
+    limit: usize,
+    mut keep: impl FnMut(&Session) -> bool,
+) -> Result<Vec<SessionDoc>, StoreError> {
+    let mut rows: Vec<(Sid, Session)> = Vec::new();
+    view.scan::<Sessions>(&[], &[], |sid, session| {
+        if keep(&session) {
+            rows.push((sid, session));
+        }
+        true
+    })?;
+    rows.sort_by_key(|(sid, session)| (std::cmp::Reverse(session.last_seq), *sid));
+    rows.truncate(limit);
+    documents(view, rows)
+}
+
+/// The children of a session, oldest first.
+pub fn children(view: &View<'_>, parent: Sid) -> Result<Vec<SessionDoc>, StoreError> {
+    let rows = family(view, parent, 1)?;
+    documents(view, rows.into_iter().map(|(_, sid, row)| (sid, row)).collect())
+}
+
+/// All descendants of a session with their depth (1 for children), each after its parent.
+pub fn descendants(view: &View<'_>, parent: Sid) -> Result<Vec<(usize, SessionDoc)>, StoreError> {
+    let rows = family(view, parent, usize::MAX)?;
+    let depths: Vec<usize> = rows.iter().map(|(depth, ..)| *depth).collect();
+    let rows = rows.into_iter().map(|(_, sid, row)| (sid, row)).collect();
+    Ok(depths.into_iter().zip(documents(view, rows)?).collect())
+}
+
+fn family(view: &View<'_>, root: Sid, most: usize) -> Result<Vec<(usize, Sid, Session)>, StoreError> {
+    let mut family = Vec::new();
+    let mut open = vec![(0, root)];
+    while let Some((depth, sid)) = open.pop() {
+        if depth > 0
+            && let Some(session) = view.get::<Sessions>(&sid)?
+        {
+            family.push((depth, sid, session));
+        }
+        if depth < most {
+            let mut below = Vec::new();
+            view.scan::<Children>(&sid.to_bytes(), &[], |(_, child), ()| {
+                below.push((depth + 1, child));
+                true
+            })?;
+            open.extend(below.into_iter().rev());
+        }
+    }
+    Ok(family)
+}
+
+/// One session as a document.
+pub fn session_doc(view: &View<'_>, sid: Sid) -> Result<Option<SessionDoc>, StoreError> {
+    let Some(session) = view.get::<Sessions>(&sid)? else { return Ok(None) };
+    Ok(documents(view, vec![(sid, session)])?.pop())
+}
+
+fn documents(view: &View<'_>, rows: Vec<(Sid, Session)>) -> Result<Vec<SessionDoc>, StoreError> {
+    let mut sources: HashMap<u64, Option<(SourceKind, Option<String>)>> = HashMap::new();
+    let mut docs = Vec::with_capacity(rows.len());
+    for (_, session) in rows {
+        let source = match sources.get(&session.source) {
+            Some(source) => source.clone(),
+            None => {
+                let row = view.get::<Sources>(&session.source)?;
+                let source = row.map(|row| (row.kind, row.codex_version));
+                sources.insert(session.source, source.clone());
+                source
+            }
+        };
+        docs.push(document(view, session, source)?);
+    }
+    Ok(docs)
+}
+
+fn document(
+    view: &View<'_>,
+    session: Session,
+    source: Option<(SourceKind, Option<String>)>,
+) -> Result<SessionDoc, StoreError> {
+    let parent_id = match session.parent {
+        Some(parent) => view.get::<Sessions>(&parent)?.map(|parent| parent.id),
+        None => None,
+    };
+    let forked_from = match session.forked_from.clone() {
+        Some(thread) => match view.get::<Threads>(&thread)? {
+            Some(origin) => view.get::<Sessions>(&origin)?.map(|origin| origin.id),
+            None => Some(thread),
+        },
+        None => None,
+    };
+    let (kind, told_version) = source.map_or((None, None), |(kind, version)| (Some(kind), version));
+    let blocked_on = blocked_on(&session);
+    let unread = session.open_turn.is_none()
+        && session.settled_seq.is_some_and(|settled| settled > session.acked_seq);
+    Ok(SessionDoc {
+        id: session.id,
+        thread_id: session.thread_id,
+        name: session.name,
+        title: session.title,
+        provider: session.provider,
+        source: kind.map(SourceKind::as_str),
+        codex_version: session.cli_version.or(told_version),
+        parent_id,
+        forked_from,
+        agent: session.agent,
+        spawned_by: session.spawned_by,
+        labels: session.labels,
+        activity_state: session.state.as_str(),
+        since: time(session.since),
+        cause_seq: session.cause_seq,
+        outcome: session.outcome.as_str(),
+        health: match session.health {
+            Health::Ok => "ok",
+            Health::Error(_) => "error",
+        },
+        last_error: session.last_error,
+        blocked_on,
+        live: None,
+        unread,
+        archived: session.archived,
+        pending_requests: session.pending.len(),
+        pending_request_ids: session.pending.iter().map(|(seq, _)| request_id(*seq)).collect(),
+        queued: session.queued,
+        turn_id: session.open_turn.map(|turn| turn.id),
+        last_action: session.last_action.map(|action| LastActionDoc {
+            kind: action.kind.as_str(),
+            summary: action.summary,
+            status: action.status.as_str(),
+            at: time(action.at),
+            at_micros: action.at,
+        }),
+        counts: CountsDoc::from(&session.counts),
+        tokens: session.tokens.map(TokensDoc::from),
+        cwd: session.cwd,
+        model: session.model,
+        model_provider: session.model_provider,
+        effort: session.effort,
+        approval_policy: session.approval_policy,
+        sandbox: session.sandbox,
+        first_seq: session.first_seq,
+        last_seq: session.last_seq,
+        first_at: session.first_seq.and_then(|_| time(session.first_at)),
+        last_at: session.last_seq.and_then(|_| time(session.last_at)),
+        last_micros: session.last_at,
+        since_micros: session.since,
+    })
+}
+
+fn blocked_on(session: &Session) -> Option<BlockedOn> {
+    if let Some((seq, _)) = session.pending.iter().find(|(_, class)| class.asks_human()) {
+        return Some(BlockedOn { kind: "request", what: request_id(*seq) });
+    }
+    if let Some(error) = &session.retrying {
+        return Some(BlockedOn { kind: "retry", what: error.clone() });
+    }
+    let newest = session.open_items.last()?;
+    let kind = match newest.kind {
+        ActionKind::Command => "command",
+        ActionKind::Collab => "child",
+        _ => return None,
+    };
+    let last = session.last_action.as_ref().filter(|last| last.seq == newest.seq);
+    Some(BlockedOn { kind, what: last.map_or(String::new(), |last| last.summary.clone()) })
+}

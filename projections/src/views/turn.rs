@@ -1,0 +1,116 @@
+//! Turns as documents.
+
+use super::{TokensDoc, time};
+use crate::rows::{Sid, Turn};
+use crate::store::{StoreError, View};
+use crate::table::Key;
+use crate::tables::Turns;
+use serde::Serialize;
+
+/// One turn.
+#[derive(Debug, Clone, Serialize)]
+pub struct TurnDoc {
+    /// Which turn of its session, from 1.
+    pub number: u32,
+    /// Codex's id.
+    pub turn_id: String,
+    /// The turn's first record.
+    pub seq: u64,
+    /// The record that ended it.
+    pub end_seq: Option<u64>,
+    /// Its input's first line.
+    pub prompt: Option<String>,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<i64>,
+    /// `completed`, `interrupted`, `failed`, `lost`; null while it is open.
+    pub outcome: Option<&'static str>,
+    /// Why it failed or was lost.
+    pub error: Option<String>,
+    /// Errors that Codex retried by itself.
+    pub retries: u32,
+    /// The model.
+    pub model: Option<String>,
+    /// Commands.
+    pub commands: u32,
+    /// File changes.
+    pub file_changes: u32,
+    /// Tool calls.
+    pub tool_calls: u32,
+    /// Messages of the agent.
+    pub messages: u32,
+    /// Requests to the client.
+    pub requests: u32,
+    /// Tokens spent in it: the thread's totals at its end less those at its begin.
+    pub tokens: Option<TokensDoc>,
+    /// The record of its last plan.
+    pub plan_seq: Option<u64>,
+    /// The record of its last diff.
+    pub diff_seq: Option<u64>,
+    /// The record that completed its last agent message.
+    pub message_seq: Option<u64>,
+    /// When it began, in Unix microseconds.
+    #[serde(skip)]
+    pub started_micros: i64,
+    /// When it ended, in Unix microseconds.
+    #[serde(skip)]
+    pub ended_micros: Option<i64>,
+}
+
+/// The turns of a session, oldest first; with `last`, only that many of the newest.
+pub fn turns(view: &View<'_>, sid: Sid, last: Option<usize>) -> Result<Vec<TurnDoc>, StoreError> {
+    let mut docs = Vec::new();
+    view.scan_back::<Turns>(&sid.to_bytes(), |(_, seq), turn| {
+        docs.push(turn_doc(seq, turn));
+        last.is_none_or(|last| docs.len() < last)
+    })?;
+    if last == Some(0) {
+        docs.clear();
+    }
+    docs.reverse();
+    Ok(docs)
+}
+
+/// One turn as a document.
+pub fn turn_doc(seq: u64, turn: Turn) -> TurnDoc {
+    let spent = turn.tokens_after.map(|after| {
+        let before = turn.tokens_before.unwrap_or_default();
+        TokensDoc {
+            total: after.total.saturating_sub(before.total),
+            input: after.input.saturating_sub(before.input),
+            cached: after.cached.saturating_sub(before.cached),
+            output: after.output.saturating_sub(before.output),
+            reasoning: after.reasoning.saturating_sub(before.reasoning),
+            context: after.context,
+            window: after.window,
+        }
+    });
+    TurnDoc {
+        number: turn.number,
+        turn_id: turn.id,
+        seq,
+        end_seq: turn.end_seq,
+        prompt: turn.prompt,
+        started_at: time(turn.started_at),
+        ended_at: turn.ended_at.and_then(time),
+        duration_ms: turn.ended_at.map(|ended| (ended - turn.started_at) / 1000),
+        outcome: turn.outcome.as_str(),
+        error: turn.error,
+        retries: turn.retries,
+        model: turn.model,
+        commands: turn.commands,
+        file_changes: turn.file_changes,
+        tool_calls: turn.tool_calls,
+        messages: turn.messages,
+        requests: turn.requests,
+        tokens: spent,
+        plan_seq: turn.plan_seq,
+        diff_seq: turn.diff_seq,
+        message_seq: turn.message_seq,
+        started_micros: turn.started_at,
+        ended_micros: turn.ended_at,
+    }
+}
