@@ -1,1 +1,15 @@
 //! Sources that turn Codex's messages into log records.
+//!
+//! What always holds: a message is recorded verbatim before anything else looks at it; no line is
+//! too long, too broken or too many; nothing here reads a projection.
+
+mod import;
+mod interpreter;
+mod lines;
+mod recorder;
+mod secrets;
+
+pub use import::{ImportError, ImportSummary, Importer, MalformedLine, hash_file};
+pub use interpreter::{Interpreter, Reading};
+pub use recorder::{Recorder, Scribe};
+pub use secrets::MASK;

@@ -5,6 +5,7 @@
 //! what a message means: that is a fold's work. This crate knows JSON and no files.
 
 mod envelope;
+pub mod flags;
 mod kind;
 mod lenient;
 pub mod message;

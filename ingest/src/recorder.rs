@@ -1,0 +1,99 @@
+//! One life of one source, on its way into the log.
+//!
+//! What always holds: a message is in the log's hands before anybody else looks at it, whatever it
+//! is; what `sm` adds is marked as its own.
+
+use crate::interpreter::{Interpreter, Reading};
+use sm_log::{AppendError, Direction, Entry, Log, Receipt};
+use sm_protocol::synthetic::Synthetic;
+
+/// Writes what `sm` itself says into the log.
+#[derive(Clone)]
+pub struct Scribe {
+    log: Log,
+}
+
+impl Scribe {
+    /// A scribe for `log`.
+    pub fn new(log: Log) -> Scribe {
+        Scribe { log }
+    }
+
+    /// The log written to.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Records what `sm` did, at `time` (Unix microseconds), in `thread` (empty: in none).
+    pub fn note(&self, time: i64, thread: &str, message: &Synthetic) -> Result<Receipt, AppendError> {
+        self.note_of(0, 0, time, thread, message)
+    }
+
+    /// The same, as part of a source's life.
+    pub fn note_of(
+        &self,
+        source: u64,
+        generation: u32,
+        time: i64,
+        thread: &str,
+        message: &Synthetic,
+    ) -> Result<Receipt, AppendError> {
+        self.log.append(&[Entry {
+            time,
+            session: thread.as_bytes(),
+            source,
+            generation,
+            kind: message.kind().0,
+            direction: Direction::Own,
+            flags: 0,
+            payload: &message.to_payload(),
+        }])
+    }
+}
+
+/// Records the messages of one life of one source.
+pub struct Recorder {
+    log: Log,
+    interpreter: Interpreter,
+    source: u64,
+    generation: u32,
+}
+
+impl Recorder {
+    /// A recorder for life `generation` of the source numbered `source`.
+    pub fn new(log: Log, source: u64, generation: u32) -> Recorder {
+        Recorder { log, interpreter: Interpreter::new(), source, generation }
+    }
+
+    /// The source's number.
+    pub fn source(&self) -> u64 {
+        self.source
+    }
+
+    /// Which life of it.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Records one message, its newline excluded, received or sent at `time` (Unix microseconds).
+    /// Returns what it is and the receipt; it is durable once that says so.
+    pub fn record<'a>(
+        &mut self,
+        direction: Direction,
+        time: i64,
+        bytes: &'a [u8],
+    ) -> Result<(Reading<'a>, Receipt), AppendError> {
+        let reading = self.interpreter.read(direction, bytes);
+        let receipt = self.log.append(&[Entry {
+            time,
+            session: reading.thread.as_bytes(),
+            source: self.source,
+            generation: self.generation,
+            kind: reading.kind().0,
+            direction,
+            flags: reading.flags,
+            payload: &reading.payload,
+        }])?;
+        Ok((reading, receipt))
+    }
+}
