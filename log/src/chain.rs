@@ -1,0 +1,259 @@
+//! The chain of segments as a reader sees it: which segment holds which seqs, and how far each may
+//! be read.
+//!
+//! Segments are ordered by serial. Where two claim a seq, the higher serial has it; so a segment
+//! ends where a later one begins. Segments with a serial above the watermark's do not exist yet.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+
+use crate::error::{Gap, GapReason, ReadError};
+use crate::id::LogId;
+use crate::index::Index;
+use crate::progress::Progress;
+use crate::segment::{self, Header, Identity};
+use crate::storage::{File, Storage, View};
+use crate::watermark::{Mark, Page};
+
+const POLL: Duration = Duration::from_micros(500);
+
+/// What all readers of one log share.
+pub struct Chain {
+    pub storage: Arc<dyn Storage>,
+    pub id: LogId,
+    page: Page,
+    progress: Option<Arc<Progress>>,
+    parts: RwLock<Arc<Parts>>,
+}
+
+/// The segments that hold anything, in order of seq and of serial.
+#[derive(Default)]
+pub struct Parts {
+    /// The watermark's segment when this was made.
+    serial: u64,
+    all: BTreeMap<u64, Arc<Part>>,
+    pub list: Vec<Span>,
+}
+
+/// A segment, and which seqs it has. The last one's end is open.
+#[derive(Clone)]
+pub struct Span {
+    pub first: u64,
+    pub end: u64,
+    pub part: Arc<Part>,
+}
+
+/// A segment's file.
+pub struct Part {
+    pub name: String,
+    pub identity: Identity,
+    pub seed: u32,
+    file: OnceLock<Arc<dyn File>>,
+    view: RwLock<Option<Arc<View>>>,
+    pub index: RwLock<Index>,
+}
+
+/// How far a segment may be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    pub end_seq: u64,
+    /// `None`: to the end of the file.
+    pub end_position: Option<u64>,
+}
+
+impl Chain {
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        id: LogId,
+        page: Page,
+        progress: Option<Arc<Progress>>,
+    ) -> Chain {
+        Chain { storage, id, page, progress, parts: RwLock::default() }
+    }
+
+    /// What the shared page says now.
+    pub fn mark(&self) -> Mark {
+        self.page.read(self.id).unwrap_or_default()
+    }
+
+    /// Waits until the watermark is at least `seq`.
+    pub fn wait(&self, seq: u64, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        if let Some(progress) = &self.progress {
+            return progress.wait(seq, deadline);
+        }
+        loop {
+            if self.mark().watermark.seq >= seq {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            std::thread::sleep(left.min(POLL));
+        }
+    }
+
+    /// The segments, at least up to the one of the mark.
+    pub fn parts(&self, mark: &Mark) -> Result<Arc<Parts>, ReadError> {
+        let parts = self.parts.read().clone();
+        if parts.serial >= mark.watermark.serial && !parts.list.is_empty() {
+            return Ok(parts);
+        }
+        let dir = self.storage.path("");
+        let parts = parts.refreshed(self, mark).map_err(ReadError::io("list", dir))?;
+        let parts = Arc::new(parts);
+        *self.parts.write() = parts.clone();
+        Ok(parts)
+    }
+
+    /// The segment that should hold `seq`, which is at most the watermark or the one after it; or
+    /// what is missing there.
+    pub fn locate(&self, seq: u64, mark: &Mark) -> Result<Result<(Span, Limit), Gap>, ReadError> {
+        let parts = self.parts(mark)?;
+        let after = parts.list.partition_point(|span| span.first <= seq);
+        match after.checked_sub(1).and_then(|at| parts.list.get(at)) {
+            Some(span) if seq < span.end => Ok(Ok((span.clone(), parts.limit(span, mark)))),
+            _ => {
+                let next = parts.list.get(after).map_or(mark.watermark.seq + 1, |span| span.first);
+                Ok(Err(Gap {
+                    first: seq,
+                    last: next.saturating_sub(1).max(seq),
+                    file: self.storage.path(""),
+                    position: 0,
+                    reason: GapReason::Segment,
+                }))
+            }
+        }
+    }
+}
+
+impl Parts {
+    /// How far the segment may be read.
+    pub fn limit(&self, span: &Span, mark: &Mark) -> Limit {
+        let is_active = span.part.identity.serial == mark.watermark.serial;
+        Limit {
+            end_seq: span.end.min(mark.watermark.seq + 1),
+            end_position: is_active.then_some(mark.watermark.position),
+        }
+    }
+
+    fn refreshed(&self, chain: &Chain, mark: &Mark) -> io::Result<Parts> {
+        let mut all = BTreeMap::new();
+        for name in chain.storage.names()? {
+            let Some((first_seq, serial)) = segment::parse_name(&name) else { continue };
+            if serial > mark.watermark.serial {
+                continue;
+            }
+            if let Some(part) = self.all.get(&serial) {
+                all.insert(serial, part.clone());
+                continue;
+            }
+            let named = Identity { log: chain.id, first_seq, serial };
+            if let Some(identity) = identify(&*chain.storage, &name, named)? {
+                all.insert(serial, Arc::new(Part::new(name, identity)));
+            }
+        }
+        let list = spans(&all);
+        Ok(Parts { serial: mark.watermark.serial, all, list })
+    }
+}
+
+/// Whose segment a file is: its header says so, or its name where the header is damaged. `None`:
+/// another log's.
+fn identify(storage: &dyn Storage, name: &str, named: Identity) -> io::Result<Option<Identity>> {
+    let mut header = [0; segment::HEADER_LEN];
+    let read = storage.open_read(name).and_then(|file| file.read_at(&mut header, 0));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        _ => {}
+    }
+    Ok(match segment::decode_header(&header) {
+        Header::Valid { identity, .. } if identity.log != named.log => None,
+        Header::Newer { .. } => None,
+        _ => Some(named),
+    })
+}
+
+/// Which seqs each segment has, given all by serial.
+pub fn spans(all: &BTreeMap<u64, Arc<Part>>) -> Vec<Span> {
+    let mut end = u64::MAX;
+    let mut list = Vec::new();
+    for part in all.values().rev() {
+        let first = part.identity.first_seq;
+        if first < end {
+            list.push(Span { first, end, part: part.clone() });
+            end = first;
+        }
+    }
+    list.reverse();
+    list
+}
+
+impl Part {
+    pub fn new(name: String, identity: Identity) -> Part {
+        Part {
+            name,
+            identity,
+            seed: identity.seed(),
+            file: OnceLock::new(),
+            view: RwLock::new(None),
+            index: RwLock::default(),
+        }
+    }
+
+    fn file(&self, storage: &dyn Storage) -> io::Result<&Arc<dyn File>> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let file = storage.open_read(&self.name)?;
+        Ok(self.file.get_or_init(|| file))
+    }
+
+    /// The bytes up to the limit's position, and that position.
+    pub fn view(&self, chain: &Chain, limit: &Limit) -> Result<(Arc<View>, u64), ReadError> {
+        self.try_view(&*chain.storage, limit.end_position)
+            .map_err(ReadError::io("read", chain.storage.path(&self.name)))
+    }
+
+    /// The bytes up to `end`, or to the end of the file, and where that is. A file that is too
+    /// short gives what there is.
+    pub fn try_view(
+        &self,
+        storage: &dyn Storage,
+        end: Option<u64>,
+    ) -> io::Result<(Arc<View>, u64)> {
+        if let (Some(view), Some(end)) = (self.view.read().as_ref(), end)
+            && view.reach() >= end
+        {
+            return Ok((view.clone(), end));
+        }
+        let file = self.file(storage)?;
+        let len = file.len()?;
+        let end = end.map_or(len, |end| end.min(len));
+        let mut held = self.view.write();
+        if let Some(view) = held.as_ref().filter(|view| view.reach() >= end) {
+            return Ok((view.clone(), end));
+        }
+        let view = Arc::new(file.view(end)?);
+        *held = Some(view.clone());
+        Ok((view, end))
+    }
+
+    /// A gap in this segment.
+    pub fn gap(
+        &self,
+        storage: &dyn Storage,
+        first: u64,
+        last: u64,
+        position: usize,
+        reason: GapReason,
+    ) -> Gap {
+        Gap { first, last, file: storage.path(&self.name), position: position as u64, reason }
+    }
+}

@@ -1,0 +1,251 @@
+//! [`Cursor`]: the log from a seq on, record by record. Catching up and following are one.
+
+use std::sync::Arc;
+
+use crate::chain::{Chain, Limit, Span};
+use crate::error::{Gap, GapReason, ReadError};
+use crate::frame::{self, FrameKind, HEAD_LEN, Head};
+use crate::record::Record;
+use crate::segment::HEADER_LEN;
+use crate::storage::View;
+use crate::walk::{self, Step};
+use crate::watermark::Mark;
+
+/// What a cursor comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A record, its checksum verified.
+    Record(Record<'a>),
+    /// Records that cannot be read; the cursor goes on behind them.
+    Gap(Gap),
+}
+
+/// Walks the log in order, from a seq on, up to the watermark of the moment.
+pub struct Cursor {
+    chain: Arc<Chain>,
+    mark: Mark,
+    /// The next seq to give.
+    next: u64,
+    open: Option<Open>,
+}
+
+/// Where the cursor is within a segment.
+struct Open {
+    span: Span,
+    limit: Limit,
+    view: Arc<View>,
+    /// How far `view` may be read.
+    end: u64,
+    /// Start of the next frame.
+    position: usize,
+    /// What is left of the frame the cursor is in.
+    frame: Rest,
+}
+
+/// The records of a frame that are still to come.
+#[derive(Default)]
+struct Rest {
+    count: u32,
+    /// Where the next record's length is.
+    table: usize,
+    /// Where the next record is.
+    record: usize,
+}
+
+/// What was found, as places: to be turned into an [`Item`] when nothing is borrowed any more.
+enum Found {
+    Record { seq: u64, from: usize, to: usize },
+    Gap(Gap),
+    Nothing,
+}
+
+impl Cursor {
+    pub(crate) fn new(chain: Arc<Chain>, mark: Mark, next: u64) -> Cursor {
+        Cursor { chain, mark, next, open: None }
+    }
+
+    /// The seq of the next item.
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// The next item. `None`: caught up; call again later, or [`wait`](crate::Reader::wait) first.
+    #[expect(clippy::should_implement_trait, reason = "it lends, and it can fail")]
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, ReadError> {
+        let found = loop {
+            match self.find()? {
+                Found::Nothing if self.next <= self.mark.watermark.seq => {}
+                found => break found,
+            }
+        };
+        match found {
+            Found::Nothing => Ok(None),
+            Found::Gap(gap) => Ok(Some(Item::Gap(gap))),
+            Found::Record { seq, from, to } => {
+                let bytes = self.open.as_ref().and_then(|open| open.view.bytes(to as u64));
+                let record = bytes.map_or(&[][..], |bytes| &bytes[from..]);
+                Ok(Some(Item::Record(frame::record_fields(seq, record))))
+            }
+        }
+    }
+
+    fn find(&mut self) -> Result<Found, ReadError> {
+        if self.next > self.mark.watermark.seq && !self.catch_up()? {
+            return Ok(Found::Nothing);
+        }
+        if self.open.as_ref().is_none_or(|open| self.next >= open.span.end)
+            && let Some(gap) = self.enter()?
+        {
+            self.next = gap.last + 1;
+            return Ok(Found::Gap(gap));
+        }
+        let Some(open) = &mut self.open else { return Ok(Found::Nothing) };
+        let found = open.find(&self.chain, self.next);
+        match &found {
+            Found::Record { seq, .. } => self.next = seq + 1,
+            Found::Gap(gap) => self.next = gap.last + 1,
+            Found::Nothing => {}
+        }
+        Ok(found)
+    }
+
+    /// Looks how far the log is by now; false: no further.
+    fn catch_up(&mut self) -> Result<bool, ReadError> {
+        self.mark = self.chain.mark();
+        if self.next > self.mark.watermark.seq {
+            return Ok(false);
+        }
+        if let Some(open) = &mut self.open {
+            // What was active may have been left for another segment by now.
+            match self.chain.locate(self.next, &self.mark)? {
+                Ok((span, limit)) if Arc::ptr_eq(&span.part, &open.span.part) => {
+                    (open.view, open.end) = span.part.view(&self.chain, &limit)?;
+                    (open.span, open.limit) = (span, limit);
+                }
+                _ => self.open = None,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens the segment with the next seq, or says what is missing there.
+    fn enter(&mut self) -> Result<Option<Gap>, ReadError> {
+        self.open = None;
+        let (span, limit) = match self.chain.locate(self.next, &self.mark)? {
+            Ok(located) => located,
+            Err(gap) => return Ok(Some(gap)),
+        };
+        let (view, end) = span.part.view(&self.chain, &limit)?;
+        let mut open =
+            Open { span, limit, view, end, position: HEADER_LEN, frame: Rest::default() };
+        open.seek(self.next, &self.mark);
+        self.open = Some(open);
+        Ok(None)
+    }
+}
+
+impl Open {
+    fn bytes(&self) -> &[u8] {
+        self.view.bytes(self.end).unwrap_or(&[])
+    }
+
+    /// Goes to the frame with `seq`, or to the damage it may lie in.
+    fn seek(&mut self, seq: u64, mark: &Mark) {
+        let Open { span, limit, .. } = self;
+        let (seed, end_seq) = (span.part.seed, limit.end_seq);
+        let mut expected = span.part.identity.first_seq;
+        let is_active = span.part.identity.serial == mark.watermark.serial;
+        if is_active && seq == mark.watermark.seq + 1 {
+            self.position = mark.watermark.position as usize;
+            return;
+        }
+        while expected < seq {
+            let found = walk::step(self.bytes(), self.position, seed, expected, end_seq);
+            let (position, head) = match found {
+                Step::Frame { position, head } => (position, head),
+                Step::Skip { resumed, head } if head.first_seq <= seq => (resumed, head),
+                _ => return,
+            };
+            if head.end_seq() > seq {
+                self.enter_frame(position, &head);
+                self.pass((seq - head.first_seq) as u32);
+                return;
+            }
+            self.position = position + head.len as usize;
+            expected = head.end_seq();
+        }
+    }
+
+    fn enter_frame(&mut self, position: usize, head: &Head) {
+        self.position = position + head.len as usize;
+        if head.kind == FrameKind::Records {
+            self.frame = Rest {
+                count: head.count,
+                table: position + HEAD_LEN,
+                record: position + head.table_end(),
+            };
+        }
+    }
+
+    fn pass(&mut self, records: u32) {
+        for _ in 0..records.min(self.frame.count) {
+            self.take();
+        }
+    }
+
+    /// The place of the next record in the frame.
+    fn take(&mut self) -> (usize, usize) {
+        let table = self.frame.table;
+        let len = self.bytes().get(table..table + 4).and_then(|len| len.try_into().ok());
+        let from = self.frame.record;
+        let to = from + u32::from_le_bytes(len.unwrap_or_default()) as usize;
+        self.frame = Rest { count: self.frame.count - 1, table: table + 4, record: to };
+        (from, to)
+    }
+
+    fn find(&mut self, chain: &Chain, next: u64) -> Found {
+        if next >= self.limit.end_seq {
+            return Found::Nothing;
+        }
+        if self.frame.count == 0
+            && let Some(found) = self.next_frame(chain, next)
+        {
+            return found;
+        }
+        let (from, to) = self.take();
+        let record = self.bytes().get(from..to);
+        if record.is_some_and(|record| frame::record_fits(record, self.span.part.seed, next)) {
+            return Found::Record { seq: next, from, to };
+        }
+        Found::Gap(self.gap(chain, next, next, from, GapReason::Record))
+    }
+
+    /// Enters the next frame; or gives the gap that is there instead.
+    fn next_frame(&mut self, chain: &Chain, next: u64) -> Option<Found> {
+        let seed = self.span.part.seed;
+        let at = self.position;
+        let (last, reason) = match walk::step(self.bytes(), at, seed, next, self.limit.end_seq) {
+            Step::Frame { position, head } => {
+                self.enter_frame(position, &head);
+                if head.kind == FrameKind::Records {
+                    return None;
+                }
+                (head.end_seq().min(self.limit.end_seq) - 1, GapReason::Lost)
+            }
+            Step::Skip { resumed, head } => {
+                self.position = resumed;
+                (head.first_seq - 1, GapReason::Frame)
+            }
+            Step::End => {
+                // Frames may follow later where nothing is now: beyond what may be read.
+                self.position = self.end as usize;
+                (self.limit.end_seq - 1, GapReason::Frame)
+            }
+        };
+        Some(Found::Gap(self.gap(chain, next, last, at, reason)))
+    }
+
+    fn gap(&self, chain: &Chain, first: u64, last: u64, at: usize, reason: GapReason) -> Gap {
+        self.span.part.gap(&*chain.storage, first, last, at, reason)
+    }
+}

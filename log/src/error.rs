@@ -1,0 +1,246 @@
+//! One error for each act: opening, appending, reading. And [`Gap`], what is missing.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::id::LogId;
+
+/// A range of seqs that cannot be read; everything before and after it can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// First missing seq.
+    pub first: u64,
+    /// Last missing seq.
+    pub last: u64,
+    /// The file it should be in.
+    pub file: PathBuf,
+    /// Where in the file the damage begins.
+    pub position: u64,
+    /// Why it is missing.
+    pub reason: GapReason,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Gap { first, last, file, position, reason } = self;
+        write!(f, "seq {first} to {last}: {reason} ({}, position {position})", file.display())
+    }
+}
+
+/// Why a range is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GapReason {
+    /// One record does not fit its checksum.
+    Record,
+    /// A frame's head does not fit its checksum, or is not there.
+    Frame,
+    /// The whole segment is not there.
+    Segment,
+    /// Was acknowledged without being synced, and did not survive.
+    Unsynced,
+    /// Never written: the ring overflowed while the disk failed. Declared by the writer.
+    Lost,
+}
+
+impl fmt::Display for GapReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GapReason::Record => "record damaged",
+            GapReason::Frame => "frame damaged",
+            GapReason::Segment => "segment missing",
+            GapReason::Unsynced => "acknowledged before a sync, and gone with the power",
+            GapReason::Lost => "lost while the disk failed",
+        })
+    }
+}
+
+/// A log could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no log in that directory.
+    #[error("no log in {}", dir.display())]
+    NotFound {
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// Another writer has the log.
+    #[error("the log in {} is being written by {}", dir.display(), Holder(*pid))]
+    Locked {
+        /// The log's directory.
+        dir: PathBuf,
+        /// The other writer's process, where its lock file tells.
+        pid: Option<u32>,
+    },
+    /// The file was written by a newer release.
+    #[error("{} has format version {found}, this release knows up to {known}; use a newer one", file.display())]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// The file is none of a log's.
+    #[error("{} is damaged at position {position}: {what}; {remedy}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Where.
+        position: u64,
+        /// What is wrong.
+        what: &'static str,
+        /// What can be done.
+        remedy: &'static str,
+    },
+    /// The operating system refused.
+    #[error("failed to {act} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+struct Holder(Option<u32>);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(pid) => write!(f, "process {pid}; talk to that one or stop it"),
+            None => write!(f, "another process"),
+        }
+    }
+}
+
+impl OpenError {
+    pub(crate) fn io(act: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| OpenError::Io { act, path, source }
+    }
+}
+
+/// Entries were not accepted, or not made durable.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// A payload is too long; nothing of the call was accepted.
+    #[error("a payload of {bytes} bytes is longer than {max}")]
+    PayloadTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The cap.
+        max: usize,
+    },
+    /// A session key is too long; nothing of the call was accepted.
+    #[error("a session key of {bytes} bytes is longer than {max}")]
+    SessionTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The cap.
+        max: usize,
+    },
+    /// The ring stayed full because the disk fails. The entries are not kept; their seqs are a
+    /// gap that the log declares as soon as it can write again.
+    #[error("seq {first} to {last} lost, the disk fails: {cause}")]
+    Lost {
+        /// First seq that is lost.
+        first: u64,
+        /// Last seq that is lost.
+        last: u64,
+        /// What the disk said.
+        cause: Cause,
+    },
+    /// Not durable yet, and the disk fails. The records are still in the ring and still tried.
+    #[error("not durable after {waited:?}, still trying: {cause}")]
+    Stalled {
+        /// How long was waited.
+        waited: Duration,
+        /// What the disk said.
+        cause: Cause,
+    },
+    /// The log was closed.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// What the disk last said, shared by all who wait.
+#[derive(Debug, Clone)]
+pub struct Cause(pub Option<Arc<io::Error>>);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(error) => error.fmt(f),
+            None => f.write_str("it is slow"),
+        }
+    }
+}
+
+/// A record could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Older than what is kept.
+    #[error("seq {seq} is below {floor}, the oldest kept")]
+    BelowFloor {
+        /// What was asked for.
+        seq: u64,
+        /// The oldest seq kept.
+        floor: u64,
+    },
+    /// Newer than what is there.
+    #[error("seq {seq} is beyond {watermark}, the newest")]
+    BeyondHead {
+        /// What was asked for.
+        seq: u64,
+        /// The newest seq that can be read.
+        watermark: u64,
+    },
+    /// No such revision of the session.
+    #[error("revision {revision} is not in {first} to {last}")]
+    NoRevision {
+        /// What was asked for.
+        revision: u64,
+        /// The oldest one kept.
+        first: u64,
+        /// The newest one.
+        last: u64,
+    },
+    /// It lies in a gap.
+    #[error("{0}")]
+    Gap(Gap),
+    /// The log is another one than the cursor was made for.
+    #[error("the directory now holds log {found}, not {expected}")]
+    OtherLog {
+        /// The log that was opened.
+        expected: LogId,
+        /// The log that is there now.
+        found: LogId,
+    },
+    /// The operating system refused.
+    #[error("failed to {act} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl ReadError {
+    pub(crate) fn io(act: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| ReadError::Io { act, path, source }
+    }
+}

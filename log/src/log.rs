@@ -1,0 +1,350 @@
+//! [`Log`]: the one writer of a log.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::caps::{PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::chain::Chain;
+use crate::error::{AppendError, Cause, OpenError};
+use crate::id::LogId;
+use crate::lock::WriterLock;
+use crate::options::{Durability, Options};
+use crate::reader::Reader;
+use crate::record::Entry;
+use crate::recovery::{self, Recovery};
+use crate::ring::Refused;
+use crate::storage::{Directory, Storage};
+use crate::writer::Core;
+
+/// The one writer of a log. Clones share it; the directory's lock is held while any clone lives.
+///
+/// The last clone's end makes everything accepted durable, as far as the disk lets it.
+#[derive(Clone)]
+pub struct Log {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    core: Arc<Core>,
+    chain: Arc<Chain>,
+    id: LogId,
+    threads: Vec<JoinHandle<()>>,
+    lock: WriterLock,
+}
+
+impl Log {
+    /// Opens the log in `dir`, or makes one, 0700 and 0600. [`Recovery`] says what was found.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<(Log, Recovery), OpenError> {
+        Log::open_in(Arc::new(Directory::new(dir)), options)
+    }
+
+    /// Opens the log in that storage, or makes one.
+    pub fn open_in(
+        storage: Arc<dyn Storage>,
+        options: Options,
+    ) -> Result<(Log, Recovery), OpenError> {
+        match WriterLock::take(storage.clone())? {
+            Some(lock) => Log::open_with(lock, options),
+            None => Err(OpenError::Locked {
+                dir: storage.path(""),
+                pid: storage.lock_holder(crate::lock::NAME),
+            }),
+        }
+    }
+
+    /// Opens the log whose lock was taken before, with [`lock`](crate::lock()).
+    pub fn open_with(lock: WriterLock, options: Options) -> Result<(Log, Recovery), OpenError> {
+        let opened = recovery::open(lock.storage().clone(), options.clamped())?;
+        let mut threads = Vec::new();
+        for (name, work) in [("log-write", write_thread as fn(&Core)), ("log-sync", sync_thread)] {
+            let core = opened.core.clone();
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            let spawned = thread.spawn(move || work(&core));
+            threads.push(spawned.map_err(OpenError::io("start a thread for", lock.dir()))?);
+        }
+        let handle =
+            Handle { core: opened.core, chain: opened.chain, id: opened.id, threads, lock };
+        Ok((Log { handle: Arc::new(handle) }, opened.recovery))
+    }
+
+    /// Which log this is.
+    pub fn id(&self) -> LogId {
+        self.handle.id
+    }
+
+    /// Takes the entries in, from any thread. They get the next seqs, one after the other.
+    ///
+    /// Returns before they are durable: [`Receipt::wait`] waits for that. Waits only while the
+    /// ring is full, at most [`Options::patience`]; an error tells what became of the entries.
+    pub fn append(&self, entries: &[Entry<'_>]) -> Result<Receipt, AppendError> {
+        self.accept(entries, true)
+    }
+
+    /// Appends, and waits until the entries are durable. The calling thread does the work itself
+    /// where nobody else does: the quickest way for one record, or for one batch.
+    pub fn commit(&self, entries: &[Entry<'_>]) -> Result<Receipt, AppendError> {
+        let receipt = self.accept(entries, false)?;
+        receipt.wait()?;
+        Ok(receipt)
+    }
+
+    fn accept(&self, entries: &[Entry<'_>], wake: bool) -> Result<Receipt, AppendError> {
+        let core = &self.handle.core;
+        entries.iter().try_for_each(check)?;
+        if entries.is_empty() {
+            let last = core.ring.accepted();
+            return Ok(Receipt { first: last + 1, last, core: core.clone() });
+        }
+        match core.ring.accept(entries, core.options.patience, wake) {
+            Ok((first, last)) => Ok(Receipt { first, last, core: core.clone() }),
+            Err(Refused::Closed) => Err(AppendError::Closed),
+            Err(Refused::Lost { first, last }) => {
+                let mut troubles = core.troubles.lock();
+                troubles.lost.push((first, last));
+                Err(AppendError::Lost { first, last, cause: Cause(troubles.last.clone()) })
+            }
+        }
+    }
+
+    /// Everything accepted so far is on the medium when this returns; gives the watermark.
+    pub fn sync(&self) -> Result<u64, AppendError> {
+        let core = &self.handle.core;
+        let target = core.ring.accepted();
+        drive(core, core.options.patience, true, || core.tail.lock().synced.seq >= target)?;
+        Ok(core.progress.watermark())
+    }
+
+    /// The last seq given away.
+    pub fn accepted(&self) -> u64 {
+        self.handle.core.ring.accepted()
+    }
+
+    /// The last seq that readers see.
+    pub fn watermark(&self) -> u64 {
+        self.handle.core.progress.watermark()
+    }
+
+    /// Has `f` called with the watermark after each of its advances, in the thread that made it:
+    /// `f` must be quick, and must not wait for the log.
+    pub fn on_advance(&self, f: impl Fn(u64) + Send + Sync + 'static) {
+        self.handle.core.progress.listen(Box::new(f));
+    }
+
+    /// A reader that is woken within the process.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.handle.chain.clone())
+    }
+
+    /// How the log is doing.
+    pub fn health(&self) -> Health {
+        let core = &self.handle.core;
+        let troubles = core.troubles.lock();
+        let mut health = Health {
+            persist_errors: troubles.errors,
+            last_error: troubles.last.as_ref().map(|error| error.to_string()),
+            failing: troubles.in_a_row > 0,
+            lost: troubles.lost.clone(),
+            ..Health::default()
+        };
+        drop(troubles);
+        health.accepted = core.ring.accepted();
+        health.watermark = core.progress.watermark();
+        health.synced = core.tail.lock().synced.seq;
+        health.ring_bytes_used = core.ring.used();
+        health.ring_bytes = core.ring.capacity();
+        health
+    }
+
+    /// The lock this log holds.
+    pub fn lock(&self) -> &WriterLock {
+        &self.handle.lock
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("id", &self.id()).field("watermark", &self.watermark()).finish()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.core.ring.close();
+        self.core.progress.bump();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so; there is nothing more to do with it.
+            let _ = thread.join();
+        }
+        let core = &self.core;
+        let target = core.ring.accepted();
+        let _ = drive(core, core.options.patience, true, || core.tail.lock().synced.seq >= target);
+        core.write.lock().closed = true;
+        core.progress.bump();
+    }
+}
+
+fn check(entry: &Entry<'_>) -> Result<(), AppendError> {
+    let (bytes, max) = (entry.payload.len(), PAYLOAD_BYTES_MAX);
+    if bytes > max {
+        return Err(AppendError::PayloadTooLong { bytes, max });
+    }
+    let (bytes, max) = (entry.session.len(), SESSION_BYTES_MAX);
+    if bytes > max {
+        return Err(AppendError::SessionTooLong { bytes, max });
+    }
+    Ok(())
+}
+
+/// What an append gives: which seqs its entries got, and a way to wait until they are durable.
+#[derive(Clone)]
+pub struct Receipt {
+    /// The first entry's seq.
+    pub first: u64,
+    /// The last entry's seq; `first - 1` if there was none.
+    pub last: u64,
+    core: Arc<Core>,
+}
+
+impl Receipt {
+    /// Waits until the entries are acknowledged as [`Durability`] says. An error means that they
+    /// are not, yet: they are still tried, and waiting may be tried again.
+    pub fn wait(&self) -> Result<(), AppendError> {
+        let done = || self.is_done();
+        if done() {
+            return Ok(());
+        }
+        drive(&self.core, self.core.options.patience, false, done)
+    }
+
+    /// Whether the entries are acknowledged.
+    pub fn is_done(&self) -> bool {
+        self.core.progress.watermark() >= self.last
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receipt").field("first", &self.first).field("last", &self.last).finish()
+    }
+}
+
+/// How a log is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Health {
+    /// The last seq given away.
+    pub accepted: u64,
+    /// The last seq that readers see.
+    pub watermark: u64,
+    /// The last seq known to be on the medium.
+    pub synced: u64,
+    /// Bytes accepted and not yet safe.
+    pub ring_bytes_used: usize,
+    /// Their bound.
+    pub ring_bytes: usize,
+    /// Whether the last try to write or sync failed.
+    pub failing: bool,
+    /// Writes and syncs that failed since the log was opened.
+    pub persist_errors: u64,
+    /// What the last one said.
+    pub last_error: Option<String>,
+    /// Seqs lost since the log was opened, because the ring overflowed.
+    pub lost: Vec<(u64, u64)>,
+}
+
+/// Does what is to do, or waits for who does it, until `done`.
+fn drive(
+    core: &Core,
+    patience: Duration,
+    force: bool,
+    done: impl Fn() -> bool,
+) -> Result<(), AppendError> {
+    let start = Instant::now();
+    let deadline = start + patience;
+    loop {
+        let mut stage = core.write.lock();
+        if stage.closed {
+            return if done() { Ok(()) } else { Err(AppendError::Closed) };
+        }
+        core.write_stage(&mut stage);
+        drop(stage);
+        if done() {
+            return Ok(());
+        }
+        // Read before the lock is tried: who holds it now moves the epoch when done.
+        let mut epoch = core.progress.epoch();
+        if force || core.options.durability == Durability::Sync {
+            if let Some(mut stage) = core.sync.try_lock() {
+                core.sync_stage(&mut stage);
+                drop(stage);
+                core.progress.bump();
+                epoch = core.progress.epoch();
+            }
+            if done() {
+                return Ok(());
+            }
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            let cause = Cause(core.troubles.lock().last.clone());
+            return Err(AppendError::Stalled { waited: now - start, cause });
+        }
+        let retry = core.troubles.lock().retry_at.unwrap_or(deadline);
+        core.progress.sleep(epoch, deadline.min(retry.max(now + Duration::from_millis(1))));
+    }
+}
+
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Writes what nobody waits for.
+fn write_thread(core: &Core) {
+    while !core.ring.is_closed() {
+        if core.backing_off() {
+            let epoch = core.progress.epoch();
+            core.progress.sleep(epoch, Instant::now() + Duration::from_millis(1));
+            continue;
+        }
+        if !core.tail.lock().failed {
+            core.ring.wait_work(IDLE);
+        }
+        core.write_stage(&mut core.write.lock());
+    }
+}
+
+/// Syncs what nobody waits for.
+fn sync_thread(core: &Core) {
+    while !core.ring.is_closed() {
+        let epoch = core.progress.epoch();
+        let pause = match core.options.durability {
+            Durability::Sync => Duration::ZERO,
+            Durability::Interval(interval) => interval,
+            Durability::Os => IDLE,
+        };
+        let start = Instant::now();
+        while !core.ring.is_closed() && start.elapsed() < pause {
+            // A full ring empties by a sync only.
+            if core.ring.used() * 2 > core.ring.capacity() {
+                break;
+            }
+            let until = (start + pause).min(Instant::now() + Duration::from_millis(5));
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        }
+        if core.options.durability == Durability::Os {
+            continue;
+        }
+        if core.has_unsynced() && !core.tail.lock().failed {
+            core.sync_stage(&mut core.sync.lock());
+            core.progress.bump();
+        } else {
+            core.progress.sleep(epoch, Instant::now() + IDLE);
+        }
+    }
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or_else(|before| -(before.duration().as_micros() as i64), |d| d.as_micros() as i64)
+}

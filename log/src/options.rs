@@ -1,0 +1,71 @@
+//! [`Options`] of a writer.
+
+use std::time::Duration;
+
+use crate::caps;
+
+/// When a record counts as acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Acknowledged = on the medium: it survives a power cut.
+    #[default]
+    Sync,
+    /// Acknowledged = in the operating system's hands: it survives the process, and at the latest
+    /// after this time also a power cut.
+    Interval(Duration),
+    /// Acknowledged = in the operating system's hands. Only [`Log::sync`](crate::Log::sync) syncs.
+    Os,
+}
+
+/// How a log is written. Readers need none of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// When a record counts as acknowledged.
+    pub durability: Durability,
+    /// A segment is left for the next one at that size; one longer record may exceed it.
+    pub segment_bytes: u64,
+    /// Bytes accepted and not yet acknowledged: beyond this, appending waits.
+    pub ring_bytes: usize,
+    /// How long an append waits for room in the ring, and a receipt for a disk that fails.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            durability: Durability::Sync,
+            segment_bytes: 64 << 20,
+            ring_bytes: 16 << 20,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Options {
+    /// The defaults with another durability.
+    pub fn durability(durability: Durability) -> Options {
+        Options { durability, ..Options::default() }
+    }
+
+    /// The same with another segment size.
+    pub fn with_segment_bytes(self, segment_bytes: u64) -> Options {
+        Options { segment_bytes, ..self }
+    }
+
+    /// The same with another ring size.
+    pub fn with_ring_bytes(self, ring_bytes: usize) -> Options {
+        Options { ring_bytes, ..self }
+    }
+
+    /// The same with another patience.
+    pub fn with_patience(self, patience: Duration) -> Options {
+        Options { patience, ..self }
+    }
+
+    /// The same with every value inside its caps.
+    pub(crate) fn clamped(self) -> Options {
+        let range = caps::SEGMENT_BYTES_MIN..=caps::SEGMENT_BYTES_MAX;
+        Options { segment_bytes: self.segment_bytes.clamp(*range.start(), *range.end()), ..self }
+    }
+}

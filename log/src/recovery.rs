@@ -1,0 +1,437 @@
+//! Opening a log for writing: what was left by the last writer, and what is decided.
+//!
+//! * Known durable is the larger of what the watermark file says was synced and what any valid
+//!   frame says was durable before it. What was acknowledged without a sync counts as given away.
+//! * What cannot be read up to there is damage: it becomes a gap, and nothing is cut.
+//! * What cannot be read beyond is torn: the log ends before it. The segment is left behind as it
+//!   is, and a new one begins at that seq.
+//! * What can be read beyond is kept: it is synced before anybody sees it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::chain::{Chain, Part, Span, spans};
+use crate::error::{Gap, GapReason, OpenError};
+use crate::frame::{self, FrameKind, Head};
+use crate::id::LogId;
+use crate::options::Options;
+use crate::progress::Progress;
+use crate::ring::Ring;
+use crate::segment::{self, HEADER_LEN, Header, Identity};
+use crate::storage::Storage;
+use crate::walk::{self, Step};
+use crate::watermark::{self, Mark, Page, PageError, Place};
+use crate::writer::{self, Active, Core, Published, SyncStage, Tail, Troubles, WriteStage};
+
+/// What was found when a log was opened for writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// There was no log; it was made.
+    pub created: bool,
+    /// The last seq of the log as it is now; 0 if it is empty.
+    pub last: u64,
+    /// Records found beyond the published watermark, which count now.
+    pub found: u64,
+    /// A torn tail that was left behind. None of it was acknowledged.
+    pub torn: Option<Torn>,
+    /// What could not be read in the part that was looked at: behind the synced place.
+    pub gaps: Vec<Gap>,
+    /// Files that are not what their name says.
+    pub strangers: Vec<Stranger>,
+}
+
+/// A tail that was not durable when the last writer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Torn {
+    /// The seq it would have begun with, which is given away again.
+    pub first: u64,
+    /// The file that it was left in.
+    pub file: PathBuf,
+    /// Where it begins.
+    pub position: u64,
+}
+
+/// A file in the log's directory that is not what its name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+/// An opened log.
+pub struct Opened {
+    pub core: Arc<Core>,
+    pub chain: Arc<Chain>,
+    pub id: LogId,
+    pub recovery: Recovery,
+}
+
+/// Opens the log in a storage whose lock is held.
+pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenError> {
+    let words = storage
+        .words(watermark::NAME, true)
+        .map_err(OpenError::io("open", storage.path(watermark::NAME)))?;
+    let page = Page::new(words);
+    let files = Files::find(&*storage, &page)?;
+    let published = page.read(files.id);
+    let mark = published.unwrap_or_default();
+    let io = || OpenError::io("recover", storage.path(""));
+
+    let walk = Walk::run(&*storage, spans(&files.parts), &mark).map_err(io())?;
+    let verdict = walk.decide(&*storage, &mark);
+    let stage = writing_place(&*storage, &files, &walk, &verdict).map_err(io())?;
+    walk.sync(&*storage).and_then(|()| storage.sync_names()).map_err(io())?;
+
+    let recovery = Recovery {
+        created: published.is_none() && files.parts.is_empty(),
+        last: verdict.next - 1,
+        found: (verdict.next - 1).saturating_sub(mark.watermark.seq),
+        torn: verdict.torn,
+        gaps: verdict.gaps,
+        strangers: files.strangers.clone(),
+    };
+    let serial = stage.active.identity.serial;
+    let end = Place { seq: verdict.next - 1, serial, position: stage.position };
+    let oldest = files.parts.values().map(|part| part.identity.first_seq).min().unwrap_or(1);
+    let mark = Mark { watermark: end, synced: end, floor: mark.floor.max(oldest) };
+    let mut writer = page.clone().writer(files.id);
+    writer.write(&mark);
+    if page.id() != Ok(files.id) {
+        page.write_head(files.id);
+    }
+    Ok(start(storage, options, files.id, page, Published { writer, mark }, stage, recovery))
+}
+
+fn start(
+    storage: Arc<dyn Storage>,
+    options: Options,
+    id: LogId,
+    page: Page,
+    published: Published,
+    stage: WriteStage,
+    recovery: Recovery,
+) -> Opened {
+    let end = published.mark.watermark;
+    let progress = Arc::new(Progress::new(end.seq));
+    let chain = Chain::new(storage.clone(), id, page, Some(progress.clone()));
+    let tail = Tail {
+        in_flight: Default::default(),
+        dirty: Vec::new(),
+        written: end,
+        synced: end,
+        failed: false,
+    };
+    let core = Core {
+        ring: Ring::new(end.seq + 1, options.ring_bytes),
+        storage,
+        options,
+        progress,
+        write: Mutex::new(stage),
+        sync: Mutex::new(SyncStage),
+        tail: Mutex::new(tail),
+        page: Mutex::new(published),
+        troubles: Mutex::new(Troubles::default()),
+    };
+    Opened { core: Arc::new(core), chain: Arc::new(chain), id, recovery }
+}
+
+/// The log's files, as their names and headers tell.
+struct Files {
+    id: LogId,
+    parts: BTreeMap<u64, Arc<Part>>,
+    strangers: Vec<Stranger>,
+    next_serial: u64,
+}
+
+impl Files {
+    fn find(storage: &dyn Storage, page: &Page) -> Result<Files, OpenError> {
+        let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+        let mut named: Vec<_> = names
+            .into_iter()
+            .filter_map(|name| {
+                segment::parse_name(&name).map(|(first, serial)| (serial, first, name))
+            })
+            .collect();
+        named.sort();
+        let mut headers = Vec::new();
+        for (_, _, name) in &named {
+            headers.push(read_header(storage, name)?);
+        }
+        let id = Files::id(storage, page, &headers, named.is_empty())?;
+        let next_serial = named.last().map_or(1, |(serial, ..)| serial + 1);
+        let mut files = Files { id, parts: BTreeMap::new(), strangers: Vec::new(), next_serial };
+        for ((serial, first_seq, name), header) in named.into_iter().zip(headers) {
+            let named = Identity { log: id, first_seq, serial };
+            files.sort_in(storage, name, named, header);
+        }
+        Ok(files)
+    }
+
+    /// The id that the page has; or else that of the newest whole header.
+    fn id(
+        storage: &dyn Storage,
+        page: &Page,
+        headers: &[Header],
+        empty: bool,
+    ) -> Result<LogId, OpenError> {
+        let file = storage.path(watermark::NAME);
+        match page.id() {
+            Ok(id) => return Ok(id),
+            Err(PageError::Newer(found)) => {
+                let found = found.min(u64::from(u32::MAX)) as u32;
+                return Err(OpenError::Version { file, found, known: segment::VERSION });
+            }
+            Err(PageError::Damaged) => {}
+        }
+        let known = headers.iter().rev().find_map(|header| match header {
+            Header::Valid { identity, .. } => Some(identity.log),
+            _ => None,
+        });
+        match known {
+            Some(id) => Ok(id),
+            None if empty => LogId::random().map_err(OpenError::io("name", storage.path(""))),
+            None => Err(OpenError::Damaged {
+                file,
+                position: 0,
+                what: "neither it nor any segment tells the log's id",
+                remedy: "put the watermark file or one whole segment back",
+            }),
+        }
+    }
+
+    fn sort_in(&mut self, storage: &dyn Storage, name: String, named: Identity, header: Header) {
+        let file = storage.path(&name);
+        let what = match header {
+            Header::Valid { identity, .. } if identity == named => None,
+            Header::Valid { identity, .. } if identity.log != named.log => {
+                self.strangers.push(Stranger { file, what: "a segment of another log; ignored" });
+                return;
+            }
+            Header::Valid { .. } => Some("its header gives another place than its name"),
+            Header::Newer { .. } | Header::Damaged => Some("its header is damaged"),
+        };
+        self.strangers.extend(what.map(|what| Stranger { file, what }));
+        self.parts.insert(named.serial, Arc::new(Part::new(name, named)));
+    }
+}
+
+fn read_header(storage: &dyn Storage, name: &str) -> Result<Header, OpenError> {
+    let path = storage.path(name);
+    let file = storage.open_read(name).map_err(OpenError::io("open", &path))?;
+    let mut header = [0; HEADER_LEN];
+    match file.read_at(&mut header, 0) {
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Err(OpenError::io("read", path)(error))
+        }
+        _ => match segment::decode_header(&header) {
+            Header::Newer { version } => {
+                Err(OpenError::Version { file: path, found: version, known: segment::VERSION })
+            }
+            header => Ok(header),
+        },
+    }
+}
+
+/// What was found beyond the place that is known to be synced.
+struct Walk {
+    spans: Vec<Span>,
+    /// Index of the segment it began in.
+    from: usize,
+    /// The first seq that no valid frame has.
+    next: u64,
+    /// End of the last valid frame.
+    place: Place,
+    /// The greatest seq that is known to have been durable.
+    durable: u64,
+    troubles: Vec<Trouble>,
+    found_any: bool,
+}
+
+/// Something between the valid frames.
+struct Trouble {
+    part: Arc<Part>,
+    position: usize,
+    first: u64,
+    last: u64,
+    /// Where the log would end if this is torn.
+    cut: u64,
+    reason: GapReason,
+}
+
+/// What is decided.
+struct Verdict {
+    /// The seq that will be given away next.
+    next: u64,
+    torn: Option<Torn>,
+    gaps: Vec<Gap>,
+    /// The last segment can be gone on with, as far as its valid frames are concerned.
+    whole: bool,
+}
+
+impl Walk {
+    fn run(storage: &dyn Storage, spans: Vec<Span>, mark: &Mark) -> std::io::Result<Walk> {
+        let mut walk = Walk {
+            from: 0,
+            next: spans.first().map_or(mark.synced.seq + 1, |span| span.first),
+            place: Place::default(),
+            durable: mark.synced.seq,
+            troubles: Vec::new(),
+            found_any: false,
+            spans,
+        };
+        let known = walk.spans.iter().position(|s| s.part.identity.serial == mark.synced.serial);
+        if let Some(index) = known {
+            let (_, len) = walk.spans[index].part.try_view(storage, None)?;
+            if mark.synced.position <= len && mark.synced.seq + 1 >= walk.spans[index].first {
+                (walk.from, walk.next, walk.place) = (index, mark.synced.seq + 1, mark.synced);
+            }
+        }
+        for index in walk.from..walk.spans.len() {
+            let span = walk.spans[index].clone();
+            walk.segment(storage, &span)?;
+        }
+        Ok(walk)
+    }
+
+    fn segment(&mut self, storage: &dyn Storage, span: &Span) -> std::io::Result<()> {
+        let serial = span.part.identity.serial;
+        if self.next < span.first {
+            self.trouble(span, HEADER_LEN, span.first - 1, GapReason::Segment);
+        }
+        let (view, len) = span.part.try_view(storage, None)?;
+        let bytes = view.bytes(len).unwrap_or(&[]);
+        let mut position = HEADER_LEN;
+        if self.place.serial == serial {
+            position = self.place.position as usize;
+        }
+        while self.next < span.end {
+            match walk::step(bytes, position, span.part.seed, self.next, span.end) {
+                Step::Frame { position: at, head } => {
+                    position = self.frame(span, bytes, at, &head);
+                }
+                Step::Skip { resumed, head } => {
+                    self.trouble(span, position, head.first_seq - 1, GapReason::Frame);
+                    position = resumed;
+                }
+                Step::End if span.end == u64::MAX => break,
+                Step::End => self.trouble(span, position, span.end - 1, GapReason::Frame),
+            }
+            self.place = Place { seq: self.next - 1, serial, position: position as u64 };
+        }
+        if self.place.serial != serial {
+            self.place = Place { seq: self.next - 1, serial, position: position as u64 };
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, span: &Span, bytes: &[u8], position: usize, head: &Head) -> usize {
+        self.found_any = true;
+        self.durable = self.durable.max(head.durable_before);
+        let mut at = position + head.table_end();
+        for index in 0..if head.kind == FrameKind::Records { head.count } else { 0 } {
+            let seq = head.first_seq + u64::from(index);
+            let len = frame::record_len(bytes, position, index);
+            let record = bytes.get(at..at + len);
+            if !record.is_some_and(|record| frame::record_fits(record, span.part.seed, seq)) {
+                let reason = GapReason::Record;
+                let (part, first, cut) = (span.part.clone(), seq, head.first_seq);
+                self.troubles.push(Trouble { part, position: at, first, last: seq, cut, reason });
+            }
+            at += len;
+        }
+        self.next = head.end_seq().min(span.end);
+        position + head.len as usize
+    }
+
+    /// Nothing valid from the next seq to `last`.
+    fn trouble(&mut self, span: &Span, position: usize, last: u64, reason: GapReason) {
+        let (part, first) = (span.part.clone(), self.next);
+        self.troubles.push(Trouble { part, position, first, last, cut: first, reason });
+        self.next = last + 1;
+    }
+
+    fn decide(&self, storage: &dyn Storage, mark: &Mark) -> Verdict {
+        let given_away = self.durable.max(mark.watermark.seq);
+        let mut verdict = Verdict { next: self.next, torn: None, gaps: Vec::new(), whole: true };
+        for trouble in &self.troubles {
+            if trouble.first <= given_away {
+                let last = trouble.last.min(given_away);
+                let reason =
+                    if trouble.first > self.durable { GapReason::Unsynced } else { trouble.reason };
+                let (first, at) = (trouble.first, trouble.position);
+                verdict.gaps.push(trouble.part.gap(storage, first, last, at, reason));
+            }
+            if trouble.last > given_away {
+                let first = trouble.cut.max(given_away + 1);
+                let (file, position) = (storage.path(&trouble.part.name), trouble.position as u64);
+                verdict.torn = Some(Torn { first, file, position });
+                (verdict.next, verdict.whole) = (first, false);
+                return verdict;
+            }
+        }
+        if self.next <= given_away {
+            let reason =
+                if self.next > self.durable { GapReason::Unsynced } else { GapReason::Frame };
+            let (first, last) = (self.next, given_away);
+            verdict.gaps.push(match self.spans.last() {
+                Some(span) => {
+                    span.part.gap(storage, first, last, self.place.position as usize, reason)
+                }
+                None => {
+                    let (file, reason) = (storage.path(""), GapReason::Segment);
+                    Gap { first, last, file, position: 0, reason }
+                }
+            });
+            (verdict.next, verdict.whole) = (given_away + 1, false);
+        }
+        verdict
+    }
+
+    /// Makes what was found durable, as nobody may have done so.
+    fn sync(&self, storage: &dyn Storage) -> std::io::Result<()> {
+        if self.found_any {
+            for span in &self.spans[self.from..] {
+                storage.open(&span.part.name)?.sync()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where writing goes on: in the last segment, if nothing but zeros follows its valid frames; else
+/// in a new one.
+fn writing_place(
+    storage: &dyn Storage,
+    files: &Files,
+    walk: &Walk,
+    verdict: &Verdict,
+) -> std::io::Result<WriteStage> {
+    if let Some(span) = walk.spans.last().filter(|_| verdict.whole) {
+        let (view, len) = span.part.try_view(storage, None)?;
+        let rest = view.bytes(len).and_then(|bytes| bytes.get(walk.place.position as usize..));
+        if walk.place.serial == span.part.identity.serial
+            && len >= HEADER_LEN as u64
+            && rest.is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
+        {
+            let file = storage.open(&span.part.name)?;
+            let active = Arc::new(Active::new(span.part.identity, file));
+            return Ok(stage(active, walk.place.position, len, files.next_serial));
+        }
+    }
+    let (first_seq, serial) = (verdict.next, files.next_serial);
+    let identity = Identity { log: files.id, first_seq, serial };
+    let file = writer::create_segment(storage, &identity)?;
+    file.sync()?;
+    let (position, active) = (HEADER_LEN as u64, Arc::new(Active::new(identity, file)));
+    Ok(stage(active, position, position, serial + 1))
+}
+
+fn stage(active: Arc<Active>, position: u64, allocated: u64, next_serial: u64) -> WriteStage {
+    WriteStage { active, position, allocated, next_serial, head: Vec::new(), closed: false }
+}

@@ -1,0 +1,230 @@
+//! The ring: what was accepted and is not yet safe, in order, bounded in bytes.
+//!
+//! Producers encode into the last batch under a short lock; the writer takes batches from the
+//! front. A batch becomes one frame. Its memory is used again, so the hot path allocates nothing.
+//! Checksums are put in by the writer, which knows the segment.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::caps::{FRAME_BYTES, FRAME_RECORDS_MAX};
+use crate::frame::{self, FrameKind};
+use crate::record::Entry;
+
+const SPARES_MAX: usize = 64;
+
+/// The records of one frame to be.
+pub struct Batch {
+    pub kind: FrameKind,
+    pub first_seq: u64,
+    pub count: u32,
+    /// Length of each record in `bytes`.
+    pub lens: Vec<u32>,
+    pub bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn empty() -> Batch {
+        Batch {
+            kind: FrameKind::Records,
+            first_seq: 0,
+            count: 0,
+            lens: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// The last seq in it.
+    pub fn last_seq(&self) -> u64 {
+        self.first_seq + u64::from(self.count) - 1
+    }
+}
+
+/// The ring.
+pub struct Ring {
+    state: Mutex<State>,
+    room: Condvar,
+    work: Condvar,
+    capacity: usize,
+}
+
+struct State {
+    queue: VecDeque<Batch>,
+    spare: Vec<Batch>,
+    next_seq: u64,
+    used: usize,
+    /// The writer's thread sleeps and wants to be woken.
+    parked: bool,
+    closed: bool,
+}
+
+/// Why entries were not taken in.
+pub enum Refused {
+    Closed,
+    /// They got seqs, which are declared lost.
+    Lost {
+        first: u64,
+        last: u64,
+    },
+}
+
+impl Ring {
+    pub fn new(next_seq: u64, capacity: usize) -> Ring {
+        let state = State {
+            queue: VecDeque::new(),
+            spare: Vec::new(),
+            next_seq,
+            used: 0,
+            parked: false,
+            closed: false,
+        };
+        Ring { state: Mutex::new(state), room: Condvar::new(), work: Condvar::new(), capacity }
+    }
+
+    /// Takes the entries in and gives their first and last seq. Waits for room for at most
+    /// `patience`; then they are lost. `wake`: see to it that the writer's thread looks.
+    pub fn accept(
+        &self,
+        entries: &[Entry<'_>],
+        patience: Duration,
+        wake: bool,
+    ) -> Result<(u64, u64), Refused> {
+        let bytes: usize = entries.iter().map(frame::encoded_len).sum();
+        let mut state = self.state.lock();
+        if state.is_full(bytes, self.capacity) {
+            let deadline = Instant::now() + patience;
+            while state.is_full(bytes, self.capacity) && !state.closed {
+                if self.room.wait_until(&mut state, deadline).timed_out() {
+                    break;
+                }
+            }
+        }
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        let (first, last) = (state.next_seq, state.next_seq + entries.len() as u64 - 1);
+        if state.is_full(bytes, self.capacity) {
+            state.lose(entries.len() as u64);
+            return Err(Refused::Lost { first, last });
+        }
+        for entry in entries {
+            state.push(entry);
+        }
+        state.used += bytes;
+        if wake && state.parked {
+            state.parked = false;
+            self.work.notify_one();
+        }
+        Ok((first, last))
+    }
+
+    /// The next batch to write.
+    pub fn pop(&self) -> Option<Batch> {
+        self.state.lock().queue.pop_front()
+    }
+
+    /// Puts back what was popped, so that it comes next.
+    pub fn unpop(&self, batch: Batch) {
+        self.state.lock().queue.push_front(batch);
+    }
+
+    /// Gives the memory of a safe batch back.
+    pub fn recycle(&self, mut batch: Batch, records_bytes: usize) {
+        let fits = batch.bytes.capacity() <= 2 * FRAME_BYTES;
+        batch.lens.clear();
+        batch.bytes.clear();
+        let mut state = self.state.lock();
+        state.used -= records_bytes;
+        if fits && batch.kind == FrameKind::Records && state.spare.len() < SPARES_MAX {
+            state.spare.push(batch);
+        }
+        drop(state);
+        self.room.notify_all();
+    }
+
+    /// Sleeps until there is something to write, or the ring is closed, or `limit` is over.
+    pub fn wait_work(&self, limit: Duration) {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() && !state.closed {
+            state.parked = true;
+            self.work.wait_for(&mut state, limit);
+            state.parked = false;
+        }
+    }
+
+    /// Wakes the writer's thread, to look what happened.
+    pub fn wake(&self) {
+        self.state.lock().parked = false;
+        self.work.notify_all();
+    }
+
+    /// The last seq that was accepted or declared lost.
+    pub fn accepted(&self) -> u64 {
+        self.state.lock().next_seq - 1
+    }
+
+    pub fn used(&self) -> usize {
+        self.state.lock().used
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Refuses all further entries and wakes who waits.
+    pub fn close(&self) {
+        self.state.lock().closed = true;
+        self.room.notify_all();
+        self.work.notify_all();
+    }
+}
+
+impl State {
+    /// One call may exceed the capacity, when it is alone.
+    fn is_full(&self, bytes: usize, capacity: usize) -> bool {
+        self.used > 0 && self.used + bytes > capacity
+    }
+
+    fn push(&mut self, entry: &Entry<'_>) {
+        let len = frame::encoded_len(entry);
+        let fits = self.queue.back().is_some_and(|batch| {
+            batch.kind == FrameKind::Records
+                && batch.bytes.len() + len <= FRAME_BYTES
+                && batch.count < FRAME_RECORDS_MAX
+        });
+        if !fits {
+            let batch = self.spare.pop().unwrap_or_else(Batch::empty);
+            self.queue.push_back(Batch { first_seq: self.next_seq, count: 0, ..batch });
+        }
+        if let Some(batch) = self.queue.back_mut() {
+            batch.lens.push(frame::encode_record(&mut batch.bytes, entry));
+            batch.count += 1;
+        }
+        self.next_seq += 1;
+    }
+
+    /// Gives seqs away that stand for what is lost.
+    fn lose(&mut self, mut count: u64) {
+        while count > 0 {
+            let fits = self.queue.back().is_some_and(|batch| {
+                batch.kind == FrameKind::Lost && batch.count < FRAME_RECORDS_MAX
+            });
+            if !fits {
+                let first_seq = self.next_seq;
+                self.queue.push_back(Batch { kind: FrameKind::Lost, first_seq, ..Batch::empty() });
+            }
+            if let Some(batch) = self.queue.back_mut() {
+                let some = count.min(u64::from(FRAME_RECORDS_MAX - batch.count));
+                batch.count += some as u32;
+                self.next_seq += some;
+                count -= some;
+            }
+        }
+    }
+}

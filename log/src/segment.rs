@@ -1,0 +1,144 @@
+//! A segment file: its name, its header, its seed.
+//!
+//! ```text
+//! <first_seq:020>-<serial:08>.seg        little-endian
+//!  0 magic 8 | 8 version 4 | 12 crc 4 | 16 log id 16 | 32 first_seq 8 | 40 serial 8
+//! 48 created 8 (microseconds) | 56 zero 8 | 64 frames …
+//! ```
+//!
+//! * `crc` covers the 64 bytes with itself as zero.
+//! * Serials grow by one with each segment made and are never reused; where two segments claim a
+//!   seq, the one with the higher serial has it. So a torn or abandoned segment is left behind by
+//!   making the next one: nothing is cut.
+//! * The name repeats what the header says, so a damaged header costs no record.
+
+use crate::id::LogId;
+
+/// Bytes of the header, and position of the first frame.
+pub const HEADER_LEN: usize = 64;
+/// The format that is written.
+pub const VERSION: u32 = 0;
+const MAGIC: [u8; 8] = *b"smlogseg";
+
+/// Which segment: all that its name and its checksums depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    pub log: LogId,
+    pub first_seq: u64,
+    pub serial: u64,
+}
+
+impl Identity {
+    /// The file's name.
+    pub fn name(&self) -> String {
+        format!("{:020}-{:08}.seg", self.first_seq, self.serial)
+    }
+
+    /// Start value of every checksum in the segment, so that bytes of another one never fit.
+    pub fn seed(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.log.0);
+        hasher.update(&self.first_seq.to_le_bytes());
+        hasher.update(&self.serial.to_le_bytes());
+        hasher.finalize()
+    }
+}
+
+/// First seq and serial from a segment's name.
+pub fn parse_name(name: &str) -> Option<(u64, u64)> {
+    let (first_seq, serial) = name.strip_suffix(".seg")?.split_once('-')?;
+    if first_seq.len() != 20 || serial.len() < 8 {
+        return None;
+    }
+    Some((first_seq.parse().ok()?, serial.parse().ok()?))
+}
+
+/// What a header was found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header {
+    Valid {
+        identity: Identity,
+        created: i64,
+    },
+    /// Whole, but of a format this release does not know.
+    Newer {
+        version: u32,
+    },
+    Damaged,
+}
+
+/// The header's bytes.
+pub fn encode_header(identity: &Identity, created: i64) -> [u8; HEADER_LEN] {
+    let mut bytes = [0; HEADER_LEN];
+    bytes[0..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[16..32].copy_from_slice(&identity.log.0);
+    bytes[32..40].copy_from_slice(&identity.first_seq.to_le_bytes());
+    bytes[40..48].copy_from_slice(&identity.serial.to_le_bytes());
+    bytes[48..56].copy_from_slice(&created.to_le_bytes());
+    let crc = crc32fast::hash(&bytes);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Reads a header; any bytes will do.
+pub fn decode_header(bytes: &[u8]) -> Header {
+    let Some(header) = bytes.first_chunk::<HEADER_LEN>() else { return Header::Damaged };
+    let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
+    let half = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap_or_default());
+    let mut zeroed = *header;
+    zeroed[12..16].fill(0);
+    if header[0..8] != MAGIC || crc32fast::hash(&zeroed) != half(12) {
+        return Header::Damaged;
+    }
+    if half(8) > VERSION {
+        return Header::Newer { version: half(8) };
+    }
+    let log = LogId(header[16..32].try_into().unwrap_or_default());
+    let identity = Identity { log, first_seq: word(32), serial: word(40) };
+    Header::Valid { identity, created: word(48) as i64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: Identity = Identity { log: LogId([7; 16]), first_seq: 42, serial: 3 };
+
+    #[test]
+    fn a_header_comes_back() {
+        let bytes = encode_header(&IDENTITY, 99);
+        assert_eq!(decode_header(&bytes), Header::Valid { identity: IDENTITY, created: 99 });
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_of_a_header_is_noticed() {
+        let bytes = encode_header(&IDENTITY, 99);
+        for bit in 0..HEADER_LEN * 8 {
+            let mut bytes = bytes;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode_header(&bytes), Header::Damaged, "bit {bit}");
+        }
+        for len in 0..HEADER_LEN {
+            assert_eq!(decode_header(&bytes[..len]), Header::Damaged, "length {len}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let mut bytes = encode_header(&IDENTITY, 99);
+        bytes[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
+        bytes[12..16].fill(0);
+        let crc = crc32fast::hash(&bytes);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(decode_header(&bytes), Header::Newer { version: VERSION + 1 });
+    }
+
+    #[test]
+    fn names_come_back_and_others_are_no_names() {
+        assert_eq!(parse_name(&IDENTITY.name()), Some((42, 3)));
+        for name in ["lock", "watermark", "1-1.seg", "00000000000000000042.seg", "x-00000003.seg"] {
+            assert_eq!(parse_name(name), None, "{name}");
+        }
+    }
+}

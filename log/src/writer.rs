@@ -1,0 +1,326 @@
+//! The two stages of writing: *write*, from the ring into the active segment, and *sync*, from the
+//! file to the medium. Each has its lock, so that the next frames are written while the last ones
+//! are synced. Whoever waits for a record may do the work of a stage himself; threads of the log do
+//! it for those who do not wait.
+//!
+//! * Locks are taken in this order: write stage, sync stage, tail, ring or page.
+//! * A batch stays in the tail until it is synced. When a write or a sync fails, all in the tail
+//!   goes back to the ring and is written again into a new segment; the old one is left behind and
+//!   no byte in it that was not known durable is believed.
+//! * The watermark never falls, and is published after what it says is true.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::frame::{self, FrameKind};
+use crate::options::{Durability, Options};
+use crate::progress::Progress;
+use crate::ring::{Batch, Ring};
+use crate::segment::{self, HEADER_LEN, Identity};
+use crate::storage::{File, Storage};
+use crate::watermark::{Mark, PageWriter, Place};
+
+const BACK_OFF_MIN: Duration = Duration::from_millis(1);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+const ALLOCATE_MIN: u64 = 64 << 10;
+const ALLOCATE_MAX: u64 = 8 << 20;
+
+/// The segment that is written.
+pub struct Active {
+    pub identity: Identity,
+    pub seed: u32,
+    pub file: Arc<dyn File>,
+}
+
+impl Active {
+    pub fn new(identity: Identity, file: Arc<dyn File>) -> Active {
+        Active { identity, seed: identity.seed(), file }
+    }
+}
+
+/// All that the stages share.
+pub struct Core {
+    pub storage: Arc<dyn Storage>,
+    pub options: Options,
+    pub ring: Ring,
+    pub progress: Arc<Progress>,
+    pub write: Mutex<WriteStage>,
+    pub sync: Mutex<SyncStage>,
+    pub tail: Mutex<Tail>,
+    pub page: Mutex<Published>,
+    pub troubles: Mutex<Troubles>,
+}
+
+/// The write stage's own: where the next frame goes.
+pub struct WriteStage {
+    pub active: Arc<Active>,
+    pub position: u64,
+    pub allocated: u64,
+    pub next_serial: u64,
+    pub head: Vec<u8>,
+    pub closed: bool,
+}
+
+/// The sync stage's own: nothing but the right to sync.
+pub struct SyncStage;
+
+/// What is written and not known to be on the medium.
+pub struct Tail {
+    pub in_flight: VecDeque<Written>,
+    /// Segments with bytes that were not synced, in order.
+    pub dirty: Vec<Arc<Active>>,
+    pub written: Place,
+    pub synced: Place,
+    /// A write or sync failed: the active segment must be left.
+    pub failed: bool,
+}
+
+/// A batch that lies in a segment.
+pub struct Written {
+    batch: Batch,
+    bytes: usize,
+}
+
+/// The page, and what it says.
+pub struct Published {
+    pub writer: PageWriter,
+    pub mark: Mark,
+}
+
+/// What went wrong so far.
+#[derive(Default)]
+pub struct Troubles {
+    pub errors: u64,
+    pub last: Option<Arc<io::Error>>,
+    pub in_a_row: u32,
+    pub retry_at: Option<Instant>,
+    pub lost: Vec<(u64, u64)>,
+}
+
+impl Core {
+    fn keeps_until_synced(&self) -> bool {
+        self.options.durability != Durability::Os
+    }
+
+    /// Writes all batches of the ring. Stops at a failure, which is noted.
+    pub fn write_stage(&self, stage: &mut WriteStage) {
+        if stage.closed || self.backing_off() {
+            return;
+        }
+        if self.tail.lock().failed
+            && let Err(error) = self.start_anew(stage)
+        {
+            return self.fail(error);
+        }
+        while let Some(mut batch) = self.ring.pop() {
+            match self.write_batch(stage, &mut batch) {
+                Ok(bytes) => self.written(stage, batch, bytes),
+                Err(error) => {
+                    self.ring.unpop(batch);
+                    return self.fail(error);
+                }
+            }
+        }
+    }
+
+    /// Writes one frame; gives the bytes of its records.
+    fn write_batch(&self, stage: &mut WriteStage, batch: &mut Batch) -> io::Result<usize> {
+        let bytes: usize = batch.lens.iter().map(|&len| len as usize).sum();
+        batch.bytes.truncate(bytes);
+        let len = frame::aligned(frame::HEAD_LEN + batch.lens.len() * 4 + bytes) as u64;
+        let end = stage.position + len;
+        if end > self.options.segment_bytes && stage.position > HEADER_LEN as u64 {
+            self.roll(stage, batch.first_seq)?;
+        }
+        let durable_before = self.tail.lock().synced.seq;
+        let (seed, position) = (stage.active.seed, stage.position);
+        match batch.kind {
+            FrameKind::Records => {
+                let mut at = 0;
+                for (seq, &len) in (batch.first_seq..).zip(&batch.lens) {
+                    let record = &mut batch.bytes[at..at + len as usize];
+                    frame::seal_record(record, seed, seq);
+                    at += len as usize;
+                }
+                let first = batch.first_seq;
+                let lens = &batch.lens;
+                frame::encode_head(&mut stage.head, seed, position, first, durable_before, lens);
+            }
+            FrameKind::Lost => {
+                let (first, count) = (batch.first_seq, batch.count);
+                frame::encode_lost(&mut stage.head, seed, position, first, durable_before, count);
+            }
+        }
+        batch.bytes.resize(len as usize - stage.head.len(), 0);
+        self.allocate(stage, position + len);
+        stage.active.file.write_at(&[&stage.head, &batch.bytes], position)?;
+        stage.position = position + len;
+        Ok(bytes)
+    }
+
+    /// Takes space ahead of the writing: little for a small log, more for a growing one.
+    fn allocate(&self, stage: &mut WriteStage, needed: u64) {
+        if needed <= stage.allocated {
+            return;
+        }
+        let ahead = stage.allocated.clamp(ALLOCATE_MIN, ALLOCATE_MAX);
+        let goal = (needed + ahead).next_multiple_of(4096);
+        let goal = goal.min(self.options.segment_bytes.next_multiple_of(4096)).max(needed);
+        // Space that is not there shows in the write itself.
+        let taken = stage.active.file.allocate(goal).is_ok();
+        stage.allocated = if taken { goal } else { needed };
+    }
+
+    fn written(&self, stage: &WriteStage, batch: Batch, bytes: usize) {
+        let serial = stage.active.identity.serial;
+        let place = Place { seq: batch.last_seq(), serial, position: stage.position };
+        let mut tail = self.tail.lock();
+        tail.written = place;
+        if tail.dirty.last().is_none_or(|last| last.identity.serial != serial) {
+            tail.dirty.push(stage.active.clone());
+        }
+        if self.keeps_until_synced() {
+            tail.in_flight.push_back(Written { batch, bytes });
+        } else {
+            self.ring.recycle(batch, bytes);
+        }
+        drop(tail);
+        if self.options.durability != Durability::Sync {
+            self.publish(|mark| mark.watermark = place);
+            self.recovered();
+        }
+    }
+
+    /// Leaves the full segment for the next one.
+    fn roll(&self, stage: &mut WriteStage, first_seq: u64) -> io::Result<()> {
+        let identity =
+            Identity { log: stage.active.identity.log, first_seq, serial: stage.next_serial };
+        stage.next_serial += 1;
+        let file = create_segment(&*self.storage, &identity)?;
+        stage.active = Arc::new(Active::new(identity, file));
+        stage.position = HEADER_LEN as u64;
+        stage.allocated = HEADER_LEN as u64;
+        Ok(())
+    }
+
+    /// After a failure: everything that is not known durable is to be written again, into a new
+    /// segment.
+    fn start_anew(&self, stage: &mut WriteStage) -> io::Result<()> {
+        let _no_sync_runs = self.sync.lock();
+        let mut tail = self.tail.lock();
+        let first_seq = match tail.in_flight.front() {
+            Some(written) => written.batch.first_seq,
+            None => tail.written.seq + 1,
+        };
+        while let Some(written) = tail.in_flight.pop_back() {
+            self.ring.unpop(written.batch);
+        }
+        if self.keeps_until_synced() {
+            tail.dirty.clear();
+            tail.written = tail.synced;
+        }
+        self.roll(stage, first_seq)?;
+        tail.failed = false;
+        Ok(())
+    }
+
+    /// Syncs all that was written before the call. Stops at a failure, which is noted.
+    pub fn sync_stage(&self, _stage: &mut SyncStage) {
+        let (dirty, upto) = {
+            let tail = self.tail.lock();
+            if tail.failed || tail.written == tail.synced {
+                return;
+            }
+            (tail.dirty.clone(), tail.written)
+        };
+        for active in &dirty {
+            if let Err(error) = active.file.sync() {
+                return self.fail(error);
+            }
+        }
+        self.synced(upto);
+    }
+
+    fn synced(&self, upto: Place) {
+        let mut tail = self.tail.lock();
+        tail.synced = upto;
+        let more = tail.written.seq > upto.seq;
+        tail.dirty.retain(|active| {
+            active.identity.serial > upto.serial || more && active.identity.serial == upto.serial
+        });
+        let mut done = Vec::new();
+        while tail.in_flight.front().is_some_and(|w| w.batch.last_seq() <= upto.seq) {
+            done.extend(tail.in_flight.pop_front());
+        }
+        drop(tail);
+        self.publish(|mark| {
+            mark.synced = upto;
+            if upto.seq >= mark.watermark.seq {
+                mark.watermark = upto;
+            }
+        });
+        for written in done {
+            self.ring.recycle(written.batch, written.bytes);
+        }
+        self.recovered();
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Mark)) {
+        let mut page = self.page.lock();
+        let before = page.mark;
+        change(&mut page.mark);
+        if page.mark.watermark.seq < before.watermark.seq {
+            // Rewritten after a failure: seen when it has caught up with what was seen before.
+            page.mark.watermark = before.watermark;
+        }
+        let mark = page.mark;
+        page.writer.write(&mark);
+        if mark.watermark.seq > before.watermark.seq {
+            self.progress.advance(mark.watermark.seq);
+        } else {
+            self.progress.bump();
+        }
+    }
+
+    fn fail(&self, error: io::Error) {
+        self.tail.lock().failed = true;
+        let mut troubles = self.troubles.lock();
+        let wait = BACK_OFF_MIN * 2u32.saturating_pow(troubles.in_a_row.min(16));
+        troubles.errors += 1;
+        troubles.in_a_row += 1;
+        troubles.last = Some(Arc::new(error));
+        troubles.retry_at = Some(Instant::now() + wait.min(BACK_OFF_MAX));
+        drop(troubles);
+        self.progress.bump();
+        self.ring.wake();
+    }
+
+    fn recovered(&self) {
+        let mut troubles = self.troubles.lock();
+        troubles.in_a_row = 0;
+        troubles.retry_at = None;
+    }
+
+    /// Whether the next try is not due yet.
+    pub fn backing_off(&self) -> bool {
+        self.troubles.lock().retry_at.is_some_and(|at| Instant::now() < at)
+    }
+
+    /// Whether there is something that no sync has covered.
+    pub fn has_unsynced(&self) -> bool {
+        let tail = self.tail.lock();
+        tail.written != tail.synced || tail.failed
+    }
+}
+
+/// Makes a segment with its header, durably named.
+pub fn create_segment(storage: &dyn Storage, identity: &Identity) -> io::Result<Arc<dyn File>> {
+    let file = storage.create(&identity.name())?;
+    file.write_at(&[&segment::encode_header(identity, crate::log::now())], 0)?;
+    storage.sync_names()?;
+    Ok(file)
+}
