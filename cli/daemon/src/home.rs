@@ -1,0 +1,203 @@
+//! The data directory: what lies where, and who may write.
+//!
+//! What always holds: everything in it is private to the user. The log's lock decides who writes and
+//! folds: the daemon while one runs, else a command for as long as it works.
+//!
+//! ```text
+//!  HOME/log/            the log, and its lock
+//!  HOME/projections/v1/ LMDB, derived, may be deleted
+//!  HOME/run/sm.sock     the daemon's HTTP, while one runs
+//!  HOME/run/daemon.log  what the daemon says of itself
+//! ```
+
+use sm_log::{Log, OpenError, Options, Reader, Recovery, WriterLock};
+use sm_projections::{Commit, FoldError, Projector, Store, StoreError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The longest path a unix socket may have, in bytes.
+const SOCKET_PATH_BYTES_MAX: usize = 100;
+
+/// A data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    dir: PathBuf,
+}
+
+/// The data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeError {
+    /// It cannot be made or entered.
+    #[error("failed to {act} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The projections cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log cannot be folded.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+}
+
+/// The whole of a data directory, open for writing by the holder of its lock.
+pub struct Writer {
+    /// The log.
+    pub log: Log,
+    /// What opening it found.
+    pub recovery: Recovery,
+    /// The tables.
+    pub store: Arc<Store>,
+    /// Folds the log into the tables.
+    pub projector: Projector,
+}
+
+/// A data directory, open for reading.
+pub struct Readings {
+    /// The tables; `None` before anything was ever folded.
+    pub store: Option<Store>,
+    /// The log's last durable seq.
+    pub watermark: u64,
+    /// The log's id; `None` before there is a log.
+    pub log_id: Option<String>,
+}
+
+impl Home {
+    /// The data directory at `dir`; nothing is made yet.
+    pub fn new(dir: impl Into<PathBuf>) -> Home {
+        Home { dir: dir.into() }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the log lies.
+    pub fn log_dir(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// Where this build's tables lie.
+    pub fn store_path(&self) -> PathBuf {
+        Store::path_in(&self.dir.join("projections"))
+    }
+
+    /// The folder of the running daemon.
+    pub fn run_dir(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    /// What the daemon says of itself.
+    pub fn daemon_log(&self) -> PathBuf {
+        self.run_dir().join("daemon.log")
+    }
+
+    /// The daemon's socket. A directory too deep for one has it in the runtime directory, under a
+    /// name made of the directory's own.
+    pub fn socket_path(&self) -> PathBuf {
+        let path = self.run_dir().join("sm.sock");
+        if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+            return path;
+        }
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        for byte in self.dir.as_os_str().as_encoded_bytes() {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let uid = rustix::process::getuid().as_raw();
+        std::env::temp_dir().join(format!("sm-{uid}-{hash:016x}")).join("sm.sock")
+    }
+
+    /// Makes the directory, private to the user.
+    pub fn create(&self) -> Result<(), HomeError> {
+        create_private(&self.dir)
+    }
+
+    /// Makes the folder of the daemon's socket, private to the user.
+    pub fn create_run_dir(&self) -> Result<(), HomeError> {
+        create_private(&self.run_dir())?;
+        match self.socket_path().parent() {
+            Some(folder) => create_private(folder),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens everything for writing, made if it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] while somebody else writes.
+    pub fn open_writer(&self) -> Result<Writer, HomeError> {
+        self.create()?;
+        let (log, recovery) = Log::open(self.log_dir(), Options::default())?;
+        self.writer(log, recovery)
+    }
+
+    fn writer(&self, log: Log, recovery: Recovery) -> Result<Writer, HomeError> {
+        let store = Arc::new(Store::open(&self.store_path(), &log.id(), Commit::Synced)?);
+        let projector = Projector::new(Arc::clone(&store), log.reader())?;
+        Ok(Writer { log, recovery, store, projector })
+    }
+
+    /// Opens everything for reading. Where nobody writes and the tables are behind the log, they are
+    /// brought up to it first; `progress` is told the seq reached.
+    pub fn open_readings(&self, progress: impl FnMut(u64)) -> Result<Readings, HomeError> {
+        let head = match sm_log::peek(self.log_dir()) {
+            Ok(head) => head,
+            Err(OpenError::NotFound { .. }) => {
+                return Ok(Readings { store: None, watermark: 0, log_id: None });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let store = self.existing_store()?;
+        let checkpoint = match &store {
+            Some(store) => store.view()?.checkpoint()?,
+            None => 0,
+        };
+        if checkpoint != head.watermark || store.is_none() {
+            // Dropped first: LMDB opens an environment once in a process.
+            drop(store);
+            if let Ok(Some(lock)) = sm_log::lock(self.log_dir()) {
+                self.catch_up(lock, progress)?;
+            }
+        }
+        let watermark = sm_log::peek(self.log_dir())?.watermark;
+        let log_id = Some(head.id.to_string());
+        Ok(Readings { store: self.existing_store()?, watermark, log_id })
+    }
+
+    fn existing_store(&self) -> Result<Option<Store>, HomeError> {
+        match Store::open_existing(&self.store_path()) {
+            Ok(store) => Ok(Some(store)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn catch_up(&self, lock: WriterLock, progress: impl FnMut(u64)) -> Result<(), HomeError> {
+        let (log, recovery) = Log::open_with(lock, Options::default())?;
+        let mut writer = self.writer(log, recovery)?;
+        writer.projector.catch_up(progress)?;
+        Ok(())
+    }
+
+    /// The log, for reading.
+    pub fn open_log(&self) -> Result<Reader, HomeError> {
+        Ok(Reader::open(self.log_dir())?)
+    }
+}
+
+fn create_private(path: &Path) -> Result<(), HomeError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| HomeError::Io { act: "create", path: path.to_path_buf(), source })
+}
