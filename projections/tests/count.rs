@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     turns: BTreeSet<String>,
+    roots: BTreeSet<String>,
     outcomes: BTreeMap<String, String>,
     commands: BTreeMap<String, String>,
     file_changes: BTreeMap<String, String>,
@@ -20,9 +21,16 @@ struct Count {
 /// What a transcript tells of each thread.
 fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
     let mut threads: BTreeMap<String, Count> = BTreeMap::new();
+    let mut life = 0;
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let message: Value = serde_json::from_slice(line).unwrap();
         let params = &message["params"];
+        // Old releases number turns from 0 in each life of the server.
+        life += u32::from(message["result"]["userAgent"].is_string());
+        let named = |id: &Value| match id.as_str().unwrap() {
+            id if id.parse::<u64>().is_ok() => format!("{life}/{id}"),
+            id => id.to_owned(),
+        };
         let Some(method) = message["method"].as_str() else { continue };
         if method.starts_with("codex/event") {
             continue;
@@ -34,18 +42,22 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
             count.requests += 1;
         }
         match method {
+            // A review's turn runs inside another: the outer one, known by its items, counts.
+            "turn/started"
+                if count.roots.contains(params["turn"]["rootTurnId"].as_str().unwrap_or("")) => {}
             "turn/started" => {
-                count.turns.insert(params["turn"]["id"].as_str().unwrap().to_owned());
+                count.turns.insert(named(&params["turn"]["id"]));
             }
             "turn/completed" => {
-                let turn = params["turn"]["id"].as_str().unwrap().to_owned();
+                let turn = named(&params["turn"]["id"]);
                 let status = params["turn"]["status"].as_str().unwrap().to_owned();
                 count.turns.insert(turn.clone());
                 count.outcomes.entry(turn).or_insert(status);
             }
             "item/started" | "item/completed" => {
+                count.roots.insert(params["turnId"].as_str().unwrap_or("").to_owned());
                 let item = &params["item"];
-                let id = format!("{}/{}", params["turnId"], item["id"]);
+                let id = format!("{life}/{}/{}", params["turnId"], item["id"]);
                 let status = match method {
                     "item/started" => "inProgress",
                     _ => item["status"].as_str().unwrap_or("completed"),
@@ -95,7 +107,12 @@ fn folds_agree_with_an_independent_count() {
                 ("declined", counts.commands_declined, counts.file_changes_declined),
             ] {
                 assert_eq!(commands, with(&count.commands, status), "{status} {}", of("commands"));
-                assert_eq!(changes, with(&count.file_changes, status), "{status} {}", of("changes"));
+                assert_eq!(
+                    changes,
+                    with(&count.file_changes, status),
+                    "{status} {}",
+                    of("changes")
+                );
             }
             assert_eq!(counts.turns_completed, with(&count.outcomes, "completed"), "{}", of("ok"));
             assert_eq!(counts.turns_failed, with(&count.outcomes, "failed"), "{}", of("failed"));

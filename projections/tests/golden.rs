@@ -155,7 +155,11 @@ impl Text<'_> {
             self.line(seq),
             request.end_seq.map_or("".to_owned(), |seq| self.line(seq)),
             request.class.as_str(),
-            request.status.as_str(),
+            match request.status.as_str() {
+                // Old releases tell of an answer only where it is recorded; else the turn's end does.
+                "answered" | "cleared" if self.bare => "over",
+                status => status,
+            },
             self.decision(request.decision.as_deref()),
             request.summary,
         )
