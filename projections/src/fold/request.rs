@@ -30,7 +30,7 @@ impl Step<'_> {
     pub(super) fn request(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) {
         let Some(call) = self.read::<Call<'_, ServerRequest<'_>>>(payload) else { return };
         let Some(rpc_id) = call.id.map(|id| id.get()) else { return };
-        let params = call.params.0.map(|params| *params).unwrap_or_default();
+        let params = call.params.0.unwrap_or_default();
         let waiting = self.waiting_key(rpc_id);
         let item_id = params.item_id.filled().or(params.call_id.filled());
         if let Some(earlier) = self.state.waiting.get(self.base, &waiting).copied() {

@@ -70,6 +70,7 @@ impl Step<'_> {
         session.gone = false;
         self.state.attached.remove((before.0, before.1, sid));
         self.state.attached.put((at.source, at.generation, sid), ());
+        self.settle(sid);
     }
 
     /// The sessions whose newest server message came from one generation of a source.
