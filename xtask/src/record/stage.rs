@@ -79,11 +79,6 @@ impl<'a> Stage<'a> {
         self.places().repo
     }
 
-    /// Codex's own home.
-    pub fn codex_home(&self) -> PathBuf {
-        self.places().codex_home
-    }
-
     fn places(&self) -> Places {
         places(&self.folder, self.release)
     }
@@ -194,7 +189,8 @@ impl<'a> Stage<'a> {
         Ok(self.cut())
     }
 
-    fn cut(mut self) -> Recording {
+    /// Ends the server where it is, and gives what was recorded.
+    pub fn cut(mut self) -> Recording {
         self.client.kill();
         let mut cleaner = Cleaner::default();
         let places = self.places();
