@@ -31,7 +31,7 @@ pub fn deep(options: &mut ConfigOptions, _: &Places) {
 
 /// See the table.
 pub fn nested(stage: &mut Stage<'_>) -> Result<(), Stop> {
-    let thread = stage.thread_with("never", json!({}))?;
+    let thread = stage.thread_with("never", json!({"multiAgentMode": "proactive"}))?;
     let child = "run: echo child\nspawn: run: echo grandchild\nwait:\nsay: child done";
     let two = format!(
         "spawn: <<<\n{child}\n>>>\nspawn: run: echo second child\nwait:\nwait:\nsay: all done"
