@@ -14,6 +14,7 @@ mod release;
 mod scenarios;
 mod server;
 mod stage;
+mod websocket;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -232,6 +232,24 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "missing",
+        about: "a client that does not want `turn/completed`, `serverRequest/resolved` and \
+                `item/started`: a transcript that lacks them",
+        needs: &["optOutNotificationMethods"],
+        play: threads::missing,
+        ..PLAIN
+    },
+    Scenario {
+        name: "onlooker",
+        about: "what a second client (WebSocket) sees of a thread that it has not resumed: status \
+                flags and no request",
+        needs: &["thread/status/changed"],
+        // Its server ends with the client that drives it.
+        cut: true,
+        play: threads::onlooker,
+        ..PLAIN
+    },
+    Scenario {
         name: "nested",
         about: "two sub-agents, one with a sub-agent of its own",
         needs: &["collabAgentToolCall"],

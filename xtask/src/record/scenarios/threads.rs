@@ -250,3 +250,36 @@ pub fn resume(stage: &mut Stage<'_>) -> Result<(), Stop> {
         None => Err(Stop::Wrong("a thread that is not there was resumed".to_owned())),
     }
 }
+
+/// See the table.
+pub fn missing(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    stage.restart_without(&["turn/completed", "serverRequest/resolved", "item/started"])?;
+    let thread = stage.thread()?;
+    for script in ["run: echo one", "patch: a.txt", "fail: 400"] {
+        stage.begin(&thread, script)?;
+        // The end of the turn is not told.
+        stage.client.settle(Duration::from_millis(1_500))?;
+    }
+    Ok(())
+}
+
+/// See the table.
+pub fn onlooker(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let mut driver = stage.onlook()?;
+    let start = json!({"cwd": stage.repo(), "approvalPolicy": "untrusted",
+        "sandbox": "danger-full-access"});
+    let started = driver.request("thread/start", start)?;
+    let thread = id_of(&started, "/thread/id")?;
+    driver.holds = true;
+    for decision in ["accept", "decline"] {
+        let mark = driver.mark();
+        let input = json!([{"type": "text", "text": "run: touch a"}]);
+        driver.request("turn/start", json!({"threadId": thread, "input": input}))?;
+        driver.wait_open(1)?;
+        stage.client.settle(Duration::from_millis(300))?;
+        driver.decide(0, decision.into())?;
+        driver.wait_for(mark, "turn/completed", &thread)?;
+        stage.client.settle(Duration::from_millis(300))?;
+    }
+    Ok(())
+}
