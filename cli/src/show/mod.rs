@@ -9,6 +9,6 @@ mod session;
 
 pub use action::{ActionLine, action_line};
 pub use process::{Lives, is_alive};
-pub use record::{RecordDoc, Revisions, Sessions, record_line, record_summary};
+pub use record::{RecordDoc, Revisions, Sessions, record_line};
 pub use request::{Details, details};
 pub use session::{SessionShown, family_line, label, show};
