@@ -165,9 +165,8 @@ impl Importer {
     pub fn run(mut self, reader: impl Read, now: i64) -> Result<ImportSummary, ImportError> {
         let mut lines = Lines::new(reader);
         loop {
-            let more = lines.next_batch::<Interrupted>(|batch| {
-                self.batch(batch).map_err(Interrupted::Append)
-            });
+            let more = lines
+                .next_batch::<Interrupted>(|batch| self.batch(batch).map_err(Interrupted::Append));
             (self.progress)(self.summary.records, self.summary.bytes);
             match more {
                 Ok(true) => {}
@@ -235,8 +234,7 @@ impl Importer {
         if !line.terminated {
             flags |= flags::UNTERMINATED;
         }
-        let greets_again =
-            had_greeted && reading.envelope.greets && direction == Direction::Server;
+        let greets_again = had_greeted && reading.envelope.greets && direction == Direction::Server;
         let start = message.as_ptr() as usize - line.bytes.as_ptr() as usize;
         let prepared = Prepared {
             time: self.time,

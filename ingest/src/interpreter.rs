@@ -74,7 +74,8 @@ impl Interpreter {
                     if !request.thread.is_empty() {
                         thread = request.thread;
                     }
-                    masked = secrets::mask_answer(&request.method, &request.secret_questions, bytes);
+                    masked =
+                        secrets::mask_answer(&request.method, &request.secret_questions, bytes);
                 } else if direction == Direction::Server {
                     masked = secrets::mask_unclaimed_answer(bytes);
                 }
@@ -145,12 +146,18 @@ mod tests {
     #[test]
     fn a_response_belongs_to_its_requests_thread() {
         let mut wire = Interpreter::new();
-        wire.read(Direction::Client, br#"{"id":3,"method":"turn/start","params":{"threadId":"T"}}"#);
+        wire.read(
+            Direction::Client,
+            br#"{"id":3,"method":"turn/start","params":{"threadId":"T"}}"#,
+        );
         let answer = wire.read(Direction::Server, br#"{"id":3,"result":{"turn":{"id":"u"}}}"#);
         assert_eq!(answer.thread, "T");
         let again = wire.read(Direction::Server, br#"{"id":3,"result":{}}"#);
         assert_eq!(again.thread, "");
-        wire.read(Direction::Server, br#"{"id":3,"method":"item/tool/call","params":{"threadId":"S"}}"#);
+        wire.read(
+            Direction::Server,
+            br#"{"id":3,"method":"item/tool/call","params":{"threadId":"S"}}"#,
+        );
         assert_eq!(wire.read(Direction::Client, br#"{"id":3,"result":{}}"#).thread, "S");
     }
 
@@ -161,7 +168,8 @@ mod tests {
             Direction::Server,
             br#"{"id":0,"method":"item/tool/requestUserInput","params":{"threadId":"T","questions":[{"id":"k","isSecret":true},{"id":"n","isSecret":false}]}}"#,
         );
-        let bytes = br#"{"id":0,"result":{"answers":{"k":{"answers":["hunter2"]},"n":{"answers":["A"]}}}}"#;
+        let bytes =
+            br#"{"id":0,"result":{"answers":{"k":{"answers":["hunter2"]},"n":{"answers":["A"]}}}}"#;
         let answer = wire.read(Direction::Client, bytes);
         let text = String::from_utf8(answer.payload.to_vec()).unwrap();
         assert!(!text.contains("hunter2") && text.contains("\"A\""), "{text}");
@@ -171,7 +179,8 @@ mod tests {
     #[test]
     fn everything_else_is_verbatim() {
         let mut wire = Interpreter::new();
-        for bytes in [&b"{ \"method\" : \"x\" }\r"[..], b"", b"\xff", b"{\"id\":1,\"result\":null}"] {
+        for bytes in [&b"{ \"method\" : \"x\" }\r"[..], b"", b"\xff", b"{\"id\":1,\"result\":null}"]
+        {
             let reading = wire.read(Direction::Server, bytes);
             assert_eq!((reading.payload.as_ref(), reading.flags), (bytes, 0));
         }

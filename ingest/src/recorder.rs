@@ -25,7 +25,12 @@ impl Scribe {
     }
 
     /// Records what `sm` did, at `time` (Unix microseconds), in `thread` (empty: in none).
-    pub fn note(&self, time: i64, thread: &str, message: &Synthetic) -> Result<Receipt, AppendError> {
+    pub fn note(
+        &self,
+        time: i64,
+        thread: &str,
+        message: &Synthetic,
+    ) -> Result<Receipt, AppendError> {
         self.note_of(0, 0, time, thread, message)
     }
 

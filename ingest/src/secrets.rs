@@ -11,8 +11,16 @@ use sm_protocol::message::{Call, ServerRequest};
 pub const MASK: &str = "[redacted by sm]";
 
 /// Members whose values are secrets, in login and token messages. Compared without case and `_`.
-const SECRET_MEMBERS: &[&str] =
-    &["apikey", "accesstoken", "refreshtoken", "idtoken", "authtoken", "token", "secret", "password"];
+const SECRET_MEMBERS: &[&str] = &[
+    "apikey",
+    "accesstoken",
+    "refreshtoken",
+    "idtoken",
+    "authtoken",
+    "token",
+    "secret",
+    "password",
+];
 
 /// Whether a method carries account secrets in its parameters or its answer.
 fn is_account_method(method: &str) -> bool {
@@ -124,7 +132,8 @@ mod tests {
 
     #[test]
     fn token_counts_are_no_secrets() {
-        let usage = br#"{"method":"thread/tokenUsage/updated","params":{"tokenUsage":{"total":3}}}"#;
+        let usage =
+            br#"{"method":"thread/tokenUsage/updated","params":{"tokenUsage":{"total":3}}}"#;
         assert_eq!(mask_call("thread/tokenUsage/updated", usage), None);
         assert_eq!(mask_answer("turn/start", &[], br#"{"id":1,"result":{"token":"x"}}"#), None);
     }

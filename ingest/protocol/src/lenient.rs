@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn expected_types_are_kept() {
-        let json = r#"{"text":"a\nb","int":4.0,"flag":true,"real":2,"obj":{"id":"i"},"list":["x",3]}"#;
+        let json =
+            r#"{"text":"a\nb","int":4.0,"flag":true,"real":2,"obj":{"id":"i"},"list":["x",3]}"#;
         let all: All = serde_json::from_str(json).unwrap();
         assert_eq!(all.text.get(), Some("a\nb"));
         assert_eq!(all.int, Int(Some(4)));

@@ -70,7 +70,8 @@ impl Step<'_> {
 
     /// Counts the record to its session and keeps the session's newest source.
     fn touch(&mut self, record: &Record<'_>, kind: Kind) -> Option<Sid> {
-        let thread = std::str::from_utf8(record.session).ok().filter(|thread| !thread.is_empty())?;
+        let thread =
+            std::str::from_utf8(record.session).ok().filter(|thread| !thread.is_empty())?;
         let sid = self.session_of(thread);
         let at = self.at;
         let attach = record.direction == Direction::Server

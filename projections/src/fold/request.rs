@@ -1,13 +1,11 @@
 //! Requests: what Codex asked, and the first of four things that ends the wait.
 //!
 //! What always holds: a request waits until `serverRequest/resolved`, the recorded answer, its
-//! item's completion or its turn's end, whichever comes first (old releases send no `resolved`, and
-//! an interrupt may send neither that nor a completion). Its number never changes.
+//! item's start or completion or its turn's end, whichever comes first (old releases send no
+//! `resolved`, and an interrupt may send neither that nor a completion). Its number never changes.
 
 use super::Step;
-use crate::rows::{
-    ActionStatus, Approval, Request, RequestClass, RequestStatus, Sid, line,
-};
+use crate::rows::{ActionStatus, Approval, Request, RequestClass, RequestStatus, Sid, line};
 use crate::table::{Key, id_hash};
 use sm_protocol::message::{Answer, Call, Decision, RequestResolved, ServerRequest};
 use sm_protocol::{Envelope, Kind};
@@ -45,10 +43,7 @@ impl Step<'_> {
         let number = self.at.seq;
         let turn = sid.and_then(|sid| self.turn_of(sid, params.turn_id.filled()));
         let action = match (sid, turn, item_id) {
-            (Some(sid), Some(turn), Some(item)) => {
-                let turn_id = self.turn(sid, turn).id.clone();
-                self.action_number(sid, &turn_id, item)
-            }
+            (Some(sid), Some(_), Some(item)) => self.action_number(sid, turn, item),
             _ => None,
         };
         let mut row = Request {
@@ -67,6 +62,7 @@ impl Step<'_> {
         };
         row.summary = self.request_summary(sid, action, &params);
         let class = row.class;
+        let unlinked = action.is_none() && row.item_id.is_some();
         self.state.requests.put(number, row);
         self.state.waiting.put(waiting, number);
         self.state.pending.put(number, ());
@@ -79,9 +75,33 @@ impl Step<'_> {
             let session = self.session(sid);
             session.pending.push((number, class));
             session.counts.requests += 1;
+            if unlinked {
+                session.unlinked.push(number);
+            }
             if let Some(turn) = turn {
                 self.turn(sid, turn).requests += 1;
             }
+        }
+    }
+
+    /// Some releases ask leave for an item before they tell of it: the new action takes over what was
+    /// asked, and maybe decided, already.
+    pub(super) fn link_requests(&mut self, sid: Sid, action: u64, item_id: &str) {
+        for number in self.session(sid).unlinked.clone() {
+            let row = self.state.requests.entry(self.base, &number);
+            if row.item_id.as_deref() != Some(item_id) {
+                continue;
+            }
+            row.action = Some(action);
+            let approval = Approval {
+                request: number,
+                asked_at: row.asked_at,
+                decision: row.decision.clone(),
+                decided_at: row.decision.as_ref().and(row.ended_at),
+                decided_by: row.decided_by.clone(),
+            };
+            self.action(sid, action).approvals.push(approval);
+            self.session(sid).unlinked.retain(|unlinked| *unlinked != number);
         }
     }
 
@@ -201,11 +221,21 @@ impl Step<'_> {
                     row.decision = Some(shown.to_owned());
                     self.copy_decision(number);
                 }
-                (RequestStatus::Answered, None) if row.decision.is_none() => {
-                    row.status = RequestStatus::Cleared;
-                }
                 _ => {}
             }
+        }
+    }
+
+    /// An item that starts after leave was asked for it has been given leave: releases that ask first
+    /// tell of the item only then, and 0.98 tells nothing else.
+    pub(super) fn start_shows_leave(&mut self, sid: Sid, action: u64) {
+        if action != self.at.seq {
+            return;
+        }
+        let asked: Vec<u64> =
+            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
+        for number in asked {
+            self.end_request(number, RequestStatus::Answered, Some("accept".to_owned()));
         }
     }
 

@@ -4,7 +4,9 @@ use super::{ActionKind, ActionStatus, Micros, Outcome, RequestClass, Sid};
 use serde::{Deserialize, Serialize};
 
 /// What a session is doing, told by evidence alone (the design's §6; first match wins).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum ActivityState {
     /// It was ended, or its server process is gone and it was not resumed.
     Stopped,
@@ -67,6 +69,8 @@ pub struct OpenTurn {
     pub seq: u64,
     /// Codex's id of it.
     pub id: String,
+    /// `turn/started` told of it; false while only its items did.
+    pub announced: bool,
 }
 
 /// An item that has begun and not ended.
@@ -227,6 +231,8 @@ pub struct Session {
     pub open_items: Vec<OpenItem>,
     /// Requests that wait, by the seq of the record that asked, oldest first.
     pub pending: Vec<(u64, RequestClass)>,
+    /// Requests of the open turn about items that nobody told of yet.
+    pub unlinked: Vec<u64>,
     /// Accepted inputs that wait for their turn.
     pub queued: u32,
 

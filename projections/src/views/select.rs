@@ -42,7 +42,11 @@ pub enum SelectError {
 
 /// Finds the one session that `word` means. An exact id, thread id or name wins over a prefix.
 /// `parent_of` is the session whose parent `@parent` means, by any word this function takes.
-pub fn find(view: &View<'_>, word: &str, parent_of: Option<&str>) -> Result<Selection, SelectError> {
+pub fn find(
+    view: &View<'_>,
+    word: &str,
+    parent_of: Option<&str>,
+) -> Result<Selection, SelectError> {
     let not_found = || SelectError::NotFound { given: word.to_owned() };
     let sid = match word {
         "" => return Err(not_found()),
