@@ -201,7 +201,7 @@ impl Importer {
                 ready.clear();
                 self.next_generation()?;
                 // The greeting belongs to the life it begins.
-                self.interpreter.read(prepared.direction, line.bytes);
+                self.interpreter.read(prepared.direction, &prepared.payload);
             }
             bytes += line.bytes.len();
             self.summary.bytes += line.bytes.len() as u64 + u64::from(line.terminated);

@@ -75,7 +75,7 @@ impl Step<'_> {
             Some((thread, sid)) if thread == record.session => *sid,
             _ => {
                 let thread = std::str::from_utf8(record.session).ok();
-                let sid = self.session_of(thread.filter(|thread| !thread.is_empty())?);
+                let sid = self.session_named(thread.filter(|thread| !thread.is_empty())?);
                 self.state.latest = Some((record.session.to_vec(), sid));
                 sid
             }
@@ -88,6 +88,7 @@ impl Step<'_> {
             self.attach(sid);
         }
         let session = self.session(sid);
+        session.unconfirmed &= !attach && record.direction != Direction::Own;
         session.counts.records += 1;
         session.counts.malformed += u64::from(kind.is_malformed());
         if session.first_seq.is_none() {
@@ -109,7 +110,7 @@ impl Step<'_> {
         let session = self.session(sid);
         let known = session.open_turn.is_some()
             && session.open_items.iter().any(|item| Some(item.kind) == of || of.is_none());
-        known && session.retrying.is_none()
+        known && session.retrying.is_none() && session.pending.is_empty()
     }
 
     fn dispatch(&mut self, sid: Option<Sid>, kind: Kind, record: &Record<'_>) {
