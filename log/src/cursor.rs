@@ -227,10 +227,8 @@ impl Open {
         let (last, reason) = match walk::step(self.bytes(), at, seed, next, self.limit.end_seq) {
             Step::Frame { position, head } => {
                 self.enter_frame(position, &head);
-                if head.kind == FrameKind::Records {
-                    return None;
-                }
-                (head.end_seq().min(self.limit.end_seq) - 1, GapReason::Lost)
+                let reason = head.kind.gap()?;
+                (head.end_seq().min(self.limit.end_seq) - 1, reason)
             }
             Step::Skip { resumed, head } => {
                 self.position = resumed;

@@ -167,6 +167,18 @@ pub enum AppendError {
         /// What the disk said.
         cause: Cause,
     },
+    /// A sync failed for records that were acknowledged without one
+    /// ([`Durability::Os`](crate::Durability::Os)): they may be gone after a power cut, and the log
+    /// has nothing left to write them again from.
+    #[error("seq {first} to {last} may not survive a power cut: {cause}")]
+    Doubtful {
+        /// First seq in doubt.
+        first: u64,
+        /// Last seq in doubt.
+        last: u64,
+        /// What the disk said.
+        cause: Cause,
+    },
     /// The log was closed.
     #[error("the log is closed")]
     Closed,

@@ -64,8 +64,8 @@ impl Index {
         position: usize,
         head: &Head,
     ) {
-        if head.kind == FrameKind::Lost {
-            self.skip(part, storage, head.end_seq() - 1, GapReason::Lost);
+        if let Some(reason) = head.kind.gap() {
+            self.skip(part, storage, head.end_seq() - 1, reason);
         }
         let mut at = position + head.table_end();
         for index in 0..if head.kind == FrameKind::Records { head.count } else { 0 } {

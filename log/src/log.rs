@@ -58,11 +58,15 @@ impl Log {
     pub fn open_with(lock: WriterLock, options: Options) -> Result<(Log, Recovery), OpenError> {
         let opened = recovery::open(lock.storage().clone(), options.clamped())?;
         let mut threads = Vec::new();
-        for (name, work) in [("log-write", write_thread as fn(&Core)), ("log-sync", sync_thread)] {
-            let core = opened.core.clone();
-            let thread = std::thread::Builder::new().name(name.to_owned());
-            let spawned = thread.spawn(move || work(&core));
-            threads.push(spawned.map_err(OpenError::io("start a thread for", lock.dir()))?);
+        if opened.core.options.background {
+            for (name, work) in
+                [("log-write", write_thread as fn(&Core)), ("log-sync", sync_thread)]
+            {
+                let core = opened.core.clone();
+                let thread = std::thread::Builder::new().name(name.to_owned());
+                let spawned = thread.spawn(move || work(&core));
+                threads.push(spawned.map_err(OpenError::io("start a thread for", lock.dir()))?);
+            }
         }
         let handle =
             Handle { core: opened.core, chain: opened.chain, id: opened.id, threads, lock };
@@ -112,8 +116,15 @@ impl Log {
     pub fn sync(&self) -> Result<u64, AppendError> {
         let core = &self.handle.core;
         let target = core.ring.accepted();
+        let doubtful = core.troubles.lock().doubtful.len();
         drive(core, core.options.patience, true, || core.tail.lock().synced.seq >= target)?;
-        Ok(core.progress.watermark())
+        let troubles = core.troubles.lock();
+        match troubles.doubtful.get(doubtful) {
+            Some(&(first, last)) => {
+                Err(AppendError::Doubtful { first, last, cause: Cause(troubles.last.clone()) })
+            }
+            None => Ok(core.progress.watermark()),
+        }
     }
 
     /// The last seq given away.
@@ -146,6 +157,7 @@ impl Log {
             last_error: troubles.last.as_ref().map(|error| error.to_string()),
             failing: troubles.in_a_row > 0,
             lost: troubles.lost.clone(),
+            doubtful: troubles.doubtful.clone(),
             ..Health::default()
         };
         drop(troubles);
@@ -252,6 +264,9 @@ pub struct Health {
     pub last_error: Option<String>,
     /// Seqs lost since the log was opened, because the ring overflowed.
     pub lost: Vec<(u64, u64)>,
+    /// Seqs that were acknowledged without a sync whose sync then failed: they can be read now,
+    /// and may be gone after a power cut.
+    pub doubtful: Vec<(u64, u64)>,
 }
 
 /// Does what is to do, or waits for who does it, until `done`.
@@ -306,7 +321,7 @@ fn write_thread(core: &Core) {
             core.progress.sleep(epoch, Instant::now() + Duration::from_millis(1));
             continue;
         }
-        if !core.tail.lock().failed {
+        if !core.tail.lock().failed.is_some() {
             core.ring.wait_work(IDLE);
         }
         core.write_stage(&mut core.write.lock());
@@ -334,7 +349,7 @@ fn sync_thread(core: &Core) {
         if core.options.durability == Durability::Os {
             continue;
         }
-        if core.has_unsynced() && !core.tail.lock().failed {
+        if core.has_unsynced() && !core.tail.lock().failed.is_some() {
             core.sync_stage(&mut core.sync.lock());
             core.progress.bump();
         } else {

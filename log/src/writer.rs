@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::error::OpenError;
 use crate::frame::{self, FrameKind};
 use crate::options::{Durability, Options};
 use crate::progress::Progress;
@@ -25,7 +26,6 @@ use crate::storage::{File, Storage};
 use crate::watermark::{Mark, PageWriter, Place};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
-const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const ALLOCATE_MIN: u64 = 64 << 10;
 const ALLOCATE_MAX: u64 = 8 << 20;
 
@@ -76,7 +76,15 @@ pub struct Tail {
     pub written: Place,
     pub synced: Place,
     /// A write or sync failed: the active segment must be left.
-    pub failed: bool,
+    pub failed: Option<Failed>,
+}
+
+/// What failed, in rising order of what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failed {
+    Write,
+    /// Nothing is known of what was written and not synced before.
+    Sync,
 }
 
 /// A batch that lies in a segment.
@@ -99,9 +107,39 @@ pub struct Troubles {
     pub in_a_row: u32,
     pub retry_at: Option<Instant>,
     pub lost: Vec<(u64, u64)>,
+    /// Acknowledged without a sync, and then the sync failed.
+    pub doubtful: Vec<(u64, u64)>,
+}
+
+impl Tail {
+    pub fn new(end: Place) -> Tail {
+        Tail {
+            in_flight: VecDeque::new(),
+            dirty: Vec::new(),
+            written: end,
+            synced: end,
+            failed: None,
+        }
+    }
 }
 
 impl Core {
+    /// Writes and syncs what recovery has put into the ring.
+    pub fn write_again(&self) -> Result<(), OpenError> {
+        if self.ring.is_empty() {
+            return Ok(());
+        }
+        self.write_stage(&mut self.write.lock());
+        self.sync_stage(&mut self.sync.lock());
+        match self.troubles.lock().last.take() {
+            None => Ok(()),
+            Some(error) => {
+                let source = io::Error::new(error.kind(), error);
+                Err(OpenError::io("write", self.storage.path(""))(source))
+            }
+        }
+    }
+
     fn keeps_until_synced(&self) -> bool {
         self.options.durability != Durability::Os
     }
@@ -111,17 +149,17 @@ impl Core {
         if stage.closed || self.backing_off() {
             return;
         }
-        if self.tail.lock().failed
+        if self.tail.lock().failed.is_some()
             && let Err(error) = self.start_anew(stage)
         {
-            return self.fail(error);
+            return self.fail(error, Failed::Write);
         }
         while let Some(mut batch) = self.ring.pop() {
             match self.write_batch(stage, &mut batch) {
                 Ok(bytes) => self.written(stage, batch, bytes),
                 Err(error) => {
                     self.ring.unpop(batch);
-                    return self.fail(error);
+                    return self.fail(error, Failed::Write);
                 }
             }
         }
@@ -129,8 +167,7 @@ impl Core {
 
     /// Writes one frame; gives the bytes of its records.
     fn write_batch(&self, stage: &mut WriteStage, batch: &mut Batch) -> io::Result<usize> {
-        let bytes: usize = batch.lens.iter().map(|&len| len as usize).sum();
-        batch.bytes.truncate(bytes);
+        let bytes = batch.records_bytes();
         let len = frame::aligned(frame::HEAD_LEN + batch.lens.len() * 4 + bytes) as u64;
         let end = stage.position + len;
         if end > self.options.segment_bytes && stage.position > HEADER_LEN as u64 {
@@ -150,9 +187,10 @@ impl Core {
                 let lens = &batch.lens;
                 frame::encode_head(&mut stage.head, seed, position, first, durable_before, lens);
             }
-            FrameKind::Lost => {
+            kind => {
                 let (first, count) = (batch.first_seq, batch.count);
-                frame::encode_lost(&mut stage.head, seed, position, first, durable_before, count);
+                let head = &mut stage.head;
+                frame::encode_missing(head, kind, seed, position, first, durable_before, count);
             }
         }
         batch.bytes.resize(len as usize - stage.head.len(), 0);
@@ -222,9 +260,15 @@ impl Core {
         if self.keeps_until_synced() {
             tail.dirty.clear();
             tail.written = tail.synced;
+        } else if tail.failed == Some(Failed::Sync) {
+            // Not kept in memory, so they cannot be written again: all there is to do is say so.
+            tail.dirty.clear();
+            let doubtful = (tail.synced.seq + 1, tail.written.seq);
+            self.troubles.lock().doubtful.push(doubtful);
+            tail.failed = Some(Failed::Write);
         }
         self.roll(stage, first_seq)?;
-        tail.failed = false;
+        tail.failed = None;
         Ok(())
     }
 
@@ -232,14 +276,14 @@ impl Core {
     pub fn sync_stage(&self, _stage: &mut SyncStage) {
         let (dirty, upto) = {
             let tail = self.tail.lock();
-            if tail.failed || tail.written == tail.synced {
+            if tail.failed.is_some() || tail.written == tail.synced {
                 return;
             }
             (tail.dirty.clone(), tail.written)
         };
         for active in &dirty {
             if let Err(error) = active.file.sync() {
-                return self.fail(error);
+                return self.fail(error, Failed::Sync);
             }
         }
         self.synced(upto);
@@ -286,14 +330,16 @@ impl Core {
         }
     }
 
-    fn fail(&self, error: io::Error) {
-        self.tail.lock().failed = true;
+    fn fail(&self, error: io::Error, failed: Failed) {
+        let mut tail = self.tail.lock();
+        tail.failed = tail.failed.max(Some(failed));
+        drop(tail);
         let mut troubles = self.troubles.lock();
         let wait = BACK_OFF_MIN * 2u32.saturating_pow(troubles.in_a_row.min(16));
         troubles.errors += 1;
         troubles.in_a_row += 1;
         troubles.last = Some(Arc::new(error));
-        troubles.retry_at = Some(Instant::now() + wait.min(BACK_OFF_MAX));
+        troubles.retry_at = Some(Instant::now() + wait.min(self.options.back_off));
         drop(troubles);
         self.progress.bump();
         self.ring.wake();
@@ -313,7 +359,7 @@ impl Core {
     /// Whether there is something that no sync has covered.
     pub fn has_unsynced(&self) -> bool {
         let tail = self.tail.lock();
-        tail.written != tail.synced || tail.failed
+        tail.written != tail.synced || tail.failed.is_some()
     }
 }
 
