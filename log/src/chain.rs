@@ -28,6 +28,8 @@ pub struct Chain {
     page: Page,
     progress: Option<Arc<Progress>>,
     parts: RwLock<Arc<Parts>>,
+    /// The newest mark that was read.
+    seen: RwLock<Mark>,
 }
 
 /// The segments that hold anything, in order of seq and of serial.
@@ -72,12 +74,24 @@ impl Chain {
         page: Page,
         progress: Option<Arc<Progress>>,
     ) -> Chain {
-        Chain { storage, id, page, progress, parts: RwLock::default() }
+        let (parts, seen) = (RwLock::default(), RwLock::default());
+        Chain { storage, id, page, progress, parts, seen }
     }
 
     /// What the shared page says now.
     pub fn mark(&self) -> Mark {
         self.page.read(self.id).unwrap_or_default()
+    }
+
+    /// A mark that covers `seq`, if there is one by now: one read before will do.
+    pub fn mark_for(&self, seq: u64) -> Mark {
+        let seen = *self.seen.read();
+        if seq <= seen.watermark.seq && self.parts.read().serial >= seen.watermark.serial {
+            return seen;
+        }
+        let mark = self.mark();
+        *self.seen.write() = mark;
+        mark
     }
 
     /// Waits until the watermark is at least `seq`.

@@ -292,6 +292,7 @@ fn drive(
         let mut epoch = core.progress.epoch();
         if force || core.options.durability == Durability::Sync {
             if let Some(mut stage) = core.sync.try_lock() {
+                core.await_siblings();
                 core.sync_stage(&mut stage);
                 drop(stage);
                 core.progress.bump();
@@ -325,6 +326,9 @@ fn write_thread(core: &Core) {
             core.ring.wait_work(IDLE);
         }
         core.write_stage(&mut core.write.lock());
+        if core.options.durability == Durability::Sync {
+            core.progress.bump();
+        }
     }
 }
 

@@ -60,7 +60,7 @@ impl Reader {
 
     /// One record, its checksum verified.
     pub fn get(&self, seq: u64) -> Result<RecordRef, ReadError> {
-        let mark = self.chain.mark();
+        let mark = self.chain.mark_for(seq);
         check(seq, &mark, 0)?;
         let (span, limit) = self.chain.locate(seq, &mark)?.map_err(ReadError::Gap)?;
         fetch(&self.chain, &span, &limit, seq)
@@ -191,7 +191,8 @@ pub(crate) fn fetch(
         |at: usize| part.gap(&*chain.storage, seq, seq, at, crate::error::GapReason::Record);
     let place = part.index.read().place(part, seq).map_err(|gap| gap.cloned());
     let (at, len) = place.map_err(|gap| ReadError::Gap(gap.unwrap_or_else(|| damaged(0))))?;
-    let (view, end) = part.view(chain, limit)?;
+    let limit = Limit { end_position: Some((at + len) as u64), ..*limit };
+    let (view, end) = part.view(chain, &limit)?;
     let record = view.bytes(end).and_then(|bytes| bytes.get(at..at + len));
     if !record.is_some_and(|record| frame::record_fits(record, part.seed, seq)) {
         return Err(ReadError::Gap(damaged(at)));

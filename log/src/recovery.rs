@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use parking_lot::Mutex;
 
@@ -163,7 +164,7 @@ fn start(
     tail: Tail,
     recovery: Recovery,
 ) -> Opened {
-    let watermark = published.mark.watermark.seq;
+    let (watermark, synced) = (published.mark.watermark.seq, tail.synced.seq);
     let progress = Arc::new(Progress::new(watermark));
     let chain = Chain::new(storage.clone(), id, page, Some(progress.clone()));
     let core = Core {
@@ -176,6 +177,10 @@ fn start(
         tail: Mutex::new(tail),
         page: Mutex::new(published),
         troubles: Mutex::new(Troubles::default()),
+        uneasy: AtomicBool::new(false),
+        names_dirty: AtomicBool::new(false),
+        synced_seq: AtomicU64::new(synced),
+        siblings: AtomicUsize::new(0),
     };
     Opened { core: Arc::new(core), chain: Arc::new(chain), id, recovery }
 }

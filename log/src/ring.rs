@@ -149,18 +149,22 @@ impl Ring {
         self.state.lock().queue.push_front(batch);
     }
 
-    /// Gives the memory of a safe batch back.
-    pub fn recycle(&self, mut batch: Batch, records_bytes: usize) {
-        let fits = batch.bytes.capacity() <= 2 * FRAME_BYTES;
-        batch.lens.clear();
-        batch.bytes.clear();
+    /// Gives the memory of safe batches back, with the bytes their records had.
+    pub fn recycle(&self, batches: impl Iterator<Item = (Batch, usize)>) {
         let mut state = self.state.lock();
-        state.used -= records_bytes;
-        if fits && batch.kind == FrameKind::Records && state.spare.len() < SPARES_MAX {
-            state.spare.push(batch);
-        }
+        batches.for_each(|(batch, bytes)| state.recycle(batch, bytes));
         drop(state);
         self.room.notify_all();
+    }
+
+    /// Gives one back, if there is one, and pops the next.
+    pub fn turn(&self, done: Option<(Batch, usize)>) -> Option<Batch> {
+        let mut state = self.state.lock();
+        if let Some((batch, bytes)) = done {
+            state.recycle(batch, bytes);
+            self.room.notify_all();
+        }
+        state.queue.pop_front()
     }
 
     /// Sleeps until there is something to write, or the ring is closed, or `limit` is over.
@@ -212,6 +216,16 @@ impl State {
     /// One call may exceed the capacity, when it is alone.
     fn is_full(&self, bytes: usize, capacity: usize) -> bool {
         self.used > 0 && self.used + bytes > capacity
+    }
+
+    fn recycle(&mut self, mut batch: Batch, bytes: usize) {
+        self.used -= bytes;
+        let fits = batch.bytes.capacity() <= 2 * FRAME_BYTES;
+        if fits && batch.kind == FrameKind::Records && self.spare.len() < SPARES_MAX {
+            batch.lens.clear();
+            batch.bytes.clear();
+            self.spare.push(batch);
+        }
     }
 
     fn push(&mut self, entry: &Entry<'_>) {

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -26,6 +27,7 @@ use crate::storage::{File, Storage};
 use crate::watermark::{Mark, PageWriter, Place};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
+const SIBLINGS_WAIT: Duration = Duration::from_micros(50);
 const ALLOCATE_MIN: u64 = 64 << 10;
 const ALLOCATE_MAX: u64 = 8 << 20;
 
@@ -53,6 +55,14 @@ pub struct Core {
     pub tail: Mutex<Tail>,
     pub page: Mutex<Published>,
     pub troubles: Mutex<Troubles>,
+    /// Something failed, and the next success has not come yet.
+    pub uneasy: AtomicBool,
+    /// A segment was made whose name is not durable yet.
+    pub names_dirty: AtomicBool,
+    /// `tail.synced.seq`, to be read without the tail.
+    pub synced_seq: AtomicU64,
+    /// How many waited for the last sync: as many may be about to write.
+    pub siblings: AtomicUsize,
 }
 
 /// The write stage's own: where the next frame goes.
@@ -149,14 +159,16 @@ impl Core {
         if stage.closed || self.backing_off() {
             return;
         }
-        if self.tail.lock().failed.is_some()
+        if self.uneasy.load(SeqCst)
+            && self.tail.lock().failed.is_some()
             && let Err(error) = self.start_anew(stage)
         {
             return self.fail(error, Failed::Write);
         }
-        while let Some(mut batch) = self.ring.pop() {
+        let mut next = self.ring.pop();
+        while let Some(mut batch) = next {
             match self.write_batch(stage, &mut batch) {
-                Ok(bytes) => self.written(stage, batch, bytes),
+                Ok(bytes) => next = self.written(stage, batch, bytes),
                 Err(error) => {
                     self.ring.unpop(batch);
                     return self.fail(error, Failed::Write);
@@ -173,7 +185,7 @@ impl Core {
         if end > self.options.segment_bytes && stage.position > HEADER_LEN as u64 {
             self.roll(stage, batch.first_seq)?;
         }
-        let durable_before = self.tail.lock().synced.seq;
+        let durable_before = self.synced_seq.load(SeqCst);
         let (seed, position) = (stage.active.seed, stage.position);
         match batch.kind {
             FrameKind::Records => {
@@ -213,7 +225,8 @@ impl Core {
         stage.allocated = if taken { goal } else { needed };
     }
 
-    fn written(&self, stage: &WriteStage, batch: Batch, bytes: usize) {
+    /// Notes what was written; gives the next batch to write.
+    fn written(&self, stage: &WriteStage, batch: Batch, bytes: usize) -> Option<Batch> {
         let serial = stage.active.identity.serial;
         let place = Place { seq: batch.last_seq(), serial, position: stage.position };
         let mut tail = self.tail.lock();
@@ -221,16 +234,18 @@ impl Core {
         if tail.dirty.last().is_none_or(|last| last.identity.serial != serial) {
             tail.dirty.push(stage.active.clone());
         }
-        if self.keeps_until_synced() {
+        let done = if self.keeps_until_synced() {
             tail.in_flight.push_back(Written { batch, bytes });
+            None
         } else {
-            self.ring.recycle(batch, bytes);
-        }
+            Some((batch, bytes))
+        };
         drop(tail);
         if self.options.durability != Durability::Sync {
             self.publish(|mark| mark.watermark = place);
             self.recovered();
         }
+        self.ring.turn(done)
     }
 
     /// Leaves the full segment for the next one.
@@ -239,6 +254,7 @@ impl Core {
             Identity { log: stage.active.identity.log, first_seq, serial: stage.next_serial };
         stage.next_serial += 1;
         let file = create_segment(&*self.storage, &identity)?;
+        self.names_dirty.store(true, SeqCst);
         stage.active = Arc::new(Active::new(identity, file));
         stage.position = HEADER_LEN as u64;
         stage.allocated = HEADER_LEN as u64;
@@ -281,6 +297,12 @@ impl Core {
             }
             (tail.dirty.clone(), tail.written)
         };
+        if self.names_dirty.swap(false, SeqCst)
+            && let Err(error) = self.storage.sync_names()
+        {
+            self.names_dirty.store(true, SeqCst);
+            return self.fail(error, Failed::Write);
+        }
         for active in &dirty {
             if let Err(error) = active.file.sync() {
                 return self.fail(error, Failed::Sync);
@@ -301,15 +323,15 @@ impl Core {
             done.extend(tail.in_flight.pop_front());
         }
         drop(tail);
+        self.synced_seq.store(upto.seq, SeqCst);
+        self.siblings.store(self.progress.sleepers(), SeqCst);
         self.publish(|mark| {
             mark.synced = upto;
             if upto.seq >= mark.watermark.seq {
                 mark.watermark = upto;
             }
         });
-        for written in done {
-            self.ring.recycle(written.batch, written.bytes);
-        }
+        self.ring.recycle(done.into_iter().map(|written| (written.batch, written.bytes)));
         self.recovered();
     }
 
@@ -333,6 +355,7 @@ impl Core {
     fn fail(&self, error: io::Error, failed: Failed) {
         let mut tail = self.tail.lock();
         tail.failed = tail.failed.max(Some(failed));
+        self.uneasy.store(true, SeqCst);
         drop(tail);
         let mut troubles = self.troubles.lock();
         let wait = BACK_OFF_MIN * 2u32.saturating_pow(troubles.in_a_row.min(16));
@@ -346,6 +369,10 @@ impl Core {
     }
 
     fn recovered(&self) {
+        if !self.uneasy.load(SeqCst) || self.tail.lock().failed.is_some() {
+            return;
+        }
+        self.uneasy.store(false, SeqCst);
         let mut troubles = self.troubles.lock();
         troubles.in_a_row = 0;
         troubles.retry_at = None;
@@ -353,7 +380,26 @@ impl Core {
 
     /// Whether the next try is not due yet.
     pub fn backing_off(&self) -> bool {
-        self.troubles.lock().retry_at.is_some_and(|at| Instant::now() < at)
+        self.uneasy.load(SeqCst)
+            && self.troubles.lock().retry_at.is_some_and(|at| Instant::now() < at)
+    }
+
+    /// Gives those who waited for the last sync, and were woken by it, the time to write what
+    /// comes next: so that one sync serves them all.
+    pub fn await_siblings(&self) {
+        let siblings = self.siblings.load(SeqCst) as u64;
+        if siblings < 2 {
+            return;
+        }
+        let start = Instant::now();
+        while start.elapsed() < SIBLINGS_WAIT {
+            let tail = self.tail.lock();
+            if tail.written.seq.saturating_sub(tail.synced.seq) > siblings {
+                break;
+            }
+            drop(tail);
+            std::thread::yield_now();
+        }
     }
 
     /// Whether there is something that no sync has covered.
@@ -363,10 +409,9 @@ impl Core {
     }
 }
 
-/// Makes a segment with its header, durably named.
+/// Makes a segment with its header. Neither is durable yet.
 pub fn create_segment(storage: &dyn Storage, identity: &Identity) -> io::Result<Arc<dyn File>> {
     let file = storage.create(&identity.name())?;
     file.write_at(&[&segment::encode_header(identity, crate::log::now())], 0)?;
-    storage.sync_names()?;
     Ok(file)
 }
