@@ -121,6 +121,11 @@ impl Index {
         &seqs[..seqs.partition_point(|&seq| seq < end)]
     }
 
+    /// The gaps so far.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
     /// The first and last time of all records.
     pub fn times(&self) -> Option<(i64, i64)> {
         self.times

@@ -33,10 +33,12 @@
 //! # }
 //! ```
 
+mod block;
 pub mod caps;
 mod chain;
 mod cursor;
 mod error;
+mod footer;
 mod frame;
 mod id;
 mod index;
@@ -48,9 +50,14 @@ mod reader;
 mod record;
 mod recovery;
 mod ring;
+mod seal;
+mod sealed;
 mod segment;
 mod session;
+mod sha256;
+mod span;
 pub mod storage;
+mod varint;
 mod walk;
 mod watermark;
 mod writer;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::caps::{PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::chain::Chain;
-use crate::error::{AppendError, Cause, OpenError};
+use crate::error::{AppendError, Cause, OpenError, ReadError};
 use crate::id::LogId;
 use crate::lock::WriterLock;
 use crate::options::{Durability, Options};
@@ -15,6 +15,7 @@ use crate::reader::Reader;
 use crate::record::Entry;
 use crate::recovery::{self, Recovery};
 use crate::ring::Refused;
+use crate::seal;
 use crate::storage::{Directory, Storage};
 use crate::writer::Core;
 
@@ -67,6 +68,12 @@ impl Log {
                 let spawned = thread.spawn(move || work(&core));
                 threads.push(spawned.map_err(OpenError::io("start a thread for", lock.dir()))?);
             }
+        }
+        if opened.core.options.background && opened.core.options.seal {
+            let (core, chain) = (opened.core.clone(), opened.chain.clone());
+            let thread = std::thread::Builder::new().name("log-seal".to_owned());
+            let spawned = thread.spawn(move || seal_thread(&core, &chain));
+            threads.push(spawned.map_err(OpenError::io("start a thread for", lock.dir()))?);
         }
         let handle =
             Handle { core: opened.core, chain: opened.chain, id: opened.id, threads, lock };
@@ -127,6 +134,18 @@ impl Log {
         }
     }
 
+    /// Seals all segments that are full and safe now; gives how many. The log's own thread does so
+    /// by itself, where [`Options::seal`] and [`Options::background`] are set.
+    pub fn seal(&self) -> Result<usize, ReadError> {
+        let core = &self.handle.core;
+        let _one_at_a_time = core.sealing.lock();
+        let mut count = 0;
+        while seal::seal_one(core, &self.handle.chain)? {
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// The last seq given away.
     pub fn accepted(&self) -> u64 {
         self.handle.core.ring.accepted()
@@ -185,6 +204,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.core.ring.close();
         self.core.progress.bump();
+        drop(self.core.sealing_wait.lock());
+        self.core.rolled.notify_all();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; there is nothing more to do with it.
             let _ = thread.join();
@@ -358,6 +379,25 @@ fn sync_thread(core: &Core) {
             core.progress.bump();
         } else {
             core.progress.sleep(epoch, Instant::now() + IDLE);
+        }
+    }
+}
+
+/// Seals what has been left. A failure is tried again with the next segment: nothing depends on it
+/// but space.
+fn seal_thread(core: &Core, chain: &Chain) {
+    // Only a wish: what is sealed has all the time there is.
+    let _ = rustix::process::nice(10);
+    while !core.ring.is_closed() {
+        let sealed = {
+            let _one_at_a_time = core.sealing.lock();
+            seal::seal_one(core, chain)
+        };
+        if !matches!(sealed, Ok(true)) {
+            let mut guard = core.sealing_wait.lock();
+            if !core.ring.is_closed() {
+                core.rolled.wait_for(&mut guard, IDLE);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::chain::{Chain, Part, Span, spans};
 use crate::error::{Gap, GapReason, OpenError};
@@ -23,7 +23,9 @@ use crate::id::LogId;
 use crate::options::{Durability, Options};
 use crate::progress::Progress;
 use crate::ring::{Batch, Ring};
-use crate::segment::{self, HEADER_LEN, Header, Identity};
+use crate::seal;
+use crate::sealed;
+use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::storage::Storage;
 use crate::walk::{self, Step};
 use crate::watermark::{self, Mark, Page, PageError, Place};
@@ -81,6 +83,7 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
         .words(watermark::NAME, true)
         .map_err(OpenError::io("open", storage.path(watermark::NAME)))?;
     let page = Page::new(words);
+    remove_unfinished(&*storage)?;
     let files = Files::find(&*storage, &page)?;
     let published = page.read(files.id);
     let mark = published.unwrap_or_default();
@@ -181,6 +184,9 @@ fn start(
         names_dirty: AtomicBool::new(false),
         synced_seq: AtomicU64::new(synced),
         siblings: AtomicUsize::new(0),
+        rolled: Condvar::new(),
+        sealing_wait: Mutex::new(()),
+        sealing: Mutex::new(()),
     };
     Opened { core: Arc::new(core), chain: Arc::new(chain), id, recovery }
 }
@@ -196,26 +202,28 @@ struct Files {
 impl Files {
     fn find(storage: &dyn Storage, page: &Page) -> Result<Files, OpenError> {
         let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
-        let mut named: Vec<_> = names
-            .into_iter()
-            .filter_map(|name| {
-                segment::parse_name(&name).map(|(first, serial)| (serial, first, name))
-            })
-            .collect();
+        let named = names.into_iter().filter_map(|name| Some((segment::parse_name(&name)?, name)));
+        let mut named: Vec<(Named, String)> = named.collect();
         named.sort();
+        let mut doubles = Vec::new();
+        for (one, other) in named.iter().zip(named.iter().skip(1)) {
+            if one.0.serial == other.0.serial {
+                doubles.extend(drop_double(storage, &one.1, &other.1)?);
+            }
+        }
+        named.retain(|(_, name)| !doubles.contains(name));
         let mut headers = Vec::new();
-        for (_, _, name) in &named {
+        for (_, name) in &named {
             headers.push(read_header(storage, name)?);
         }
         let mut blank = true;
-        for (_, _, name) in &named {
+        for (_, name) in &named {
             blank = blank && is_blank(storage, name)?;
         }
         let id = Files::id(storage, page, &headers, blank)?;
-        let next_serial = named.last().map_or(1, |(serial, ..)| serial + 1);
+        let next_serial = named.last().map_or(1, |(named, _)| named.serial + 1);
         let mut files = Files { id, parts: BTreeMap::new(), strangers: Vec::new(), next_serial };
-        for ((serial, first_seq, name), header) in named.into_iter().zip(headers) {
-            let named = Identity { log: id, first_seq, serial };
+        for ((named, name), header) in named.into_iter().zip(headers) {
             files.sort_in(storage, name, named, header);
         }
         Ok(files)
@@ -254,10 +262,14 @@ impl Files {
         }
     }
 
-    fn sort_in(&mut self, storage: &dyn Storage, name: String, named: Identity, header: Header) {
+    fn sort_in(&mut self, storage: &dyn Storage, name: String, named: Named, header: Header) {
+        let Named { serial, first_seq, form } = named;
         let file = storage.path(&name);
+        let named = Identity { log: self.id, first_seq, serial };
         let what = match header {
-            Header::Valid { identity, .. } if identity == named => None,
+            Header::Valid { identity, form: found, .. } if identity == named && found == form => {
+                None
+            }
             Header::Valid { identity, .. } if identity.log != named.log => {
                 self.strangers.push(Stranger { file, what: "a segment of another log; ignored" });
                 return;
@@ -266,8 +278,35 @@ impl Files {
             Header::Newer { .. } | Header::Damaged => Some("its header is damaged"),
         };
         self.strangers.extend(what.map(|what| Stranger { file, what }));
-        self.parts.insert(named.serial, Arc::new(Part::new(name, named)));
+        self.parts.insert(named.serial, Arc::new(Part::new(name, named, form)));
     }
+}
+
+/// Removes what was not sealed to its end.
+fn remove_unfinished(storage: &dyn Storage) -> Result<(), OpenError> {
+    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    for name in names.iter().filter(|name| name.ends_with(seal::UNFINISHED)) {
+        storage.remove(name).map_err(OpenError::io("remove", storage.path(name)))?;
+    }
+    Ok(())
+}
+
+/// Of a segment that is there plain and sealed, which one is to go: sealing ended after the new
+/// name was durable. The sealed one stays, if it is whole.
+fn drop_double(
+    storage: &dyn Storage,
+    plain: &str,
+    sealed: &str,
+) -> Result<Option<String>, OpenError> {
+    let read = || {
+        let file = storage.open_read(sealed)?;
+        let len = file.len()?;
+        Ok(file.view(len)?.bytes(len).is_some_and(sealed::is_whole))
+    };
+    let whole = read().map_err(OpenError::io("read", storage.path(sealed)))?;
+    let gone = if whole { plain } else { sealed };
+    storage.remove(gone).map_err(OpenError::io("remove", storage.path(gone)))?;
+    Ok(Some(gone.to_owned()))
 }
 
 /// Whether there is nothing but zeros in the file. Looks no further than it must.
@@ -361,7 +400,10 @@ impl Walk {
         let known = walk.spans.iter().position(|s| s.part.identity.serial == mark.synced.serial);
         if let Some(index) = known {
             let (_, len) = walk.spans[index].part.try_view(storage, None)?;
-            if mark.synced.position <= len && mark.synced.seq + 1 >= walk.spans[index].first {
+            let plain = walk.spans[index].part.form == Form::Plain;
+            if (mark.synced.position <= len || !plain)
+                && mark.synced.seq + 1 >= walk.spans[index].first
+            {
                 (walk.from, walk.next, walk.place) = (index, mark.synced.seq + 1, mark.synced);
             }
         }
@@ -376,6 +418,9 @@ impl Walk {
         let serial = span.part.identity.serial;
         if self.next < span.first {
             self.trouble(span, HEADER_LEN, span.first - 1, GapReason::Segment);
+        }
+        if span.part.form == Form::Sealed {
+            return self.sealed(storage, span);
         }
         let (view, len) = span.part.try_view(storage, None)?;
         let bytes = view.bytes(len).unwrap_or(&[]);
@@ -400,6 +445,16 @@ impl Walk {
         if self.place.serial != serial {
             self.place = Place { seq: self.next - 1, serial, position: position as u64 };
         }
+        Ok(())
+    }
+
+    /// A sealed segment was durable before it had its name.
+    fn sealed(&mut self, storage: &dyn Storage, span: &Span) -> std::io::Result<()> {
+        let footer = span.part.footer(storage, span.end)?;
+        self.next = self.next.max(footer.end_seq.min(span.end));
+        self.durable = self.durable.max(self.next - 1);
+        let (seq, serial) = (self.next - 1, span.part.identity.serial);
+        self.place = Place { seq, serial, position: 0 };
         Ok(())
     }
 
@@ -486,7 +541,8 @@ impl Walk {
 
     /// The segments that were walked, for syncing.
     fn files(&self, storage: &dyn Storage) -> std::io::Result<Vec<Arc<Active>>> {
-        let walked = self.spans[self.from..].iter().map(|span| {
+        let plain = |span: &&Span| span.part.form == Form::Plain;
+        let walked = self.spans[self.from..].iter().filter(plain).map(|span| {
             let file = storage.open(&span.part.name)?;
             Ok(Arc::new(Active::new(span.part.identity, file)))
         });
@@ -551,7 +607,8 @@ fn writing_place(
     first: u64,
 ) -> std::io::Result<WriteStage> {
     let goes_on = verdict.whole && first == verdict.next;
-    if let Some(span) = walk.spans.last().filter(|_| goes_on) {
+    let last = walk.spans.last().filter(|span| goes_on && span.part.form == Form::Plain);
+    if let Some(span) = last {
         let (view, len) = span.part.try_view(storage, None)?;
         let rest = view.bytes(len).and_then(|bytes| bytes.get(walk.place.position as usize..));
         if walk.place.serial == span.part.identity.serial

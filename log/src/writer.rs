@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::error::OpenError;
 use crate::frame::{self, FrameKind};
 use crate::options::{Durability, Options};
 use crate::progress::Progress;
 use crate::ring::{Batch, Ring};
-use crate::segment::{self, HEADER_LEN, Identity};
+use crate::segment::{self, Form, HEADER_LEN, Identity};
 use crate::storage::{File, Storage};
 use crate::watermark::{Mark, PageWriter, Place};
 
@@ -63,6 +63,11 @@ pub struct Core {
     pub synced_seq: AtomicU64,
     /// How many waited for the last sync: as many may be about to write.
     pub siblings: AtomicUsize,
+    /// Wakes the sealer: there is a segment to seal, or the log is closed.
+    pub rolled: Condvar,
+    pub sealing_wait: Mutex<()>,
+    /// Held by who seals.
+    pub sealing: Mutex<()>,
 }
 
 /// The write stage's own: where the next frame goes.
@@ -258,6 +263,7 @@ impl Core {
         stage.active = Arc::new(Active::new(identity, file));
         stage.position = HEADER_LEN as u64;
         stage.allocated = HEADER_LEN as u64;
+        self.rolled.notify_all();
         Ok(())
     }
 
@@ -411,7 +417,7 @@ impl Core {
 
 /// Makes a segment with its header. Neither is durable yet.
 pub fn create_segment(storage: &dyn Storage, identity: &Identity) -> io::Result<Arc<dyn File>> {
-    let file = storage.create(&identity.name())?;
-    file.write_at(&[&segment::encode_header(identity, crate::log::now())], 0)?;
+    let file = storage.create(&identity.name(Form::Plain))?;
+    file.write_at(&[&segment::encode_header(identity, Form::Plain, crate::log::now())], 0)?;
     Ok(file)
 }

@@ -16,6 +16,7 @@ enum Op {
     Append(Vec<u16>),
     Commit(Vec<u16>),
     Sync,
+    Seal,
     Fail(usize, u32, u32),
     Heal,
     FlushWords,
@@ -30,6 +31,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => sizes().prop_map(Op::Append),
         8 => sizes().prop_map(Op::Commit),
         2 => Just(Op::Sync),
+        3 => Just(Op::Seal),
         3 => (0..ACTS.len(), 0u32..4, 1u32..4).prop_map(|(act, good, bad)| Op::Fail(act, good, bad)),
         2 => Just(Op::Heal),
         2 => Just(Op::FlushWords),
@@ -99,6 +101,10 @@ impl Model {
                 if self.log().sync().is_ok() {
                     assert_eq!(self.log().health().synced, self.log().accepted());
                 }
+            }
+            Op::Seal => {
+                let _ = self.log().seal();
+                self.check();
             }
             Op::Fail(act, good, bad) => self.sim.fail(ACTS[*act], *good, *bad),
             Op::Heal => self.sim.heal(),
