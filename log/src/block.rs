@@ -67,16 +67,6 @@ impl<'a> Builder<'a> {
         self.records.push(record);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Whether another payload of `len` bytes belongs into the next block.
-    pub fn is_full(&self, len: usize) -> bool {
-        let full = self.payload_bytes + len > PAYLOAD_BYTES || self.records.len() >= RECORDS_MAX;
-        full && !self.is_empty()
-    }
-
     /// Writes the block, which will lie at `position`, and empties the builder.
     pub fn finish(&mut self, seed: u32, position: u64, first_seq: u64) -> std::io::Result<Vec<u8>> {
         let raw = self.raw();

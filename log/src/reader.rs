@@ -11,6 +11,7 @@ use crate::id::LogId;
 use crate::record::RecordRef;
 use crate::session::{self, SessionCursor};
 use crate::storage::{Directory, Storage};
+use crate::verify::{self, Verification};
 use crate::watermark::Mark;
 
 /// A view of the log up to its watermark. Clones share what they have read.
@@ -116,6 +117,12 @@ impl Reader {
             }
         }
         Ok(mark.watermark.seq + 1)
+    }
+
+    /// Proves the log up to its watermark: frames, footers and the chain of sealed segments; `deep`
+    /// unpacks every block and follows every posting, too.
+    pub fn verify(&self, deep: bool) -> Result<Verification, ReadError> {
+        self.chain.again(|| verify::verify(&self.chain, deep))
     }
 
     /// Waits until the watermark is at least `seq`; false if the time was over before.

@@ -196,6 +196,8 @@ struct Files {
     id: LogId,
     parts: BTreeMap<u64, Arc<Part>>,
     strangers: Vec<Stranger>,
+    /// Serials of segments whose header is damaged.
+    headless: Vec<u64>,
     next_serial: u64,
 }
 
@@ -222,7 +224,13 @@ impl Files {
         }
         let id = Files::id(storage, page, &headers, blank)?;
         let next_serial = named.last().map_or(1, |(named, _)| named.serial + 1);
-        let mut files = Files { id, parts: BTreeMap::new(), strangers: Vec::new(), next_serial };
+        let mut files = Files {
+            id,
+            next_serial,
+            parts: BTreeMap::new(),
+            strangers: Vec::new(),
+            headless: Vec::new(),
+        };
         for ((named, name), header) in named.into_iter().zip(headers) {
             files.sort_in(storage, name, named, header);
         }
@@ -275,7 +283,10 @@ impl Files {
                 return;
             }
             Header::Valid { .. } => Some("its header gives another place than its name"),
-            Header::Newer { .. } | Header::Damaged => Some("its header is damaged"),
+            Header::Newer { .. } | Header::Damaged => {
+                self.headless.push(serial);
+                Some("its header is damaged")
+            }
         };
         self.strangers.extend(what.map(|what| Stranger { file, what }));
         self.parts.insert(named.serial, Arc::new(Part::new(name, named, form)));
@@ -309,13 +320,15 @@ fn drop_double(
     Ok(Some(gone.to_owned()))
 }
 
-/// Whether there is nothing but zeros in the file. Looks no further than it must.
+/// Whether there is nothing but zeros behind the file's header. Looks no further than it must.
 fn is_blank(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
     let path = storage.path(name);
     let read = || {
         let file = storage.open_read(name)?;
         let len = file.len()?;
-        Ok(file.view(len)?.bytes(len).is_none_or(|bytes| bytes.iter().all(|&byte| byte == 0)))
+        let view = file.view(len)?;
+        let frames = view.bytes(len).and_then(|bytes| bytes.get(HEADER_LEN..));
+        Ok(frames.is_none_or(|bytes| bytes.iter().all(|&byte| byte == 0)))
     };
     read().map_err(OpenError::io("read", path))
 }
@@ -616,6 +629,12 @@ fn writing_place(
             && rest.is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
         {
             let file = storage.open(&span.part.name)?;
+            if files.headless.contains(&span.part.identity.serial) {
+                let header =
+                    segment::encode_header(&span.part.identity, Form::Plain, crate::log::now());
+                file.write_at(&[&header], 0)?;
+                file.sync()?;
+            }
             let active = Arc::new(Active::new(span.part.identity, file));
             return Ok(stage(active, walk.place.position, len, files.next_serial));
         }

@@ -68,6 +68,8 @@ struct State {
     durable_words: Vec<u64>,
     /// How many more of each act succeed before the given number of them fails.
     faults: BTreeMap<Act, (u32, u32)>,
+    /// How many more acts there are before the machine dies.
+    lives: Option<u32>,
     /// Sync lies: says yes and does nothing. To see that the tests would notice.
     pub lying: bool,
 }
@@ -114,6 +116,16 @@ impl Sim {
     /// After `good` more successes, the next `bad` acts of that sort fail.
     pub fn fail(&self, act: Act, good: u32, bad: u32) {
         self.state().faults.insert(act, (good, bad));
+    }
+
+    /// The machine dies after that many more acts that change anything.
+    pub fn die_after(&self, acts: u32) {
+        self.state().lives = Some(acts);
+    }
+
+    /// Whether it has died.
+    pub fn is_dead(&self) -> bool {
+        self.0.dead.load(SeqCst)
     }
 
     /// No more faults.
@@ -255,6 +267,13 @@ impl Inner {
             return Err(io::Error::other("the machine is off"));
         }
         let mut state = self.state.lock().unwrap();
+        if let Some(lives) = &mut state.lives {
+            if *lives == 0 {
+                self.dead.store(true, SeqCst);
+                return Err(io::Error::other("the machine dies"));
+            }
+            *lives -= 1;
+        }
         let Some((good, bad)) = state.faults.get_mut(&act) else { return Ok(()) };
         if *good > 0 {
             *good -= 1;
