@@ -1,3 +1,16 @@
-//! The `sm` command.
+//! `sm`: the outcome of a command becomes the exit code, and nothing else happens here.
 
-fn main() {}
+mod app;
+mod args;
+mod commands;
+mod context;
+mod error;
+mod output;
+mod read;
+mod show;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    app::run(std::env::args_os()).into()
+}

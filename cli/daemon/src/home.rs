@@ -163,15 +163,16 @@ impl Home {
             Some(store) => store.view()?.checkpoint()?,
             None => 0,
         };
-        if checkpoint != head.watermark || store.is_none() {
-            // Dropped first: LMDB opens an environment once in a process.
-            drop(store);
-            if let Ok(Some(lock)) = sm_log::lock(self.log_dir()) {
-                self.catch_up(lock, progress)?;
-            }
+        let log_id = Some(head.id.to_string());
+        if checkpoint == head.watermark && store.is_some() {
+            return Ok(Readings { store, watermark: head.watermark, log_id });
+        }
+        // Dropped first: LMDB opens an environment once in a process.
+        drop(store);
+        if let Ok(Some(lock)) = sm_log::lock(self.log_dir()) {
+            self.catch_up(lock, progress)?;
         }
         let watermark = sm_log::peek(self.log_dir())?.watermark;
-        let log_id = Some(head.id.to_string());
         Ok(Readings { store: self.existing_store()?, watermark, log_id })
     }
 

@@ -178,7 +178,7 @@ impl<'de> Deserialize<'de> for Flag {
 
 /// An object read as `T`, or absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obj<T>(pub Option<Box<T>>);
+pub struct Obj<T>(pub Option<T>);
 
 impl<T> Default for Obj<T> {
     fn default() -> Self {
@@ -189,7 +189,7 @@ impl<T> Default for Obj<T> {
 impl<T> Obj<T> {
     /// The object, if there is one.
     pub fn get(&self) -> Option<&T> {
-        self.0.as_deref()
+        self.0.as_ref()
     }
 }
 
@@ -202,7 +202,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjVisitor<T> {
     skip_unit!();
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Obj(Some(Box::new(value))))
+        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Obj(Some(value)))
     }
 }
 
@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn expected_types_are_kept() {
-        let json = r#"{"text":"a\nb","int":4.0,"flag":true,"real":2,"obj":{"id":"i"},"list":["x",3]}"#;
+        let json =
+            r#"{"text":"a\nb","int":4.0,"flag":true,"real":2,"obj":{"id":"i"},"list":["x",3]}"#;
         let all: All = serde_json::from_str(json).unwrap();
         assert_eq!(all.text.get(), Some("a\nb"));
         assert_eq!(all.int, Int(Some(4)));

@@ -265,9 +265,12 @@ pub struct TurnEvent<'a> {
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
 pub struct Turn<'a> {
-    /// The turn's id; old releases count from "0" in each thread.
+    /// The turn's id; old releases count from "0" in each thread and life of the server.
     #[serde(borrow)]
     pub id: Text<'a>,
+    /// The turn that caused it: itself, a review's turn, or a turn of a sub-agent's root.
+    #[serde(borrow, rename = "rootTurnId")]
+    pub root_turn_id: Text<'a>,
     /// `inProgress`, `completed`, `interrupted` or `failed`.
     #[serde(borrow)]
     pub status: Text<'a>,

@@ -76,8 +76,7 @@ mod tests {
 
     #[test]
     fn reasoning_is_thinking_and_a_tool_call_waits_for_no_human() {
-        let mut session =
-            Session { open_turn: Some(OpenTurn::default()), ..Session::default() };
+        let mut session = Session { open_turn: Some(OpenTurn::default()), ..Session::default() };
         session.open_items.push(OpenItem { seq: 1, kind: ActionKind::Reasoning });
         assert_eq!(derive(&session), ActivityState::Thinking);
         session.pending.push((1, RequestClass::Tool));

@@ -8,7 +8,7 @@ use super::Step;
 use crate::rows::{
     Action, ActionKind, ActionStatus, Counts, FileLines, LastAction, OpenItem, Sid, line,
 };
-use crate::table::id_hash;
+use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
 use sm_protocol::message::{AboutItem, Change, Item, ItemEvent};
 
@@ -31,6 +31,11 @@ pub(super) fn delta_kind(kind: Kind) -> Option<Option<ActionKind>> {
     })
 }
 
+/// What an item is found by: its turn's number and its own id, which the model chose.
+fn item_key(turn: Option<u64>, item: &str) -> IdHash {
+    id_hash(&[&turn.unwrap_or(0).to_string(), item])
+}
+
 /// Where an item stands by Codex's own word; a type without a status ends well.
 fn status_of(item: &Item<'_>) -> ActionStatus {
     match item.status.get() {
@@ -49,8 +54,8 @@ impl Step<'_> {
     }
 
     /// The number of an item's action, if it was ever told of.
-    pub(super) fn action_number(&mut self, sid: Sid, turn: &str, item: &str) -> Option<u64> {
-        self.state.item_ids.get(self.base, &(sid, id_hash(&[turn, item]))).copied()
+    pub(super) fn action_number(&mut self, sid: Sid, turn: Option<u64>, item: &str) -> Option<u64> {
+        self.state.item_ids.get(self.base, &(sid, item_key(turn, item))).copied()
     }
 
     pub(super) fn item_started(&mut self, sid: Sid, payload: &[u8]) {
@@ -59,6 +64,10 @@ impl Step<'_> {
         let Some(action) = self.item(sid, event.turn_id.filled(), item) else { return };
         if self.action(sid, action).ended_at.is_none() {
             self.tell(sid, action, item);
+            // Releases that ask before they tell of the item tell of it once leave was given.
+            if action == self.at.seq {
+                self.leave_is_shown(sid, action);
+            }
         }
     }
 
@@ -101,32 +110,23 @@ impl Step<'_> {
             id: about.item_id,
             ..Item::default()
         };
-        self.item(sid, about.turn_id.filled(), &item);
+        let action = self.item(sid, about.turn_id.filled(), &item);
+        if let (Some(action), Kind::COMMAND_OUTPUT_DELTA) = (action, kind) {
+            self.leave_is_shown(sid, action);
+        }
     }
 
     /// The action of an item, made if this is the first that is told of it.
     fn item(&mut self, sid: Sid, turn_id: Option<&str>, item: &Item<'_>) -> Option<u64> {
         let item_id = item.id.filled()?;
         let turn = self.turn_of(sid, turn_id);
-        let turn_id = match (turn_id, turn) {
-            (Some(id), _) => id.to_owned(),
-            (None, Some(turn)) => self.turn(sid, turn).id.clone(),
-            (None, None) => String::new(),
-        };
-        match self.action_number(sid, &turn_id, item_id) {
+        match self.action_number(sid, turn, item_id) {
             Some(action) => Some(action),
-            None => Some(self.open_item(sid, turn, &turn_id, item_id, item)),
+            None => Some(self.open_item(sid, turn, item_id, item)),
         }
     }
 
-    fn open_item(
-        &mut self,
-        sid: Sid,
-        turn: Option<u64>,
-        turn_id: &str,
-        item_id: &str,
-        item: &Item<'_>,
-    ) -> u64 {
+    fn open_item(&mut self, sid: Sid, turn: Option<u64>, item_id: &str, item: &Item<'_>) -> u64 {
         let at = self.at;
         let item_type = item.kind.get().unwrap_or("");
         let kind = ActionKind::of_item(item_type);
@@ -139,7 +139,7 @@ impl Step<'_> {
             ..Action::default()
         };
         self.state.actions.put((sid, at.seq), action);
-        self.state.item_ids.put((sid, id_hash(&[turn_id, item_id])), at.seq);
+        self.state.item_ids.put((sid, item_key(turn, item_id)), at.seq);
         let ended = turn.is_some_and(|turn| self.turn(sid, turn).ended_at.is_some());
         let session = self.session(sid);
         session.retrying = None;
@@ -159,6 +159,7 @@ impl Step<'_> {
             turn.tool_calls += u32::from(kind.is_tool_call());
             turn.messages += u32::from(kind == ActionKind::Message);
         }
+        self.link_requests(sid, at.seq, item_id);
         at.seq
     }
 
@@ -169,7 +170,8 @@ impl Step<'_> {
         let row = self.action(sid, action);
         let kind = row.kind;
         row.exit_code = item.exit_code.0.or(row.exit_code);
-        row.duration_ms = item.duration_ms.0.and_then(|ms| u64::try_from(ms).ok()).or(row.duration_ms);
+        row.duration_ms =
+            item.duration_ms.0.and_then(|ms| u64::try_from(ms).ok()).or(row.duration_ms);
         if let Some(cwd) = item.cwd.filled() {
             row.cwd = Some(cwd.to_owned());
         }
@@ -186,6 +188,7 @@ impl Step<'_> {
             row.summary = summary;
         }
         let (summary, status, turn) = (row.summary.clone(), row.status, row.turn);
+        self.name_requests(sid, action, &summary);
         if kind == ActionKind::UserMessage {
             self.prompted(sid, turn, &summary);
         }
@@ -332,7 +335,9 @@ fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String 
 
 /// The command itself, without the shell that Codex wraps it in.
 pub(super) fn plain_command(command: &str) -> &str {
-    for shell in ["/bin/bash -lc ", "/usr/bin/bash -lc ", "bash -lc ", "/bin/sh -lc ", "/bin/zsh -lc "] {
+    for shell in
+        ["/bin/bash -lc ", "/usr/bin/bash -lc ", "bash -lc ", "/bin/sh -lc ", "/bin/zsh -lc "]
+    {
         if let Some(inner) = command.strip_prefix(shell) {
             let quoted = inner.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
             return quoted.filter(|inner| !inner.contains('\'')).unwrap_or(inner);

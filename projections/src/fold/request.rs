@@ -1,13 +1,11 @@
 //! Requests: what Codex asked, and the first of four things that ends the wait.
 //!
 //! What always holds: a request waits until `serverRequest/resolved`, the recorded answer, its
-//! item's completion or its turn's end, whichever comes first (old releases send no `resolved`, and
-//! an interrupt may send neither that nor a completion). Its number never changes.
+//! item's first output or completion or its turn's end, whichever comes first (old releases send no
+//! `resolved`, and an interrupt may send neither that nor a completion). Its number never changes.
 
 use super::Step;
-use crate::rows::{
-    ActionStatus, Approval, Request, RequestClass, RequestStatus, Sid, line,
-};
+use crate::rows::{ActionStatus, Approval, Request, RequestClass, RequestStatus, Sid, line};
 use crate::table::{Key, id_hash};
 use sm_protocol::message::{Answer, Call, Decision, RequestResolved, ServerRequest};
 use sm_protocol::{Envelope, Kind};
@@ -32,7 +30,7 @@ impl Step<'_> {
     pub(super) fn request(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) {
         let Some(call) = self.read::<Call<'_, ServerRequest<'_>>>(payload) else { return };
         let Some(rpc_id) = call.id.map(|id| id.get()) else { return };
-        let params = call.params.0.map(|params| *params).unwrap_or_default();
+        let params = call.params.0.unwrap_or_default();
         let waiting = self.waiting_key(rpc_id);
         let item_id = params.item_id.filled().or(params.call_id.filled());
         if let Some(earlier) = self.state.waiting.get(self.base, &waiting).copied() {
@@ -45,10 +43,7 @@ impl Step<'_> {
         let number = self.at.seq;
         let turn = sid.and_then(|sid| self.turn_of(sid, params.turn_id.filled()));
         let action = match (sid, turn, item_id) {
-            (Some(sid), Some(turn), Some(item)) => {
-                let turn_id = self.turn(sid, turn).id.clone();
-                self.action_number(sid, &turn_id, item)
-            }
+            (Some(sid), Some(_), Some(item)) => self.action_number(sid, turn, item),
             _ => None,
         };
         let mut row = Request {
@@ -67,6 +62,7 @@ impl Step<'_> {
         };
         row.summary = self.request_summary(sid, action, &params);
         let class = row.class;
+        let unlinked = action.is_none() && row.item_id.is_some();
         self.state.requests.put(number, row);
         self.state.waiting.put(waiting, number);
         self.state.pending.put(number, ());
@@ -79,8 +75,44 @@ impl Step<'_> {
             let session = self.session(sid);
             session.pending.push((number, class));
             session.counts.requests += 1;
+            if unlinked {
+                session.unlinked.push(number);
+            }
             if let Some(turn) = turn {
                 self.turn(sid, turn).requests += 1;
+            }
+        }
+    }
+
+    /// Some releases ask leave for an item before they tell of it: the new action takes over what was
+    /// asked, and maybe decided, already.
+    pub(super) fn link_requests(&mut self, sid: Sid, action: u64, item_id: &str) {
+        for number in self.session(sid).unlinked.clone() {
+            let row = self.state.requests.entry(self.base, &number);
+            if row.item_id.as_deref() != Some(item_id) {
+                continue;
+            }
+            row.action = Some(action);
+            let approval = Approval {
+                request: number,
+                asked_at: row.asked_at,
+                decision: row.decision.clone(),
+                decided_at: row.decision.as_ref().and(row.ended_at),
+                decided_by: row.decided_by.clone(),
+            };
+            self.action(sid, action).approvals.push(approval);
+            self.session(sid).unlinked.retain(|unlinked| *unlinked != number);
+        }
+    }
+
+    /// A request that came before its item takes its line from the item.
+    pub(super) fn name_requests(&mut self, sid: Sid, action: u64, summary: &str) {
+        let asked: Vec<u64> =
+            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
+        for number in asked {
+            let row = self.state.requests.entry(self.base, &number);
+            if row.summary.is_empty() {
+                summary.clone_into(&mut row.summary);
             }
         }
     }
@@ -112,9 +144,13 @@ impl Step<'_> {
         if let Some(words) = params.message.filled().or(params.tool.filled()) {
             return line(words);
         }
-        match (sid, action) {
+        let of_action = match (sid, action) {
             (Some(sid), Some(action)) => self.action(sid, action).summary.clone(),
             _ => String::new(),
+        };
+        match params.reason.filled() {
+            Some(reason) if of_action.is_empty() => line(reason),
+            _ => of_action,
         }
     }
 
@@ -201,11 +237,17 @@ impl Step<'_> {
                     row.decision = Some(shown.to_owned());
                     self.copy_decision(number);
                 }
-                (RequestStatus::Answered, None) if row.decision.is_none() => {
-                    row.status = RequestStatus::Cleared;
-                }
                 _ => {}
             }
+        }
+    }
+
+    /// An action that runs was given leave, whoever gave it: the oldest releases tell nothing else.
+    pub(super) fn leave_is_shown(&mut self, sid: Sid, action: u64) {
+        let asked: Vec<u64> =
+            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
+        for number in asked {
+            self.end_request(number, RequestStatus::Answered, Some("accept".to_owned()));
         }
     }
 

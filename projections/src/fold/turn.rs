@@ -1,13 +1,14 @@
 //! Turns: opened and closed once each, whatever is missing, repeated or late.
 //!
 //! What always holds: a session has at most one open turn. A turn that ended is never reopened; one
-//! that was given up for lost is put right when its real end is told after all.
+//! that was given up for lost is put right when its real end is told after all. A turn inside a turn
+//! (a review runs as one) is part of the outer one, under its own id.
 
 use super::Step;
 use crate::rows::{
-    ActionStatus, Health, OpenTurn, Outcome, RequestStatus, Sid, Turn, line,
+    ActionKind, ActionStatus, Health, OpenTurn, Outcome, RequestStatus, Sid, Turn, line,
 };
-use crate::table::id_hash;
+use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
 use sm_protocol::message::{AboutItem, ErrorEvent, TurnEvent};
 
@@ -19,7 +20,18 @@ impl Step<'_> {
 
     /// The number of the turn Codex calls `id`, if it was ever told of.
     pub(super) fn turn_number(&mut self, sid: Sid, id: &str) -> Option<u64> {
-        self.state.turn_ids.get(self.base, &(sid, id_hash(&[id]))).copied()
+        let key = (sid, self.turn_key(id));
+        self.state.turn_ids.get(self.base, &key).copied()
+    }
+
+    /// What a turn is found by. Old releases number turns from 0 in each life of the server, so there
+    /// the life is part of the name.
+    fn turn_key(&self, id: &str) -> IdHash {
+        if !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return id_hash(&[id]);
+        }
+        let (source, generation) = (self.at.source.to_string(), self.at.generation.to_string());
+        id_hash(&[id, &source, &generation])
     }
 
     /// The turn an item or request belongs to: the one it names, opened if nobody told of it yet, or
@@ -31,20 +43,39 @@ impl Step<'_> {
             Some(id) if open.is_some_and(|turn| turn.id == id) => open.map(|turn| turn.seq),
             Some(id) => match self.turn_number(sid, id) {
                 Some(turn) => Some(turn),
-                None => Some(self.open_turn(sid, id)),
+                None => Some(self.open_turn(sid, id, false)),
             },
         }
     }
 
     pub(super) fn turn_started(&mut self, sid: Sid, payload: &[u8]) {
         let Some(event) = self.params::<TurnEvent<'_>>(payload) else { return };
-        let Some(id) = event.turn.get().and_then(|turn| turn.id.filled()) else { return };
-        if self.turn_number(sid, id).is_none() {
-            self.open_turn(sid, id);
+        let Some(told) = event.turn.get() else { return };
+        let Some(id) = told.id.filled() else { return };
+        if self.turn_number(sid, id).is_some() {
+            if let Some(open) = &mut self.session(sid).open_turn {
+                open.announced |= open.id == id;
+            }
+            return;
+        }
+        match self.outer_turn(sid, told.root_turn_id.filled()) {
+            Some(outer) => self.state.turn_ids.put((sid, self.turn_key(id)), outer),
+            None => drop(self.open_turn(sid, id, true)),
         }
     }
 
-    fn open_turn(&mut self, sid: Sid, id: &str) -> u64 {
+    /// The open turn, if a turn that begins now runs inside it: the new one names it as its root, or,
+    /// where releases name none, it is a review, which is told of by its items only.
+    fn outer_turn(&mut self, sid: Sid, root: Option<&str>) -> Option<u64> {
+        let open = self.session(sid).open_turn.clone()?;
+        let inside = match root {
+            Some(root) => root == open.id,
+            None => !open.announced && self.action(sid, open.seq).kind == ActionKind::Review,
+        };
+        inside.then_some(open.seq)
+    }
+
+    fn open_turn(&mut self, sid: Sid, id: &str, announced: bool) -> u64 {
         let at = self.at;
         if let Some(open) = self.session(sid).open_turn.clone() {
             let why = "another turn began before its end was told";
@@ -52,7 +83,7 @@ impl Step<'_> {
         }
         let session = self.session(sid);
         session.counts.turns += 1;
-        session.open_turn = Some(OpenTurn { seq: at.seq, id: id.to_owned() });
+        session.open_turn = Some(OpenTurn { seq: at.seq, id: id.to_owned(), announced });
         session.last_turn_seq = Some(at.seq);
         session.ended = false;
         let turn = Turn {
@@ -64,7 +95,7 @@ impl Step<'_> {
             ..Turn::default()
         };
         self.state.turns.put((sid, at.seq), turn);
-        self.state.turn_ids.put((sid, id_hash(&[id])), at.seq);
+        self.state.turn_ids.put((sid, self.turn_key(id)), at.seq);
         at.seq
     }
 
@@ -79,14 +110,22 @@ impl Step<'_> {
         };
         let error = told.error.get().and_then(|error| error.message.filled());
         let turn = match self.turn_number(sid, id) {
+            // The end of a turn inside a turn is not the end of the outer one.
+            Some(turn) if self.turn(sid, turn).id != id => return,
             Some(turn) => turn,
-            None => self.open_turn(sid, id),
+            None => self.open_turn(sid, id, false),
         };
         self.close_turn(sid, turn, outcome, error);
     }
 
     /// Ends a turn: with it end its items and its requests.
-    pub(super) fn close_turn(&mut self, sid: Sid, turn: u64, outcome: Outcome, error: Option<&str>) {
+    pub(super) fn close_turn(
+        &mut self,
+        sid: Sid,
+        turn: u64,
+        outcome: Outcome,
+        error: Option<&str>,
+    ) {
         let at = self.at;
         let row = self.turn(sid, turn);
         let before = row.outcome;
@@ -109,15 +148,20 @@ impl Step<'_> {
             session.flag_approval = false;
             session.flag_input = false;
             session.retrying = None;
+            session.unlinked.clear();
             let status = match outcome {
                 Outcome::Lost => ActionStatus::Lost,
                 _ => ActionStatus::Interrupted,
             };
             self.close_open_items(sid, status);
-            self.end_requests_of_turn(sid, turn, match outcome {
-                Outcome::Lost => RequestStatus::Orphaned,
-                _ => RequestStatus::Cleared,
-            });
+            self.end_requests_of_turn(
+                sid,
+                turn,
+                match outcome {
+                    Outcome::Lost => RequestStatus::Orphaned,
+                    _ => RequestStatus::Cleared,
+                },
+            );
         }
     }
 

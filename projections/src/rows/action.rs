@@ -4,7 +4,9 @@ use super::{Micros, Sid};
 use serde::{Deserialize, Serialize};
 
 /// What an item is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum ActionKind {
     /// An item of a type this build does not know.
     #[default]
@@ -106,7 +108,10 @@ impl ActionKind {
         self.is_tool_call()
             || matches!(
                 self,
-                ActionKind::Command | ActionKind::FileChange | ActionKind::Message | ActionKind::Image
+                ActionKind::Command
+                    | ActionKind::FileChange
+                    | ActionKind::Message
+                    | ActionKind::Image
             )
     }
 
@@ -117,7 +122,9 @@ impl ActionKind {
 }
 
 /// Where an action stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum ActionStatus {
     /// It began and has not ended.
     #[default]

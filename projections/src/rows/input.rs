@@ -4,7 +4,9 @@ use super::{Micros, Sid};
 use serde::{Deserialize, Serialize};
 
 /// Where an input stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum InputStatus {
     /// Recorded, nothing done yet.
     #[default]
@@ -43,9 +45,18 @@ impl InputStatus {
     /// The status of that name.
     pub fn of_str(word: &str) -> Option<InputStatus> {
         use InputStatus as S;
-        [S::Accepted, S::Queued, S::Started, S::Steered, S::Refused, S::Failed, S::Unknown, S::Cancelled]
-            .into_iter()
-            .find(|status| status.as_str() == word)
+        [
+            S::Accepted,
+            S::Queued,
+            S::Started,
+            S::Steered,
+            S::Refused,
+            S::Failed,
+            S::Unknown,
+            S::Cancelled,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == word)
     }
 
     /// Whether it still has to be delivered.

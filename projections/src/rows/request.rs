@@ -4,7 +4,9 @@ use super::{Micros, Sid};
 use serde::{Deserialize, Serialize};
 
 /// What kind of answer is waited for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum RequestClass {
     /// Leave to run a command.
     Command,
@@ -39,10 +41,7 @@ impl RequestClass {
 
     /// Whether its session waits for permission.
     pub fn asks_permission(self) -> bool {
-        matches!(
-            self,
-            RequestClass::Command | RequestClass::FileChange | RequestClass::Permissions
-        )
+        matches!(self, RequestClass::Command | RequestClass::FileChange | RequestClass::Permissions)
     }
 
     /// Whether its session waits for input.
@@ -57,7 +56,9 @@ impl RequestClass {
 }
 
 /// Where a request stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum RequestStatus {
     /// Nobody answered yet.
     #[default]

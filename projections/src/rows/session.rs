@@ -4,7 +4,9 @@ use super::{ActionKind, ActionStatus, Micros, Outcome, RequestClass, Sid};
 use serde::{Deserialize, Serialize};
 
 /// What a session is doing, told by evidence alone (the design's §6; first match wins).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum ActivityState {
     /// It was ended, or its server process is gone and it was not resumed.
     Stopped,
@@ -67,6 +69,8 @@ pub struct OpenTurn {
     pub seq: u64,
     /// Codex's id of it.
     pub id: String,
+    /// `turn/started` told of it; false while only its items did.
+    pub announced: bool,
 }
 
 /// An item that has begun and not ended.
@@ -197,6 +201,10 @@ pub struct Session {
     /// The Codex version that made it.
     pub cli_version: Option<String>,
 
+    /// Only a client named its thread, and no server ever did: nothing tells that there is one. Such a
+    /// row counts its records and is in no list.
+    pub unconfirmed: bool,
+
     /// What it is doing.
     pub state: ActivityState,
     /// Since when.
@@ -227,6 +235,8 @@ pub struct Session {
     pub open_items: Vec<OpenItem>,
     /// Requests that wait, by the seq of the record that asked, oldest first.
     pub pending: Vec<(u64, RequestClass)>,
+    /// Requests of the open turn about items that nobody told of yet.
+    pub unlinked: Vec<u64>,
     /// Accepted inputs that wait for their turn.
     pub queued: u32,
 

@@ -4,7 +4,9 @@ use super::{Micros, Tokens};
 use serde::{Deserialize, Serialize};
 
 /// How a turn ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum Outcome {
     /// It has not ended; of a session: no turn has.
     #[default]

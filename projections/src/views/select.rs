@@ -42,7 +42,11 @@ pub enum SelectError {
 
 /// Finds the one session that `word` means. An exact id, thread id or name wins over a prefix.
 /// `parent_of` is the session whose parent `@parent` means, by any word this function takes.
-pub fn find(view: &View<'_>, word: &str, parent_of: Option<&str>) -> Result<Selection, SelectError> {
+pub fn find(
+    view: &View<'_>,
+    word: &str,
+    parent_of: Option<&str>,
+) -> Result<Selection, SelectError> {
     let not_found = || SelectError::NotFound { given: word.to_owned() };
     let sid = match word {
         "" => return Err(not_found()),
@@ -60,7 +64,8 @@ pub fn find(view: &View<'_>, word: &str, parent_of: Option<&str>) -> Result<Sele
 fn newest(view: &View<'_>) -> Result<Option<Sid>, StoreError> {
     let mut newest = None;
     view.scan::<Sessions>(&[], &[], |sid, session| {
-        newest = newest.max(session.last_seq.map(|seq| (seq, sid)));
+        let last = session.last_seq.filter(|_| !session.unconfirmed);
+        newest = newest.max(last.map(|seq| (seq, sid)));
         true
     })?;
     Ok(newest.map(|(_, sid)| sid))

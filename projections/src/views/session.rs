@@ -203,7 +203,7 @@ pub fn sessions(
 ) -> Result<Vec<SessionDoc>, StoreError> {
     let mut rows: Vec<(Sid, Session)> = Vec::new();
     view.scan::<Sessions>(&[], &[], |sid, session| {
-        if keep(&session) {
+        if !session.unconfirmed && keep(&session) {
             rows.push((sid, session));
         }
         true
@@ -227,7 +227,11 @@ pub fn descendants(view: &View<'_>, parent: Sid) -> Result<Vec<(usize, SessionDo
     Ok(depths.into_iter().zip(documents(view, rows)?).collect())
 }
 
-fn family(view: &View<'_>, root: Sid, most: usize) -> Result<Vec<(usize, Sid, Session)>, StoreError> {
+fn family(
+    view: &View<'_>,
+    root: Sid,
+    most: usize,
+) -> Result<Vec<(usize, Sid, Session)>, StoreError> {
     let mut family = Vec::new();
     let mut open = vec![(0, root)];
     while let Some((depth, sid)) = open.pop() {

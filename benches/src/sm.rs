@@ -1,0 +1,38 @@
+//! `sm`: the log, the folds, LMDB; all of it durable at the end.
+
+use sm_ingest::Importer;
+use sm_log::{Log, Options};
+use sm_projections::{BATCH_RECORDS_MAX, Commit, Projector, Store};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Imports `transcript` into a fresh home at `dir`; returns the last seq folded.
+pub fn import(dir: &Path, transcript: &[u8]) -> u64 {
+    let (log, _) = Log::open(dir.join("log"), Options::default()).expect("a fresh log opens");
+    let path = Store::path_in(&dir.join("projections"));
+    let store =
+        Arc::new(Store::open(&path, &log.id(), Commit::Synced).expect("a fresh store opens"));
+    let mut projector = Projector::new(store, log.reader()).expect("a fresh store can be folded");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let folding = scope.spawn(|| {
+            loop {
+                let last = done.load(Ordering::Acquire);
+                let folded = projector.advance(BATCH_RECORDS_MAX).expect("the log folds");
+                if last && folded == 0 {
+                    return projector.checkpoint();
+                }
+                if folded == 0 {
+                    let next = projector.checkpoint() + 1;
+                    log.reader().wait(next, std::time::Duration::from_millis(5));
+                }
+            }
+        });
+        let importer = Importer::begin(log.clone(), Path::new("bench"), None, None, 0, |_, _| {});
+        let importer = importer.expect("the source opens");
+        importer.run(transcript, 0).expect("every line is taken");
+        done.store(true, Ordering::Release);
+        folding.join().expect("the folding thread ends")
+    })
+}

@@ -1,0 +1,55 @@
+//! From the words of the command line to an outcome.
+//!
+//! What always holds: every failure ends as one [`Error`], told once, on standard error, in words or
+//! as JSON; a reader of standard output that went away ends the command quietly.
+
+use crate::args::Args;
+use crate::commands;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Streams;
+use clap::Parser;
+use std::ffi::OsString;
+
+/// Runs the command that `words` ask for.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let wants_json = words.iter().any(|word| word == "--json");
+    let args = match Args::try_parse_from(&words) {
+        Ok(args) => args,
+        Err(error) => return usage(&error, wants_json),
+    };
+    let mut streams = Streams::new();
+    let outcome = Context::new(&args).and_then(|context| {
+        let done = commands::run(args.command, &context, &mut streams);
+        // What was written before a failure is still to be seen.
+        let flushed = streams.flush();
+        done.and_then(|exit| flushed.map(|()| exit))
+    });
+    match outcome {
+        Ok(exit) => exit,
+        Err(error) => {
+            error.tell(&mut streams, args.json);
+            error.exit
+        }
+    }
+}
+
+/// Help and version are no failures; anything else that clap says is a wrong usage.
+fn usage(error: &clap::Error, wants_json: bool) -> Exit {
+    if !error.use_stderr() {
+        return match error.print() {
+            Ok(()) => Exit::Ok,
+            Err(_) => Exit::Failed,
+        };
+    }
+    if wants_json {
+        let words = error.to_string();
+        let words = words.trim_end().trim_start_matches("error: ");
+        Error::usage(words).tell(&mut Streams::new(), true);
+    } else {
+        // Nobody is left to tell where standard error itself fails.
+        let _ = error.print();
+    }
+    Exit::Usage
+}

@@ -1,0 +1,201 @@
+//! `sm children`: a session's family.
+
+use super::ps::Listed;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::{Streams, now_micros};
+use crate::read::{Follow, Tables, select};
+use crate::show::{Lives, SessionShown, family_line, show};
+use clap::Args;
+use serde::Serialize;
+use sm_projections::rows::Sid;
+use sm_projections::views::{self, SessionDoc};
+use sm_projections::{StoreError, View};
+use std::collections::HashMap;
+
+/// Shows a session's children: state and for how long, outcome, last action, tokens, quiet time.
+///
+/// Without a session: the calling session's children (SM_SESSION_ID), else every family.
+#[derive(Debug, Args)]
+pub struct Children {
+    /// Id, name, unique prefix of either, thread id, @last or @parent.
+    session: Option<String>,
+
+    /// Their children too, and so on.
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// Stopped and archived ones too.
+    #[arg(short, long)]
+    all: bool,
+
+    /// Goes on showing what changes.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+/// One line of the family.
+struct Member {
+    depth: usize,
+    shown: SessionShown,
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    schema: &'static str,
+    seq: u64,
+    session: &'a SessionShown,
+}
+
+impl Children {
+    /// Prints them.
+    pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        if self.follow {
+            return self.follow(context, streams);
+        }
+        let mut listed = Listed::empty("sm.children/1");
+        let (members, root) = match Tables::open(context, streams)? {
+            Some(tables) => {
+                let view = tables.view()?;
+                listed.as_of = tables.as_of(&view)?;
+                self.members(context, &view)?
+            }
+            None if self.word(context).is_some() => return Err(crate::read::nothing_yet(context)),
+            None => (Vec::new(), None),
+        };
+        if context.json {
+            listed.sessions = members.into_iter().map(|member| member.shown).collect();
+            streams.document(&listed)?;
+            return Ok(Exit::Ok);
+        }
+        if members.is_empty() {
+            let whose = root.map_or(String::new(), |root| format!(" of {root}"));
+            let home = context.home_words();
+            streams.say(format_args!(
+                "No child sessions{whose}. Make one: sm{home} spawn 'PROMPT' --parent SESSION"
+            ));
+        }
+        let now = now_micros();
+        for member in &members {
+            streams.line(family_line(streams.style, &member.shown, member.depth, now))?;
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn word<'a>(&'a self, context: &'a Context) -> Option<&'a str> {
+        self.session.as_deref().or(context.caller.as_deref())
+    }
+
+    /// The family, and the short id of the session whose it is.
+    fn members(
+        &self,
+        context: &Context,
+        view: &View<'_>,
+    ) -> Result<(Vec<Member>, Option<String>), Error> {
+        let mut docs: Vec<(usize, SessionDoc)> = Vec::new();
+        let root = match self.word(context) {
+            Some(word) => Some(select(context, view, word)?),
+            None => None,
+        };
+        match &root {
+            Some(root) => self.below(view, root.sid, 0, &mut docs)?,
+            None => {
+                for (sid, doc) in heads(view)? {
+                    docs.push((0, doc));
+                    self.below(view, sid, 1, &mut docs)?;
+                }
+            }
+        }
+        let (mut lives, now) = (Lives::default(), now_micros());
+        let mut members = Vec::new();
+        for (depth, doc) in docs {
+            if self.all || !(doc.archived || doc.activity_state == "stopped") {
+                members.push(Member { depth, shown: show(view, &mut lives, doc, now)? });
+            }
+        }
+        Ok((members, root.map(|root| root.session.id)))
+    }
+
+    fn below(
+        &self,
+        view: &View<'_>,
+        sid: Sid,
+        depth: usize,
+        docs: &mut Vec<(usize, SessionDoc)>,
+    ) -> Result<(), StoreError> {
+        if self.recursive {
+            let family = views::descendants(view, sid)?;
+            docs.extend(family.into_iter().map(|(below, doc)| (depth + below - 1, doc)));
+        } else {
+            docs.extend(views::children(view, sid)?.into_iter().map(|doc| (depth, doc)));
+        }
+        Ok(())
+    }
+
+    /// Shows the family again whenever it changes: in place at a terminal, else what changed.
+    fn follow(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        let mut follow = Follow::new(context);
+        let mut before: HashMap<String, String> = HashMap::new();
+        let mut drawn = 0;
+        loop {
+            let tables = follow.next(streams)?;
+            let view = tables.view()?;
+            let seq = view.checkpoint()?;
+            let (members, _) = self.members(context, &view)?;
+            drop(view);
+            let now = now_micros();
+            if !context.json && streams.is_terminal() {
+                let mut lines = Vec::new();
+                for member in &members {
+                    lines.push(family_line(streams.style, &member.shown, member.depth, now));
+                }
+                drawn = streams.redraw(drawn, &lines)?;
+                follow.pause(streams, std::time::Duration::from_millis(500))?;
+                continue;
+            }
+            for member in &members {
+                let key = fingerprint(&member.shown);
+                let known = before.insert(member.shown.doc.id.clone(), key.clone());
+                if known.as_ref() == Some(&key) {
+                    continue;
+                }
+                if context.json {
+                    let session = &member.shown;
+                    streams.json_line(&Changed { schema: "sm.child/1", seq, session })?;
+                } else {
+                    streams.line(family_line(streams.style, &member.shown, member.depth, now))?;
+                }
+            }
+            streams.flush()?;
+            follow.wait(streams)?;
+        }
+    }
+}
+
+/// What must change for a session to be shown again.
+fn fingerprint(shown: &SessionShown) -> String {
+    let doc = &shown.doc;
+    let last = doc.last_action.as_ref().map(|last| (&last.summary, last.status));
+    format!(
+        "{:?}",
+        (doc.activity_state, doc.cause_seq, doc.outcome, doc.health, doc.live, &doc.name, last)
+    )
+}
+
+/// The sessions that have children and no parent here.
+fn heads(view: &View<'_>) -> Result<Vec<(Sid, SessionDoc)>, StoreError> {
+    let mut parents: Vec<Sid> = Vec::new();
+    view.scan::<sm_projections::tables::Children>(&[], &[], |(parent, _), ()| {
+        if parents.last() != Some(&parent) {
+            parents.push(parent);
+        }
+        true
+    })?;
+    let mut heads = Vec::new();
+    for sid in parents {
+        if let Some(doc) = views::session_doc(view, sid)?.filter(|doc| doc.parent_id.is_none()) {
+            heads.push((sid, doc));
+        }
+    }
+    Ok(heads)
+}

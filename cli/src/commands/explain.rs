@@ -1,0 +1,210 @@
+//! `sm explain`: why a session is in its state.
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::now_micros;
+use crate::output::{Role, Streams, clean};
+use crate::read::{AsOf, Tables, open_log, select};
+use crate::show::{Lives, RecordDoc, SessionShown, label, record_line, show};
+use clap::Args;
+use serde::Serialize;
+use sm_projections::View;
+use sm_projections::rows::{Action, ActivityState, Request, Session, Sid};
+use sm_projections::tables::{Actions, Requests};
+use sm_projections::views::{self, ActionDoc, RequestDoc};
+
+/// Shows why a session is in its state: the record that made it so, and the evidence.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Id, name, unique prefix of either, thread id, @last or @parent.
+    #[arg(default_value = "@last")]
+    session: String,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: &'static str,
+    session: SessionShown,
+    state: &'static str,
+    since: Option<String>,
+    cause: Option<RecordDoc<'a>>,
+    evidence: Vec<Evidence>,
+    pending: Vec<RequestDoc>,
+    open_items: Vec<ActionDoc>,
+    as_of: AsOf,
+}
+
+/// One row of the table of evidence.
+#[derive(Serialize)]
+struct Evidence {
+    state: &'static str,
+    evidence: &'static str,
+    /// What of it holds; none: it does not.
+    facts: Vec<String>,
+    holds: bool,
+    /// The first that holds decides.
+    matched: bool,
+}
+
+impl Explain {
+    /// Prints it.
+    pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        let tables = Tables::open_some(context, streams)?;
+        let view = tables.view()?;
+        let found = select(context, &view, &self.session)?;
+        let not_found = || Error::new(Exit::NotFound, "not_found", "the session is gone");
+        let doc = views::session_doc(&view, found.sid)?.ok_or_else(not_found)?;
+        let cause = open_log(context)?.get(doc.cause_seq);
+        let cause = cause.as_ref().ok().map(|record| record.record());
+        let session = show(&view, &mut Lives::default(), doc, now_micros())?;
+        let (pending, open_items) = open_things(&view, found.sid, &found.session)?;
+        let id = &found.session.id;
+        let answer = Answer {
+            schema: "sm.explain/1",
+            state: session.doc.activity_state,
+            since: session.doc.since.clone(),
+            cause: cause.as_ref().map(|cause| RecordDoc::new(cause, None, Some(id.clone()))),
+            evidence: evidence(&found.session),
+            pending,
+            open_items,
+            as_of: tables.as_of(&view)?,
+            session,
+        };
+        if context.json {
+            streams.document(&answer)?;
+            return Ok(Exit::Ok);
+        }
+        answer.print(streams)?;
+        if let Some(cause) = &cause {
+            let width = streams.size().map(|(columns, _)| columns);
+            let line = record_line(streams.style, cause, Some(id), width);
+            streams.line(format_args!("Made so by record {}:\n{line}", cause.seq))?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn open_things(
+    view: &View<'_>,
+    sid: Sid,
+    session: &Session,
+) -> Result<(Vec<RequestDoc>, Vec<ActionDoc>), Error> {
+    let mut pending = Vec::new();
+    for (seq, _) in &session.pending {
+        let row: Option<Request> = view.get::<Requests>(seq)?;
+        if let Some(row) = row {
+            pending.push(views::request_doc(view, *seq, row)?);
+        }
+    }
+    let mut open = Vec::new();
+    for item in &session.open_items {
+        let row: Option<Action> = view.get::<Actions>(&(sid, item.seq))?;
+        if let Some(row) = row {
+            open.push(views::action_doc(view, item.seq, row)?);
+        }
+    }
+    Ok((pending, open))
+}
+
+/// The design's table, row by row, with what of it holds.
+fn evidence(session: &Session) -> Vec<Evidence> {
+    let turn = session.open_turn.as_ref();
+    let waiting = |asks: fn(sm_projections::rows::RequestClass) -> bool| {
+        session
+            .pending
+            .iter()
+            .filter(move |(_, class)| asks(*class))
+            .map(|(seq, class)| format!("{} {}", views::request_id(*seq), class.as_str()))
+    };
+    let flag = |set: bool, name: &str| set.then(|| format!("flag {name}"));
+    let turn_fact = || turn.map(|turn| format!("turn {} is open", turn.id));
+    let work = || session.open_items.iter().filter(|item| item.kind.is_work());
+    let mut rows = Vec::new();
+    for state in ActivityState::ALL {
+        let (evidence, facts): (&'static str, Vec<String>) = match state {
+            ActivityState::Stopped => (
+                "it was ended, or its server process is gone and it was not resumed",
+                [(session.ended, "it was ended"), (session.gone, "its process is gone")]
+                    .into_iter()
+                    .filter_map(|(holds, words)| holds.then(|| words.to_owned()))
+                    .collect(),
+            ),
+            ActivityState::WaitingPermission => (
+                "an unanswered approval or permission request, or the flag waitingOnApproval",
+                waiting(|class| class.asks_permission())
+                    .chain(flag(session.flag_approval, "waitingOnApproval"))
+                    .collect(),
+            ),
+            ActivityState::WaitingInput => (
+                "an unanswered question or elicitation, or the flag waitingOnUserInput",
+                waiting(|class| class.asks_input())
+                    .chain(flag(session.flag_input, "waitingOnUserInput"))
+                    .collect(),
+            ),
+            ActivityState::Working => (
+                "a turn is open, and a command, file change, tool call or answer is in progress",
+                match turn_fact() {
+                    Some(fact) if work().next().is_some() => {
+                        let items = work().map(|item| {
+                            format!("{} in progress since record {}", item.kind.as_str(), item.seq)
+                        });
+                        std::iter::once(fact).chain(items).collect()
+                    }
+                    _ => Vec::new(),
+                },
+            ),
+            ActivityState::Thinking => {
+                ("a turn is open, and nothing of the above", turn_fact().into_iter().collect())
+            }
+            ActivityState::Idle => (
+                "no turn is open",
+                turn.is_none().then(|| "no turn is open".to_owned()).into_iter().collect(),
+            ),
+        };
+        let holds = !facts.is_empty();
+        let matched = holds && !rows.iter().any(|row: &Evidence| row.matched);
+        rows.push(Evidence { state: state.as_str(), evidence, facts, holds, matched });
+    }
+    rows
+}
+
+impl Answer<'_> {
+    fn print(&self, streams: &mut Streams) -> Result<(), Error> {
+        let doc = &self.session.doc;
+        let (role, state) = self.session.state_cell();
+        let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
+        let name = streams.style.paint(Role::Strong, label(doc, 60));
+        let since = self.since.as_deref().unwrap_or("an unknown time");
+        streams.line(format_args!("{name} ({}) is {state}, since {since}.", doc.id))?;
+        if let Some(stuck) = &self.session.looks_stuck {
+            let words =
+                streams.style.paint(Role::Bad, format!("It looks stuck: {}.", stuck.reason));
+            streams.line(words)?;
+        }
+        streams.line("Evidence, the first that holds decides:")?;
+        for row in &self.evidence {
+            let mark = match (row.matched, row.holds) {
+                (true, _) => "▶",
+                (false, true) => "+",
+                (false, false) => " ",
+            };
+            let facts = match row.facts.is_empty() {
+                true => String::new(),
+                false => format!(": {}", clean(&row.facts.join(", "))),
+            };
+            let line = format!("{mark} {:<18} {}{facts}", row.state, row.evidence);
+            let role = if row.matched { Role::Strong } else { Role::Dim };
+            streams.line(format_args!("  {}", streams.style.paint(role, line)))?;
+        }
+        for request in &self.pending {
+            let summary = clean(&request.summary);
+            streams.line(format_args!("Waits: {} {} {summary}", request.id, request.kind))?;
+        }
+        for item in &self.open_items {
+            let summary = clean(&item.summary);
+            streams
+                .line(format_args!("Open since record {}: {} {summary}", item.seq, item.kind))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! The verbs, one file each: words, help and work of one command stand side by side.
+
+mod children;
+mod completions;
+mod doctor;
+mod explain;
+mod import;
+mod inbox;
+mod overview;
+mod ps;
+mod replay;
+mod result;
+mod show;
+mod tail;
+mod turns;
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Streams;
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Ps(ps::Ps),
+    Children(children::Children),
+    Tail(tail::Tail),
+    Show(show::Show),
+    Turns(turns::Turns),
+    Explain(explain::Explain),
+    Inbox(inbox::Inbox),
+    Result(result::ResultOf),
+    Replay(replay::Replay),
+    Import(import::Import),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(completions::Man),
+}
+
+/// Runs a verb; none shows what is going on.
+pub fn run(
+    command: Option<Command>,
+    context: &Context,
+    streams: &mut Streams,
+) -> Result<Exit, Error> {
+    match command {
+        None => overview::run(context, streams),
+        Some(Command::Ps(verb)) => verb.run(context, streams),
+        Some(Command::Children(verb)) => verb.run(context, streams),
+        Some(Command::Tail(verb)) => verb.run(context, streams),
+        Some(Command::Show(verb)) => verb.run(context, streams),
+        Some(Command::Turns(verb)) => verb.run(context, streams),
+        Some(Command::Explain(verb)) => verb.run(context, streams),
+        Some(Command::Inbox(verb)) => verb.run(context, streams),
+        Some(Command::Result(verb)) => verb.run(context, streams),
+        Some(Command::Replay(verb)) => verb.run(context, streams),
+        Some(Command::Import(verb)) => verb.run(context, streams),
+        Some(Command::Doctor(verb)) => verb.run(context, streams),
+        Some(Command::Completions(verb)) => verb.run(streams),
+        Some(Command::Man(verb)) => verb.run(streams),
+    }
+}

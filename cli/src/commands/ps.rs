@@ -1,0 +1,125 @@
+//! `sm ps`: every session.
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::{Streams, Table, now_micros, tokens};
+use crate::read::{AsOf, Tables};
+use crate::show::{Lives, SessionShown, label, show};
+use clap::Args;
+use serde::Serialize;
+use sm_projections::rows::ActivityState;
+use sm_projections::views;
+
+/// Lists sessions, the newest first: state, outcome, last action, tokens.
+#[derive(Debug, Args)]
+pub struct Ps {
+    /// Stopped and archived ones too.
+    #[arg(short, long)]
+    all: bool,
+
+    /// At most so many.
+    #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
+    limit: usize,
+}
+
+/// The answer of every command that lists sessions.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// Which list.
+    pub schema: &'static str,
+    /// The sessions.
+    pub sessions: Vec<SessionShown>,
+    /// What the reader should know about the list.
+    pub warnings: Vec<String>,
+    /// Hosts that did not answer; this machine always does.
+    pub host_errors: Vec<String>,
+    /// What the list reflects.
+    pub as_of: AsOf,
+}
+
+impl Listed {
+    /// An empty list under `schema`.
+    pub fn empty(schema: &'static str) -> Listed {
+        Listed {
+            schema,
+            sessions: Vec::new(),
+            warnings: Vec::new(),
+            host_errors: Vec::new(),
+            as_of: AsOf::nothing(),
+        }
+    }
+}
+
+impl Ps {
+    /// Prints the list.
+    pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        let (listed, hidden) = self.list(context, streams)?;
+        if context.json {
+            streams.document(&listed)?;
+            return Ok(Exit::Ok);
+        }
+        let home = context.home_words();
+        if listed.sessions.is_empty() {
+            match hidden {
+                0 => streams.say(format_args!(
+                    "No sessions yet. Start one:  sm{home} spawn 'PROMPT'\n\
+                     Record a transcript:        sm{home} import FILE\n\
+                     See it all at work:         sm demo"
+                )),
+                _ => streams.say(format_args!(
+                    "No session is open; {hidden} stopped or archived: sm{home} ps --all"
+                )),
+            }
+            return Ok(Exit::Ok);
+        }
+        print_table(streams, &listed.sessions)?;
+        for warning in &listed.warnings {
+            streams.say(warning);
+        }
+        Ok(Exit::Ok)
+    }
+
+    /// The list, and how many are not in it because they ended.
+    fn list(&self, context: &Context, streams: &mut Streams) -> Result<(Listed, usize), Error> {
+        let mut listed = Listed::empty("sm.ps/1");
+        let Some(tables) = Tables::open(context, streams)? else { return Ok((listed, 0)) };
+        let view = tables.view()?;
+        let (mut hidden, mut fitting) = (0, 0);
+        let docs = views::sessions(&view, self.limit, |session| {
+            let keep = self.all || !(session.archived || session.state == ActivityState::Stopped);
+            hidden += usize::from(!keep);
+            fitting += usize::from(keep);
+            keep
+        })?;
+        let (mut lives, now) = (Lives::default(), now_micros());
+        for doc in docs {
+            listed.sessions.push(show(&view, &mut lives, doc, now)?);
+        }
+        if fitting > listed.sessions.len() {
+            listed.warnings.push(format!(
+                "the newest {} of {fitting} sessions; more: sm ps -n {fitting}",
+                listed.sessions.len()
+            ));
+        }
+        listed.as_of = tables.as_of(&view)?;
+        Ok((listed, hidden))
+    }
+}
+
+/// Sessions as a table.
+pub fn print_table(streams: &mut Streams, sessions: &[SessionShown]) -> Result<(), Error> {
+    let mut table = Table::new(&["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "LAST ACTION"]);
+    let now = now_micros();
+    for shown in sessions {
+        let spent = shown.doc.tokens.as_ref().map_or("-".to_owned(), |used| tokens(used.total));
+        table.row(vec![
+            (None, shown.doc.id.clone()),
+            (None, label(&shown.doc, 28)),
+            shown.state_cell(),
+            shown.outcome_cell(),
+            (None, spent),
+            (None, shown.last_action_words(now, 80)),
+        ]);
+    }
+    table.print(streams)
+}

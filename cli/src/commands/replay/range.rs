@@ -1,0 +1,186 @@
+//! From where to where a replay goes, and how fast.
+
+use crate::error::Error;
+use crate::output::{Streams, now_micros};
+use jiff::civil;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use sm_log::{Item, ReadError, Reader, Record};
+use std::collections::VecDeque;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A seq, or a moment in Unix microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// A record's number.
+    Seq(u64),
+    /// A moment.
+    Time(i64),
+}
+
+impl FromStr for Bound {
+    type Err = String;
+
+    /// `120` · `2026-11-21T03:00:00Z` · `2026-11-21 03:00` · `2026-11-21` · `03:00` · `10m`, ago.
+    fn from_str(text: &str) -> Result<Bound, String> {
+        if let Ok(seq) = text.parse() {
+            return Ok(Bound::Seq(seq));
+        }
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Ok(Bound::Time(time.as_microsecond()));
+        }
+        let zone = TimeZone::system();
+        let local = text.parse::<civil::DateTime>().ok().or_else(|| {
+            let time = text.parse::<civil::Time>().ok()?;
+            Some(Timestamp::now().to_zoned(zone.clone()).date().to_datetime(time))
+        });
+        if let Some(local) = local.and_then(|local| local.to_zoned(zone).ok()) {
+            return Ok(Bound::Time(local.timestamp().as_microsecond()));
+        }
+        if let Ok(ago) = text.parse::<SignedDuration>() {
+            let ago = i64::try_from(ago.as_micros()).map_err(|_| "too long ago".to_owned())?;
+            return Ok(Bound::Time(now_micros().saturating_sub(ago.abs())));
+        }
+        Err("neither a record's number nor a time: 120, 2026-11-21T03:00Z, 03:00, 10m (ago)".into())
+    }
+}
+
+/// Which records are asked for. Times need not rise with the seq: what was imported later may be
+/// older; so a bound in time is held against each record.
+pub struct Range {
+    /// The first record to look at.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+    since: i64,
+    until: i64,
+}
+
+impl Range {
+    /// The range of the two bounds.
+    pub fn new(log: &Reader, since: Option<Bound>, until: Option<Bound>) -> Result<Range, Error> {
+        let floor = log.floor();
+        let mut range = Range { first: floor, last: u64::MAX, since: i64::MIN, until: i64::MAX };
+        match since {
+            Some(Bound::Seq(seq)) => range.first = seq.max(1),
+            Some(Bound::Time(time)) => {
+                range.since = time;
+                range.first = log.seek_time(time)?;
+            }
+            None => {}
+        }
+        match until {
+            Some(Bound::Seq(seq)) => range.last = seq,
+            Some(Bound::Time(time)) => range.until = time,
+            None => {}
+        }
+        Ok(range)
+    }
+
+    /// Whether a record lies between the bounds in time.
+    pub fn holds(&self, record: &Record<'_>) -> bool {
+        (self.since..=self.until).contains(&record.time)
+    }
+
+    /// Whether nothing was asked for but all.
+    pub fn is_open(&self) -> bool {
+        self.last == u64::MAX && self.since == i64::MIN && self.until == i64::MAX && self.first == 1
+    }
+
+    /// Where the last `count` wanted records begin.
+    pub fn last_seqs(
+        &self,
+        log: &Reader,
+        count: usize,
+        wants: impl Fn(&Record<'_>) -> bool,
+    ) -> Result<u64, ReadError> {
+        let mut cursor = log.cursor(self.first)?;
+        let mut last = VecDeque::new();
+        while cursor.position() <= self.last {
+            match cursor.next()? {
+                Some(Item::Record(record)) if self.holds(&record) && wants(&record) => {
+                    last.push_back(record.seq);
+                    if last.len() > count {
+                        last.pop_front();
+                    }
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(last.front().copied().unwrap_or(cursor.position()))
+    }
+
+    /// The same in revisions of a session.
+    pub fn last_revisions(
+        &self,
+        log: &Reader,
+        thread: &str,
+        count: usize,
+        wants: impl Fn(&Record<'_>) -> bool,
+    ) -> Result<u64, ReadError> {
+        let mut cursor = log.session(thread.as_bytes(), 1)?;
+        let mut last = VecDeque::new();
+        loop {
+            match cursor.next() {
+                Ok(Some((revision, record))) => {
+                    let within = (self.first..=self.last).contains(&record.seq);
+                    if within && self.holds(&record) && wants(&record) {
+                        last.push_back(revision);
+                        if last.len() > count {
+                            last.pop_front();
+                        }
+                    }
+                }
+                Ok(None) => break,
+                Err(ReadError::Gap(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(last.front().copied().unwrap_or(cursor.position()))
+    }
+}
+
+/// Keeps the recorded pace.
+pub struct Pace {
+    speed: Option<f64>,
+    before: Option<i64>,
+}
+
+impl Pace {
+    /// `speed` times as fast as recorded; none: as fast as can be.
+    pub fn new(speed: Option<f64>) -> Pace {
+        Pace { speed, before: None }
+    }
+
+    /// Sleeps until a record of that time is due.
+    pub fn keep(&mut self, streams: &mut Streams, time: i64) -> Result<(), Error> {
+        let Some(speed) = self.speed else { return Ok(()) };
+        let before = self.before.replace(time).filter(|before| *before > 0);
+        let passed = before.map_or(0, |before| time.saturating_sub(before).max(0));
+        if passed > 0 {
+            let wait = Duration::from_micros(passed as u64).as_secs_f64() / speed;
+            // A day is as long as anybody waits for a line.
+            streams.pause(Duration::from_secs_f64(wait.min(86_400.0)))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_a_number_a_moment_or_a_time_ago() {
+        assert_eq!("12".parse(), Ok(Bound::Seq(12)));
+        assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(Bound::Time(1_000_000)));
+        let Ok(Bound::Time(ago)) = "10m".parse() else { panic!("10m is a time") };
+        assert!((now_micros() - ago - 600_000_000).abs() < 5_000_000);
+        assert!("03:00".parse::<Bound>().is_ok());
+        assert!("2026-11-21 03:00".parse::<Bound>().is_ok());
+        assert!("2026-11-21".parse::<Bound>().is_ok());
+        assert!("soon".parse::<Bound>().is_err());
+    }
+}

@@ -1,0 +1,200 @@
+//! `sm tail`: what sessions did last, one line an action.
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::{Role, Streams, now_micros};
+use crate::read::{AsOf, Follow, Tables, open_log, select};
+use crate::show::{ActionLine, Lives, SessionShown, action_line, label, show};
+use clap::Args;
+use serde::Serialize;
+use sm_projections::View;
+use sm_projections::rows::{Action, ActionKind, Sid};
+use sm_projections::views::{self, ActionDoc};
+use std::collections::HashMap;
+
+/// Shows the last actions of sessions: commands and file changes apart, messages, tool calls.
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// Id, name, unique prefix of either, thread id, @last or @parent.
+    #[arg(required = true, value_name = "SESSION")]
+    sessions: Vec<String>,
+
+    /// How many of each.
+    #[arg(short = 'n', default_value_t = 10, value_name = "N")]
+    count: usize,
+
+    /// Goes on with what they do next.
+    #[arg(short, long)]
+    follow: bool,
+
+    /// What was thought and what the user said, too.
+    #[arg(short, long)]
+    all: bool,
+
+    /// The last records themselves, byte for byte.
+    #[arg(long, conflicts_with_all = ["all", "follow"])]
+    raw: bool,
+}
+
+/// The last actions of one session.
+#[derive(Serialize)]
+struct Part {
+    session: SessionShown,
+    actions: Vec<ActionDoc>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema: &'static str,
+    sessions: Vec<Part>,
+    warnings: Vec<String>,
+    host_errors: Vec<String>,
+    as_of: AsOf,
+}
+
+#[derive(Serialize)]
+struct Followed<'a> {
+    schema: &'static str,
+    session_id: &'a str,
+    #[serde(flatten)]
+    action: &'a ActionDoc,
+}
+
+impl Tail {
+    /// Prints them.
+    pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        if self.raw {
+            return self.raw(context, streams);
+        }
+        if self.follow {
+            return self.follow(context, streams);
+        }
+        let tables = Tables::open_some(context, streams)?;
+        let view = tables.view()?;
+        let parts = self.parts(context, &view)?;
+        if context.json {
+            streams.document(&Answer {
+                schema: "sm.tail/1",
+                sessions: parts.into_iter().map(|(_, part)| part).collect(),
+                warnings: Vec::new(),
+                host_errors: Vec::new(),
+                as_of: tables.as_of(&view)?,
+            })?;
+            return Ok(Exit::Ok);
+        }
+        for (at, (_, part)) in parts.iter().enumerate() {
+            if at > 0 {
+                streams.line("")?;
+            }
+            part.print(streams)?;
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn parts(&self, context: &Context, view: &View<'_>) -> Result<Vec<(Sid, Part)>, Error> {
+        let (mut lives, now) = (Lives::default(), now_micros());
+        let mut parts = Vec::new();
+        for word in &self.sessions {
+            let found = select(context, view, word)?;
+            let actions = views::actions(view, found.sid, self.count, |a| self.wants(a))?;
+            if let Some(doc) = views::session_doc(view, found.sid)? {
+                let session = show(view, &mut lives, doc, now)?;
+                parts.push((found.sid, Part { session, actions }));
+            }
+        }
+        Ok(parts)
+    }
+
+    fn wants(&self, action: &Action) -> bool {
+        self.all
+            || !matches!(
+                action.kind,
+                ActionKind::UserMessage | ActionKind::Reasoning | ActionKind::Hook
+            )
+    }
+
+    fn raw(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        let tables = Tables::open_some(context, streams)?;
+        let view = tables.view()?;
+        let log = open_log(context)?;
+        for word in &self.sessions {
+            let found = select(context, &view, word)?;
+            let thread = found.session.thread_id.as_bytes();
+            let mut cursor = log.session_tail(thread, self.count as u64)?;
+            while let Some((_, record)) = cursor.next()? {
+                super::replay::print_raw(streams, &record)?;
+            }
+        }
+        Ok(Exit::Ok)
+    }
+
+    /// Prints each action once it has ended, and those that wait for leave as they begin to.
+    fn follow(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        let mut follow = Follow::new(context);
+        let mut told: HashMap<(Sid, u64), &'static str> = HashMap::new();
+        let mut first = true;
+        let many = self.sessions.len() > 1;
+        loop {
+            let tables = follow.next(streams)?;
+            let view = tables.view()?;
+            for (sid, mut part) in self.parts(context, &view)? {
+                if !first {
+                    // More may have been done since than is shown at first.
+                    part.actions = views::actions(&view, sid, 1000, |a| self.wants(a))?;
+                }
+                let id = &part.session.doc.id;
+                for action in &part.actions {
+                    let before = told.insert((sid, action.seq), action.phase);
+                    let fresh = before != Some(action.phase);
+                    let shown = first || matches!(action.phase, "post" | "pre");
+                    if !fresh || !shown && !context.json {
+                        continue;
+                    }
+                    if context.json {
+                        let schema = "sm.action/1";
+                        streams.json_line(&Followed { schema, session_id: id, action })?;
+                    } else {
+                        print_action(streams, action, many.then_some(id.as_str()))?;
+                    }
+                }
+                if first {
+                    // Older ones are not to appear once more is looked at.
+                    let older = views::actions(&view, sid, 1000, |a| self.wants(a))?;
+                    for action in older {
+                        told.entry((sid, action.seq)).or_insert(action.phase);
+                    }
+                }
+            }
+            drop(view);
+            first = false;
+            streams.flush()?;
+            follow.wait(streams)?;
+        }
+    }
+}
+
+impl Part {
+    fn print(&self, streams: &mut Streams) -> Result<(), Error> {
+        let doc = &self.session.doc;
+        if self.actions.is_empty() {
+            streams.say(format_args!("No actions yet in {} ({}).", label(doc, 40), doc.id));
+            return Ok(());
+        }
+        let (role, state) = self.session.state_cell();
+        let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
+        let count = self.actions.len();
+        let name = streams.style.paint(Role::Strong, label(doc, 40));
+        streams.line(format_args!("Last {count} actions ({name} {}, {state}):", doc.id))?;
+        for action in &self.actions {
+            print_action(streams, action, None)?;
+        }
+        Ok(())
+    }
+}
+
+fn print_action(streams: &mut Streams, action: &ActionDoc, id: Option<&str>) -> Result<(), Error> {
+    let before = id.map_or("  ".to_owned(), |id| format!("  {id:<7} "));
+    let width = streams.size().map(|(columns, _)| columns.saturating_sub(before.len()));
+    let line = action_line(streams.style, action, &ActionLine { now: now_micros(), width });
+    streams.line(format_args!("{before}{line}"))
+}

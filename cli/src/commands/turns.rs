@@ -1,0 +1,93 @@
+//! `sm turns`: a session's timeline.
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::{Role, Streams, Table, ago, clean, duration_ms, now_micros, tokens};
+use crate::read::{AsOf, Tables, select};
+use clap::Args;
+use serde::Serialize;
+use sm_projections::views::{self, TurnDoc};
+
+/// Shows a session's turns, oldest first: how each ended, how long it took, what it did.
+#[derive(Debug, Args)]
+pub struct Turns {
+    /// Id, name, unique prefix of either, thread id, @last or @parent.
+    #[arg(default_value = "@last")]
+    session: String,
+
+    /// Only so many of the newest.
+    #[arg(short = 'n', value_name = "N")]
+    last: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema: &'static str,
+    session_id: String,
+    thread_id: String,
+    turns: Vec<TurnDoc>,
+    as_of: AsOf,
+}
+
+impl Turns {
+    /// Prints them.
+    pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        let tables = Tables::open_some(context, streams)?;
+        let view = tables.view()?;
+        let found = select(context, &view, &self.session)?;
+        let answer = Answer {
+            schema: "sm.turns/1",
+            turns: views::turns(&view, found.sid, self.last)?,
+            session_id: found.session.id,
+            thread_id: found.session.thread_id,
+            as_of: tables.as_of(&view)?,
+        };
+        if context.json {
+            streams.document(&answer)?;
+            return Ok(Exit::Ok);
+        }
+        if answer.turns.is_empty() {
+            streams.say(format_args!("No turns yet in {}.", answer.session_id));
+            return Ok(Exit::Ok);
+        }
+        print(streams, &answer.turns)?;
+        Ok(Exit::Ok)
+    }
+}
+
+fn print(streams: &mut Streams, turns: &[TurnDoc]) -> Result<(), Error> {
+    let heads =
+        ["TURN", "BEGAN", "TOOK", "OUTCOME", "CMDS", "FILES", "TOOLS", "ASKED", "TOKENS", "PROMPT"];
+    let mut table = Table::new(&heads);
+    let now = now_micros();
+    for turn in turns {
+        let (role, outcome) = match turn.outcome {
+            Some("completed") => (Role::Good, "✓ completed".to_owned()),
+            Some(word @ ("failed" | "lost")) => (Role::Bad, format!("✗ {word}")),
+            Some(word) => (Role::NeedsHuman, format!("– {word}")),
+            None => (Role::Active, "● open".to_owned()),
+        };
+        let count = |count: u32| (None, count.to_string());
+        let mut words =
+            turn.prompt.as_deref().map_or(String::new(), |text| clean(text).into_owned());
+        if let Some(error) = &turn.error {
+            words = format!("{words} ✗ {}", clean(error));
+        }
+        if turn.retries > 0 {
+            words = format!("{words} ({} retries)", turn.retries);
+        }
+        table.row(vec![
+            (None, turn.number.to_string()),
+            (None, format!("{} ago", ago(now, turn.started_micros))),
+            (None, turn.duration_ms.map_or("-".to_owned(), duration_ms)),
+            (Some(role), outcome),
+            count(turn.commands),
+            count(turn.file_changes),
+            count(turn.tool_calls),
+            count(turn.requests),
+            (None, turn.tokens.as_ref().map_or("-".to_owned(), |used| tokens(used.total))),
+            (None, words),
+        ]);
+    }
+    table.print(streams)
+}

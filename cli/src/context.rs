@@ -1,0 +1,66 @@
+//! What a command is run with: the data directory, the form of its answer, who calls.
+//!
+//! What always holds: the environment is read here, and what a command needs of it is handed on.
+
+use crate::args::Args;
+use crate::error::{Error, Exit};
+use sm_daemon::Home;
+use std::path::{Path, PathBuf};
+
+/// What every command is handed.
+pub struct Context {
+    /// The data directory.
+    pub home: Home,
+    /// Answers are JSON.
+    pub json: bool,
+    /// The session that calls, by `SM_SESSION_ID`.
+    pub caller: Option<String>,
+}
+
+impl Context {
+    /// Reads the environment.
+    pub fn new(args: &Args) -> Result<Context, Error> {
+        let caller = std::env::var("SM_SESSION_ID").ok().filter(|id| !id.is_empty());
+        let dir = match &args.home {
+            Some(dir) => absolute(dir)?,
+            None => default_home()?,
+        };
+        Ok(Context { home: Home::new(dir), json: args.json, caller })
+    }
+
+    /// How the user would name this data directory on a command line; nothing where it is the
+    /// default one.
+    pub fn home_words(&self) -> String {
+        match default_home() {
+            Ok(default) if default == self.home.dir() => String::new(),
+            _ => format!(" --home {}", shell_word(&self.home.dir().to_string_lossy())),
+        }
+    }
+}
+
+/// `dir` from the root, whether it is there or not.
+fn absolute(dir: &Path) -> Result<PathBuf, Error> {
+    if dir.as_os_str().is_empty() {
+        return Err(Error::usage("the data directory's path is empty")
+            .hint("Name one: --home DIR, or unset SM_HOME."));
+    }
+    std::path::absolute(dir).map_err(|source| Error::io("find", dir, &source))
+}
+
+fn default_home() -> Result<PathBuf, Error> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|d| d.is_absolute());
+    let data = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
+    data.map(|data| data.join("sm")).ok_or_else(|| {
+        Error::new(Exit::Failed, "no_home", "neither SM_HOME nor XDG_DATA_HOME nor HOME is set")
+            .hint("Name the data directory: sm --home DIR …")
+    })
+}
+
+/// `word` as a shell reads it back.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

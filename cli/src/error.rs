@@ -1,0 +1,254 @@
+//! The one error of the command line: what failed and why, what to do next, under a stable code.
+//!
+//! What always holds: codes are never renamed, and each belongs to one exit code of the design's §8.
+
+use crate::output::Streams;
+use serde_json::{Value, json};
+use sm_daemon::HomeError;
+use sm_log::{AppendError, OpenError, ReadError};
+use sm_projections::views::SelectError;
+use sm_projections::{FoldError, StoreError};
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+/// The outcome of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Failed.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// A human is waited for.
+    NeedsHuman = 3,
+    /// Not found.
+    NotFound = 5,
+    /// Another writer, a pending request, already imported.
+    Conflict = 6,
+    /// Verification failed.
+    Unverified = 7,
+    /// The session is dead.
+    Dead = 8,
+    /// The daemon or Codex is away.
+    Away = 9,
+    /// Timed out.
+    TimedOut = 124,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> std::process::ExitCode {
+        std::process::ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub struct Error {
+    /// A stable word.
+    pub code: String,
+    /// What failed and why.
+    pub message: String,
+    /// What to run or do next.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub exit: Exit,
+    /// Whether the same call may succeed later.
+    pub retryable: bool,
+    /// Facts that depend on the code.
+    pub details: Value,
+}
+
+impl Error {
+    /// An error under `code`.
+    pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Error {
+        Error {
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+            exit,
+            retryable: false,
+            details: Value::Null,
+        }
+    }
+
+    /// The same with what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with facts.
+    pub fn details(mut self, details: Value) -> Error {
+        self.details = details;
+        self
+    }
+
+    /// The same, worth another try later.
+    pub fn retryable(mut self) -> Error {
+        self.retryable = true;
+        self
+    }
+
+    /// The command line says something that cannot be meant.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(Exit::Usage, "usage", message)
+    }
+
+    /// The operating system refused `act` on `path`.
+    pub fn io(act: &str, path: &Path, source: &io::Error) -> Error {
+        use io::ErrorKind as Kind;
+        let message = format!("failed to {act} {}: {source}", path.display());
+        match source.kind() {
+            Kind::NotFound => Error::new(Exit::NotFound, "file_not_found", message)
+                .hint("Check the path; `-` reads standard input."),
+            Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+                Error::new(Exit::Failed, "not_permitted", message).hint(
+                    "Give yourself the right to it, or use another data directory: \
+                     sm --home DIR … (or SM_HOME=DIR).",
+                )
+            }
+            Kind::StorageFull | Kind::QuotaExceeded => {
+                Error::new(Exit::Failed, "disk_full", message)
+                    .hint("Make room and run it again; nothing recorded is lost.")
+                    .retryable()
+            }
+            _ => Error::new(Exit::Failed, "io", message),
+        }
+        .details(json!({"path": path}))
+    }
+
+    /// Standard output went away: nothing is wrong, and nobody reads on.
+    pub fn closed_pipe() -> Error {
+        Error::new(Exit::Ok, "closed_pipe", "")
+    }
+
+    /// Tells it on standard error; a closed pipe is told to nobody.
+    pub fn tell(&self, streams: &mut Streams, as_json: bool) {
+        if self.code == "closed_pipe" {
+            return;
+        }
+        if as_json {
+            let error = json!({"error": {
+                "code": self.code,
+                "message": self.message,
+                "hint": self.hint,
+                "retryable": self.retryable,
+                "details": self.details,
+            }});
+            return streams.say(error);
+        }
+        let mut text = format!("sm: {} [{}]", self.message, self.code);
+        if let Some(hint) = &self.hint {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n    {hint}");
+        }
+        streams.say(text);
+    }
+}
+
+impl From<HomeError> for Error {
+    fn from(error: HomeError) -> Error {
+        match error {
+            HomeError::Io { act, path, source } => Error::io(act, &path, &source),
+            HomeError::Log(error) => error.into(),
+            HomeError::Store(error) => error.into(),
+            HomeError::Fold(error) => error.into(),
+            other => Error::new(Exit::Failed, "failed", other.to_string()),
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Error {
+        let message = error.to_string();
+        match error {
+            OpenError::Io { act, path, source } => Error::io(act, &path, &source),
+            OpenError::Locked { dir, pid } => Error::new(Exit::Conflict, "other_writer", message)
+                .hint(
+                    "Another sm writes there. Wait for it, or use another data directory: \
+                     sm --home DIR …",
+                )
+                .details(json!({"dir": dir, "pid": pid}))
+                .retryable(),
+            OpenError::NotFound { .. } => Error::new(Exit::NotFound, "no_log", message)
+                .hint("Record something first: sm import FILE, or sm spawn PROMPT."),
+            OpenError::Version { .. } => Error::new(Exit::Failed, "newer_format", message),
+            OpenError::Damaged { .. } => Error::new(Exit::Failed, "log_damaged", message)
+                .hint("See what is wrong: sm doctor."),
+            _ => Error::new(Exit::Failed, "log", message),
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Error {
+        let message = error.to_string();
+        match error {
+            ReadError::Io { act, path, source } => Error::io(act, &path, &source),
+            ReadError::BelowFloor { floor, .. } => {
+                Error::new(Exit::NotFound, "below_floor", message)
+                    .details(json!({"floor": floor}))
+                    .hint(format!("The oldest record kept: sm replay --since {floor}"))
+            }
+            ReadError::BeyondHead { watermark, .. } => {
+                Error::new(Exit::NotFound, "beyond_head", message)
+                    .details(json!({"head": watermark}))
+            }
+            ReadError::OtherLog { .. } => Error::new(Exit::Conflict, "other_log", message),
+            _ => Error::new(Exit::Failed, "gap", message),
+        }
+    }
+}
+
+impl From<AppendError> for Error {
+    fn from(error: AppendError) -> Error {
+        Error::new(Exit::Failed, "not_recorded", error.to_string())
+            .hint("See the disk's state: sm doctor.")
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        match error {
+            StoreError::Io { act, path, source } => Error::io(act, &path, &source),
+            StoreError::ForeignLog { .. } => {
+                Error::new(Exit::Conflict, "foreign_projections", error.to_string())
+            }
+            other => Error::new(Exit::Failed, "projections", other.to_string())
+                .hint("See what is wrong: sm doctor."),
+        }
+    }
+}
+
+impl From<FoldError> for Error {
+    fn from(error: FoldError) -> Error {
+        match error {
+            FoldError::Store(error) => error.into(),
+            FoldError::Log(error) => error.into(),
+            other => Error::new(Exit::Conflict, "projections_ahead", other.to_string()),
+        }
+    }
+}
+
+impl From<SelectError> for Error {
+    fn from(error: SelectError) -> Error {
+        let message = error.to_string();
+        match error {
+            SelectError::NotFound { given } => Error::new(Exit::NotFound, "not_found", message)
+                .details(json!({"given": given}))
+                .hint("See which there are: sm ps --all"),
+            SelectError::Ambiguous { given, candidates } => {
+                Error::new(Exit::NotFound, "ambiguous", message)
+                    .details(json!({"given": given, "candidates": candidates}))
+                    .hint("Give more of its id or name.")
+            }
+            SelectError::Store(error) => error.into(),
+            _ => Error::new(Exit::Failed, "failed", message),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Standard output and standard error: the only places where anything is printed.
+//!
+//! What always holds: data goes to standard output, all else to standard error; colour only where a
+//! terminal reads and nobody forbade it; a reader that went away is [`Error::closed_pipe`]; text
+//! that an agent made cannot move the cursor or change a colour.
+
+mod age;
+mod style;
+mod table;
+
+pub use age::{age, ago, duration_ms, now_micros, tokens};
+pub use style::{Role, Style, state};
+pub use table::Table;
+
+use crate::error::{Error, Exit};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
+use std::time::Duration;
+
+/// Both streams.
+pub struct Streams {
+    out: BufWriter<Stdout>,
+    err: Stderr,
+    /// How to mark things on standard output.
+    pub style: Style,
+    terminal: bool,
+    err_terminal: bool,
+}
+
+impl Streams {
+    /// The process's own.
+    pub fn new() -> Streams {
+        let terminal = io::stdout().is_terminal();
+        let forbidden = std::env::var_os("NO_COLOR").is_some_and(|word| !word.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|word| word != "0");
+        Streams {
+            out: BufWriter::with_capacity(1 << 16, io::stdout()),
+            err: io::stderr(),
+            style: Style { colour: (terminal || forced) && !forbidden },
+            terminal,
+            err_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether a person looks at standard output.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The terminal's width and height in characters; none where there is no terminal.
+    pub fn size(&self) -> Option<(usize, usize)> {
+        if !self.terminal {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        let columns = match std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()) {
+            Some(columns) => columns,
+            None => usize::from(size.ws_col),
+        };
+        (columns > 0).then_some((columns, usize::from(size.ws_row)))
+    }
+
+    /// One line of data.
+    pub fn line(&mut self, text: impl Display) -> Result<(), Error> {
+        written(writeln!(self.out, "{text}"))
+    }
+
+    /// Bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        written(self.out.write_all(bytes))
+    }
+
+    /// A JSON document: laid out for a person at a terminal, else one line.
+    pub fn document(&mut self, document: &impl Serialize) -> Result<(), Error> {
+        let done = match self.terminal {
+            true => serde_json::to_writer_pretty(&mut self.out, document),
+            false => serde_json::to_writer(&mut self.out, document),
+        };
+        written(done.map_err(io::Error::from))?;
+        self.line("")
+    }
+
+    /// A JSON document on one line.
+    pub fn json_line(&mut self, document: &impl Serialize) -> Result<(), Error> {
+        written(serde_json::to_writer(&mut self.out, document).map_err(io::Error::from))?;
+        self.line("")
+    }
+
+    /// Hands over what was written.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        written(self.out.flush())
+    }
+
+    /// A line on standard error. Nobody is left to tell where that fails.
+    pub fn say(&mut self, text: impl Display) {
+        let _ = self.flush();
+        let _ = writeln!(self.err, "{text}");
+    }
+
+    /// Tells how far long work is, where a person looks.
+    pub fn meter(&self) -> Meter {
+        Meter { terminal: self.err_terminal }
+    }
+
+    /// Whether nobody reads standard output any more: for those who wait long between writes.
+    pub fn is_closed(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = io::stdout();
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut fds, Some(&now)) {
+            Ok(_) => fds[0].revents().intersects(PollFlags::ERR | PollFlags::NVAL),
+            Err(_) => false,
+        }
+    }
+
+    /// Draws `lines` over the `before` lines drawn last; returns how many it drew.
+    pub fn redraw(&mut self, before: usize, lines: &[String]) -> Result<usize, Error> {
+        let (columns, rows) = self.size().unwrap_or((100, 24));
+        if before > 0 {
+            self.bytes(format!("\x1b[{before}A\x1b[J").as_bytes())?;
+        }
+        let most = rows.saturating_sub(1).max(1);
+        for line in lines.iter().take(most) {
+            self.line(cut_painted(line, columns))?;
+        }
+        self.flush()?;
+        Ok(lines.len().min(most))
+    }
+
+    /// Sleeps between two looks of a command that follows.
+    pub fn pause(&mut self, time: Duration) -> Result<(), Error> {
+        self.flush()?;
+        if self.is_closed() {
+            return Err(Error::closed_pipe());
+        }
+        std::thread::sleep(time);
+        Ok(())
+    }
+}
+
+/// A line on standard error that the next one replaces; nothing off a terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Meter {
+    terminal: bool,
+}
+
+impl Meter {
+    /// Shows `text` instead of what was shown before.
+    pub fn tell(self, text: impl Display) {
+        if self.terminal {
+            // Nobody is left to tell where standard error itself fails.
+            let _ = write!(io::stderr(), "\r\x1b[K{text}");
+        }
+    }
+
+    /// Takes the line away.
+    pub fn done(self) {
+        self.tell("");
+    }
+}
+
+fn written(done: io::Result<()>) -> Result<(), Error> {
+    done.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Error::closed_pipe(),
+        _ => Error::new(Exit::Failed, "io", format!("failed to write standard output: {error}")),
+    })
+}
+
+/// Text of others, on one line and without control characters.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| match c {
+        '\n' => '⏎',
+        '\t' => ' ',
+        c if is_unsafe(c) => '\u{fffd}',
+        c => c,
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// Text of others as a block: its lines stay lines.
+pub fn clean_block(text: &str) -> String {
+    let kept = |c: char| if is_unsafe(c) && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+    text.chars().map(kept).collect()
+}
+
+/// Characters that move the cursor, change colours or the direction of text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// `text` cut to `width` characters.
+pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    if text.chars().count() <= width {
+        return Cow::Borrowed(text);
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    Cow::Owned(kept + "…")
+}
+
+/// A painted line cut to `width` characters; colour codes take no room.
+fn cut_painted(line: &str, width: usize) -> String {
+    let (mut kept, mut used, mut code) = (String::new(), 0, false);
+    for c in line.chars() {
+        code |= c == '\x1b';
+        if code {
+            code = c != 'm';
+        } else {
+            used += 1;
+            if used > width {
+                kept.push_str("\x1b[0m");
+                break;
+            }
+        }
+        kept.push(c);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_move_the_cursor() {
+        assert_eq!(clean("a\u{1b}[2Jb\nc\td"), "a\u{fffd}[2Jb⏎c d");
+        assert_eq!(clean_block("a\n\u{7}b"), "a\n\u{fffd}b");
+        assert_eq!(clean("plain ä"), "plain ä");
+    }
+
+    #[test]
+    fn colour_codes_take_no_room() {
+        assert_eq!(cut_painted("\x1b[1mabc\x1b[0m", 3), "\x1b[1mabc\x1b[0m");
+        assert_eq!(cut_painted("\x1b[1mabc", 2), "\x1b[1mab\x1b[0m");
+    }
+
+    #[test]
+    fn a_cut_says_that_it_was() {
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("äöü", 3), "äöü");
+    }
+}

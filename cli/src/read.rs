@@ -1,0 +1,201 @@
+//! Reading the tables and the log, for one answer.
+//!
+//! What always holds: an answer is made of one view and says which seq it reflects; where nobody
+//! writes, the tables are brought up to the log first.
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Streams;
+use serde::Serialize;
+use sm_log::Reader;
+use sm_projections::views::{self, Selection};
+use sm_projections::{Store, View};
+use std::time::{Duration, Instant};
+
+/// The tables, open for reading.
+pub struct Tables {
+    store: Store,
+    /// The log's id.
+    pub log_id: String,
+    /// The log's last durable seq when they were opened.
+    pub head: u64,
+}
+
+/// What an answer reflects.
+#[derive(Debug, Clone, Serialize)]
+pub struct AsOf {
+    /// The last seq folded.
+    pub seq: u64,
+    /// Which log; null before there is one.
+    pub log_id: Option<String>,
+    /// The last durable seq of that log.
+    pub head: u64,
+}
+
+impl AsOf {
+    /// Nothing was ever recorded.
+    pub fn nothing() -> AsOf {
+        AsOf { seq: 0, log_id: None, head: 0 }
+    }
+}
+
+impl Tables {
+    /// Opens them; `None` where nothing was ever recorded.
+    pub fn open(context: &Context, streams: &Streams) -> Result<Option<Tables>, Error> {
+        let meter = streams.meter();
+        let mut told = false;
+        let readings = context.home.open_readings(|seq| {
+            told = true;
+            meter.tell(format_args!("folding the log: seq {seq}"));
+        });
+        if told {
+            meter.done();
+        }
+        let readings = readings?;
+        let (Some(store), Some(log_id)) = (readings.store, readings.log_id) else {
+            return Ok(None);
+        };
+        Ok(Some(Tables { store, log_id, head: readings.watermark }))
+    }
+
+    /// Opens them for a question about one session.
+    pub fn open_some(context: &Context, streams: &Streams) -> Result<Tables, Error> {
+        Tables::open(context, streams)?.ok_or_else(|| nothing_yet(context))
+    }
+
+    /// Begins one answer.
+    pub fn view(&self) -> Result<View<'_>, Error> {
+        Ok(self.store.view()?)
+    }
+
+    /// Forgets readers whose process died; returns how many.
+    pub fn clear_stale_readers(&self) -> Result<usize, Error> {
+        Ok(self.store.clear_stale_readers()?)
+    }
+
+    /// What an answer made of `view` reflects.
+    pub fn as_of(&self, view: &View<'_>) -> Result<AsOf, Error> {
+        let seq = view.checkpoint()?;
+        Ok(AsOf { seq, log_id: Some(self.log_id.clone()), head: self.head.max(seq) })
+    }
+}
+
+/// The session that `word` means; `@parent` is the caller's.
+pub fn select(context: &Context, view: &View<'_>, word: &str) -> Result<Selection, Error> {
+    if word == "@parent" && context.caller.is_none() {
+        return Err(Error::usage(
+            "@parent is the session that made the calling one, and none calls",
+        )
+        .hint("SM_SESSION_ID says who calls; sm sets it for the sessions that it makes."));
+    }
+    Ok(views::find(view, word, context.caller.as_deref())?)
+}
+
+/// The log, for reading.
+pub fn open_log(context: &Context) -> Result<Reader, Error> {
+    Ok(context.home.open_log()?)
+}
+
+/// Nothing was ever recorded in this data directory.
+pub fn nothing_yet(context: &Context) -> Error {
+    let home = context.home_words();
+    Error::new(
+        Exit::NotFound,
+        "not_found",
+        format!("nothing was recorded in {} yet", context.home.dir().display()),
+    )
+    .hint(format!("Begin: sm{home} spawn 'PROMPT', or sm{home} import FILE, or sm demo."))
+}
+
+/// How long a follower sleeps between two looks where nothing wakes it.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long the writer may take to fold what it recorded before a follower shows what there is.
+const FOLDED_BY: Duration = Duration::from_millis(500);
+
+/// Follows the tables as they change, whoever writes; also from before anything was recorded.
+pub struct Follow<'c> {
+    context: &'c Context,
+    log: Option<Reader>,
+    tables: Option<Tables>,
+    seen: u64,
+}
+
+impl<'c> Follow<'c> {
+    /// Begins to follow.
+    pub fn new(context: &'c Context) -> Follow<'c> {
+        Follow { context, log: None, tables: None, seen: 0 }
+    }
+
+    /// The tables as they are now; waits for the first record where there is none.
+    pub fn next(&mut self, streams: &mut Streams) -> Result<&Tables, Error> {
+        let began = Instant::now();
+        loop {
+            self.refresh(streams)?;
+            if let Some(tables) = &self.tables {
+                let (checkpoint, head) = (tables.view()?.checkpoint()?, self.head());
+                if checkpoint >= head || began.elapsed() > FOLDED_BY {
+                    self.seen = checkpoint;
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            } else {
+                streams.pause(LOOK)?;
+            }
+        }
+        match &self.tables {
+            Some(tables) => Ok(tables),
+            None => Err(nothing_yet(self.context)),
+        }
+    }
+
+    /// Waits until the log has gone on.
+    pub fn wait(&mut self, streams: &mut Streams) -> Result<(), Error> {
+        while self.head() <= self.seen {
+            self.pause(streams, LOOK)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the log has gone on, but no longer than `most`.
+    pub fn pause(&mut self, streams: &mut Streams, most: Duration) -> Result<(), Error> {
+        match &self.log {
+            Some(log) if log.watermark() <= self.seen => {
+                streams.flush()?;
+                if streams.is_closed() {
+                    return Err(Error::closed_pipe());
+                }
+                log.wait(self.seen + 1, most);
+                Ok(())
+            }
+            _ => streams.pause(most.min(LOOK)),
+        }
+    }
+
+    /// The last seq that was shown.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    fn head(&self) -> u64 {
+        self.log.as_ref().map_or(0, Reader::watermark)
+    }
+
+    /// Opens what is not open yet. Tables that lag are opened anew, which brings them up to the log
+    /// where nobody writes.
+    fn refresh(&mut self, streams: &Streams) -> Result<(), Error> {
+        let lags = match &self.tables {
+            Some(tables) => tables.view()?.checkpoint()? < self.head(),
+            None => true,
+        };
+        if lags {
+            // Dropped first: LMDB opens an environment once in a process.
+            self.tables = None;
+            self.tables = Tables::open(self.context, streams)?;
+        }
+        if self.log.is_none() && self.tables.is_some() {
+            self.log = Some(open_log(self.context)?);
+        }
+        Ok(())
+    }
+}

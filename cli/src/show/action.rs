@@ -1,0 +1,74 @@
+//! An action on one line: commands and file changes told apart at a glance.
+
+use crate::output::{Role, Style, ago, clean, cut, duration_ms};
+use sm_projections::views::ActionDoc;
+
+/// What the line shows of an action.
+pub struct ActionLine {
+    /// Now, in Unix microseconds.
+    pub now: i64,
+    /// How wide the line may be; no limit off a terminal.
+    pub width: Option<usize>,
+}
+
+/// `[2m30s ago] $ ran   cargo test · exit 0 · 3.2s`
+pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> String {
+    let (glyph, word) = mark(action);
+    let at = action.ended_micros.unwrap_or(action.started_micros);
+    let when = format!("[{} ago]", ago(line.now, at));
+    let mut facts = Vec::new();
+    if let Some(code) = action.exit_code {
+        facts.push(format!("exit {code}"));
+    }
+    if action.kind == "file_change" && action.files.len() != 1 {
+        facts.push(format!("{} files", action.files.len()));
+    }
+    facts.extend(action.diff_summary.clone());
+    if action.status != "completed" {
+        facts.push(action.status.replace('_', " "));
+    }
+    for approval in &action.approvals {
+        facts.push(match (&approval.decision, &approval.decided_by) {
+            (Some(decision), Some(by)) => format!("{} by {by}", clean(decision)),
+            (Some(decision), None) => clean(decision).into_owned(),
+            (None, _) if approval.decided_at.is_some() => "answered".to_owned(),
+            (None, _) => format!("waits for leave: {}", approval.request_id),
+        });
+    }
+    let took = action.duration_ms.and_then(|ms| i64::try_from(ms).ok()).or(action.elapsed_ms);
+    if action.kind != "message" && action.kind != "user_message" {
+        facts.extend(took.map(duration_ms));
+    }
+    let facts =
+        if facts.is_empty() { String::new() } else { format!(" · {}", facts.join(" · ")) };
+    let summary = clean(&action.summary);
+    let taken = when.chars().count() + 10 + facts.chars().count();
+    let summary = match line.width {
+        Some(width) => cut(&summary, width.saturating_sub(taken).max(16)),
+        None => summary.as_ref().into(),
+    };
+    let role = match action.status {
+        "failed" | "lost" => Role::Bad,
+        "declined" | "interrupted" => Role::NeedsHuman,
+        "in_progress" => Role::Active,
+        _ => Role::Dim,
+    };
+    let when = style.paint(Role::Dim, when);
+    format!("{when} {glyph} {word:<6} {summary}{}", style.paint(role, facts))
+}
+
+/// Glyph and word of an action's kind.
+fn mark(action: &ActionDoc) -> (&'static str, &'static str) {
+    match action.kind {
+        "command" => ("$", "ran"),
+        "file_change" => ("±", "edited"),
+        "mcp_tool" | "dynamic_tool" => ("⚙", "called"),
+        "collab" | "sub_agent" => ("⑂", "agent"),
+        "web_search" => ("⌕", "search"),
+        "message" => ("»", "said"),
+        "user_message" => ("«", "user"),
+        "reasoning" => ("…", "think"),
+        "plan" => ("☰", "plan"),
+        _ => ("·", "did"),
+    }
+}

@@ -1,0 +1,14 @@
+//! Documents as they are shown: what views tell, with what needs a clock or a look at a process; and
+//! the same in words.
+
+mod action;
+mod process;
+mod record;
+mod request;
+mod session;
+
+pub use action::{ActionLine, action_line};
+pub use process::{Lives, is_alive};
+pub use record::{RecordDoc, Revisions, Sessions, record_line};
+pub use request::{Details, details};
+pub use session::{SessionShown, family_line, label, show};

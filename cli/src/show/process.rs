@@ -1,0 +1,76 @@
+//! Whether the process that would report a session's next change is alive.
+//!
+//! What always holds: a pid counts only together with the process's start time, so a number that was
+//! given away again is never taken for the old process.
+
+use sm_projections::StoreError;
+use sm_projections::View;
+use sm_projections::rows::{Session, Source, SourceKind};
+use sm_projections::tables::{Sessions, ShortIds, Sources};
+use std::collections::HashMap;
+
+/// Looks each source up once, for one answer.
+#[derive(Default)]
+pub struct Lives {
+    sources: HashMap<u64, Option<Source>>,
+}
+
+impl Lives {
+    /// Whether the session with that short id is live; `None` for imports and where nothing tells.
+    pub fn of_id(&mut self, view: &View<'_>, id: &str) -> Result<Option<bool>, StoreError> {
+        let Some(sid) = view.get::<ShortIds>(&id.to_owned())? else { return Ok(None) };
+        match view.get::<Sessions>(&sid)? {
+            Some(session) => self.of(view, &session),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether the session is live.
+    pub fn of(&mut self, view: &View<'_>, session: &Session) -> Result<Option<bool>, StoreError> {
+        let source = match self.sources.get(&session.source) {
+            Some(source) => source,
+            None => {
+                let row = view.get::<Sources>(&session.source)?;
+                self.sources.entry(session.source).or_insert(row)
+            }
+        };
+        let Some(source) = source.as_ref().filter(|row| row.kind == SourceKind::AppServer) else {
+            return Ok(None);
+        };
+        if session.ended || session.gone {
+            return Ok(Some(false));
+        }
+        let Some(life) = source.generations.get(session.generation as usize) else {
+            return Ok(None);
+        };
+        Ok(match (life.ended_at, life.pid) {
+            (Some(_), _) => Some(false),
+            (None, Some(pid)) => Some(is_alive(pid, life.pid_started)),
+            (None, None) => None,
+        })
+    }
+}
+
+/// Whether that very process is alive.
+pub fn is_alive(pid: u32, started: Option<u64>) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The name in parentheses may hold anything; what is wanted stands behind it.
+    let Some((_, rest)) = stat.rsplit_once(')') else { return false };
+    let mut fields = rest.split_whitespace();
+    let state = fields.next();
+    let start: Option<u64> = fields.nth(18).and_then(|field| field.parse().ok());
+    !matches!(state, Some("Z" | "X" | "x")) && (started.is_none() || started == start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_under_its_own_start_time_only() {
+        let pid = std::process::id();
+        assert!(is_alive(pid, None));
+        assert!(!is_alive(pid, Some(1)));
+        assert!(!is_alive(u32::MAX - 1, None));
+    }
+}

@@ -1,0 +1,147 @@
+//! What a request asks, whole: read from its record, and from its item's.
+
+use crate::output::clean_block;
+use serde::Serialize;
+use serde_json::Value;
+use sm_log::Reader;
+use sm_projections::views::RequestDoc;
+use std::fmt::Write as _;
+
+/// What a request asks.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Details {
+    /// The command.
+    pub command: Option<String>,
+    /// The folder it would run in.
+    pub cwd: Option<String>,
+    /// The files it would change: path, kind, diff.
+    pub changes: Vec<Change>,
+    /// The questions: id, header, question, options, isSecret, as Codex gave them.
+    pub questions: Vec<Value>,
+    /// What an MCP server asks.
+    pub message: Option<String>,
+    /// The answers that Codex offers, where it says.
+    pub decisions: Vec<Value>,
+    /// The permissions asked for, as Codex gave them.
+    pub permissions: Option<Value>,
+    /// A tool's arguments.
+    pub arguments: Option<Value>,
+}
+
+/// One file that would change.
+#[derive(Debug, Clone, Serialize)]
+pub struct Change {
+    /// The file.
+    pub path: String,
+    /// `add`, `delete` or `update`.
+    pub kind: Option<String>,
+    /// An update's unified diff; an added or deleted file's whole text.
+    pub diff: Option<String>,
+}
+
+/// Reads what `request` asks. A record that cannot be read leaves it empty.
+pub fn details(reader: &Reader, request: &RequestDoc) -> Details {
+    let Some(params) = params(reader, request.seq) else { return Details::default() };
+    let text = |name: &str| params.get(name).and_then(Value::as_str).map(str::to_owned);
+    let list = |name: &str| params.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let kept = |name: &str| params.get(name).filter(|value| !value.is_null()).cloned();
+    let command = text("command").or_else(|| {
+        let words = params.get("command")?.as_array()?;
+        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+        Some(words.join(" "))
+    });
+    let mut changes = old_changes(params.get("fileChanges"));
+    if request.kind == "file_change" && changes.is_empty() {
+        let item = request.action_seq.and_then(|seq| self::params(reader, seq));
+        changes = item_changes(item.as_ref().and_then(|params| params.pointer("/item/changes")));
+    }
+    Details {
+        command,
+        cwd: text("cwd"),
+        changes,
+        questions: list("questions"),
+        message: text("message"),
+        decisions: list("availableDecisions"),
+        permissions: kept("permissions"),
+        arguments: kept("arguments"),
+    }
+}
+
+fn params(reader: &Reader, seq: u64) -> Option<Value> {
+    let record = reader.get(seq).ok()?;
+    let mut message: Value = serde_json::from_slice(record.record().payload).ok()?;
+    message.get_mut("params").map(Value::take)
+}
+
+fn item_changes(changes: Option<&Value>) -> Vec<Change> {
+    let changes = changes.and_then(Value::as_array);
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let change = |change: &Value| Change {
+        path: text(change.get("path")).unwrap_or_default(),
+        kind: text(change.pointer("/kind/type")).or_else(|| text(change.get("kind"))),
+        diff: text(change.get("diff")),
+    };
+    changes.into_iter().flatten().map(change).collect()
+}
+
+/// Old releases put path → change into the request itself.
+fn old_changes(changes: Option<&Value>) -> Vec<Change> {
+    let changes = changes.and_then(Value::as_object);
+    let change = |(path, change): (&String, &Value)| {
+        let text = |name: &str| change.get(name).and_then(Value::as_str).map(str::to_owned);
+        Change {
+            path: path.clone(),
+            kind: text("type"),
+            diff: text("unified_diff").or_else(|| text("content")),
+        }
+    };
+    changes.into_iter().flatten().map(change).collect()
+}
+
+impl Details {
+    /// In words, indented below the request's own line.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut put = |line: &str| {
+            for line in clean_block(line).lines() {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "    {line}");
+            }
+        };
+        if let Some(command) = &self.command {
+            put(&format!("$ {command}"));
+        }
+        if let Some(cwd) = &self.cwd {
+            put(&format!("in {cwd}"));
+        }
+        if let Some(message) = &self.message {
+            put(message);
+        }
+        if let Some(permissions) = &self.permissions {
+            put(&format!("permissions: {permissions}"));
+        }
+        for change in &self.changes {
+            let kind = change.kind.as_deref().unwrap_or("change");
+            put(&format!("{kind} {}", change.path));
+            let sign = match kind {
+                "add" => "+",
+                "delete" => "-",
+                _ => "",
+            };
+            for line in change.diff.as_deref().unwrap_or_default().lines() {
+                put(&format!("  {sign}{line}"));
+            }
+        }
+        for question in &self.questions {
+            let text = |name: &str| question.get(name).and_then(Value::as_str).unwrap_or_default();
+            put(&format!("{}: {}", text("id"), text("question")));
+            let options = question.get("options").and_then(Value::as_array);
+            for option in options.into_iter().flatten() {
+                let text =
+                    |name: &str| option.get(name).and_then(Value::as_str).unwrap_or_default();
+                put(&format!("  - {}  {}", text("label"), text("description")));
+            }
+        }
+        text
+    }
+}

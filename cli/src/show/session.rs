@@ -1,0 +1,129 @@
+//! A session as it is shown now.
+
+use super::Lives;
+use crate::output::{Role, Style, age, ago, clean, cut, state, tokens};
+use serde::Serialize;
+use sm_projections::views::SessionDoc;
+use sm_projections::{StoreError, View};
+
+/// A live session that said nothing for so long looks stuck.
+const STUCK_MS: i64 = 10 * 60 * 1000;
+
+/// A session's document with what the present adds.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionShown {
+    /// What the log tells.
+    #[serde(flatten)]
+    pub doc: SessionDoc,
+    /// How long it has been in its state.
+    pub state_for_ms: Option<i64>,
+    /// How long no record of it has come.
+    pub quiet_for_ms: Option<i64>,
+    /// Why it looks stuck; null: it does not.
+    pub looks_stuck: Option<LooksStuck>,
+}
+
+/// Why a session looks stuck.
+#[derive(Debug, Clone, Serialize)]
+pub struct LooksStuck {
+    /// `quiet`: a turn is open and nothing comes. `process_gone`: what would come never will.
+    pub reason: &'static str,
+    /// How long is too long; null where time is not the reason.
+    pub threshold_ms: Option<i64>,
+}
+
+/// Adds what the present tells.
+pub fn show(
+    view: &View<'_>,
+    lives: &mut Lives,
+    mut doc: SessionDoc,
+    now: i64,
+) -> Result<SessionShown, StoreError> {
+    doc.live = lives.of_id(view, &doc.id)?;
+    let since = |at: i64| (at > 0).then(|| (now - at).max(0) / 1000);
+    let quiet_for_ms = doc.last_seq.and_then(|_| since(doc.last_micros));
+    let busy = matches!(doc.activity_state, "working" | "thinking");
+    let looks_stuck = match doc.live {
+        Some(false) if doc.activity_state != "stopped" && doc.turn_id.is_some() => {
+            Some(LooksStuck { reason: "process_gone", threshold_ms: None })
+        }
+        Some(true) if busy && quiet_for_ms.is_some_and(|quiet| quiet >= STUCK_MS) => {
+            Some(LooksStuck { reason: "quiet", threshold_ms: Some(STUCK_MS) })
+        }
+        _ => None,
+    };
+    let state_for_ms = since(doc.since_micros);
+    Ok(SessionShown { doc, state_for_ms, quiet_for_ms, looks_stuck })
+}
+
+/// What to call a session: its name, else its agent's, else its first words.
+pub fn label(doc: &SessionDoc, width: usize) -> String {
+    let words = doc.name.as_deref().or(doc.agent.as_deref()).or(doc.title.as_deref());
+    cut(&clean(words.unwrap_or("-")), width).into_owned()
+}
+
+impl SessionShown {
+    /// The state in a cell: glyph, words, and for how long.
+    pub fn state_cell(&self) -> (Option<Role>, String) {
+        let (role, glyph, words) = state(self.doc.activity_state, self.doc.live);
+        let lasted = self.state_for_ms.map_or(String::new(), |ms| format!(" {}", age(ms * 1000)));
+        (Some(role), format!("{glyph} {words}{lasted}"))
+    }
+
+    /// The outcome of the last turn, or why it looks wrong.
+    pub fn outcome_cell(&self) -> (Option<Role>, String) {
+        if self.doc.health == "error" {
+            return (Some(Role::Bad), "✗ error".to_owned());
+        }
+        match self.doc.outcome {
+            Some("completed") => (Some(Role::Good), "✓ completed".to_owned()),
+            Some(word @ ("failed" | "lost")) => (Some(Role::Bad), format!("✗ {word}")),
+            Some(word) => (None, format!("– {word}")),
+            None => (Some(Role::Dim), "-".to_owned()),
+        }
+    }
+
+    /// The last action, with its age.
+    pub fn last_action_words(&self, now: i64, width: usize) -> String {
+        match &self.doc.last_action {
+            Some(last) => {
+                let word = if last.status == "in_progress" { "running " } else { "" };
+                let summary = clean(&last.summary);
+                format!("{word}{} ({} ago)", cut(&summary, width), ago(now, last.at_micros))
+            }
+            None => "-".to_owned(),
+        }
+    }
+}
+
+/// One line of `sm children`.
+pub fn family_line(style: Style, shown: &SessionShown, depth: usize, now: i64) -> String {
+    let doc = &shown.doc;
+    let (role, state) = shown.state_cell();
+    let mut parts = vec![
+        format!("{} ({})", style.paint(Role::Strong, label(doc, 40)), doc.id),
+        doc.provider.clone(),
+        style.paint(role.unwrap_or(Role::Dim), state),
+    ];
+    if doc.outcome.is_some() || doc.health == "error" {
+        let (role, words) = shown.outcome_cell();
+        parts.push(role.map_or(words.clone(), |role| style.paint(role, &words)));
+    }
+    if doc.last_action.is_some() {
+        parts.push(format!("last action: {}", shown.last_action_words(now, 60)));
+    }
+    if let Some(used) = &doc.tokens {
+        parts.push(format!("{} tokens", tokens(used.total)));
+    }
+    if doc.pending_requests > 0 {
+        let ids = doc.pending_request_ids.join(" ");
+        parts.push(style.paint(Role::NeedsHuman, format!("waits for an answer: {ids}")));
+    }
+    if let Some(quiet) = shown.quiet_for_ms {
+        parts.push(format!("quiet {}", age(quiet * 1000)));
+    }
+    if let Some(stuck) = &shown.looks_stuck {
+        parts.push(style.paint(Role::Bad, format!("looks stuck: {}", stuck.reason)));
+    }
+    format!("{}{}", "  ".repeat(depth), parts.join(" | "))
+}

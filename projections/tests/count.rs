@@ -1,0 +1,155 @@
+//! An independent count over recorded traffic, made from the JSON alone by other code than the
+//! folds', must give what the folds give.
+
+use crate::folded::{folded, transcripts};
+use serde_json::Value;
+use sm_projections::tables::{Actions, Requests, Sessions};
+use sm_projections::views;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    turns: BTreeSet<String>,
+    reviewing: bool,
+    outcomes: BTreeMap<String, String>,
+    commands: BTreeMap<String, String>,
+    file_changes: BTreeMap<String, String>,
+    messages: BTreeSet<String>,
+    requests: usize,
+}
+
+/// What a transcript tells of each thread.
+fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
+    let mut threads: BTreeMap<String, Count> = BTreeMap::new();
+    let mut life = 0;
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let message: Value = serde_json::from_slice(line).unwrap();
+        let params = &message["params"];
+        // Old releases number turns from 0 in each life of the server.
+        life += u32::from(message["result"]["userAgent"].is_string());
+        let named = |id: &Value| match id.as_str().unwrap() {
+            id if id.parse::<u64>().is_ok() => format!("{life}/{id}"),
+            id => id.to_owned(),
+        };
+        let Some(method) = message["method"].as_str() else { continue };
+        if method.starts_with("codex/event") {
+            continue;
+        }
+        let thread = params["threadId"].as_str().or(params["conversationId"].as_str());
+        let Some(thread) = thread else { continue };
+        let count = threads.entry(thread.to_owned()).or_default();
+        if message.get("id").is_some() {
+            count.requests += 1;
+        }
+        match method {
+            // A review's turn runs inside another, which is known by its items: the outer one counts.
+            "turn/started" if count.reviewing => {}
+            "turn/started" => {
+                count.turns.insert(named(&params["turn"]["id"]));
+            }
+            "turn/completed" => {
+                let turn = named(&params["turn"]["id"]);
+                count.reviewing = false;
+                let status = params["turn"]["status"].as_str().unwrap().to_owned();
+                count.turns.insert(turn.clone());
+                count.outcomes.entry(turn).or_insert(status);
+            }
+            "item/started" | "item/completed" => {
+                count.reviewing |= params["item"]["type"] == "enteredReviewMode";
+                let item = &params["item"];
+                let id = format!("{life}/{}/{}", params["turnId"], item["id"]);
+                let status = match method {
+                    "item/started" => "inProgress",
+                    _ => item["status"].as_str().unwrap_or("completed"),
+                };
+                let map = match item["type"].as_str().unwrap() {
+                    "commandExecution" => &mut count.commands,
+                    "fileChange" => &mut count.file_changes,
+                    "agentMessage" => {
+                        count.messages.insert(id);
+                        continue;
+                    }
+                    _ => continue,
+                };
+                let known = map.entry(id).or_insert_with(|| "inProgress".to_owned());
+                if known == "inProgress" {
+                    *known = status.to_owned();
+                }
+            }
+            _ => {}
+        }
+    }
+    threads
+}
+
+fn with(statuses: &BTreeMap<String, String>, wanted: &str) -> u64 {
+    statuses.values().filter(|status| *status == wanted).count() as u64
+}
+
+#[test]
+fn folds_agree_with_an_independent_count() {
+    for path in transcripts(false) {
+        let bytes = std::fs::read(&path).unwrap();
+        let folded = folded(&bytes, 1000);
+        let view = folded.store.view().unwrap();
+        for (thread, count) in count(&bytes) {
+            let session = views::find(&view, &thread, None).unwrap().session;
+            let counts = &session.counts;
+            let of = |what: &str| format!("{what} of {thread} in {}", path.display());
+            assert_eq!(counts.turns, count.turns.len() as u64, "{}", of("turns"));
+            assert_eq!(counts.commands, count.commands.len() as u64, "{}", of("commands"));
+            assert_eq!(counts.file_changes, count.file_changes.len() as u64, "{}", of("changes"));
+            assert_eq!(counts.messages, count.messages.len() as u64, "{}", of("messages"));
+            assert_eq!(counts.requests, count.requests as u64, "{}", of("requests"));
+            for (status, commands, changes) in [
+                ("completed", counts.commands_completed, counts.file_changes_completed),
+                ("failed", counts.commands_failed, counts.file_changes_failed),
+                ("declined", counts.commands_declined, counts.file_changes_declined),
+            ] {
+                assert_eq!(commands, with(&count.commands, status), "{status} {}", of("commands"));
+                assert_eq!(
+                    changes,
+                    with(&count.file_changes, status),
+                    "{status} {}",
+                    of("changes")
+                );
+            }
+            assert_eq!(counts.turns_completed, with(&count.outcomes, "completed"), "{}", of("ok"));
+            assert_eq!(counts.turns_failed, with(&count.outcomes, "failed"), "{}", of("failed"));
+            assert_eq!(
+                counts.turns_interrupted,
+                with(&count.outcomes, "interrupted"),
+                "{}",
+                of("interrupted")
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_in_recorded_traffic_is_unreadable_or_left_open_by_accident() {
+    for path in transcripts(false) {
+        let folded = folded(&std::fs::read(&path).unwrap(), 1000);
+        let view = folded.store.view().unwrap();
+        let census = views::census(&view).unwrap();
+        assert!(census.troubles.is_empty(), "{}: {:?}", path.display(), census.troubles);
+        view.scan::<Sessions>(&[], &[], |_, session| {
+            if session.open_turn.is_none() {
+                assert!(session.open_items.is_empty(), "{}: {session:?}", path.display());
+                assert!(session.pending.is_empty(), "{}: {session:?}", path.display());
+            }
+            true
+        })
+        .unwrap();
+        view.scan::<Requests>(&[], &[], |_, request| {
+            assert!(!request.summary.is_empty(), "{}: {request:?}", path.display());
+            true
+        })
+        .unwrap();
+        view.scan::<Actions>(&[], &[], |_, action| {
+            assert!(action.turn.is_some(), "{}: {action:?}", path.display());
+            true
+        })
+        .unwrap();
+    }
+}

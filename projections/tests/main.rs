@@ -1,0 +1,8 @@
+//! Folds over recorded traffic: one binary, one file a subject.
+
+#![allow(missing_docs, reason = "a test binary")]
+
+mod count;
+mod determinism;
+mod folded;
+mod golden;
