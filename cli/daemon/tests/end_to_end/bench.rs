@@ -50,7 +50,7 @@ pub fn codex() -> PathBuf {
 }
 
 pub struct Bench {
-    pub dir: TempDir,
+    _dir: TempDir,
     pub home: Home,
     pub codex_home: PathBuf,
     pub work: PathBuf,
@@ -73,7 +73,8 @@ impl Bench {
         let toml = codex_config_toml(&model.base_url(), &options);
         std::fs::write(codex_home.join("config.toml"), toml).unwrap();
         let home = Home::new(dir.path().join("sm"));
-        let mut bench = Bench { dir, home, codex_home, work, model, daemon: None, client: None };
+        let mut bench =
+            Bench { _dir: dir, home, codex_home, work, model, daemon: None, client: None };
         bench.serve();
         bench
     }
@@ -105,10 +106,6 @@ impl Bench {
 
     pub fn client(&self) -> &Client {
         self.client.as_ref().unwrap()
-    }
-
-    pub fn daemon_pid(&self) -> u32 {
-        self.daemon.as_ref().unwrap().id()
     }
 
     /// Kills the daemon where it stands.

@@ -46,9 +46,12 @@ fn a_resumed_agent_still_has_its_tools_and_its_environment() {
     let bench = Bench::start();
     let spawned = bench.spawn(&bench.wish("say: hello"));
     bench.settled(&spawned.id, 1);
-    kill(bench.server_pid());
+    let killed = bench.server_pid();
+    kill(killed);
     bench.wait("the session is live again", || {
-        (bench.session(&spawned.id)["live"] == true).then_some(())
+        let servers = bench.client().health().unwrap().servers;
+        let is_new = servers.first().is_some_and(|server| server.pid != Some(killed));
+        (is_new && bench.session(&spawned.id)["live"] == true).then_some(())
     });
     let text =
         "dyn: sm_children\nrun: echo \"$SM_SESSION_ID $SM_HOME\" > env.txt\nsay: {{1.sessions}}";

@@ -69,7 +69,7 @@ fn questions_are_answered_whole_or_not_at_all() {
     let bench = Bench::start();
     let wish = Spawn {
         plan: Some(true),
-        ..bench.wish("ask: db=Which database? [Postgres|SQLite]; The key? secret\nsay: thanks")
+        ..bench.wish("ask: db=Which database? [Postgres|SQLite]; key=The key? [mine|yours] secret\nsay: thanks")
     };
     let id = bench.spawn(&wish).id;
     let request = bench.asked(&id);
@@ -85,15 +85,15 @@ fn questions_are_answered_whole_or_not_at_all() {
     };
     match bench.client().answer(number, &answers(&[("db", "SQLite")])) {
         Err(ClientError::Refused { status: 400, problem }) => {
-            assert_eq!(problem.details["missing"][0], "q2");
+            assert_eq!(problem.details["missing"][0], "key");
         }
         other => panic!("not refused: {other:?}"),
     }
-    let whole = answers(&[("1", "SQLite"), ("q2", "hunter2")]);
+    let whole = answers(&[("1", "SQLite"), ("key", "hunter2")]);
     let answered = bench.client().answer(number, &whole).unwrap();
     assert!(!answered.repeated);
     assert!(bench.client().answer(number, &whole).unwrap().repeated);
-    let other = answers(&[("1", "Postgres"), ("q2", "hunter2")]);
+    let other = answers(&[("1", "Postgres"), ("key", "hunter2")]);
     assert_eq!(code(bench.client().answer(number, &other)), "already_answered");
     assert_eq!(bench.settled(&id, 1)["outcome"], "completed");
     // The secret reached the agent, and nothing else.
