@@ -1,7 +1,8 @@
 //! What is lost with a process, and what is not.
 
-use crate::bench::{Bench, is_alive, kill};
-use sm_daemon::api::{Act, Mode};
+use crate::bench::{Bench, is_alive, kill, signal};
+use rustix::process::Signal;
+use sm_daemon::api::{Act, Input, Mode};
 use sm_daemon::{Client, ClientError, Home, Start};
 use sm_protocol::Kind;
 use std::os::unix::fs::PermissionsExt;
@@ -168,4 +169,96 @@ fn two_starters_get_the_same_daemon_and_one_that_dies_says_why() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert!(!is_alive(pids[0]));
+}
+
+#[test]
+fn an_input_whose_answer_was_lost_is_unknown_and_never_sent_again() {
+    let mut bench = Bench::start();
+    let spawned = bench.spawn(&bench.wish("say: hello"));
+    bench.settled(&spawned.id, 1);
+    // A server that stands still takes the input and answers nothing.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let sent = |bench: &Bench| bench.told(Kind::TURN_START).len();
+    let (home, id) = (bench.home.clone(), spawned.id.clone());
+    let input = std::thread::spawn(move || {
+        let words = Input { text: "say: lost".into(), ..Input::default() };
+        Client::connect(&home).unwrap().input(&id, &words)
+    });
+    bench.wait("the input is sent", || (sent(&bench) == 2).then_some(()));
+    kill(server);
+    let taken = input.join().unwrap().unwrap();
+    assert_eq!(taken.status, "unknown");
+    assert!(taken.reason.unwrap().contains("ended before it answered"));
+    bench.wait("the session is live again", || {
+        (bench.session(&spawned.id)["live"] == true).then_some(())
+    });
+
+    // The same, but it is the daemon that dies with the answer outstanding.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let (home, id) = (bench.home.clone(), spawned.id.clone());
+    let input = std::thread::spawn(move || {
+        let words = Input { text: "say: lost too".into(), ..Input::default() };
+        Client::connect(&home).unwrap().input(&id, &words)
+    });
+    bench.wait("the input is sent", || (sent(&bench) == 3).then_some(()));
+    bench.kill_daemon();
+    assert!(input.join().unwrap().is_err());
+    bench.serve();
+    let changed = bench.told(Kind::SM_INPUT_CHANGED);
+    let last = &changed.last().unwrap()["params"];
+    assert_eq!(last["status"], "unknown");
+    assert!(!is_alive(server));
+    bench.wait("the session is live again", || {
+        (bench.session(&spawned.id)["live"] == true).then_some(())
+    });
+    assert_eq!(bench.session(&spawned.id)["queued"], 0);
+    assert_eq!(sent(&bench), 3);
+}
+
+#[test]
+fn no_command_outlives_its_server() {
+    let mut bench = Bench::start();
+    let pid_file = bench.work.join("pid");
+    let spawned = bench.spawn(&bench.wish("run: echo $$ > pid; exec sleep 1000"));
+    let started = |file: &std::path::Path| {
+        std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u32>().ok())
+    };
+    let command = bench.wait("the command runs", || started(&pid_file));
+    bench.kill_daemon();
+    bench.serve();
+    bench.wait("the command is gone", || (!is_alive(command)).then_some(()));
+    std::fs::remove_file(&pid_file).unwrap();
+    bench.send(&spawned.id, "run: echo $$ > pid; exec sleep 1000", Mode::Start).unwrap();
+    let command = bench.wait("the command runs", || started(&pid_file));
+    kill(bench.server_pid());
+    bench.wait("the command is gone", || (!is_alive(command)).then_some(()));
+}
+
+#[test]
+fn a_codex_that_is_missing_or_dies_at_its_start_says_so() {
+    let bench = Bench::start();
+    std::fs::write(bench.codex_home.join("config.toml"), "this is = = no toml").unwrap();
+    match bench.client().spawn(&bench.wish("say: hello")) {
+        Err(ClientError::Refused { status: 502, problem }) => {
+            assert_eq!(problem.code, "codex_died");
+            assert!(problem.message.contains("config.toml"), "{}", problem.message);
+            assert!(problem.hint.is_some());
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    let ended = bench.told(Kind::SM_GENERATION_ENDED);
+    assert_eq!(ended.len(), 1);
+
+    let mut bench = bench;
+    bench.stop_daemon();
+    bench.codex = bench.codex_home.join("nothing");
+    bench.serve();
+    match bench.client().spawn(&bench.wish("say: hello")) {
+        Err(ClientError::Refused { status: 502, problem }) => {
+            assert_eq!(problem.code, "codex_missing");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
 }

@@ -149,3 +149,34 @@ fn an_answer_that_fits_no_request_of_its_kind_is_refused() {
     bench.send(&id, "run: echo one", Default::default()).unwrap();
     assert_eq!(bench.settled(&id, 2)["outcome"], "completed");
 }
+
+#[test]
+fn an_interrupt_clears_what_the_turn_asked() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.asking("run: touch no.txt")).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    let session = bench.client().interrupt(&id, &Default::default()).unwrap();
+    assert_eq!(session["outcome"], "interrupted");
+    assert_eq!(session["pending_requests"], 0);
+    assert_eq!(bench.client().request(&request).unwrap()["status"], "cleared");
+    assert_eq!(code(bench.decide(&request, "accept")), "conflict");
+    bench.send(&id, "say: next", Default::default()).unwrap();
+    bench.settled(&id, 2);
+}
+
+#[test]
+fn two_requests_of_one_turn_are_answered_in_any_order() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.asking("run: touch a.txt\n+ run: touch b.txt\nsay: done")).id;
+    let mut answered = 0;
+    while answered < 2 {
+        let requests = bench.client().requests().unwrap();
+        let newest = requests["requests"].as_array().unwrap().last().cloned();
+        if let Some(request) = newest {
+            bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
+            answered += 1;
+        }
+    }
+    bench.settled(&id, 1);
+    assert!(bench.work.join("a.txt").exists() && bench.work.join("b.txt").exists());
+}
