@@ -239,11 +239,12 @@ fn no_command_outlives_its_server() {
 #[test]
 fn a_codex_that_is_missing_or_dies_at_its_start_says_so() {
     let bench = Bench::start();
-    std::fs::write(bench.codex_home.join("config.toml"), "this is = = no toml").unwrap();
-    match bench.client().spawn(&bench.wish("say: hello")) {
+    let nowhere = bench.codex_home.join("nowhere").to_string_lossy().into_owned();
+    let wish = sm_daemon::api::Spawn { codex_home: Some(nowhere), ..bench.wish("say: hello") };
+    match bench.client().spawn(&wish) {
         Err(ClientError::Refused { status: 502, problem }) => {
             assert_eq!(problem.code, "codex_died");
-            assert!(problem.message.contains("config.toml"), "{}", problem.message);
+            assert!(problem.message.contains("CODEX_HOME"), "{}", problem.message);
             assert!(problem.hint.is_some());
         }
         other => panic!("not refused: {other:?}"),
