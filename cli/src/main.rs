@@ -4,6 +4,7 @@ mod app;
 mod args;
 mod commands;
 mod context;
+mod daemon;
 mod error;
 mod output;
 mod read;
