@@ -1,0 +1,8 @@
+//! The built `sm`, run as its users run it.
+
+mod bad_input;
+mod errors;
+mod judged;
+mod pipes;
+mod support;
+mod two_way;
