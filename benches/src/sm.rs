@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub fn import(dir: &Path, transcript: &[u8]) -> u64 {
     let (log, _) = Log::open(dir.join("log"), Options::default()).expect("a fresh log opens");
     let path = Store::path_in(&dir.join("projections"));
-    let store = Arc::new(Store::open(&path, &log.id(), Commit::Synced).expect("a fresh store opens"));
+    let store =
+        Arc::new(Store::open(&path, &log.id(), Commit::Synced).expect("a fresh store opens"));
     let mut projector = Projector::new(store, log.reader()).expect("a fresh store can be folded");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -12,8 +12,7 @@ CREATE TABLE codex_tool_events (
   file_path TEXT, diff_summary TEXT, approval_decision TEXT, latency_ms INTEGER,
   raw_payload_json TEXT, created_at INTEGER)";
 
-const INSERT: &str =
-    "INSERT INTO codex_tool_events VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+const INSERT: &str = "INSERT INTO codex_tool_events VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 /// How many events share a transaction.
 const GROUP: usize = 64;

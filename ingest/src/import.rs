@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use sm_log::{AppendError, Direction, Entry, Log};
 use sm_protocol::synthetic::{GenerationEnded, SourceClosed, SourceOpened, Synthetic};
 use sm_protocol::{Int, Kind, Text, flags};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -108,24 +109,20 @@ pub struct Importer {
     generation: u32,
     /// The time of the record before, in Unix microseconds.
     time: i64,
+    /// The thread of the record before.
+    thread: String,
     summary: ImportSummary,
     progress: Box<dyn FnMut(u64, u64)>,
 }
 
 /// One line, ready for the log.
-struct Prepared {
+struct Prepared<'l> {
     time: i64,
-    thread: String,
+    thread: Cow<'l, str>,
     kind: Kind,
     direction: Direction,
     flags: u16,
-    payload: Range,
-}
-
-/// Where a payload lies: in the line that was read, or in a masked copy.
-enum Range {
-    InLine(usize, usize),
-    Masked(Vec<u8>),
+    payload: Cow<'l, [u8]>,
 }
 
 impl Importer {
@@ -156,6 +153,7 @@ impl Importer {
             interpreter: Interpreter::new(),
             generation: 0,
             time: 0,
+            thread: String::new(),
             summary: ImportSummary { source: receipt.first, ..ImportSummary::default() },
             progress: Box::new(progress),
         })
@@ -194,7 +192,7 @@ impl Importer {
     }
 
     fn batch(&mut self, lines: &mut dyn Iterator<Item = Line<'_>>) -> Result<(), AppendError> {
-        let mut ready: Vec<(&[u8], Prepared)> = Vec::with_capacity(BATCH_ENTRIES);
+        let mut ready: Vec<Prepared<'_>> = Vec::with_capacity(BATCH_ENTRIES);
         let mut bytes = 0;
         for line in lines {
             let (prepared, greets_again) = self.prepare(line);
@@ -203,11 +201,11 @@ impl Importer {
                 ready.clear();
                 self.next_generation()?;
                 // The greeting belongs to the life it begins.
-                self.interpreter.read(prepared.direction, line.bytes);
+                self.interpreter.read(prepared.direction, &prepared.payload);
             }
             bytes += line.bytes.len();
             self.summary.bytes += line.bytes.len() as u64 + u64::from(line.terminated);
-            ready.push((line.bytes, prepared));
+            ready.push(prepared);
             if ready.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
                 self.append(&ready)?;
                 ready.clear();
@@ -217,7 +215,7 @@ impl Importer {
         self.append(&ready)
     }
 
-    fn prepare(&mut self, line: Line<'_>) -> (Prepared, bool) {
+    fn prepare<'l>(&mut self, line: Line<'l>) -> (Prepared<'l>, bool) {
         let capture = two_way(line.bytes);
         let (direction, ts, message) = match &capture {
             Some((direction, ts, message)) => (*direction, *ts, *message),
@@ -235,16 +233,12 @@ impl Importer {
             flags |= flags::UNTERMINATED;
         }
         let greets_again = had_greeted && reading.envelope.greets && direction == Direction::Server;
-        let start = message.as_ptr() as usize - line.bytes.as_ptr() as usize;
         let prepared = Prepared {
             time: self.time,
             kind: reading.kind(),
             direction,
             flags,
-            payload: match reading.payload {
-                std::borrow::Cow::Borrowed(_) => Range::InLine(start, start + message.len()),
-                std::borrow::Cow::Owned(masked) => Range::Masked(masked),
-            },
+            payload: reading.payload,
             thread: reading.thread,
         };
         (prepared, greets_again)
@@ -262,13 +256,13 @@ impl Importer {
         Ok(())
     }
 
-    fn append(&mut self, ready: &[(&[u8], Prepared)]) -> Result<(), AppendError> {
+    fn append(&mut self, ready: &[Prepared<'_>]) -> Result<(), AppendError> {
         if ready.is_empty() {
             return Ok(());
         }
         let entries: Vec<Entry<'_>> = ready
             .iter()
-            .map(|(line, prepared)| Entry {
+            .map(|prepared| Entry {
                 time: prepared.time,
                 session: prepared.thread.as_bytes(),
                 source: self.summary.source,
@@ -276,20 +270,17 @@ impl Importer {
                 kind: prepared.kind.0,
                 direction: prepared.direction,
                 flags: prepared.flags,
-                payload: match &prepared.payload {
-                    Range::InLine(from, to) => &line[*from..*to],
-                    Range::Masked(masked) => masked,
-                },
+                payload: &prepared.payload,
             })
             .collect();
         let receipt = self.scribe.log().append(&entries)?;
-        for (at, (_, prepared)) in ready.iter().enumerate() {
+        for (at, prepared) in ready.iter().enumerate() {
             self.count(receipt.first + at as u64, prepared);
         }
         Ok(())
     }
 
-    fn count(&mut self, seq: u64, prepared: &Prepared) {
+    fn count(&mut self, seq: u64, prepared: &Prepared<'_>) {
         let summary = &mut self.summary;
         summary.records += 1;
         summary.first_seq.get_or_insert(seq);
@@ -301,8 +292,12 @@ impl Importer {
                 summary.malformed_lines.push(MalformedLine { line, seq, kind: prepared.kind });
             }
         }
-        if !prepared.thread.is_empty() && !summary.threads.contains(&prepared.thread) {
-            summary.threads.insert(prepared.thread.clone());
+        // Most lines name the thread that the line before named.
+        if prepared.thread != self.thread.as_str() {
+            self.thread = prepared.thread.clone().into_owned();
+            if !self.thread.is_empty() && !summary.threads.contains(&self.thread) {
+                summary.threads.insert(self.thread.clone());
+            }
         }
     }
 }
@@ -322,9 +317,8 @@ impl From<io::Error> for Interrupted {
 /// The direction, time and message of a two-way capture's line; `None` for any other line.
 fn two_way(line: &[u8]) -> Option<(Direction, Option<i64>, &[u8])> {
     // A cheap look first: plain output is by far the more common, and has no such member.
-    let head = line.get(..32.min(line.len()))?;
-    let begins_with = |member: &[u8]| head.windows(member.len()).any(|window| window == member);
-    if ![&b"\"ts\""[..], b"\"dir\"", b"\"msg\""].into_iter().any(begins_with) {
+    let head = line.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
+    if ![&b"\"ts\""[..], b"\"dir\"", b"\"msg\""].into_iter().any(|name| head.starts_with(name)) {
         return None;
     }
     let capture: Capture<'_> = serde_json::from_slice(line).ok()?;

@@ -20,7 +20,7 @@ pub struct Reading<'a> {
     /// The message's outside.
     pub envelope: Envelope<'a>,
     /// The thread it belongs to; empty for none.
-    pub thread: String,
+    pub thread: Cow<'a, str>,
     /// The bytes to record.
     pub payload: Cow<'a, [u8]>,
     /// Bits of [`flags`].
@@ -65,14 +65,14 @@ impl Interpreter {
     /// Reads one message, its newline excluded.
     pub fn read<'a>(&mut self, direction: Direction, bytes: &'a [u8]) -> Reading<'a> {
         let envelope = Envelope::scan(bytes);
-        let mut thread = envelope.thread.as_deref().unwrap_or("").to_owned();
+        let mut thread = envelope.thread.clone().unwrap_or_default();
         let mut masked = None;
         match envelope.shape {
             Shape::Request => self.asked(direction, &envelope, bytes, &mut masked),
             Shape::Response | Shape::ErrorResponse => {
                 if let Some(request) = self.answered(direction, &envelope) {
                     if !request.thread.is_empty() {
-                        thread = request.thread;
+                        thread = Cow::Owned(request.thread);
                     }
                     masked =
                         secrets::mask_answer(&request.method, &request.secret_questions, bytes);
@@ -89,7 +89,7 @@ impl Interpreter {
         }
         // The log's keys are short; a longer "thread id" is none.
         if thread.len() > 255 {
-            thread.clear();
+            thread = Cow::Borrowed("");
         }
         let (payload, flags) = match masked {
             Some(masked) => (Cow::Owned(masked), flags::REDACTED),

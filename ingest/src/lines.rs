@@ -46,7 +46,7 @@ impl<R: Read> Lines<R> {
             let before = self.filled;
             self.fill()?;
             let fresh = self.buffer.get(before..self.filled).unwrap_or(&[]);
-            if let Some(newline) = fresh.iter().rposition(|byte| *byte == b'\n') {
+            if let Some(newline) = memchr::memrchr(b'\n', fresh) {
                 break before + newline + 1;
             }
         };
@@ -54,12 +54,7 @@ impl<R: Read> Lines<R> {
             return Ok(false);
         }
         let batch = &self.buffer[..end];
-        let mut lines = batch.split_inclusive(|byte| *byte == b'\n').map(|line| {
-            match line.strip_suffix(b"\n") {
-                Some(bytes) => Line { bytes, terminated: true },
-                None => Line { bytes: line, terminated: false },
-            }
-        });
+        let mut lines = Split { batch };
         let taken = take(&mut lines);
         self.buffer.copy_within(end..self.filled, 0);
         self.filled -= end;
@@ -79,6 +74,27 @@ impl<R: Read> Lines<R> {
             }
             return Ok(());
         }
+    }
+}
+
+/// The lines of bytes that are all there.
+struct Split<'a> {
+    batch: &'a [u8],
+}
+
+impl<'a> Iterator for Split<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        if self.batch.is_empty() {
+            return None;
+        }
+        let Some(newline) = memchr::memchr(b'\n', self.batch) else {
+            return Some(Line { bytes: std::mem::take(&mut self.batch), terminated: false });
+        };
+        let (bytes, rest) = self.batch.split_at(newline);
+        self.batch = &rest[1..];
+        Some(Line { bytes, terminated: true })
     }
 }
 

@@ -5,7 +5,8 @@
 
 use crate::table::{Key, Table};
 use crate::tables::*;
-use std::collections::{BTreeSet, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// Committed rows, read only.
 pub trait Base {
@@ -35,23 +36,21 @@ struct Slot<R> {
 
 /// One table in memory.
 pub struct Shelf<T: Table> {
-    slots: HashMap<T::Key, Slot<T::Row>>,
+    slots: FxHashMap<T::Key, Slot<T::Row>>,
 }
 
 impl<T: Table> Default for Shelf<T> {
     fn default() -> Self {
-        Shelf { slots: HashMap::new() }
+        Shelf { slots: FxHashMap::default() }
     }
 }
 
 impl<T: Table> Shelf<T> {
     fn slot(&mut self, base: &dyn Base, key: &T::Key) -> &mut Slot<T::Row> {
-        if !self.slots.contains_key(key) {
+        self.slots.entry(key.clone()).or_insert_with(|| {
             let row = base.get(T::NAME, &key.to_bytes());
-            let row = row.and_then(|bytes| postcard::from_bytes(&bytes).ok());
-            self.slots.insert(key.clone(), Slot { row, changed: false });
-        }
-        self.slots.get_mut(key).expect("it was just put there")
+            Slot { row: row.and_then(|bytes| postcard::from_bytes(&bytes).ok()), changed: false }
+        })
     }
 
     /// The row of `key`, for reading.
@@ -138,6 +137,8 @@ macro_rules! state {
         pub struct State {
             $(#[doc = concat!("See [`", stringify!($table), "`].")]
             pub $field: Shelf<$table>,)*
+            /// The thread of the record before, and its session: mostly the next one's too.
+            pub latest: Option<(Vec<u8>, crate::rows::Sid)>,
         }
 
         impl State {

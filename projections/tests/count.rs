@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     turns: BTreeSet<String>,
-    roots: BTreeSet<String>,
+    reviewing: bool,
     outcomes: BTreeMap<String, String>,
     commands: BTreeMap<String, String>,
     file_changes: BTreeMap<String, String>,
@@ -42,20 +42,20 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
             count.requests += 1;
         }
         match method {
-            // A review's turn runs inside another: the outer one, known by its items, counts.
-            "turn/started"
-                if count.roots.contains(params["turn"]["rootTurnId"].as_str().unwrap_or("")) => {}
+            // A review's turn runs inside another, which is known by its items: the outer one counts.
+            "turn/started" if count.reviewing => {}
             "turn/started" => {
                 count.turns.insert(named(&params["turn"]["id"]));
             }
             "turn/completed" => {
                 let turn = named(&params["turn"]["id"]);
+                count.reviewing = false;
                 let status = params["turn"]["status"].as_str().unwrap().to_owned();
                 count.turns.insert(turn.clone());
                 count.outcomes.entry(turn).or_insert(status);
             }
             "item/started" | "item/completed" => {
-                count.roots.insert(params["turnId"].as_str().unwrap_or("").to_owned());
+                count.reviewing |= params["item"]["type"] == "enteredReviewMode";
                 let item = &params["item"];
                 let id = format!("{life}/{}/{}", params["turnId"], item["id"]);
                 let status = match method {

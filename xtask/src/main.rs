@@ -11,7 +11,7 @@ const USAGE: &str = "\
 usage: cargo xtask CHORE
 
   codex [VERSION]                       install Codex into .tools and print its native binary
-  record --codex VERSION [--scenario NAME]… [--list]
+  record [--codex VERSION] [--scenario NAME]…
                                         record real traffic of that Codex into fixtures/codex
 ";
 

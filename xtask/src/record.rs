@@ -14,6 +14,7 @@ mod release;
 mod scenarios;
 mod server;
 mod stage;
+mod websocket;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,7 +91,7 @@ fn read_arguments(arguments: &[&str]) -> Result<(String, Vec<&'static Scenario>)
 fn play(scenario: &Scenario, release: &Release, folder: &Path) -> Result<usize, Stop> {
     let mut stage = Stage::set(release, scenario)?;
     (scenario.play)(&mut stage)?;
-    let recording = stage.finish()?;
+    let recording = if scenario.cut { stage.cut() } else { stage.finish()? };
     write(&path(folder, scenario.name, "jsonl"), &recording.server_lines())?;
     write(&path(folder, scenario.name, "tap.jsonl"), &recording.tap_lines())?;
     Ok(recording.server_line_count())

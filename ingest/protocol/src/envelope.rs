@@ -126,7 +126,7 @@ impl<'a> Envelope<'a> {
             return Envelope::malformed(Kind::INVALID_UTF8);
         };
         match serde_json::from_str::<Obj<Wire<'a>>>(text) {
-            Ok(Obj(Some(wire))) => Envelope::of(*wire),
+            Ok(Obj(Some(wire))) => Envelope::of(wire),
             Ok(Obj(None)) => Envelope::malformed(Kind::NOT_AN_OBJECT),
             // An object that serde cannot map (a name given twice, say) is still JSON.
             Err(_) => match serde_json::from_str::<serde_json::Value>(text) {
@@ -172,7 +172,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn thread_of<'a>(params: Obj<Params<'a>>, answer: Option<Box<Answer<'a>>>) -> Option<Cow<'a, str>> {
+fn thread_of<'a>(params: Obj<Params<'a>>, answer: Option<Answer<'a>>) -> Option<Cow<'a, str>> {
     let named = match params {
         Obj(Some(params)) => params
             .thread_id

@@ -178,7 +178,7 @@ impl<'de> Deserialize<'de> for Flag {
 
 /// An object read as `T`, or absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obj<T>(pub Option<Box<T>>);
+pub struct Obj<T>(pub Option<T>);
 
 impl<T> Default for Obj<T> {
     fn default() -> Self {
@@ -189,7 +189,7 @@ impl<T> Default for Obj<T> {
 impl<T> Obj<T> {
     /// The object, if there is one.
     pub fn get(&self) -> Option<&T> {
-        self.0.as_deref()
+        self.0.as_ref()
     }
 }
 
@@ -202,7 +202,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjVisitor<T> {
     skip_unit!();
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Obj(Some(Box::new(value))))
+        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Obj(Some(value)))
     }
 }
 

@@ -64,7 +64,10 @@ impl Step<'_> {
         let Some(action) = self.item(sid, event.turn_id.filled(), item) else { return };
         if self.action(sid, action).ended_at.is_none() {
             self.tell(sid, action, item);
-            self.start_shows_leave(sid, action);
+            // Releases that ask before they tell of the item tell of it once leave was given.
+            if action == self.at.seq {
+                self.leave_is_shown(sid, action);
+            }
         }
     }
 
@@ -107,7 +110,10 @@ impl Step<'_> {
             id: about.item_id,
             ..Item::default()
         };
-        self.item(sid, about.turn_id.filled(), &item);
+        let action = self.item(sid, about.turn_id.filled(), &item);
+        if let (Some(action), Kind::COMMAND_OUTPUT_DELTA) = (action, kind) {
+            self.leave_is_shown(sid, action);
+        }
     }
 
     /// The action of an item, made if this is the first that is told of it.
@@ -182,6 +188,7 @@ impl Step<'_> {
             row.summary = summary;
         }
         let (summary, status, turn) = (row.summary.clone(), row.status, row.turn);
+        self.name_requests(sid, action, &summary);
         if kind == ActionKind::UserMessage {
             self.prompted(sid, turn, &summary);
         }

@@ -60,9 +60,10 @@ impl Step<'_> {
         let kind = Kind(record.kind);
         *self.state.kinds.entry(self.base, &record.kind) += 1;
         let sid = self.touch(record, kind);
-        if !self.passes_by(sid, kind) {
-            self.dispatch(sid, kind, record);
+        if self.passes_by(sid, kind) {
+            return;
         }
+        self.dispatch(sid, kind, record);
         if let Some(sid) = sid {
             self.settle(sid);
         }
@@ -70,9 +71,15 @@ impl Step<'_> {
 
     /// Counts the record to its session and keeps the session's newest source.
     fn touch(&mut self, record: &Record<'_>, kind: Kind) -> Option<Sid> {
-        let thread =
-            std::str::from_utf8(record.session).ok().filter(|thread| !thread.is_empty())?;
-        let sid = self.session_of(thread);
+        let sid = match &self.state.latest {
+            Some((thread, sid)) if thread == record.session => *sid,
+            _ => {
+                let thread = std::str::from_utf8(record.session).ok();
+                let sid = self.session_named(thread.filter(|thread| !thread.is_empty())?);
+                self.state.latest = Some((record.session.to_vec(), sid));
+                sid
+            }
+        };
         let at = self.at;
         let attach = record.direction == Direction::Server
             && !matches!(kind, Kind::ERROR_RESPONSE)
@@ -81,6 +88,7 @@ impl Step<'_> {
             self.attach(sid);
         }
         let session = self.session(sid);
+        session.unconfirmed &= !attach && record.direction != Direction::Own;
         session.counts.records += 1;
         session.counts.malformed += u64::from(kind.is_malformed());
         if session.first_seq.is_none() {
@@ -102,7 +110,7 @@ impl Step<'_> {
         let session = self.session(sid);
         let known = session.open_turn.is_some()
             && session.open_items.iter().any(|item| Some(item.kind) == of || of.is_none());
-        known && session.retrying.is_none()
+        known && session.retrying.is_none() && session.pending.is_empty()
     }
 
     fn dispatch(&mut self, sid: Option<Sid>, kind: Kind, record: &Record<'_>) {
@@ -183,7 +191,7 @@ impl Step<'_> {
 
     /// Reads the parameters of a notification or request.
     fn params<'p, P: Deserialize<'p>>(&mut self, payload: &'p [u8]) -> Option<P> {
-        self.read::<Call<'p, P>>(payload)?.params.0.map(|params| *params)
+        self.read::<Call<'p, P>>(payload)?.params.0
     }
 
     fn trouble(&mut self, what: &str) {

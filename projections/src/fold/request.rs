@@ -1,7 +1,7 @@
 //! Requests: what Codex asked, and the first of four things that ends the wait.
 //!
 //! What always holds: a request waits until `serverRequest/resolved`, the recorded answer, its
-//! item's start or completion or its turn's end, whichever comes first (old releases send no
+//! item's first output or completion or its turn's end, whichever comes first (old releases send no
 //! `resolved`, and an interrupt may send neither that nor a completion). Its number never changes.
 
 use super::Step;
@@ -30,7 +30,7 @@ impl Step<'_> {
     pub(super) fn request(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) {
         let Some(call) = self.read::<Call<'_, ServerRequest<'_>>>(payload) else { return };
         let Some(rpc_id) = call.id.map(|id| id.get()) else { return };
-        let params = call.params.0.map(|params| *params).unwrap_or_default();
+        let params = call.params.0.unwrap_or_default();
         let waiting = self.waiting_key(rpc_id);
         let item_id = params.item_id.filled().or(params.call_id.filled());
         if let Some(earlier) = self.state.waiting.get(self.base, &waiting).copied() {
@@ -105,6 +105,18 @@ impl Step<'_> {
         }
     }
 
+    /// A request that came before its item takes its line from the item.
+    pub(super) fn name_requests(&mut self, sid: Sid, action: u64, summary: &str) {
+        let asked: Vec<u64> =
+            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
+        for number in asked {
+            let row = self.state.requests.entry(self.base, &number);
+            if row.summary.is_empty() {
+                summary.clone_into(&mut row.summary);
+            }
+        }
+    }
+
     fn method_of(&self, kind: Kind, payload: &[u8]) -> String {
         match kind.method() {
             Some(method) => method.to_owned(),
@@ -132,9 +144,13 @@ impl Step<'_> {
         if let Some(words) = params.message.filled().or(params.tool.filled()) {
             return line(words);
         }
-        match (sid, action) {
+        let of_action = match (sid, action) {
             (Some(sid), Some(action)) => self.action(sid, action).summary.clone(),
             _ => String::new(),
+        };
+        match params.reason.filled() {
+            Some(reason) if of_action.is_empty() => line(reason),
+            _ => of_action,
         }
     }
 
@@ -226,12 +242,8 @@ impl Step<'_> {
         }
     }
 
-    /// An item that starts after leave was asked for it has been given leave: releases that ask first
-    /// tell of the item only then, and 0.98 tells nothing else.
-    pub(super) fn start_shows_leave(&mut self, sid: Sid, action: u64) {
-        if action != self.at.seq {
-            return;
-        }
+    /// An action that runs was given leave, whoever gave it: the oldest releases tell nothing else.
+    pub(super) fn leave_is_shown(&mut self, sid: Sid, action: u64) {
         let asked: Vec<u64> =
             self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
         for number in asked {

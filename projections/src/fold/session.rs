@@ -25,8 +25,17 @@ pub(super) fn short_id(provider: &str, thread: &str, len: usize) -> String {
 }
 
 impl Step<'_> {
-    /// The session of `thread`, made if the log names the thread for the first time.
+    /// The session of a `thread` that a server or `sm` names.
     pub(super) fn session_of(&mut self, thread: &str) -> Sid {
+        let sid = self.session_named(thread);
+        if self.session(sid).unconfirmed {
+            self.session(sid).unconfirmed = false;
+        }
+        sid
+    }
+
+    /// The session of `thread`, made if the log names the thread for the first time.
+    pub(super) fn session_named(&mut self, thread: &str) -> Sid {
         let key = thread.to_owned();
         if let Some(sid) = self.state.threads.get(self.base, &key) {
             return *sid;
@@ -40,6 +49,7 @@ impl Step<'_> {
         let session = Session {
             id,
             thread_id: thread.to_owned(),
+            unconfirmed: true,
             provider: "codex".to_owned(),
             since: self.at.time,
             cause_seq: self.at.seq,
@@ -70,6 +80,7 @@ impl Step<'_> {
         session.gone = false;
         self.state.attached.remove((before.0, before.1, sid));
         self.state.attached.put((at.source, at.generation, sid), ());
+        self.settle(sid);
     }
 
     /// The sessions whose newest server message came from one generation of a source.

@@ -201,6 +201,10 @@ pub struct Session {
     /// The Codex version that made it.
     pub cli_version: Option<String>,
 
+    /// Only a client named its thread, and no server ever did: nothing tells that there is one. Such a
+    /// row counts its records and is in no list.
+    pub unconfirmed: bool,
+
     /// What it is doing.
     pub state: ActivityState,
     /// Since when.

@@ -64,7 +64,8 @@ pub fn find(
 fn newest(view: &View<'_>) -> Result<Option<Sid>, StoreError> {
     let mut newest = None;
     view.scan::<Sessions>(&[], &[], |sid, session| {
-        newest = newest.max(session.last_seq.map(|seq| (seq, sid)));
+        let last = session.last_seq.filter(|_| !session.unconfirmed);
+        newest = newest.max(last.map(|seq| (seq, sid)));
         true
     })?;
     Ok(newest.map(|(_, sid)| sid))

@@ -203,7 +203,7 @@ pub fn sessions(
 ) -> Result<Vec<SessionDoc>, StoreError> {
     let mut rows: Vec<(Sid, Session)> = Vec::new();
     view.scan::<Sessions>(&[], &[], |sid, session| {
-        if keep(&session) {
+        if !session.unconfirmed && keep(&session) {
             rows.push((sid, session));
         }
         true

@@ -36,9 +36,17 @@ impl Client {
     ///
     /// # Errors
     /// When it does not start or does not answer.
-    pub fn start(command: Command, tap: &Tap, experimental: bool) -> Result<Client, Stop> {
+    pub fn start(command: Command, tap: &Tap, capabilities: &Value) -> Result<Client, Stop> {
         let server = Server::start(command, tap)
             .map_err(|error| Stop::Wrong(format!("cannot start codex: {error}")))?;
+        Client::greet(server, capabilities)
+    }
+
+    /// Says hello on a connection. Capabilities that are null are not mentioned.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn greet(server: Server, capabilities: &Value) -> Result<Client, Stop> {
         let mut client = Client {
             server,
             next_id: 0,
@@ -49,8 +57,8 @@ impl Client {
         };
         let mut hello = json!({"clientInfo":
             {"name": "recorder", "title": "recorder", "version": "0.1"}});
-        if experimental {
-            hello["capabilities"] = json!({"experimentalApi": true});
+        if !capabilities.is_null() {
+            hello["capabilities"] = capabilities.clone();
         }
         client.request("initialize", hello)?;
         client.send(&json!({"method": "initialized"}))?;

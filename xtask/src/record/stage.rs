@@ -15,7 +15,7 @@ use super::clean::Cleaner;
 use super::client::Client;
 use super::release::Release;
 use super::scenarios::Scenario;
-use super::server::{Direction, Tap, Tapped};
+use super::server::{Direction, Server, Tap, Tapped};
 
 /// Why a scenario did not play to its end.
 #[derive(Debug)]
@@ -70,18 +70,13 @@ impl<'a> Stage<'a> {
         let config = codex_config_toml(&model.base_url(), &options);
         fs::write(places.codex_home.join("config.toml"), config).map_err(wrong)?;
         let tap = Tap::default();
-        let client = Client::start(command(release, &folder), &tap, release.minor() > 80)?;
+        let client = Client::start(command(release, &folder), &tap, &capabilities(release))?;
         Ok(Stage { release, client, model_slug: options.model, tap, model, folder })
     }
 
     /// The folder that the sessions work in.
     pub fn repo(&self) -> PathBuf {
         self.places().repo
-    }
-
-    /// Codex's own home.
-    pub fn codex_home(&self) -> PathBuf {
-        self.places().codex_home
     }
 
     fn places(&self) -> Places {
@@ -95,8 +90,44 @@ impl<'a> Stage<'a> {
     pub fn restart(&mut self) -> Result<(), Stop> {
         self.client.kill();
         let command = command(self.release, &self.folder);
-        self.client = Client::start(command, &self.tap, self.release.minor() > 80)?;
+        self.client = Client::start(command, &self.tap, &capabilities(self.release))?;
         Ok(())
+    }
+
+    /// Starts the play anew with a client that does not want some notifications, which is how a
+    /// transcript comes to lack them.
+    ///
+    /// # Errors
+    /// When the server does not start.
+    pub fn restart_without(&mut self, notifications: &[&str]) -> Result<(), Stop> {
+        self.forget();
+        let mut wanted = capabilities(self.release);
+        wanted["optOutNotificationMethods"] = json!(notifications);
+        self.client = Client::start(command(self.release, &self.folder), &self.tap, &wanted)?;
+        Ok(())
+    }
+
+    /// Starts the play anew with two clients on one server. The one given back drives it; what is
+    /// recorded is what the other, now [`Stage::client`], sees.
+    ///
+    /// # Errors
+    /// When the server does not start or does not listen.
+    pub fn onlook(&mut self) -> Result<Client, Stop> {
+        self.forget();
+        let port = free_port().map_err(wrong)?;
+        let mut command = command(self.release, &self.folder);
+        command.args(["--listen", &format!("ws://127.0.0.1:{port}")]);
+        let wanted = capabilities(self.release);
+        let first = Server::listen(command, port, &Tap::default()).map_err(wrong)?;
+        let driver = Client::greet(first, &wanted)?;
+        let second = Server::join(port, &self.tap).map_err(wrong)?;
+        self.client = Client::greet(second, &wanted)?;
+        Ok(driver)
+    }
+
+    fn forget(&mut self) {
+        self.client.kill();
+        self.tap.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Starts a thread that asks before it runs anything.
@@ -194,7 +225,8 @@ impl<'a> Stage<'a> {
         Ok(self.cut())
     }
 
-    fn cut(mut self) -> Recording {
+    /// Ends the server where it is, and gives what was recorded.
+    pub fn cut(mut self) -> Recording {
         self.client.kill();
         let mut cleaner = Cleaner::default();
         let places = self.places();
@@ -285,6 +317,16 @@ fn command(release: &Release, folder: &TempDir) -> Command {
         .env("TZ", "UTC")
         .env("TERM", "xterm");
     command
+}
+
+/// What the client says it can do; the oldest releases have no word for it.
+fn capabilities(release: &Release) -> Value {
+    if release.knows("experimentalApi") { json!({"experimentalApi": true}) } else { Value::Null }
+}
+
+/// A port that was free a moment ago: Codex does not tell which one it took.
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 fn merged(mut base: Value, more: Value) -> Value {

@@ -1,0 +1,201 @@
+//! What agents do beside their own turns: sub-agents, tools from outside, hooks.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sm_scripted_model::ConfigOptions;
+
+use super::{Places, Stage, Stop, saw};
+use crate::record::MCP_CHORE;
+
+/// See the table.
+pub fn subagents(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread_with("never", json!({}))?;
+    stage.turn(&thread, "spawn: run: echo child\nwait:\nrun: echo parent")?;
+    spawned(stage)
+}
+
+fn spawned(stage: &Stage<'_>) -> Result<(), Stop> {
+    let kinds = ["collabAgentToolCall", "subAgentActivity"];
+    match kinds.iter().any(|kind| saw(stage, kind).is_ok()) {
+        true => Ok(()),
+        false => Err(Stop::Skip("the model is offered no `spawn_agent`".to_owned())),
+    }
+}
+
+/// Lets sub-agents have sub-agents.
+pub fn deep(options: &mut ConfigOptions, _: &Places) {
+    options.extra += "[agents]\nmax_depth = 3\n";
+}
+
+/// See the table.
+pub fn nested(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread_with("never", json!({"multiAgentMode": "proactive"}))?;
+    let child = "run: echo child\nspawn: run: echo grandchild\nwait:\nsay: child done";
+    let two = format!(
+        "spawn: <<<\n{child}\n>>>\nspawn: run: echo second child\nwait:\nwait:\nsay: all done"
+    );
+    stage.turn(&thread, &two)?;
+    stage.client.settle(Duration::from_millis(1_500))?;
+    spawned(stage)?;
+    let threads: std::collections::BTreeSet<_> =
+        stage.client.since(0).iter().filter_map(|m| m["params"]["threadId"].as_str()).collect();
+    match threads.len() {
+        0..=3 => Err(Stop::Skip("a sub-agent is offered no `spawn_agent` of its own".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// See the table.
+pub fn child_asks(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread()?;
+    stage.client.holds = true;
+    let (mark, _) =
+        stage.begin(&thread, "spawn: run: touch by-child\nwait:\nrun: touch by-parent")?;
+    for decision in ["decline", "accept"] {
+        stage.client.wait_open(1)?;
+        stage.client.settle(Duration::from_millis(200))?;
+        stage.client.decide(0, decision.into())?;
+    }
+    stage.end_of_turn(mark, &thread)?;
+    spawned(stage)
+}
+
+/// See the table.
+pub fn child_fails(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread_with("never", json!({}))?;
+    stage.turn(&thread, "spawn: fail: 400\nwait: 3000\nclose:\nsay: it failed")?;
+    stage
+        .turn(&thread, "spawn: say: first task\nwait: 3000\ntell: say: second task\nwait: 3000")?;
+    spawned(stage)
+}
+
+/// See the table.
+pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let tool = |name: &str| {
+        let mut tool = json!({"name": name, "description": "a tool of the client",
+            "inputSchema": {"type": "object", "properties": {}, "additionalProperties": true}});
+        if stage.release.minor() > 115 {
+            tool["type"] = "function".into();
+        }
+        tool
+    };
+    let tools = json!({"dynamicTools": [tool("sm_spawn"), tool("sm_wait")]});
+    let thread = stage.thread_with("never", tools)?;
+    stage.turn(
+        &thread,
+        "dyn: sm_spawn {\"prompt\": \"run: echo child\"}\n\
+         dyn: sm_wait {\"sessions\": [\"{{last.id}}\"]}\nsay: done {{1.id}}",
+    )?;
+    stage.client.holds = true;
+    let (mark, _) = stage.begin(&thread, "dyn: sm_wait {\"sessions\": []}")?;
+    stage.client.wait_open(1)?;
+    stage.client.settle(Duration::from_millis(200))?;
+    let failed = json!({"contentItems": [{"type": "inputText", "text": "no such session"}],
+        "success": false});
+    stage.client.decide(0, failed)?;
+    stage.end_of_turn(mark, &thread)?;
+    Ok(())
+}
+
+/// Configures the tiny MCP server, and one that cannot start.
+pub fn tiny_mcp(options: &mut ConfigOptions, _: &Places) {
+    let program = std::env::current_exe().unwrap_or_default();
+    options.extra += &format!(
+        "[mcp_servers.tiny]\ncommand = {}\nargs = [\"{MCP_CHORE}\"]\n\
+         [mcp_servers.broken]\ncommand = \"no-such-program\"\n",
+        Value::from(program.to_string_lossy()),
+    );
+}
+
+/// See the table.
+pub fn mcp(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread_with("never", json!({}))?;
+    stage.turn(&thread, "dyn: mcp__tiny__echo {\"text\": \"hi\"}\ndyn: mcp__tiny__fail {}")?;
+    stage.client.ask("mcpServerStatus/list", json!({}))?;
+    saw(stage, "mcpToolCall")
+}
+
+/// See the table.
+pub fn elicitation(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread()?;
+    stage.turn(&thread, "dyn: mcp__tiny__ask {}")?;
+    let asked = stage
+        .client
+        .since(0)
+        .iter()
+        .any(|message| message["method"] == "mcpServer/elicitation/request");
+    match asked {
+        true => Ok(()),
+        false => Err(Stop::Skip("this release did not pass the question on".to_owned())),
+    }
+}
+
+/// Allows the model to ask for rights.
+pub fn asks_for_rights(options: &mut ConfigOptions, _: &Places) {
+    options.features.push("request_permissions_tool".to_owned());
+    options.features.push("exec_permission_approvals".to_owned());
+}
+
+/// See the table.
+pub fn permissions(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let sandboxed = json!({"sandbox": "workspace-write"});
+    let thread = stage.thread_with("on-request", sandboxed)?;
+    let wanted = json!({"reason": "it needs the network",
+        "permissions": {"network": {"enabled": true}}});
+    stage.turn(&thread, &format!("dyn: request_permissions {wanted}"))?;
+    let asked = stage
+        .client
+        .since(0)
+        .iter()
+        .any(|message| message["method"] == "item/permissions/requestApproval");
+    match asked {
+        true => Ok(()),
+        false => Err(Stop::Skip("no permission was asked for".to_owned())),
+    }
+}
+
+/// Puts hooks for most events into Codex's home: one says something, one fails, one blocks.
+pub fn hooks_file(options: &mut ConfigOptions, places: &Places) {
+    let hook = |command: &str| json!([{"hooks": [{"type": "command", "command": command}]}]);
+    let blocked = "grep -q forbidden && { echo not that one >&2; exit 2; } || exit 0";
+    let hooks = json!({"hooks": {
+        "SessionStart": hook("echo session begins"),
+        "UserPromptSubmit": hook("true"),
+        "PreToolUse": hook(blocked),
+        "PostToolUse": hook("exit 1"),
+        "Stop": hook("true"),
+    }});
+    // A home that cannot be written to shows in the recording: no hook runs.
+    let _ = fs::write(places.codex_home.join("hooks.json"), hooks.to_string());
+    options.features.push(if places.minor < 142 { "codex_hooks" } else { "hooks" }.to_owned());
+}
+
+/// See the table.
+pub fn hooks(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    if stage.release.serves("hooks/list") {
+        trust_hooks(stage)?;
+    }
+    let thread = stage.thread_with("never", json!({}))?;
+    stage.turn(&thread, "run: echo allowed\nrun: echo forbidden")?;
+    let ran = stage.client.since(0).iter().any(|message| message["method"] == "hook/completed");
+    match ran {
+        true => Ok(()),
+        false => Err(Stop::Skip("no hook ran".to_owned())),
+    }
+}
+
+/// Newer releases run no hook that the user has not seen.
+fn trust_hooks(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let listed = stage.client.request("hooks/list", json!({"cwds": [stage.repo()]}))?;
+    let hooks = listed.pointer("/data/0/hooks").and_then(Value::as_array).cloned();
+    let mut trusted = serde_json::Map::new();
+    for hook in hooks.unwrap_or_default() {
+        let key = hook["key"].as_str().unwrap_or_default().to_owned();
+        trusted.insert(key, json!({"trusted_hash": hook["currentHash"]}));
+    }
+    let write = json!({"keyPath": "hooks.state", "value": trusted, "mergeStrategy": "upsert"});
+    stage.client.request("config/value/write", write)?;
+    Ok(())
+}
