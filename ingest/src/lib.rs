@@ -3,6 +3,7 @@
 //! What always holds: a message is recorded verbatim before anything else looks at it; no line is
 //! too long, too broken or too many; nothing here reads a projection.
 
+pub mod app_server;
 mod import;
 mod interpreter;
 mod lines;

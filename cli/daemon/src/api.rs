@@ -86,6 +86,8 @@ pub struct Spawn {
     pub env: BTreeMap<String, String>,
     /// Which CODEX_HOME to run under; none: the daemon's own.
     pub codex_home: Option<String>,
+    /// Whether its first turn is to plan (Codex's plan mode, where it may ask questions).
+    pub plan: Option<bool>,
     /// Who asks: a session's id, or none for the user.
     pub by: Option<String>,
 }
@@ -130,6 +132,8 @@ pub struct Input {
     pub text: String,
     /// How to take it.
     pub mode: Mode,
+    /// Whether the turn is to plan; none leaves the session's mode as it is.
+    pub plan: Option<bool>,
     /// Who sends it: a session's id, or none for the user.
     pub by: Option<String>,
 }

@@ -2,8 +2,36 @@
 //!
 //! What always holds: prints nothing, parses no arguments, reads no environment but what it is
 //! handed.
+//!
+//! ```text
+//!  client ──HTTP──▶ routes ──▶ input · acts · requests · spawn ──▶ pool ──▶ codex app-server
+//!                      ▲                                             │
+//!                   tables ◀── folding ◀── log ◀── all that is said ─┘
+//! ```
 
+mod acts;
 pub mod api;
+mod config;
+mod daemon;
+mod decision;
+mod folding;
 mod home;
+mod http;
+mod input;
+mod messages;
+mod pool;
+mod problem;
+mod recovery;
+mod requests;
+mod resume;
+mod rights;
+mod serve;
+mod settle;
+mod spawn;
+mod tools;
 
+pub use config::{Config, Say};
 pub use home::{Home, HomeError, Readings, Writer};
+pub use problem::Refusal;
+pub use serve::{ServeError, serve};
+pub use sm_ingest::app_server::{Codex, LocateError, Search, Version, locate};

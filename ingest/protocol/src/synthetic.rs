@@ -4,6 +4,7 @@
 //! other source to know what `sm` did. Fields are only ever added.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A synthetic message. [`Synthetic::to_payload`] gives the bytes that are recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,8 @@ pub struct SessionSpawned {
     pub labels: Vec<String>,
     /// Who asked: `user`, or the thread of a session.
     pub by: String,
+    /// The environment handed to the session's commands, to be handed again when it is resumed.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A session was ended on purpose.
@@ -139,6 +142,8 @@ pub struct InputAccepted {
     pub mode: String,
     /// Who sent it: `user`, or the thread of a session.
     pub by: String,
+    /// Whether the turn is to plan; `None` leaves the session's mode as it is.
+    pub plan: Option<bool>,
 }
 
 /// An accepted input moved on.

@@ -1,0 +1,136 @@
+//! The verbs of a session's life: interrupt, stop, resume.
+
+use crate::api::Act;
+use crate::daemon::{Caller, Daemon};
+use crate::problem::Refusal;
+use crate::{input, resume};
+use serde_json::{Value, json};
+use sm_projections::rows::{InputStatus, Session};
+use sm_projections::views::Selection;
+use sm_protocol::synthetic::{SessionEnded, Synthetic};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long Codex may take to end a turn.
+const ENDING: Duration = Duration::from_secs(30);
+
+/// A verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Interrupt,
+    Stop,
+    Resume,
+}
+
+/// Does what the verb says to the session that `word` means. Returns it as it is then.
+pub(crate) async fn act(
+    daemon: &Arc<Daemon>,
+    word: &str,
+    verb: Verb,
+    act: Act,
+) -> Result<Value, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(act.by.as_deref())?;
+    let target = daemon.find(word, act.by.as_deref())?;
+    may(daemon, &caller, &target)?;
+    let thread = target.session.thread_id;
+    let _lock = daemon.lock(&thread).await;
+    let session = daemon.session(&thread)?.session;
+    daemon.codex_home_of(&session)?;
+    match verb {
+        Verb::Interrupt => interrupt(daemon, &session).await?,
+        Verb::Stop => stop(daemon, &session, &caller).await?,
+        Verb::Resume => resume(daemon, &session).await?,
+    }
+    daemon.document(&thread)
+}
+
+/// An agent acts on what hangs below it.
+fn may(daemon: &Daemon, caller: &Caller, target: &Selection) -> Result<(), Refusal> {
+    let Caller::Agent(agent) = caller else { return Ok(()) };
+    match daemon.is_above(agent.sid, target.sid)? {
+        true => Ok(()),
+        false => Err(Refusal::forbidden(format!(
+            "an agent acts on its own children only: session {} is none",
+            target.session.id
+        ))),
+    }
+}
+
+async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
+    let Some(turn) = &session.open_turn else { return Ok(()) };
+    // Held before the turn can end, or its end would deliver what waits.
+    input::hold(daemon, &session.thread_id).await?;
+    let interrupted = interrupt_turn(daemon, session, &turn.id).await;
+    if interrupted.is_err() {
+        input::release_all(daemon, &session.thread_id).await?;
+    }
+    interrupted
+}
+
+/// Interrupts a turn and waits until it has ended.
+pub(crate) async fn interrupt_turn(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    turn: &str,
+) -> Result<(), Refusal> {
+    let Some(server) = daemon.pool.by_source(session.source, session.generation) else {
+        return Err(Refusal::conflict(format!(
+            "the server of session {} has just ended, and its turn with it",
+            session.id
+        ))
+        .retryable());
+    };
+    let params = json!({ "threadId": session.thread_id, "turnId": turn });
+    let answer = server.app.call("turn/interrupt", params, ENDING).await;
+    let has_ended = |daemon: &Daemon| {
+        let now = daemon.session(&session.thread_id)?.session;
+        Ok::<_, Refusal>(now.open_turn.is_none_or(|open| open.id != turn))
+    };
+    let patience = match &answer {
+        Ok(_) => ENDING,
+        // It may have ended by itself in the meantime.
+        Err(_) => Duration::from_millis(500),
+    };
+    let ended = daemon.until(patience, |_| Ok(has_ended(daemon)?.then_some(()))).await?;
+    match (ended, answer) {
+        (Some(()), _) => Ok(()),
+        (None, Err(error)) => Err(error.into()),
+        (None, Ok(_)) => Err(Refusal::new(502, "timeout", "Codex did not end the turn in time")),
+    }
+}
+
+async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<(), Refusal> {
+    let thread = session.thread_id.as_str();
+    for (number, _) in input::waiting(daemon, thread)? {
+        let reason = Some("the session was stopped".to_owned());
+        input::change(daemon, thread, number, InputStatus::Cancelled, None, reason).await?;
+    }
+    if let Some(turn) = &session.open_turn {
+        // A turn that cannot be interrupted does not keep its session from being stopped.
+        if let Err(error) = interrupt_turn(daemon, session, &turn.id).await {
+            daemon.say(&format!("session {} was stopped in mid turn: {error}", session.id));
+        }
+    }
+    if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
+        let params = json!({ "threadId": thread });
+        // Older releases do not know it; the thread stays loaded there, which does no harm.
+        let _ = server.app.call("thread/unsubscribe", params, ENDING).await;
+    }
+    let ended = Synthetic::SessionEnded(SessionEnded { by: by.word() });
+    let receipt = daemon.note(thread, &ended)?;
+    daemon.folded_to(receipt.last).await
+}
+
+async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
+    let server = resume::ensure(daemon, &session.thread_id).await?;
+    if session.ended {
+        let session = daemon.session(&session.thread_id)?.session;
+        if session.ended {
+            resume::load(daemon, &server, &session).await?;
+        }
+    }
+    input::release_all(daemon, &session.thread_id).await?;
+    input::deliver_soon(daemon, &session.thread_id);
+    Ok(())
+}

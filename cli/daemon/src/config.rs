@@ -1,0 +1,37 @@
+//! What a daemon is told; it reads no environment itself.
+
+use crate::home::Home;
+use sm_ingest::app_server::Search;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Says a line to whoever keeps the daemon's own log.
+pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What a daemon is told.
+#[derive(Clone)]
+pub struct Config {
+    /// The data directory.
+    pub home: Home,
+    /// Where to look for codex.
+    pub search: Search,
+    /// The CODEX_HOME of sessions that name none.
+    pub codex_home: PathBuf,
+    /// `sm`'s own version.
+    pub version: String,
+    /// Where its own words go: a line a call.
+    pub say: Say,
+}
+
+impl Config {
+    /// The least: says nothing, looks nowhere for codex.
+    pub fn new(home: Home, codex_home: impl Into<PathBuf>) -> Config {
+        Config {
+            home,
+            search: Search::default(),
+            codex_home: codex_home.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            say: Arc::new(|_| {}),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What all of the daemon shares: the log, the tables, the servers, one lock for each session.
+//!
+//! What always holds: the tables say what is; nothing here remembers what the log could tell. An act
+//! on a session holds its lock from the look at its row to the record of what was done.
+
+use crate::config::Config;
+use crate::pool::Pool;
+use crate::problem::Refusal;
+use serde_json::Value;
+use sm_ingest::Scribe;
+use sm_log::{Log, Reader, Receipt};
+use sm_projections::rows::{Session, Sid, SourceKind};
+use sm_projections::tables::{Sessions, Sources, Threads};
+use sm_projections::views::{self, Selection, SessionDoc};
+use sm_projections::{Store, StoreError, View};
+use sm_protocol::synthetic::Synthetic;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedMutexGuard, watch};
+
+/// How long an answer waits for the tables to tell what was done.
+const FOLD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How far up a family tree is followed.
+const ANCESTORS_MAX: usize = 64;
+
+type SessionLocks = HashMap<String, Weak<tokio::sync::Mutex<()>>>;
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    pub config: Config,
+    pub scribe: Scribe,
+    pub store: Arc<Store>,
+    pub reader: Reader,
+    /// The last folded seq.
+    pub folded: watch::Receiver<u64>,
+    /// The last durable seq.
+    pub watermark: watch::Receiver<u64>,
+    pub pool: Pool,
+    /// One answer to one request at a time.
+    pub answering: tokio::sync::Mutex<()>,
+    stopping: watch::Sender<bool>,
+    locks: Mutex<SessionLocks>,
+}
+
+/// Who asks for something.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// The human.
+    User,
+    /// An agent, as its session.
+    Agent(Box<Selection>),
+}
+
+impl Caller {
+    /// The word recorded: `user`, or the thread of a session.
+    pub fn word(&self) -> String {
+        match self {
+            Caller::User => "user".to_owned(),
+            Caller::Agent(agent) => agent.session.thread_id.clone(),
+        }
+    }
+}
+
+/// Now, in Unix microseconds.
+pub(crate) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as i64)
+}
+
+impl Daemon {
+    pub fn new(
+        config: Config,
+        log: Log,
+        store: Arc<Store>,
+        folded: watch::Receiver<u64>,
+    ) -> Daemon {
+        let (advanced, watermark) = watch::channel(log.watermark());
+        log.on_advance(move |seq| {
+            advanced.send_replace(seq);
+        });
+        Daemon {
+            config,
+            watermark,
+            reader: log.reader(),
+            scribe: Scribe::new(log),
+            store,
+            folded,
+            pool: Pool::default(),
+            answering: tokio::sync::Mutex::default(),
+            stopping: watch::Sender::new(false),
+            locks: Mutex::default(),
+        }
+    }
+
+    pub fn log(&self) -> &Log {
+        self.scribe.log()
+    }
+
+    pub fn say(&self, words: &str) {
+        (self.config.say)(words);
+    }
+
+    /// The daemon ends: whoever waits stops waiting.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives as long as the daemon does.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// `LOGID:SEQ`.
+    pub fn cursor(&self, seq: u64) -> String {
+        format!("{}:{seq}", self.log().id())
+    }
+
+    /// Records what `sm` did in a thread.
+    pub fn note(&self, thread: &str, message: &Synthetic) -> Result<Receipt, Refusal> {
+        Ok(self.scribe.note(now(), thread, message)?)
+    }
+
+    /// Looks at the tables, all of it at one moment.
+    pub fn look<T, E: From<StoreError>>(
+        &self,
+        question: impl FnOnce(&View<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        question(&self.store.view()?)
+    }
+
+    /// Waits until the tables tell of record `seq`.
+    pub async fn folded_to(&self, seq: u64) -> Result<(), Refusal> {
+        let mut folded = self.folded.clone();
+        let reached = folded.wait_for(|folded| *folded >= seq);
+        match tokio::time::timeout(FOLD_PATIENCE, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Refusal::stopping()),
+            Err(_) => Err(Refusal::new(503, "timeout", "the projections do not follow the log")
+                .hint("the daemon's log says why")
+                .retryable()),
+        }
+    }
+
+    /// Waits until the tables tell all that is in the log now.
+    pub async fn caught_up(&self) -> Result<(), Refusal> {
+        self.folded_to(self.log().accepted()).await
+    }
+
+    /// Waits until `look` finds something in the tables; `None` once `patience` is over.
+    pub async fn until<T>(
+        &self,
+        patience: Duration,
+        mut look: impl FnMut(&View<'_>) -> Result<Option<T>, Refusal>,
+    ) -> Result<Option<T>, Refusal> {
+        let mut folded = self.folded.clone();
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            folded.borrow_and_update();
+            if let Some(found) = self.look(&mut look)? {
+                return Ok(Some(found));
+            }
+            tokio::select! {
+                changed = folded.changed() => if changed.is_err() {
+                    return Err(Refusal::stopping());
+                },
+                () = tokio::time::sleep_until(deadline) => return Ok(None),
+            }
+        }
+    }
+
+    /// Finds the session that a word means.
+    pub fn find(&self, word: &str, by: Option<&str>) -> Result<Selection, Refusal> {
+        self.look(|view| views::find(view, word, by)).map_err(Refusal::from)
+    }
+
+    /// The session's row as it is now.
+    pub fn session(&self, thread: &str) -> Result<Selection, Refusal> {
+        self.look(|view| {
+            let sid = view.get::<Threads>(&thread.to_owned())?;
+            let session = match sid {
+                Some(sid) => view.get::<Sessions>(&sid)?.map(|session| Selection { sid, session }),
+                None => None,
+            };
+            session.ok_or_else(|| Refusal::not_found(format!("no session has thread {thread}")))
+        })
+    }
+
+    /// Who `by` is.
+    pub fn caller(&self, by: Option<&str>) -> Result<Caller, Refusal> {
+        match by {
+            None | Some("" | "user") => Ok(Caller::User),
+            Some(by) => Ok(Caller::Agent(Box::new(self.find(by, None)?))),
+        }
+    }
+
+    /// Whether `ancestor` is above `sid` in the family tree.
+    pub fn is_above(&self, ancestor: Sid, sid: Sid) -> Result<bool, Refusal> {
+        Ok(self.ancestors(sid)?.contains(&ancestor))
+    }
+
+    /// Whether two sessions hang under the same root.
+    pub fn is_family(&self, a: Sid, b: Sid) -> Result<bool, Refusal> {
+        let root = |sid| Ok::<_, Refusal>(self.ancestors(sid)?.last().copied().unwrap_or(sid));
+        Ok(root(a)? == root(b)?)
+    }
+
+    /// The sessions above one, the nearest first.
+    fn ancestors(&self, sid: Sid) -> Result<Vec<Sid>, Refusal> {
+        self.look(|view| {
+            let mut above = Vec::new();
+            let mut at = sid;
+            while above.len() < ANCESTORS_MAX
+                && let Some(parent) = view.get::<Sessions>(&at)?.and_then(|row| row.parent)
+            {
+                above.push(parent);
+                at = parent;
+            }
+            Ok(above)
+        })
+    }
+
+    /// The CODEX_HOME that a session lives under.
+    pub fn codex_home_of(&self, session: &Session) -> Result<PathBuf, Refusal> {
+        let source = self.look(|view| view.get::<Sources>(&session.source))?;
+        match source {
+            Some(source) if source.kind == SourceKind::AppServer => {
+                Ok(source.path.map_or_else(|| self.config.codex_home.clone(), PathBuf::from))
+            }
+            Some(_) => Err(Refusal::dead(format!(
+                "session {} was imported: there is no process behind it",
+                session.id
+            ))),
+            None => Err(Refusal::dead(format!("nothing is known of session {}", session.id))),
+        }
+    }
+
+    /// A session as a document, whether it is live looked up.
+    pub fn document(&self, thread: &str) -> Result<Value, Refusal> {
+        let doc = self.look(|view| {
+            let Some(sid) = view.get::<Threads>(&thread.to_owned())? else { return Ok(None) };
+            views::session_doc(view, sid)
+        });
+        let doc = doc.map_err(|error: StoreError| Refusal::from(error))?;
+        let doc = doc.ok_or_else(|| Refusal::not_found(format!("no session {thread}")))?;
+        Ok(self.documents(vec![doc])?.pop().unwrap_or_default())
+    }
+
+    /// Sessions as documents, whether they are live looked up.
+    pub fn documents(&self, docs: Vec<SessionDoc>) -> Result<Vec<Value>, Refusal> {
+        let mut values = Vec::with_capacity(docs.len());
+        for mut doc in docs {
+            if doc.source == Some(SourceKind::AppServer.as_str()) {
+                doc.live = Some(self.is_live(&self.session(&doc.thread_id)?.session));
+            }
+            values.push(to_value(&doc));
+        }
+        Ok(values)
+    }
+
+    /// Whether the process that would report a change of the session runs.
+    pub fn is_live(&self, session: &Session) -> bool {
+        !session.gone && self.pool.by_source(session.source, session.generation).is_some()
+    }
+
+    /// Takes the session's lock.
+    pub async fn lock(&self, thread: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            if locks.len() > 1024 {
+                locks.retain(|_, lock| lock.strong_count() > 0);
+            }
+            match locks.get(thread).and_then(Weak::upgrade) {
+                Some(lock) => lock,
+                None => {
+                    let lock = Arc::new(tokio::sync::Mutex::new(()));
+                    locks.insert(thread.to_owned(), Arc::downgrade(&lock));
+                    lock
+                }
+            }
+        };
+        lock.lock_owned().await
+    }
+}
+
+/// A document as JSON. Documents are plain data, so this cannot fail.
+pub(crate) fn to_value(document: &impl serde::Serialize) -> Value {
+    serde_json::to_value(document).unwrap_or_default()
+}

@@ -1,0 +1,337 @@
+//! From an answer in `sm`'s words to the one that Codex takes: pure, one case a method.
+//!
+//! What always holds: nothing is granted that was not asked for; what is missing or unknown is named
+//! in the refusal, never guessed.
+
+use crate::api::Answer;
+use crate::problem::Refusal;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// An answer, ready to be recorded and sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Verdict {
+    /// What is recorded: `accept`, `decline`, `answer` …
+    pub word: String,
+    /// What Codex gets.
+    pub result: Value,
+    /// Whether it ends the turn.
+    pub interrupts: bool,
+}
+
+/// The four words that every approval takes.
+const WORDS: &[&str] = &["accept", "acceptForSession", "decline", "cancel"];
+
+/// The answer to a request of `method` with those parameters.
+pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+    if let Some(raw) = &answer.raw {
+        return Ok(from_raw(raw));
+    }
+    match method {
+        "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
+            approval(params, answer)
+        }
+        "item/permissions/requestApproval" => permissions(params, answer),
+        "item/tool/requestUserInput" => user_input(params, answer),
+        "mcpServer/elicitation/request" => elicitation(params, answer),
+        "execCommandApproval" | "applyPatchApproval" => old_approval(answer),
+        _ => Err(Refusal::bad_request(format!(
+            "sm does not know how {method} is answered: give the answer in Codex's own form (raw)"
+        ))),
+    }
+}
+
+fn from_raw(raw: &Value) -> Verdict {
+    let told = raw.get("decision").or_else(|| raw.get("action"));
+    let word = match told {
+        Some(Value::String(word)) => word.clone(),
+        Some(Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
+        _ => "answer".to_owned(),
+    };
+    let interrupts = matches!(word.as_str(), "cancel" | "abort");
+    Verdict { word, result: raw.clone(), interrupts }
+}
+
+fn word_of(answer: &Answer) -> Result<&str, Refusal> {
+    if !answer.answers.is_empty() {
+        return Err(Refusal::bad_request("this request takes a decision, not answers"));
+    }
+    answer.decision.as_deref().ok_or_else(|| {
+        Refusal::bad_request(format!("a decision is missing: one of {}", WORDS.join(", ")))
+    })
+}
+
+fn approval(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+    let word = word_of(answer)?;
+    let available = params.get("availableDecisions").and_then(Value::as_array);
+    let offered = available.into_iter().flatten().find(|offered| match offered {
+        Value::String(offered) => offered == word,
+        Value::Object(offered) => offered.contains_key(word),
+        _ => false,
+    });
+    // Codex takes the four plain words whether it lists them or not.
+    let decision = match offered {
+        Some(offered) => offered.clone(),
+        None if WORDS.contains(&word) => json!(word),
+        None => return Err(unknown(word, available)),
+    };
+    let result = json!({ "decision": decision });
+    Ok(Verdict { word: word.to_owned(), result, interrupts: word == "cancel" })
+}
+
+fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
+    let mut words: Vec<String> = WORDS.iter().map(|&word| word.to_owned()).collect();
+    for offered in available.into_iter().flatten().filter_map(Value::as_object) {
+        words.extend(offered.keys().cloned());
+    }
+    Refusal::bad_request(format!("{word:?} is no decision here: one of {}", words.join(", ")))
+}
+
+fn permissions(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+    let word = word_of(answer)?;
+    let asked = params.get("permissions").cloned().unwrap_or_else(|| json!({}));
+    let (granted, scope) = match word {
+        "accept" => (asked, "turn"),
+        "acceptForSession" => (asked, "session"),
+        "decline" | "cancel" => (json!({}), "turn"),
+        _ => return Err(unknown(word, None)),
+    };
+    let result = json!({ "permissions": granted, "scope": scope });
+    Ok(Verdict { word: word.to_owned(), result, interrupts: false })
+}
+
+fn old_approval(answer: &Answer) -> Result<Verdict, Refusal> {
+    let word = word_of(answer)?;
+    let decision = match word {
+        "accept" => "approved",
+        "acceptForSession" => "approved_for_session",
+        "decline" => "denied",
+        "cancel" => "abort",
+        _ => return Err(unknown(word, None)),
+    };
+    let result = json!({ "decision": decision });
+    Ok(Verdict { word: decision.to_owned(), result, interrupts: word == "cancel" })
+}
+
+fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+    if let Some(word) = answer.decision.as_deref().filter(|word| *word != "answer") {
+        return Err(Refusal::bad_request(format!(
+            "these are questions, {word:?} is no answer to them"
+        ))
+        .hint("answer them, or interrupt the session"));
+    }
+    let questions = params.get("questions").and_then(Value::as_array);
+    let ids: Vec<&str> = questions
+        .into_iter()
+        .flatten()
+        .map(|question| question.get("id").and_then(Value::as_str).unwrap_or(""))
+        .collect();
+    let mut told: BTreeMap<&str, &Vec<String>> = BTreeMap::new();
+    for (key, values) in &answer.answers {
+        let by_number = key.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let id = ids.iter().find(|id| *id == key).or_else(|| ids.get(by_number?)).copied();
+        let id = id.ok_or_else(|| {
+            Refusal::bad_request(format!("no question {key:?}: there are {}", ids.join(", ")))
+        })?;
+        if told.insert(id, values).is_some() {
+            return Err(Refusal::bad_request(format!("question {id} is answered twice")));
+        }
+    }
+    let missing: Vec<&str> = ids
+        .iter()
+        .copied()
+        .filter(|id| told.get(id).is_none_or(|values| values.is_empty()))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Refusal::bad_request(format!("no answer to {}", missing.join(", ")))
+            .details(json!({ "missing": missing })));
+    }
+    let answers: Map<String, Value> = told
+        .into_iter()
+        .map(|(id, values)| (id.to_owned(), json!({ "answers": values })))
+        .collect();
+    let result = json!({ "answers": answers });
+    Ok(Verdict { word: "answer".to_owned(), result, interrupts: false })
+}
+
+fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+    let word = match answer.decision.as_deref() {
+        None if !answer.answers.is_empty() => "accept",
+        None => return Err(Refusal::bad_request("a decision or answers are missing")),
+        Some("acceptForSession") => "accept",
+        Some(word @ ("accept" | "decline" | "cancel")) => word,
+        Some("answer") => "accept",
+        Some(word) => return Err(unknown(word, None)),
+    };
+    let content = match word {
+        "accept" => content(params, &answer.answers)?,
+        _ => Value::Null,
+    };
+    let result = json!({ "action": word, "content": content });
+    Ok(Verdict { word: word.to_owned(), result, interrupts: false })
+}
+
+/// What an elicitation's form is filled with, each value of the type that its schema names.
+fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Value, Refusal> {
+    let schema = params.get("requestedSchema");
+    let required = schema.and_then(|schema| schema.get("required")).and_then(Value::as_array);
+    let required = required.into_iter().flatten().filter_map(Value::as_str);
+    let missing: Vec<&str> = required.filter(|field| !answers.contains_key(*field)).collect();
+    if !missing.is_empty() {
+        return Err(Refusal::bad_request(format!("no answer to {}", missing.join(", ")))
+            .details(json!({ "missing": missing })));
+    }
+    if schema.is_none() && answers.is_empty() {
+        return Ok(Value::Null);
+    }
+    let mut content = Map::new();
+    for (field, values) in answers {
+        let kind = schema
+            .and_then(|schema| schema.get("properties"))
+            .and_then(|properties| properties.get(field))
+            .and_then(|property| property.get("type"))
+            .and_then(Value::as_str);
+        content.insert(field.clone(), typed(field, kind, values)?);
+    }
+    Ok(Value::Object(content))
+}
+
+fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Refusal> {
+    let one = values.first().map(String::as_str).unwrap_or("");
+    let wrong =
+        |kind: &str| Refusal::bad_request(format!("{field} takes a {kind}, {one:?} is none"));
+    match kind {
+        Some("array") => Ok(json!(values)),
+        Some("boolean") => match one {
+            "true" | "yes" => Ok(json!(true)),
+            "false" | "no" => Ok(json!(false)),
+            _ => Err(wrong("boolean")),
+        },
+        Some("integer") => one.parse::<i64>().map(|n| json!(n)).map_err(|_| wrong("whole number")),
+        Some("number") => one.parse::<f64>().map(|n| json!(n)).map_err(|_| wrong("number")),
+        _ if values.len() > 1 => Ok(json!(values)),
+        _ => Ok(json!(one)),
+    }
+}
+
+/// Whether two answers say the same; a masked secret in the recorded one is equal to anything.
+pub(crate) fn is_same(recorded: &Value, now: &Value, mask: &str) -> bool {
+    match (recorded, now) {
+        (Value::String(recorded), Value::String(now)) => recorded == mask || recorded == now,
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b, mask))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| is_same(a, b, mask)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(word: &str) -> Answer {
+        Answer { decision: Some(word.to_owned()), ..Answer::default() }
+    }
+
+    fn answers(told: &[(&str, &[&str])]) -> Answer {
+        let answers = told.iter().map(|(id, values)| {
+            (id.to_string(), values.iter().map(|value| value.to_string()).collect())
+        });
+        Answer { answers: answers.collect(), ..Answer::default() }
+    }
+
+    const COMMAND: &str = "item/commandExecution/requestApproval";
+    const INPUT: &str = "item/tool/requestUserInput";
+
+    #[test]
+    fn approvals_take_the_four_words_and_what_is_offered() {
+        let params = json!({ "availableDecisions": [
+            "accept", { "acceptWithExecpolicyAmendment": { "execpolicy_amendment": ["ls"] } },
+        ]});
+        for word in WORDS {
+            let verdict = verdict(COMMAND, &params, &decide(word)).unwrap();
+            assert_eq!(verdict.result, json!({ "decision": word }));
+            assert_eq!(verdict.interrupts, *word == "cancel");
+        }
+        let offered = verdict(COMMAND, &params, &decide("acceptWithExecpolicyAmendment")).unwrap();
+        assert_eq!(
+            offered.result["decision"]["acceptWithExecpolicyAmendment"]["execpolicy_amendment"],
+            json!(["ls"])
+        );
+        let refused = verdict(COMMAND, &params, &decide("maybe")).unwrap_err();
+        assert!(refused.to_string().contains("acceptWithExecpolicyAmendment"), "{refused}");
+        assert!(verdict(COMMAND, &params, &Answer::default()).is_err());
+        assert!(verdict(COMMAND, &params, &answers(&[("q", &["a"])])).is_err());
+    }
+
+    #[test]
+    fn permissions_grant_what_was_asked_or_nothing() {
+        let params = json!({ "permissions": { "network": { "enabled": true } } });
+        let method = "item/permissions/requestApproval";
+        let accepted = verdict(method, &params, &decide("acceptForSession")).unwrap();
+        assert_eq!(
+            accepted.result,
+            json!({ "permissions": { "network": { "enabled": true } }, "scope": "session" })
+        );
+        let declined = verdict(method, &params, &decide("decline")).unwrap();
+        assert_eq!(declined.result["permissions"], json!({}));
+    }
+
+    #[test]
+    fn questions_are_answered_by_id_or_number_and_none_is_left_out() {
+        let params = json!({ "questions": [{ "id": "db" }, { "id": "name" }] });
+        let told = answers(&[("db", &["SQLite"]), ("2", &["x"])]);
+        assert_eq!(
+            verdict(INPUT, &params, &told).unwrap().result,
+            json!({ "answers": { "db": { "answers": ["SQLite"] }, "name": { "answers": ["x"] } } })
+        );
+        let missing = verdict(INPUT, &params, &answers(&[("1", &["a"])])).unwrap_err();
+        assert_eq!(missing.problem.details, json!({ "missing": ["name"] }));
+        assert!(verdict(INPUT, &params, &answers(&[("3", &["a"])])).is_err());
+        assert!(verdict(INPUT, &params, &answers(&[("0", &["a"])])).is_err());
+        assert!(verdict(INPUT, &params, &answers(&[("1", &["a"]), ("db", &["b"])])).is_err());
+        assert!(verdict(INPUT, &params, &decide("accept")).is_err());
+    }
+
+    #[test]
+    fn an_elicitation_is_filled_in_the_types_of_its_schema() {
+        let params = json!({ "requestedSchema": {
+            "properties": { "n": { "type": "integer" }, "ok": { "type": "boolean" } },
+            "required": ["n"],
+        }});
+        let method = "mcpServer/elicitation/request";
+        let told = answers(&[("n", &["3"]), ("ok", &["yes"]), ("note", &["hi"])]);
+        assert_eq!(
+            verdict(method, &params, &told).unwrap().result,
+            json!({ "action": "accept", "content": { "n": 3, "ok": true, "note": "hi" } })
+        );
+        assert!(verdict(method, &params, &decide("accept")).is_err());
+        assert!(verdict(method, &params, &answers(&[("n", &["three"])])).is_err());
+        let declined = verdict(method, &params, &decide("decline")).unwrap();
+        assert_eq!(declined.result, json!({ "action": "decline", "content": null }));
+    }
+
+    #[test]
+    fn old_releases_and_unknown_methods() {
+        let denied = verdict("execCommandApproval", &Value::Null, &decide("decline")).unwrap();
+        assert_eq!(denied.result, json!({ "decision": "denied" }));
+        assert!(verdict("some/new/request", &Value::Null, &decide("accept")).is_err());
+        let raw = Answer { raw: Some(json!({ "x": 1 })), ..Answer::default() };
+        let verdict = verdict("some/new/request", &Value::Null, &raw).unwrap();
+        assert_eq!((verdict.word.as_str(), verdict.result), ("answer", json!({ "x": 1 })));
+    }
+
+    #[test]
+    fn answers_are_compared_around_masked_secrets() {
+        let recorded =
+            json!({ "answers": { "k": { "answers": ["***"] }, "n": { "answers": ["A"] } } });
+        let with = |k: &str, n: &str| json!({ "answers": { "k": { "answers": [k] }, "n": { "answers": [n] } } });
+        assert!(is_same(&recorded, &with("secret", "A"), "***"));
+        assert!(!is_same(&recorded, &with("secret", "B"), "***"));
+        assert!(!is_same(&recorded, &json!({}), "***"));
+    }
+}

@@ -1,0 +1,270 @@
+//! Records over HTTP: a session's pages, and all of them as a stream.
+//!
+//! What always holds: pages joined are the session's records, each once; the stream reads the log
+//! itself, so a slow reader is only late; its ids are cursors and resume it.
+
+use crate::daemon::Daemon;
+use crate::problem::Refusal;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
+use futures_core::Stream;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use sm_log::{Direction, Item, LogId, ReadError, Record};
+use sm_projections::tables::{Sessions, Threads};
+use sm_projections::views::time;
+use sm_protocol::{Envelope, Kind};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+
+/// How many events a page has where it is not told, and at most.
+const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 1000;
+
+/// How much of a payload a preview shows.
+const PREVIEW_CHARS: usize = 200;
+
+/// How many events are ready before the reader takes them.
+const AHEAD: usize = 64;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Wish {
+    since_seq: u64,
+    limit: Option<usize>,
+    /// The payload whole, not only its first words.
+    payload: bool,
+}
+
+/// A page of a session's records after `since_seq`.
+pub(crate) async fn page(
+    State(daemon): State<Arc<Daemon>>,
+    Path(id): Path<String>,
+    Query(wish): Query<Wish>,
+) -> Result<Json<Value>, Refusal> {
+    daemon.caught_up().await?;
+    let session = daemon.find(&id, None)?.session;
+    let watermark = daemon.reader.watermark();
+    if wish.since_seq > watermark {
+        let message = format!("seq {} is beyond the newest, {watermark}", wish.since_seq);
+        return Err(Refusal::bad_request(message).details(json!({ "latest_seq": watermark })));
+    }
+    let thread = session.thread_id.as_bytes();
+    let limit = wish.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+    let total = daemon.reader.revisions(thread)?;
+    let first = first_after(&daemon, thread, wish.since_seq, total)?;
+    let mut records = daemon.reader.session(thread, first)?;
+    let (mut events, mut gap, mut next) = (Vec::new(), None, wish.since_seq);
+    while events.len() < limit {
+        match records.next() {
+            Ok(None) => break,
+            Ok(Some((revision, record))) => {
+                next = record.seq;
+                events.push(event(&record, &session.id, Some(revision), wish.payload));
+            }
+            Err(ReadError::Gap(found)) => {
+                next = found.last;
+                gap = Some(found.reason.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Json(json!({
+        "events": events,
+        "earliest_seq": daemon.reader.revision(thread, 1)?,
+        "latest_seq": daemon.reader.revision(thread, total)?,
+        "next_seq": next,
+        "history_gap": gap.is_some(),
+        "gap_reason": gap,
+    })))
+}
+
+/// The session's first revision whose seq is above `seq`.
+fn first_after(daemon: &Daemon, thread: &[u8], seq: u64, total: u64) -> Result<u64, Refusal> {
+    let (mut low, mut high) = (1, total + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match daemon.reader.revision(thread, middle)? {
+            Some(at) if at <= seq => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// A record as an event.
+fn event(record: &Record<'_>, session: &str, revision: Option<u64>, whole: bool) -> Value {
+    let envelope = Envelope::scan(record.payload);
+    let kind = Kind(record.kind);
+    let event_type = envelope.method.as_deref().unwrap_or(kind.label()).to_owned();
+    let told: Value = match kind.is_delta() || record.payload.len() < 1 << 16 {
+        true => serde_json::from_slice(record.payload).unwrap_or_default(),
+        false => Value::Null,
+    };
+    let find = |paths: &[&str]| paths.iter().find_map(|path| told.pointer(path)?.as_str());
+    let text = String::from_utf8_lossy(record.payload);
+    let mut event = json!({
+        "session_id": session,
+        "thread_id": String::from_utf8_lossy(record.session),
+        "seq": record.seq,
+        "revision": revision,
+        "timestamp": time(record.time),
+        "direction": direction(record.direction),
+        "event_type": event_type,
+        "turn_id": find(&["/params/turnId", "/params/turn/id", "/result/turn/id"]),
+        "item_id": find(&["/params/itemId", "/params/item/id", "/params/callId"]),
+        "source": record.source,
+        "generation": record.generation,
+        "persisted": true,
+    });
+    if whole {
+        event["payload"] = match serde_json::from_slice::<&RawValue>(record.payload) {
+            Ok(raw) => serde_json::to_value(raw).unwrap_or_default(),
+            Err(_) => Value::from(text),
+        };
+    } else {
+        event["payload_preview"] = text.chars().take(PREVIEW_CHARS).collect::<String>().into();
+    }
+    event
+}
+
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Server => "server",
+        Direction::Client => "client",
+        Direction::Own => "sm",
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct After {
+    after: Option<String>,
+    payload: bool,
+}
+
+/// All records after a cursor, as they come.
+pub(crate) async fn stream(
+    State(daemon): State<Arc<Daemon>>,
+    Query(wish): Query<After>,
+    headers: HeaderMap,
+) -> Result<Sse<KeepAliveStream<Events>>, Refusal> {
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let after = match last.or(wish.after.as_deref()).filter(|after| !after.is_empty()) {
+        Some(cursor) => parse(&daemon, cursor)?,
+        None => daemon.reader.watermark(),
+    };
+    let (sender, events) = mpsc::channel(AHEAD);
+    tokio::spawn(follow(daemon, after + 1, wish.payload, sender));
+    Ok(Sse::new(Events(events)).keep_alive(KeepAlive::default()))
+}
+
+/// The seq in a cursor: `LOGID:SEQ`, or a plain seq.
+fn parse(daemon: &Daemon, cursor: &str) -> Result<u64, Refusal> {
+    let wrong = || Refusal::bad_request(format!("{cursor:?} is no cursor"));
+    let seq = match cursor.split_once(':') {
+        Some((log, seq)) => {
+            let log: LogId = log.parse().map_err(|_| wrong())?;
+            if log != daemon.log().id() {
+                return Err(Refusal::conflict(format!("{cursor:?} is of another log")));
+            }
+            seq
+        }
+        None => cursor,
+    };
+    let seq: u64 = seq.parse().map_err(|_| wrong())?;
+    let watermark = daemon.reader.watermark();
+    if seq > watermark {
+        return Err(Refusal::bad_request(format!("seq {seq} is beyond the newest, {watermark}")));
+    }
+    Ok(seq)
+}
+
+/// Reads the log from `from` on and hands it to the reader at the reader's pace.
+async fn follow(daemon: Arc<Daemon>, from: u64, whole: bool, reader: mpsc::Sender<Event>) {
+    let mut watermark = daemon.watermark.clone();
+    let mut next = from.max(daemon.reader.floor());
+    loop {
+        watermark.borrow_and_update();
+        loop {
+            let (batch, after) = match read(&daemon, next, whole) {
+                Ok(read) => read,
+                Err(error) => {
+                    let event = Event::default().event("error").data(error.to_string());
+                    let _ = reader.send(event).await;
+                    return;
+                }
+            };
+            if batch.is_empty() {
+                break;
+            }
+            for event in batch {
+                tokio::select! {
+                    sent = reader.send(event) => if sent.is_err() {
+                        return;
+                    },
+                    () = daemon.stopped() => return,
+                }
+            }
+            next = after;
+        }
+        tokio::select! {
+            changed = watermark.changed() => if changed.is_err() {
+                return;
+            },
+            () = reader.closed() => return,
+            () = daemon.stopped() => return,
+        }
+    }
+}
+
+/// The next events and the seq after them.
+fn read(daemon: &Daemon, from: u64, whole: bool) -> Result<(Vec<Event>, u64), Refusal> {
+    let mut cursor = daemon.reader.cursor(from)?;
+    let mut events = Vec::new();
+    while events.len() < AHEAD {
+        match cursor.next()? {
+            None => break,
+            Some(Item::Record(record)) => {
+                let session = short_id(daemon, record.session)?;
+                let data = event(&record, &session.unwrap_or_default(), None, whole);
+                let id = daemon.cursor(record.seq);
+                events.push(Event::default().id(id).event("record").data(data.to_string()));
+            }
+            Some(Item::Gap(gap)) => {
+                let data = json!({ "first": gap.first, "last": gap.last, "reason": gap.reason.to_string() });
+                let id = daemon.cursor(gap.last);
+                events.push(Event::default().id(id).event("gap").data(data.to_string()));
+            }
+        }
+    }
+    Ok((events, cursor.position()))
+}
+
+fn short_id(daemon: &Daemon, thread: &[u8]) -> Result<Option<String>, Refusal> {
+    let Ok(thread) = std::str::from_utf8(thread) else { return Ok(None) };
+    if thread.is_empty() {
+        return Ok(None);
+    }
+    daemon.look(|view| match view.get::<Threads>(&thread.to_owned())? {
+        Some(sid) => Ok(view.get::<Sessions>(&sid)?.map(|session| session.id)),
+        None => Ok(None),
+    })
+}
+
+/// Events on their way to one reader.
+pub(crate) struct Events(mpsc::Receiver<Event>);
+
+impl Stream for Events {
+    type Item = Result<Event, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx).map(|event| event.map(Ok))
+    }
+}

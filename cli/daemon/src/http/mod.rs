@@ -1,0 +1,44 @@
+//! The daemon's HTTP: one router over one private socket.
+//!
+//! What always holds: an answer is a document or a [`ProblemBody`](crate::api::ProblemBody); what
+//! shows a session tells all that the call did.
+
+mod events;
+mod import;
+mod routes;
+
+use crate::daemon::Daemon;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// The longest body taken.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Every route.
+pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
+    Router::new()
+        .route("/healthz", get(routes::health))
+        .route("/v1/sessions", get(routes::sessions).post(routes::spawn))
+        .route("/v1/sessions/{id}", get(routes::session))
+        .route("/v1/sessions/{id}/turns", get(routes::turns))
+        .route("/v1/sessions/{id}/actions", get(routes::actions))
+        .route("/v1/sessions/{id}/children", get(routes::children))
+        .route("/v1/sessions/{id}/messages", get(routes::messages))
+        .route("/v1/sessions/{id}/events", get(events::page))
+        .route("/v1/sessions/{id}/codex-events", get(events::page))
+        .route("/sessions/{id}/codex-events", get(events::page))
+        .route("/v1/sessions/{id}/input", post(routes::input))
+        .route("/v1/sessions/{id}/interrupt", post(routes::interrupt))
+        .route("/v1/sessions/{id}/stop", post(routes::stop))
+        .route("/v1/sessions/{id}/resume", post(routes::resume))
+        .route("/v1/requests", get(routes::requests))
+        .route("/v1/requests/{id}", get(routes::request).post(routes::answer))
+        .route("/v1/events", get(events::stream))
+        .route("/v1/import", post(import::import))
+        .route("/v1/shutdown", post(routes::shutdown))
+        .fallback(routes::unknown)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(daemon)
+}

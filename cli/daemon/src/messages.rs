@@ -1,0 +1,60 @@
+//! The words of a session, whole, from the records that hold them.
+
+use crate::daemon::{Daemon, to_value};
+use crate::problem::Refusal;
+use serde_json::{Value, json};
+use sm_log::ReadError;
+use sm_projections::rows::{ActionKind, Session, Sid};
+use sm_projections::views;
+
+/// A session's last message; `None` where there is none, or its record is gone.
+pub(crate) fn last(daemon: &Daemon, session: &Session) -> Result<Option<String>, Refusal> {
+    match session.last_message_seq {
+        Some(seq) => text(daemon, seq),
+        None => Ok(None),
+    }
+}
+
+/// The newest `limit` messages of a session, the user's and the agent's, oldest first.
+pub(crate) fn list(daemon: &Daemon, sid: Sid, limit: usize) -> Result<Vec<Value>, Refusal> {
+    let actions = daemon.look(|view| {
+        views::actions(view, sid, limit, |action| {
+            matches!(action.kind, ActionKind::Message | ActionKind::UserMessage)
+        })
+    })?;
+    let messages = actions.iter().map(|action| {
+        let action_value = to_value(action);
+        Ok(json!({
+            "seq": action.seq,
+            "end_seq": action.end_seq,
+            "turn_seq": action.turn_seq,
+            "item_id": action.item_id,
+            "role": if action.kind == "message" { "agent" } else { "user" },
+            "status": action.status,
+            "at": action_value["ended_at"].as_str().or(action_value["started_at"].as_str()),
+            "text": match text(daemon, action.end_seq.unwrap_or(action.seq))? {
+                Some(text) => text,
+                None => action.summary.clone(),
+            },
+        }))
+    });
+    messages.collect()
+}
+
+/// The text of the item that record `seq` tells of.
+fn text(daemon: &Daemon, seq: u64) -> Result<Option<String>, Refusal> {
+    let record = match daemon.reader.get(seq) {
+        Ok(record) => record,
+        Err(ReadError::Gap(_) | ReadError::BelowFloor { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let message: Value = serde_json::from_slice(record.record().payload).unwrap_or_default();
+    let Some(item) = message.pointer("/params/item") else { return Ok(None) };
+    if let Some(text) = item.get("text").and_then(Value::as_str) {
+        return Ok(Some(text.to_owned()));
+    }
+    let parts = item.get("content").and_then(Value::as_array);
+    let texts = parts.into_iter().flatten();
+    let texts: Vec<&str> = texts.filter_map(|part| part.get("text")?.as_str()).collect();
+    Ok((!texts.is_empty()).then(|| texts.join("\n")))
+}

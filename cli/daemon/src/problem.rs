@@ -1,0 +1,169 @@
+//! Why a call was not done: an HTTP status and a [`Problem`] with what to do next.
+
+use crate::api::{Problem, ProblemBody};
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use sm_ingest::ImportError;
+use sm_ingest::app_server::{CallError, LocateError, StartError};
+use sm_log::{AppendError, ReadError};
+use sm_projections::StoreError;
+use sm_projections::views::SelectError;
+
+/// A call that was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", problem.message)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Why.
+    pub problem: Problem,
+}
+
+impl Refusal {
+    /// A refusal with a stable code and words for people.
+    pub fn new(status: u16, code: &str, message: impl Into<String>) -> Refusal {
+        let problem =
+            Problem { code: code.to_owned(), message: message.into(), ..Problem::default() };
+        Refusal { status, problem }
+    }
+
+    /// The call itself is wrong.
+    pub fn bad_request(message: impl Into<String>) -> Refusal {
+        Refusal::new(400, "bad_request", message)
+    }
+
+    /// The caller may not do that.
+    pub fn forbidden(message: impl Into<String>) -> Refusal {
+        Refusal::new(403, "forbidden", message)
+    }
+
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<String>) -> Refusal {
+        Refusal::new(404, "not_found", message)
+    }
+
+    /// Things are not as the caller thinks.
+    pub fn conflict(message: impl Into<String>) -> Refusal {
+        Refusal::new(409, "conflict", message)
+    }
+
+    /// The session cannot go on.
+    pub fn dead(message: impl Into<String>) -> Refusal {
+        Refusal::new(409, "session_dead", message)
+    }
+
+    /// The daemon ends.
+    pub fn stopping() -> Refusal {
+        Refusal::new(503, "failed", "the daemon is shutting down").retryable()
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Refusal {
+        self.problem.hint = Some(hint.into());
+        self
+    }
+
+    /// The same call may succeed later.
+    #[must_use]
+    pub fn retryable(mut self) -> Refusal {
+        self.problem.retryable = true;
+        self
+    }
+
+    /// With facts.
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Refusal {
+        self.problem.details = details;
+        self
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(ProblemBody { error: self.problem })).into_response()
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        Refusal::new(500, "failed", error.to_string())
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Refusal {
+        Refusal::new(500, "failed", error.to_string())
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Refusal {
+        let hint = "see whether the disk is full or failing";
+        Refusal::new(503, "failed", error.to_string()).hint(hint).retryable()
+    }
+}
+
+impl From<SelectError> for Refusal {
+    fn from(error: SelectError) -> Refusal {
+        match error {
+            SelectError::NotFound { .. } => {
+                Refusal::not_found(error.to_string()).hint("`sm ps --all` lists every session")
+            }
+            SelectError::Ambiguous { .. } => Refusal::new(409, "ambiguous", error.to_string())
+                .hint("use more of the id, or the id instead of the name"),
+            SelectError::Store(error) => error.into(),
+            _ => Refusal::new(500, "failed", error.to_string()),
+        }
+    }
+}
+
+impl From<LocateError> for Refusal {
+    fn from(error: LocateError) -> Refusal {
+        let (code, hint) = match error {
+            LocateError::TooOld { .. } => ("codex_too_old", "`npm install -g @openai/codex`"),
+            LocateError::NoVersion { .. } => ("codex_missing", "name a codex binary that runs"),
+            _ => ("codex_missing", "`npm install -g @openai/codex`, or name a binary"),
+        };
+        Refusal::new(502, code, error.to_string()).hint(hint)
+    }
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Refusal {
+        let code = match error {
+            StartError::Log(error) => return error.into(),
+            StartError::Spawn { .. } => "codex_missing",
+            _ => "codex_died",
+        };
+        let hint = "`codex app-server` by hand shows more; look at config.toml in its CODEX_HOME";
+        Refusal::new(502, code, error.to_string()).hint(hint).retryable()
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Refusal {
+        let message = error.to_string();
+        match error {
+            CallError::Refused { .. } => Refusal::new(502, "codex_error", message),
+            CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message).retryable(),
+            CallError::Log { source, .. } => source.into(),
+            _ => Refusal::new(502, "codex_died", message).retryable(),
+        }
+    }
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Refusal {
+        match &error {
+            ImportError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Refusal::not_found(error.to_string())
+            }
+            ImportError::Read { .. } => Refusal::bad_request(error.to_string()),
+            _ => Refusal::new(500, "failed", error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What Codex asks: waits in the tables until a human answers, or is answered at once where none can.
+//!
+//! What always holds: the first answer wins, and what was decided, by whom, is recorded before the
+//! answer is sent; nothing is approved by `sm` itself; an agent never answers for itself or for one
+//! above it.
+
+use crate::api::{Answer, Answered, Input, Mode};
+use crate::daemon::{Caller, Daemon, to_value};
+use crate::decision::{self, Verdict};
+use crate::pool::Server;
+use crate::problem::Refusal;
+use crate::rights::Rights;
+use crate::{input, tools};
+use serde_json::{Value, json};
+use sm_ingest::MASK;
+use sm_ingest::app_server::ServerCall;
+use sm_log::Direction;
+use sm_projections::rows::{Request, RequestStatus};
+use sm_projections::tables::{Requests, Sessions};
+use sm_projections::views::{self, Selection};
+use sm_protocol::synthetic::{RequestDecided, Synthetic};
+use sm_protocol::{Kind, RpcId};
+use std::sync::Arc;
+
+/// JSON-RPC's "method not found".
+const METHOD_NOT_FOUND: i64 = -32601;
+
+/// A server asked something. Only what no human can answer is answered here; all else waits.
+pub(crate) fn arrived(daemon: &Arc<Daemon>, server: &Arc<Server>, call: ServerCall) {
+    let refuse = |why: &str| {
+        if let Err(error) = server.app.refuse(&call.id, METHOD_NOT_FOUND, why) {
+            daemon.say(&format!("{} was not answered: {error}", call.method));
+        }
+    };
+    match (call.kind, call.method.as_str()) {
+        (Kind::TOOL_CALL, _) => {
+            tokio::spawn(tools::answer(Arc::clone(daemon), Arc::clone(server), call));
+        }
+        (Kind::AUTH_TOKENS_REFRESH, _) => refuse("sm holds no account: sign in with codex login"),
+        (_, "attestation/generate") => refuse("sm attests nothing"),
+        (_, "currentTime/read") => refuse("sm is no clock"),
+        _ => {}
+    }
+}
+
+/// A request and all that concerns it.
+struct Asked {
+    number: u64,
+    row: Request,
+    session: Option<Selection>,
+    /// The request as it came.
+    params: Value,
+}
+
+/// One request as a document.
+pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
+    let number = number_of(id)?;
+    let document = daemon.look(|view| match view.get::<Requests>(&number)? {
+        Some(row) => views::request_doc(view, number, row).map(Some),
+        None => Ok(None),
+    });
+    let document = document.map_err(|error: sm_projections::StoreError| Refusal::from(error))?;
+    let mut document = to_value(&document.ok_or_else(|| unknown(id))?);
+    document["params"] = params(daemon, number)?;
+    Ok(document)
+}
+
+/// All requests that wait, oldest first, each with what was asked.
+pub(crate) fn waiting(daemon: &Daemon) -> Result<Vec<Value>, Refusal> {
+    let documents = daemon.look(views::pending_requests)?;
+    let whole = documents.iter().map(|doc| {
+        let mut value = to_value(doc);
+        value["params"] = params(daemon, doc.seq)?;
+        Ok(value)
+    });
+    whole.collect()
+}
+
+fn number_of(id: &str) -> Result<u64, Refusal> {
+    views::parse_request_id(id).ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Refusal {
+    Refusal::not_found(format!("no request {id}")).hint("`sm inbox` lists those that wait")
+}
+
+/// What a request asked, from its record.
+fn params(daemon: &Daemon, number: u64) -> Result<Value, Refusal> {
+    let record = daemon.reader.get(number)?;
+    let mut message: Value = serde_json::from_slice(record.record().payload).unwrap_or_default();
+    Ok(message.get_mut("params").map(Value::take).unwrap_or_default())
+}
+
+fn find(daemon: &Daemon, id: &str) -> Result<Asked, Refusal> {
+    let number = number_of(id)?;
+    let (row, session) = daemon.look(|view| {
+        let row = view.get::<Requests>(&number)?.ok_or_else(|| unknown(id))?;
+        let session = match row.session {
+            Some(sid) => view.get::<Sessions>(&sid)?.map(|session| Selection { sid, session }),
+            None => None,
+        };
+        Ok::<_, Refusal>((row, session))
+    })?;
+    Ok(Asked { number, row, session, params: params(daemon, number)? })
+}
+
+/// Answers a request.
+pub(crate) async fn answer(
+    daemon: &Arc<Daemon>,
+    id: &str,
+    answer: Answer,
+) -> Result<Answered, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(answer.by.as_deref())?;
+    let _answering = daemon.answering.lock().await;
+    daemon.caught_up().await?;
+    let asked = find(daemon, id)?;
+    let verdict = decision::verdict(&asked.row.method, &asked.params, &answer)?;
+    may(daemon, &caller, &asked, &verdict)?;
+    match asked.row.status {
+        RequestStatus::Pending => {}
+        RequestStatus::Answered => return repeated(daemon, &asked, &verdict),
+        RequestStatus::Cleared => {
+            return Err(Refusal::conflict(format!(
+                "request {id} no longer waits: its item or turn has ended"
+            )));
+        }
+        RequestStatus::Orphaned => {
+            return Err(Refusal::conflict(format!(
+                "request {id} no longer waits: the Codex process that asked it is gone"
+            )));
+        }
+    }
+    let server = daemon.pool.by_source(asked.row.source, asked.row.generation);
+    let server = server.ok_or_else(|| {
+        Refusal::conflict(format!("the Codex process that asked request {id} is ending"))
+    })?;
+    send(daemon, &server, &asked, &verdict, &caller, answer.say.as_deref()).await?;
+    if let (Some(say), Some(session)) = (&answer.say, &asked.session)
+        && !verdict.interrupts
+    {
+        say_along(daemon, session, say, &caller).await?;
+    }
+    Ok(Answered { request: document(daemon, id)?, repeated: false })
+}
+
+/// Records who decided what, then sends it.
+async fn send(
+    daemon: &Arc<Daemon>,
+    server: &Server,
+    asked: &Asked,
+    verdict: &Verdict,
+    caller: &Caller,
+    say: Option<&str>,
+) -> Result<(), Refusal> {
+    let thread = asked.session.as_ref().map_or("", |asked| asked.session.thread_id.as_str());
+    if verdict.interrupts && !thread.is_empty() {
+        input::hold(daemon, thread).await?;
+    }
+    let decided = Synthetic::RequestDecided(RequestDecided {
+        request: asked.number,
+        decision: verdict.word.clone(),
+        by: caller.word(),
+        say: say.map(str::to_owned),
+    });
+    daemon.note(thread, &decided)?;
+    let seq = server.app.respond(&RpcId(asked.row.rpc_id.clone()), &verdict.result)?;
+    daemon.folded_to(seq).await
+}
+
+/// What is said along with a decision goes into the turn that goes on, or waits for the next one.
+async fn say_along(
+    daemon: &Arc<Daemon>,
+    session: &Selection,
+    say: &str,
+    caller: &Caller,
+) -> Result<(), Refusal> {
+    let thread = &session.session.thread_id;
+    let _lock = daemon.lock(thread).await;
+    let now = daemon.session(thread)?.session;
+    let waits = now.pending.iter().any(|(_, class)| class.asks_human());
+    let mode = if waits { Mode::Queue } else { Mode::Steer };
+    let words = Input { text: say.to_owned(), mode, plan: None, by: None };
+    input::take_locked(daemon, &now, &words, caller).await.map(drop)
+}
+
+/// Whether the caller may decide that.
+fn may(daemon: &Daemon, caller: &Caller, asked: &Asked, verdict: &Verdict) -> Result<(), Refusal> {
+    let Caller::Agent(agent) = caller else { return Ok(()) };
+    let id = views::request_id(asked.number);
+    let Some(session) = &asked.session else {
+        return Err(Refusal::forbidden(format!("request {id} is the user's to answer")));
+    };
+    if session.sid == agent.sid {
+        return Err(Refusal::forbidden(format!("request {id} is your own: a human answers it")));
+    }
+    if !daemon.is_above(agent.sid, session.sid)? {
+        return Err(Refusal::forbidden(format!(
+            "request {id} is of session {}, which is no child of yours: a human answers it",
+            session.session.id
+        )));
+    }
+    let gives = asked.row.class.asks_permission()
+        && !matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
+    if gives && !Rights::of(&agent.session).are_full() {
+        return Err(Refusal::forbidden(format!(
+            "request {id} asks for more than you may give: a human accepts it, you may decline"
+        )));
+    }
+    Ok(())
+}
+
+/// The request was answered before: the same way, or another.
+fn repeated(daemon: &Daemon, asked: &Asked, verdict: &Verdict) -> Result<Answered, Refusal> {
+    let id = views::request_id(asked.number);
+    let is_same = match recorded_result(daemon, &asked.row)? {
+        Some(recorded) => decision::is_same(&recorded, &verdict.result, MASK),
+        None => asked.row.decision.as_deref() == Some(&verdict.word),
+    };
+    if is_same {
+        return Ok(Answered { request: document(daemon, &id)?, repeated: true });
+    }
+    let decided = asked.row.decision.as_deref().unwrap_or("answered elsewhere");
+    let by = asked.row.decided_by.as_deref().unwrap_or("somebody else");
+    Err(Refusal::new(
+        409,
+        "already_answered",
+        format!("request {id} was decided: {decided}, by {by}"),
+    )
+    .details(json!({ "decision": asked.row.decision, "decided_by": asked.row.decided_by })))
+}
+
+/// The result that was sent, if it was `sm` that sent it.
+fn recorded_result(daemon: &Daemon, row: &Request) -> Result<Option<Value>, Refusal> {
+    let Some(seq) = row.end_seq else { return Ok(None) };
+    let record = daemon.reader.get(seq)?;
+    let record = record.record();
+    if record.direction != Direction::Client || Kind(record.kind) != Kind::RESPONSE {
+        return Ok(None);
+    }
+    let mut message: Value = serde_json::from_slice(record.payload).unwrap_or_default();
+    Ok(message.get_mut("result").map(Value::take))
+}

@@ -1,0 +1,110 @@
+//! Sessions whose server was lost: loaded again on another one, or declared stopped.
+//!
+//! What always holds: a session is resumed on its own thread or not at all.
+
+use crate::daemon::Daemon;
+use crate::input;
+use crate::pool::Server;
+use crate::problem::Refusal;
+use crate::spawn;
+use serde_json::json;
+use sm_ingest::app_server::CallError;
+use sm_projections::rows::Session;
+use sm_projections::table::Key;
+use sm_projections::tables::{Attached, Sessions};
+use sm_protocol::synthetic::{SessionUnresumable, Synthetic};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long Codex may take to load a thread.
+const LOADING: Duration = Duration::from_secs(120);
+
+/// How long the process that held a thread before may take to let go of it.
+const LETTING_GO: Duration = Duration::from_secs(10);
+
+/// The threads whose newest word came in that life of that source, and which were not ended.
+pub(crate) fn attached(
+    daemon: &Daemon,
+    source: u64,
+    generation: u32,
+) -> Result<Vec<String>, Refusal> {
+    let prefix = [source.to_bytes(), generation.to_bytes()].concat();
+    daemon.look(|view| {
+        let mut sids = Vec::new();
+        view.scan::<Attached>(&prefix, &[], |(_, _, sid), ()| {
+            sids.push(sid);
+            true
+        })?;
+        let mut threads = Vec::new();
+        for sid in sids {
+            let row = view.get::<Sessions>(&sid)?;
+            threads.extend(row.filter(|row| !row.ended && !row.archived).map(|row| row.thread_id));
+        }
+        Ok(threads)
+    })
+}
+
+/// Resumes sessions one after the other, and delivers what waits for them.
+pub(crate) async fn resume_all(daemon: &Arc<Daemon>, threads: Vec<String>) {
+    for thread in threads {
+        let resumed = {
+            let _lock = daemon.lock(&thread).await;
+            ensure(daemon, &thread).await.map(drop)
+        };
+        match resumed {
+            Ok(()) => input::deliver_soon(daemon, &thread),
+            Err(error) => daemon.say(&format!("session {thread} was not resumed: {error}")),
+        }
+    }
+}
+
+/// The server that has the session's thread loaded, loaded now if need be. The caller holds the
+/// session's lock.
+pub(crate) async fn ensure(daemon: &Arc<Daemon>, thread: &str) -> Result<Arc<Server>, Refusal> {
+    let session = daemon.session(thread)?.session;
+    let home = daemon.codex_home_of(&session)?;
+    let server = daemon.server(&home).await?;
+    let session = daemon.session(thread)?.session;
+    let is_loaded =
+        !session.gone && (session.source, session.generation) == (server.source, server.generation);
+    if !is_loaded {
+        load(daemon, &server, &session).await?;
+    }
+    Ok(server)
+}
+
+/// Has the server load the session's thread.
+pub(crate) async fn load(
+    daemon: &Arc<Daemon>,
+    server: &Arc<Server>,
+    session: &Session,
+) -> Result<(), Refusal> {
+    let thread = &session.thread_id;
+    let env = spawn::env_of(daemon, thread)?;
+    let params = json!({
+        "threadId": thread,
+        "excludeTurns": true,
+        "config": spawn::shell_config(daemon, &env, Some(&session.id)),
+    });
+    let begun = Instant::now();
+    let error = loop {
+        match server.app.call("thread/resume", params.clone(), LOADING).await {
+            Ok(reply) => return daemon.folded_to(reply.seq).await,
+            Err(error) if is_held(&error) && begun.elapsed() < LETTING_GO => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => break error,
+        }
+    };
+    let Some((_, reason)) = error.refusal() else { return Err(error.into()) };
+    let given_up = SessionUnresumable { reason: reason.to_owned() };
+    let receipt = daemon.note(thread, &Synthetic::SessionUnresumable(given_up))?;
+    daemon.folded_to(receipt.last).await?;
+    Err(Refusal::dead(format!("Codex cannot resume session {}: {reason}", session.id))
+        .hint("`sm tail` and `sm turns` still show it; spawn another one"))
+}
+
+/// Whether another process still holds the thread. The code is shared by many faults.
+fn is_held(error: &CallError) -> bool {
+    error.refusal().is_some_and(|(_, words)| words.contains("active writer"))
+}

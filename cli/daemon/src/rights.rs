@@ -1,0 +1,192 @@
+//! What a session may do without asking, as far as a child's must not be more than its maker's.
+//!
+//! What always holds: a right that is not known counts as the least one.
+
+use crate::problem::Refusal;
+use sm_projections::rows::Session;
+use std::path::{Path, PathBuf};
+
+/// How far a session's commands reach, least first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sandbox {
+    #[default]
+    ReadOnly,
+    WorkspaceWrite,
+    FullAccess,
+}
+
+impl Sandbox {
+    /// Understands both forms that Codex uses.
+    pub fn of_word(word: &str) -> Option<Sandbox> {
+        match word {
+            "read-only" | "readOnly" => Some(Sandbox::ReadOnly),
+            "workspace-write" | "workspaceWrite" => Some(Sandbox::WorkspaceWrite),
+            "danger-full-access" | "dangerFullAccess" => Some(Sandbox::FullAccess),
+            _ => None,
+        }
+    }
+
+    /// As `thread/start` takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Sandbox::ReadOnly => "read-only",
+            Sandbox::WorkspaceWrite => "workspace-write",
+            Sandbox::FullAccess => "danger-full-access",
+        }
+    }
+}
+
+/// How seldom a session asks, least first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Approval {
+    #[default]
+    Untrusted,
+    OnRequest,
+    OnFailure,
+    Never,
+}
+
+impl Approval {
+    pub fn of_word(word: &str) -> Option<Approval> {
+        match word {
+            "untrusted" => Some(Approval::Untrusted),
+            "on-request" => Some(Approval::OnRequest),
+            "on-failure" => Some(Approval::OnFailure),
+            "never" => Some(Approval::Never),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Approval::Untrusted => "untrusted",
+            Approval::OnRequest => "on-request",
+            Approval::OnFailure => "on-failure",
+            Approval::Never => "never",
+        }
+    }
+}
+
+/// What a session may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rights {
+    pub sandbox: Sandbox,
+    pub approval: Approval,
+    pub cwd: Option<PathBuf>,
+}
+
+impl Rights {
+    /// A session's rights, as far as they are known.
+    pub fn of(session: &Session) -> Rights {
+        let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word);
+        let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
+        Rights {
+            sandbox: sandbox.unwrap_or_default(),
+            approval: approval.unwrap_or_default(),
+            cwd: session.cwd.as_ref().map(PathBuf::from),
+        }
+    }
+
+    /// Whether the session may do whatever it likes.
+    pub fn are_full(&self) -> bool {
+        self.sandbox == Sandbox::FullAccess && self.approval == Approval::Never
+    }
+
+    /// The rights of a child that asks for these; what it does not ask for it inherits.
+    pub fn of_child(
+        &self,
+        sandbox: Option<&str>,
+        approval: Option<&str>,
+        cwd: Option<&Path>,
+    ) -> Result<Rights, Refusal> {
+        let unknown = |what: &str, word: &str| {
+            Refusal::bad_request(format!("{word:?} is no {what} that an agent can give"))
+        };
+        let sandbox = match sandbox {
+            None => self.sandbox,
+            Some(word) => Sandbox::of_word(word).ok_or_else(|| unknown("sandbox", word))?,
+        };
+        let approval = match approval {
+            None => self.approval,
+            Some(word) => Approval::of_word(word).ok_or_else(|| unknown("approval", word))?,
+        };
+        if sandbox > self.sandbox {
+            return Err(more("sandbox", sandbox.as_str(), self.sandbox.as_str()));
+        }
+        if approval > self.approval {
+            return Err(more("approval", approval.as_str(), self.approval.as_str()));
+        }
+        Ok(Rights { sandbox, approval, cwd: Some(self.folder(cwd)?) })
+    }
+
+    /// The child's folder: below the parent's own, unless the parent may write everywhere anyway.
+    fn folder(&self, cwd: Option<&Path>) -> Result<PathBuf, Refusal> {
+        let own = self.cwd.clone();
+        let own = own.ok_or_else(|| Refusal::bad_request("the parent's folder is not known"))?;
+        let Some(cwd) = cwd else { return Ok(own) };
+        let real = |path: &Path| {
+            let found = path.canonicalize();
+            found.map_err(|error| Refusal::bad_request(format!("{}: {error}", path.display())))
+        };
+        let wished = real(&own.join(cwd))?;
+        if self.sandbox == Sandbox::FullAccess || wished.starts_with(real(&own)?) {
+            return Ok(wished);
+        }
+        Err(Refusal::forbidden(format!(
+            "a child's folder must lie in its parent's: {} is not in {}",
+            wished.display(),
+            own.display()
+        )))
+    }
+}
+
+fn more(what: &str, wished: &str, own: &str) -> Refusal {
+    Refusal::forbidden(format!(
+        "an agent gives a child no more rights than it has: {what} {wished} is more than {own}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parent(cwd: &Path) -> Rights {
+        Rights {
+            sandbox: Sandbox::WorkspaceWrite,
+            approval: Approval::OnRequest,
+            cwd: Some(cwd.to_path_buf()),
+        }
+    }
+
+    #[test]
+    fn a_child_inherits_and_gets_less_but_never_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = parent(dir.path());
+        assert_eq!(parent.of_child(None, None, None).unwrap(), parent);
+        let less = parent.of_child(Some("read-only"), Some("untrusted"), None).unwrap();
+        assert_eq!((less.sandbox, less.approval), (Sandbox::ReadOnly, Approval::Untrusted));
+        for (sandbox, approval) in [(Some("danger-full-access"), None), (None, Some("never"))] {
+            assert_eq!(parent.of_child(sandbox, approval, None).unwrap_err().status, 403);
+        }
+        assert_eq!(parent.of_child(Some("everything"), None, None).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn a_childs_folder_lies_in_its_parents() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::os::unix::fs::symlink("/", dir.path().join("out")).unwrap();
+        let parent = parent(dir.path());
+        assert!(parent.of_child(None, None, Some(Path::new("sub"))).is_ok());
+        for outside in ["/", "..", "out", "sub/../.."] {
+            let refused = parent.of_child(None, None, Some(Path::new(outside)));
+            assert_eq!(refused.unwrap_err().status, 403, "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_the_least() {
+        let rights = Rights::of(&Session { sandbox: Some("odd".into()), ..Session::default() });
+        assert_eq!((rights.sandbox, rights.approval), (Sandbox::ReadOnly, Approval::Untrusted));
+    }
+}

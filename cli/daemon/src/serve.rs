@@ -1,0 +1,164 @@
+//! The daemon from its start to its end.
+//!
+//! What always holds: one daemon for a data directory, by the log's lock; it answers only once what a
+//! dead one left behind is put in order; it ends its servers before it lets the log go.
+
+use crate::config::Config;
+use crate::daemon::Daemon;
+use crate::folding::Folding;
+use crate::home::{HomeError, Writer};
+use crate::problem::Refusal;
+use crate::{acts, http, recovery, resume};
+use sm_projections::rows::Session;
+use sm_projections::tables::Sessions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a turn may take to end when the daemon does, and each step of a server's end.
+const ENDING: Duration = Duration::from_secs(3);
+
+/// How long open answers may take when the daemon ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// The daemon could not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The system refused.
+    #[error("failed to {act} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// What a dead daemon left behind could not be put in order.
+    #[error("failed to recover: {0}")]
+    Recover(Refusal),
+}
+
+/// Runs a daemon until it is told to end: by `POST /v1/shutdown`, SIGTERM or SIGINT.
+pub fn serve(config: Config) -> Result<(), ServeError> {
+    let home = config.home.clone();
+    let Writer { log, mut projector, store, .. } = home.open_writer()?;
+    projector.catch_up(|_| {}).map_err(HomeError::from)?;
+    home.create_run_dir()?;
+    let path = home.socket_path();
+    let fail = |act: &'static str| {
+        let path = path.clone();
+        move |source| ServeError::Io { act, path, source }
+    };
+    let folding = Folding::start(&log, projector, Arc::clone(&config.say));
+    let folding = folding.map_err(fail("start a thread for"))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(fail("start the runtime for"))?;
+    let daemon = Daemon::new(config, log.clone(), store, folding.folded());
+    let served = runtime.block_on(run(Arc::new(daemon), &path));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(folding);
+    let synced = log.sync();
+    drop(log);
+    served?;
+    synced.map(drop).map_err(|error| ServeError::Recover(error.into()))
+}
+
+async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
+    let lost = recovery::recover(&daemon).await.map_err(ServeError::Recover)?;
+    let listener = listen(path).map_err(|source| ServeError::Io {
+        act: "listen on",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    watch_signals(&daemon).map_err(|source| ServeError::Io {
+        act: "wait for signals for",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    daemon.say(&format!("serving on {}", path.display()));
+    let resuming = Arc::clone(&daemon);
+    tokio::spawn(async move { resume::resume_all(&resuming, lost).await });
+    let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));
+    let server = axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stopping.stopped().await });
+    let mut serving = tokio::spawn(async move { server.await });
+    daemon.stopped().await;
+    daemon.say("ending");
+    let _ = tokio::time::timeout(LAST_ANSWERS, &mut serving).await;
+    serving.abort();
+    end_servers(&daemon).await;
+    // Another daemon can only have bound it after the log was let go, which it was not yet.
+    let _ = std::fs::remove_file(path);
+    Ok(())
+}
+
+/// Binds the socket, private to the user. Whoever holds the log's lock owns its name.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn watch_signals(daemon: &Arc<Daemon>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let daemon = Arc::clone(daemon);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        daemon.stop();
+    });
+    Ok(())
+}
+
+/// Interrupts open turns, then ends every server, and waits until that is recorded.
+async fn end_servers(daemon: &Arc<Daemon>) {
+    let running = daemon.pool.running();
+    let mut turns = Vec::new();
+    for session in busy(daemon).unwrap_or_default() {
+        let daemon = Arc::clone(daemon);
+        turns.push(tokio::spawn(async move {
+            let Some(open) = &session.open_turn else { return };
+            let interrupted = acts::interrupt_turn(&daemon, &session, &open.id);
+            let _ = tokio::time::timeout(ENDING, interrupted).await;
+        }));
+    }
+    for turn in turns {
+        let _ = turn.await;
+    }
+    for server in &running {
+        server.app.end(ENDING).await;
+        // The task that attends to it records its end.
+        let _ = daemon.recorded_end(server).await;
+    }
+}
+
+fn busy(daemon: &Daemon) -> Result<Vec<Session>, Refusal> {
+    let mut busy = Vec::new();
+    daemon.look(|view| {
+        view.scan::<Sessions>(&[], &[], |_, session| {
+            if session.open_turn.is_some() && !session.gone {
+                busy.push(session);
+            }
+            true
+        })
+    })?;
+    busy.retain(|session| daemon.is_live(session));
+    Ok(busy)
+}

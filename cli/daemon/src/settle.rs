@@ -1,0 +1,73 @@
+//! When a session has settled, and what there is to say about it then.
+
+use crate::daemon::Daemon;
+use crate::messages;
+use crate::problem::Refusal;
+use serde_json::{Value, json};
+use sm_projections::rows::{ActivityState, Session};
+use sm_projections::tables::{Sessions, Threads};
+use sm_projections::views;
+use std::time::Duration;
+
+/// Whether nothing more will happen in the session by itself: its turn is over and nothing is
+/// queued, or it waits for a human, or it is gone.
+pub(crate) fn is_settled(session: &Session) -> bool {
+    session.state == ActivityState::Stopped
+        || session.state.is_waiting()
+        || (session.open_turn.is_none() && session.queued == 0)
+}
+
+/// Waits until all sessions have settled, or one of them; false once `patience` is over.
+pub(crate) async fn wait(
+    daemon: &Daemon,
+    threads: &[String],
+    any: bool,
+    patience: Duration,
+) -> Result<bool, Refusal> {
+    if threads.is_empty() {
+        return Ok(true);
+    }
+    daemon.caught_up().await?;
+    let settled = daemon.until(patience, |view| {
+        let mut settled = 0;
+        for thread in threads {
+            let sid = view.get::<Threads>(thread)?;
+            let row = match sid {
+                Some(sid) => view.get::<Sessions>(&sid)?,
+                None => None,
+            };
+            settled += usize::from(row.is_none_or(|row| is_settled(&row)));
+        }
+        let enough = if any { settled > 0 } else { settled == threads.len() };
+        Ok(enough.then_some(()))
+    });
+    Ok(settled.await?.is_some())
+}
+
+/// What a waiting agent wants to know of a session.
+pub(crate) fn report(daemon: &Daemon, thread: &str) -> Result<Value, Refusal> {
+    let session = daemon.session(thread)?.session;
+    let requests: Vec<String> =
+        session.pending.iter().map(|(seq, _)| views::request_id(*seq)).collect();
+    let last_action = session.last_action.as_ref().map(|action| {
+        json!({
+            "kind": action.kind.as_str(),
+            "summary": action.summary,
+            "status": action.status.as_str(),
+        })
+    });
+    Ok(json!({
+        "id": session.id,
+        "name": session.name,
+        "activity_state": session.state.as_str(),
+        "settled": is_settled(&session),
+        "outcome": session.outcome.as_str(),
+        "last_error": session.last_error,
+        "result": messages::last(daemon, &session)?,
+        "last_action": last_action,
+        "waits_for": requests,
+        "queued": session.queued,
+        "tokens": session.tokens.map(|tokens| tokens.total),
+        "cursor": daemon.cursor(session.last_seq.unwrap_or_default()),
+    }))
+}

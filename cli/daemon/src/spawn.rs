@@ -1,0 +1,225 @@
+//! New sessions.
+//!
+//! What always holds: a session is recorded as Codex's own thread first, then as ours with its name,
+//! parent and maker, then gets its prompt by the one path that all inputs take.
+
+use crate::api::{Input, Mode, Spawn, Spawned};
+use crate::daemon::{Caller, Daemon};
+use crate::input;
+use crate::problem::Refusal;
+use crate::rights::Rights;
+use crate::tools;
+use serde_json::{Map, Value, json};
+use sm_projections::views::Selection;
+use sm_protocol::Kind;
+use sm_protocol::synthetic::{SessionSpawned, Synthetic};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long Codex may take to make a thread.
+const STARTING: Duration = Duration::from_secs(120);
+
+/// How far into a session's records its making is looked for.
+const MAKING_RECORDS_MAX: usize = 256;
+
+/// What a thread is started with, decided.
+struct Plan {
+    codex_home: PathBuf,
+    cwd: String,
+    model: Option<String>,
+    approval: Option<String>,
+    sandbox: Option<String>,
+    env: BTreeMap<String, String>,
+}
+
+/// Makes a session.
+pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(wish.by.as_deref())?;
+    let parent = parent(daemon, &wish, &caller)?;
+    let plan = plan(daemon, &wish, &caller, parent.as_ref())?;
+    let server = daemon.server(&plan.codex_home).await?;
+    let reply = server.app.call("thread/start", params(daemon, &wish, &plan), STARTING).await?;
+    let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
+    let thread = thread.ok_or_else(|| {
+        Refusal::new(502, "codex_error", "Codex's answer to thread/start names no thread")
+    })?;
+    let lock = daemon.lock(thread).await;
+    let spawned = Synthetic::SessionSpawned(SessionSpawned {
+        name: wish.name.clone(),
+        parent: parent.map(|parent| parent.session.thread_id),
+        labels: wish.labels.clone(),
+        by: caller.word(),
+        env: plan.env,
+    });
+    let receipt = daemon.note(thread, &spawned)?;
+    daemon.folded_to(receipt.last).await?;
+    let session = daemon.session(thread)?.session;
+    let mut turn_id = None;
+    if let Some(text) = wish.prompt.filter(|prompt| !prompt.trim().is_empty()) {
+        let first = Input { text, mode: Mode::Start, plan: wish.plan, by: None };
+        let taken = input::take_locked(daemon, &session, &first, &caller).await?;
+        if let ("failed" | "unknown", Some(reason)) = (taken.status.as_str(), &taken.reason) {
+            let message =
+                format!("session {} was made, its prompt not taken: {reason}", session.id);
+            return Err(Refusal::new(502, "codex_error", message)
+                .details(json!({ "session_id": session.id, "thread_id": thread })));
+        }
+        turn_id = taken.turn_id;
+    }
+    drop(lock);
+    Ok(Spawned {
+        id: session.id,
+        thread_id: thread.to_owned(),
+        turn_id,
+        cursor: daemon.cursor(receipt.last),
+        session: daemon.document(thread)?,
+    })
+}
+
+fn parent(daemon: &Daemon, wish: &Spawn, by: &Caller) -> Result<Option<Selection>, Refusal> {
+    let named = match wish.parent.as_deref().filter(|parent| !parent.is_empty()) {
+        Some(word) => Some(daemon.find(word, wish.by.as_deref())?),
+        None => None,
+    };
+    let Caller::Agent(agent) = by else { return Ok(named) };
+    match named {
+        None => Ok(Some(agent.as_ref().clone())),
+        Some(named) if named.sid == agent.sid || daemon.is_above(agent.sid, named.sid)? => {
+            Ok(Some(named))
+        }
+        Some(named) => Err(Refusal::forbidden(format!(
+            "an agent puts children under itself or its own: {} is neither",
+            named.session.id
+        ))),
+    }
+}
+
+fn plan(
+    daemon: &Daemon,
+    wish: &Spawn,
+    caller: &Caller,
+    parent: Option<&Selection>,
+) -> Result<Plan, Refusal> {
+    let session = parent.map(|parent| &parent.session);
+    let mut env = wish.env.clone();
+    if let (true, Some(session)) = (env.is_empty(), session) {
+        env = env_of(daemon, &session.thread_id)?;
+    }
+    let codex_home = match (caller, &wish.codex_home, session) {
+        (Caller::User, Some(home), _) => real(Path::new(home)),
+        (_, _, Some(session)) => {
+            daemon.codex_home_of(session).unwrap_or_else(|_| daemon.config.codex_home.clone())
+        }
+        _ => daemon.config.codex_home.clone(),
+    };
+    let inherited = |field: fn(&sm_projections::rows::Session) -> &Option<String>| {
+        session.and_then(|session| field(session).clone())
+    };
+    let mut plan = Plan {
+        codex_home,
+        cwd: String::new(),
+        model: wish.model.clone().or_else(|| inherited(|session| &session.model)),
+        approval: wish.approval.clone(),
+        sandbox: wish.sandbox.clone(),
+        env,
+    };
+    let cwd = wish.cwd.as_deref().filter(|cwd| !cwd.is_empty());
+    match caller {
+        Caller::Agent(agent) => {
+            let wished = (wish.sandbox.as_deref(), wish.approval.as_deref());
+            let rights = Rights::of(&agent.session);
+            let rights = rights.of_child(wished.0, wished.1, cwd.map(Path::new))?;
+            plan.approval = Some(rights.approval.as_str().to_owned());
+            plan.sandbox = Some(rights.sandbox.as_str().to_owned());
+            plan.cwd = rights.cwd.map(text).unwrap_or_default();
+        }
+        Caller::User => {
+            let rights = session.map(Rights::of);
+            let rights = rights.as_ref();
+            plan.approval =
+                plan.approval.or_else(|| rights.map(|rights| rights.approval.as_str().to_owned()));
+            plan.sandbox =
+                plan.sandbox.or_else(|| rights.map(|rights| rights.sandbox.as_str().to_owned()));
+            plan.cwd = cwd
+                .map(str::to_owned)
+                .or_else(|| inherited(|session| &session.cwd))
+                .ok_or_else(|| Refusal::bad_request("a session needs a folder: cwd is missing"))?;
+        }
+    }
+    if !Path::new(&plan.cwd).is_absolute() || !Path::new(&plan.cwd).is_dir() {
+        return Err(Refusal::bad_request(format!("{:?} is no folder (absolute path)", plan.cwd)));
+    }
+    Ok(plan)
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn text(path: PathBuf) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn params(daemon: &Daemon, wish: &Spawn, plan: &Plan) -> Value {
+    let mut config = shell_config(daemon, &plan.env, None);
+    if let Some(effort) = &wish.effort {
+        config.insert("model_reasoning_effort".to_owned(), json!(effort));
+    }
+    let mut params = json!({
+        "cwd": plan.cwd,
+        "config": config,
+        "dynamicTools": tools::specs(),
+    });
+    let told =
+        [("model", &plan.model), ("approvalPolicy", &plan.approval), ("sandbox", &plan.sandbox)];
+    for (name, value) in told {
+        if let Some(value) = value {
+            params[name] = json!(value);
+        }
+    }
+    params
+}
+
+/// Settings that give a session's commands their environment. The session's short id follows from a
+/// thread id that Codex gives only in its answer, so commands of a session's first life know it by
+/// Codex's own `CODEX_THREAD_ID`; a resumed one has `SM_SESSION_ID` too.
+pub(crate) fn shell_config(
+    daemon: &Daemon,
+    env: &BTreeMap<String, String>,
+    session: Option<&str>,
+) -> Map<String, Value> {
+    let home = daemon.config.home.dir().to_string_lossy().into_owned();
+    let own = [("SM_HOME", Some(home.as_str())), ("SM_SESSION_ID", session)];
+    let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let given = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    given
+        .filter(|(name, _)| is_variable(name))
+        .chain(own)
+        .map(|(name, value)| (format!("shell_environment_policy.set.{name}"), json!(value)))
+        .collect()
+}
+
+/// Whether it is a name that a shell can set; a dot would be a path in Codex's settings.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The environment that a session was made with.
+pub(crate) fn env_of(daemon: &Daemon, thread: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut records = daemon.reader.session(thread.as_bytes(), 1)?;
+    for _ in 0..MAKING_RECORDS_MAX {
+        let Some((_, record)) = records.next()? else { break };
+        if Kind(record.kind) == Kind::SM_SESSION_SPAWNED
+            && let Some(Synthetic::SessionSpawned(spawned)) =
+                Synthetic::from_payload(record.payload)
+        {
+            return Ok(spawned.env);
+        }
+    }
+    Ok(BTreeMap::new())
+}

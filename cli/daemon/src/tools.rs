@@ -1,0 +1,321 @@
+//! The tools that a session's agent has: `sm` through Codex itself, where a sandbox lets no socket
+//! through.
+//!
+//! What always holds: the thread of a call proves who calls; each call is a task of its own and is
+//! answered once, or not at all if it no longer waits; an agent reaches its own family only.
+
+use crate::api::{Input, Mode, Spawn};
+use crate::daemon::{Daemon, to_value};
+use crate::pool::Server;
+use crate::problem::Refusal;
+use crate::{input, messages, settle, spawn};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sm_ingest::app_server::ServerCall;
+use sm_projections::rows::RequestStatus;
+use sm_projections::tables::Requests;
+use sm_projections::views::{self, Selection};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long `sm_wait` waits where it is not told, and at most.
+const WAIT_DEFAULT: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// The tools as `thread/start` takes them.
+pub(crate) fn specs() -> Value {
+    let session = json!({
+        "type": "string",
+        "description": "A session: its id, its name, or an unambiguous beginning of either.",
+    });
+    let sessions = json!({
+        "type": "array", "items": session,
+        "description": "The sessions meant; none means all your children.",
+    });
+    json!([
+        tool(
+            "sm_spawn",
+            "Starts another agent in a session of its own, as your child, and returns at once with \
+             its id. It works on its own while you go on; use sm_wait to wait for it and to get \
+             what it said. It has your folder, model and rights unless you give it less.",
+            json!({
+                "prompt": { "type": "string", "description": "What the child is to do. It sees nothing of your conversation: say all it needs to know." },
+                "name": { "type": "string", "description": "A short name to call it by." },
+                "cwd": { "type": "string", "description": "The folder it works in, yours or one below it; yours if left out." },
+                "model": { "type": "string", "description": "The model it uses; yours if left out." },
+                "effort": { "type": "string", "description": "Its reasoning effort: low, medium, high." },
+                "sandbox": { "type": "string", "enum": ["read-only", "workspace-write", "danger-full-access"], "description": "How far its commands reach: at most as far as yours." },
+                "approval": { "type": "string", "enum": ["untrusted", "on-request", "never"], "description": "When it asks a human: at least as often as you." },
+            }),
+            &["prompt"],
+        ),
+        tool(
+            "sm_send",
+            "Sends a message to a session of your family. An idle one begins a turn with it, a busy \
+             one gets it when its turn ends, or at once with mode steer.",
+            json!({
+                "session": session,
+                "text": { "type": "string", "description": "The message." },
+                "mode": { "type": "string", "enum": ["start", "steer", "urgent", "queue"], "description": "start (default): a new turn, queued if busy. steer: into the running turn. urgent: ends the running turn first. queue: always after what waits." },
+            }),
+            &["session", "text"],
+        ),
+        tool(
+            "sm_wait",
+            "Waits until sessions have settled: their turn is over and nothing is queued, or they \
+             wait for a human, or they are gone. Returns each one's state, outcome and last message. \
+             When the time is up it returns what it knows, with timed_out true: call it again.",
+            json!({
+                "sessions": sessions,
+                "any": { "type": "boolean", "description": "Return as soon as one has settled, not all." },
+                "timeout_seconds": { "type": "number", "description": "How long to wait at most: 120 if left out, never more than 600." },
+            }),
+            &[],
+        ),
+        tool(
+            "sm_children",
+            "Lists your children: state, outcome, last action, tokens of each.",
+            json!({
+                "recursive": { "type": "boolean", "description": "Their children too." },
+            }),
+            &[],
+        ),
+        tool(
+            "sm_result",
+            "The last message of a session of your family, whole.",
+            json!({ "session": session }),
+            &["session"],
+        ),
+    ])
+}
+
+fn tool(name: &str, description: &str, properties: Value, required: &[&str]) -> Value {
+    json!({
+        "type": "function",
+        "name": name,
+        "description": description,
+        "inputSchema": {
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        },
+    })
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Call {
+    tool: String,
+    arguments: Value,
+}
+
+/// Carries out a call and answers it.
+pub(crate) async fn answer(daemon: Arc<Daemon>, server: Arc<Server>, call: ServerCall) {
+    let done = tokio::select! {
+        done = run(&daemon, &call) => done,
+        () = no_longer_waits(&daemon, call.seq) => return,
+        () = daemon.stopped() => return,
+    };
+    let (success, document) = match done {
+        Ok(document) => (true, document),
+        Err(refusal) => (false, json!({ "error": refusal.problem })),
+    };
+    let text = json!([{ "type": "inputText", "text": document.to_string() }]);
+    let result = json!({ "contentItems": text, "success": success });
+    if let Err(error) = server.app.respond(&call.id, &result) {
+        daemon.say(&format!("a tool call was not answered: {error}"));
+    }
+}
+
+/// Returns once the request has ended without us: its turn was interrupted, or its server is gone.
+async fn no_longer_waits(daemon: &Daemon, request: u64) {
+    loop {
+        let ended = daemon.until(Duration::from_secs(3600), |view| {
+            let row = view.get::<Requests>(&request)?;
+            Ok(row.filter(|row| row.status != RequestStatus::Pending).map(drop))
+        });
+        match ended.await {
+            Ok(None) => {}
+            Ok(Some(())) | Err(_) => return,
+        }
+    }
+}
+
+async fn run(daemon: &Arc<Daemon>, call: &ServerCall) -> Result<Value, Refusal> {
+    daemon.folded_to(call.seq).await?;
+    let caller = daemon.session(&call.thread)?;
+    let message: Value = serde_json::from_slice(&call.payload).unwrap_or_default();
+    let told = message.get("params").cloned().unwrap_or_default();
+    let told: Call = serde_json::from_value(told)
+        .map_err(|error| Refusal::bad_request(format!("the call cannot be read: {error}")))?;
+    match told.tool.as_str() {
+        "sm_spawn" => spawn_child(daemon, &caller, arguments(told.arguments)?).await,
+        "sm_send" => send(daemon, &caller, arguments(told.arguments)?).await,
+        "sm_wait" => wait(daemon, &caller, arguments(told.arguments)?).await,
+        "sm_children" => children(daemon, &caller, arguments(told.arguments)?),
+        "sm_result" => result(daemon, &caller, arguments(told.arguments)?),
+        other => Err(Refusal::bad_request(format!("there is no tool {other:?}"))),
+    }
+}
+
+fn arguments<T: serde::de::DeserializeOwned + Default>(arguments: Value) -> Result<T, Refusal> {
+    if arguments.is_null() {
+        return Ok(T::default());
+    }
+    serde_json::from_value(arguments)
+        .map_err(|error| Refusal::bad_request(format!("the arguments cannot be read: {error}")))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct SpawnArguments {
+    prompt: String,
+    name: Option<String>,
+    cwd: Option<String>,
+    model: Option<String>,
+    effort: Option<String>,
+    sandbox: Option<String>,
+    approval: Option<String>,
+}
+
+async fn spawn_child(
+    daemon: &Arc<Daemon>,
+    caller: &Selection,
+    wish: SpawnArguments,
+) -> Result<Value, Refusal> {
+    if wish.prompt.trim().is_empty() {
+        return Err(Refusal::bad_request("the prompt is empty: say what the child is to do"));
+    }
+    let spawned = spawn::spawn(
+        daemon,
+        Spawn {
+            prompt: Some(wish.prompt),
+            name: wish.name,
+            cwd: wish.cwd,
+            model: wish.model,
+            effort: wish.effort,
+            sandbox: wish.sandbox,
+            approval: wish.approval,
+            by: Some(caller.session.thread_id.clone()),
+            ..Spawn::default()
+        },
+    )
+    .await?;
+    Ok(json!({
+        "id": spawned.id,
+        "thread_id": spawned.thread_id,
+        "turn_id": spawned.turn_id,
+        "cursor": spawned.cursor,
+        "name": spawned.session["name"],
+        "activity_state": spawned.session["activity_state"],
+    }))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct SendArguments {
+    session: String,
+    text: String,
+    mode: Mode,
+}
+
+async fn send(
+    daemon: &Arc<Daemon>,
+    caller: &Selection,
+    wish: SendArguments,
+) -> Result<Value, Refusal> {
+    let by = Some(caller.session.thread_id.clone());
+    let input = Input { text: wish.text, mode: wish.mode, plan: None, by };
+    Ok(to_value(&input::take(daemon, &wish.session, input).await?))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WaitArguments {
+    sessions: Vec<String>,
+    any: bool,
+    timeout_seconds: Option<f64>,
+}
+
+async fn wait(
+    daemon: &Arc<Daemon>,
+    caller: &Selection,
+    wish: WaitArguments,
+) -> Result<Value, Refusal> {
+    let targets = if wish.sessions.is_empty() {
+        let children = daemon.look(|view| views::children(view, caller.sid))?;
+        children.into_iter().map(|child| child.thread_id).collect()
+    } else {
+        let found = wish.sessions.iter().map(|word| family_member(daemon, caller, word));
+        found
+            .map(|found| found.map(|found| found.session.thread_id))
+            .collect::<Result<Vec<_>, _>>()?
+    };
+    let patience = wish
+        .timeout_seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .unwrap_or(WAIT_DEFAULT)
+        .min(WAIT_MAX);
+    let settled = settle::wait(daemon, &targets, wish.any, patience).await?;
+    let mut sessions = Vec::with_capacity(targets.len());
+    for thread in &targets {
+        sessions.push(settle::report(daemon, thread)?);
+    }
+    Ok(json!({ "sessions": sessions, "timed_out": !settled }))
+}
+
+/// A session of the caller's family, but not the caller.
+fn family_member(daemon: &Daemon, caller: &Selection, word: &str) -> Result<Selection, Refusal> {
+    let found = daemon.find(word, Some(&caller.session.thread_id))?;
+    if found.sid == caller.sid {
+        return Err(Refusal::bad_request("that is yourself"));
+    }
+    match daemon.is_family(caller.sid, found.sid)? {
+        true => Ok(found),
+        false => {
+            Err(Refusal::forbidden(format!("session {} is none of your family", found.session.id)))
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ChildrenArguments {
+    recursive: bool,
+}
+
+fn children(
+    daemon: &Daemon,
+    caller: &Selection,
+    wish: ChildrenArguments,
+) -> Result<Value, Refusal> {
+    let docs = daemon.look(|view| match wish.recursive {
+        false => views::children(view, caller.sid),
+        true => {
+            let below = views::descendants(view, caller.sid)?;
+            Ok(below.into_iter().map(|(_, doc)| doc).collect())
+        }
+    })?;
+    let threads: Vec<String> = docs.into_iter().map(|doc| doc.thread_id).collect();
+    let sessions: Result<Vec<Value>, Refusal> =
+        threads.iter().map(|thread| settle::report(daemon, thread)).collect();
+    Ok(json!({ "sessions": sessions? }))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ResultArguments {
+    session: String,
+}
+
+fn result(daemon: &Daemon, caller: &Selection, wish: ResultArguments) -> Result<Value, Refusal> {
+    let found = family_member(daemon, caller, &wish.session)?;
+    let text = messages::last(daemon, &found.session)?;
+    Ok(json!({
+        "id": found.session.id,
+        "outcome": found.session.outcome.as_str(),
+        "activity_state": found.session.state.as_str(),
+        "result": text,
+    }))
+}

@@ -1,0 +1,311 @@
+//! Finding a `codex` that can be run: the native binary, never the Node wrapper around it.
+//!
+//! What always holds: an explicit path is the only one tried; else PATH comes first, then the tool
+//! folders, newest version first. A wrapper script is resolved to the binary in its own package, in
+//! every layout from 0.80 to 0.169:
+//!
+//! ```text
+//!  PKG/bin/codex.js                                         the wrapper
+//!  PKG/vendor/TRIPLE/codex/codex                            0.80, 0.98
+//!  PKG/../codex-PLATFORM/vendor/TRIPLE/codex/codex          0.115, 0.125
+//!  PKG/../codex-PLATFORM/vendor/TRIPLE/bin/codex            from 0.142
+//!  PKG/node_modules/@openai/codex-PLATFORM/…                where npm nests it
+//! ```
+//!
+//! A tool folder holds `codex-VERSION` folders, each an npm prefix: `npm install
+//! @openai/codex@VERSION --prefix TOOLS/codex-VERSION`.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The oldest release that can be driven.
+pub const VERSION_MIN: Version = Version { major: 0, minor: 80, patch: 0 };
+
+/// How long `codex --version` may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A release's number; what follows it (`-alpha.3`) is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The first part.
+    pub major: u32,
+    /// The second part.
+    pub minor: u32,
+    /// The third part.
+    pub patch: u32,
+}
+
+impl Version {
+    /// Finds the number in `codex-cli 0.169.0` or `0.170.0-alpha.1`.
+    pub fn find(text: &str) -> Option<Version> {
+        text.split_whitespace().find_map(Version::parse)
+    }
+
+    fn parse(word: &str) -> Option<Version> {
+        let word = word.trim_start_matches('v');
+        let end = word.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.len());
+        let mut parts = word[..end].split('.').map(str::parse);
+        let (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return None;
+        };
+        Some(Version { major, minor, patch })
+    }
+
+    /// Whether it can be driven. Builds from source call themselves 0.0.0.
+    pub fn is_supported(self) -> bool {
+        self >= VERSION_MIN || self == Version { major: 0, minor: 0, patch: 0 }
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// This one and no other.
+    pub explicit: Option<PathBuf>,
+    /// The value of PATH.
+    pub path: Option<OsString>,
+    /// Tool folders.
+    pub tools: Vec<PathBuf>,
+}
+
+/// A binary that can be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codex {
+    /// The native binary.
+    pub binary: PathBuf,
+    /// Its version.
+    pub version: Version,
+}
+
+/// No codex can be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocateError {
+    /// There is none.
+    #[error("no codex found{}", looked(tried))]
+    Missing {
+        /// Where it was looked for, and what was there instead.
+        tried: Vec<String>,
+    },
+    /// It is too old.
+    #[error("{} is codex {version}; {VERSION_MIN} is the oldest that can be driven", binary.display())]
+    TooOld {
+        /// The binary.
+        binary: PathBuf,
+        /// Its version.
+        version: Version,
+    },
+    /// It does not tell its version, so it is no codex or a broken one.
+    #[error("{} --version told no version: {said}", binary.display())]
+    NoVersion {
+        /// The binary.
+        binary: PathBuf,
+        /// What came instead.
+        said: String,
+    },
+}
+
+fn looked(tried: &[String]) -> String {
+    match tried {
+        [] => String::new(),
+        tried => format!(" ({})", tried.join("; ")),
+    }
+}
+
+/// Finds a codex and asks for its version.
+pub fn locate(search: &Search) -> Result<Codex, LocateError> {
+    let mut tried = Vec::new();
+    for candidate in candidates(search) {
+        if !candidate.is_file() {
+            if search.explicit.is_some() {
+                tried.push(format!("{} is no file", candidate.display()));
+            }
+            continue;
+        }
+        match native(&candidate) {
+            Some(binary) => return checked(binary),
+            None => tried.push(format!("{} leads to no native binary", candidate.display())),
+        }
+    }
+    Err(LocateError::Missing { tried })
+}
+
+fn candidates(search: &Search) -> Vec<PathBuf> {
+    if let Some(explicit) = &search.explicit {
+        return vec![explicit.clone()];
+    }
+    let path = search.path.clone().unwrap_or_default();
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let mut found: Vec<PathBuf> = folders.map(|folder| folder.join("codex")).collect();
+    found.extend(search.tools.iter().flat_map(|tools| in_tools(tools)));
+    found
+}
+
+/// The wrappers in a tool folder, newest version first.
+fn in_tools(tools: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(tools).into_iter().flatten().flatten();
+    let mut found: Vec<(Version, PathBuf)> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let version = Version::parse(name.to_str()?.strip_prefix("codex-")?)?;
+            Some((version, entry.path().join("node_modules/@openai/codex/bin/codex.js")))
+        })
+        .collect();
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    found.into_iter().map(|(_, wrapper)| wrapper).collect()
+}
+
+/// The native binary that `candidate` is, or wraps.
+fn native(candidate: &Path) -> Option<PathBuf> {
+    let real = candidate.canonicalize().ok()?;
+    if is_native(&real) {
+        return Some(real);
+    }
+    let package = real.parent()?.parent()?;
+    let (platform, triple) = platform()?;
+    let beside = format!("codex-{platform}");
+    let roots = [
+        package.parent()?.join(&beside),
+        package.join("node_modules/@openai").join(&beside),
+        package.to_path_buf(),
+    ];
+    let vendored = roots.iter().map(|root| root.join("vendor").join(triple));
+    vendored
+        .flat_map(|vendor| [vendor.join("bin/codex"), vendor.join("codex/codex")])
+        .find(|binary| is_native(binary))
+}
+
+/// npm's name of this platform, and its target triple.
+fn platform() -> Option<(&'static str, &'static str)> {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => Some(("linux-x64", "x86_64-unknown-linux-musl")),
+        ("linux", "aarch64") => Some(("linux-arm64", "aarch64-unknown-linux-musl")),
+        ("macos", "x86_64") => Some(("darwin-x64", "x86_64-apple-darwin")),
+        ("macos", "aarch64") => Some(("darwin-arm64", "aarch64-apple-darwin")),
+        _ => None,
+    }
+}
+
+/// ELF or Mach-O.
+fn is_native(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && matches!(magic, [0x7f, b'E', b'L', b'F'] | [0xcf, 0xfa, 0xed, 0xfe])
+}
+
+fn checked(binary: PathBuf) -> Result<Codex, LocateError> {
+    let said = ask_version(&binary).unwrap_or_else(|error| error.to_string());
+    match Version::find(&said) {
+        Some(version) if version.is_supported() => Ok(Codex { binary, version }),
+        Some(version) => Err(LocateError::TooOld { binary, version }),
+        None => Err(LocateError::NoVersion { binary, said: said.trim().to_owned() }),
+    }
+}
+
+fn ask_version(binary: &Path) -> std::io::Result<String> {
+    let mut child = Command::new(binary)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait()?.is_none() {
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            return Err(std::io::Error::other("it did not answer in time"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut said = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(4096).read_to_string(&mut said)?;
+    }
+    Ok(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn versions_are_found_and_compared() {
+        let find = |text| Version::find(text).map(|version| version.to_string());
+        assert_eq!(find("codex-cli 0.169.0\n").as_deref(), Some("0.169.0"));
+        assert_eq!(find("codex-cli 0.170.0-alpha.1").as_deref(), Some("0.170.0"));
+        assert_eq!(find("v22.1.0").as_deref(), Some("22.1.0"));
+        assert_eq!(find("Python 3"), None);
+        assert!(!Version { major: 0, minor: 79, patch: 9 }.is_supported());
+        assert!(Version { major: 0, minor: 80, patch: 0 }.is_supported());
+        assert!(Version { major: 1, minor: 0, patch: 0 }.is_supported());
+    }
+
+    fn write(path: &Path, text: &[u8]) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn a_wrapper_leads_to_the_binary_in_every_layout() {
+        let Some((platform, triple)) = platform() else { return };
+        let beside = format!("../codex-{platform}");
+        for layout in [
+            format!("vendor/{triple}/codex/codex"),
+            format!("{beside}/vendor/{triple}/codex/codex"),
+            format!("{beside}/vendor/{triple}/bin/codex"),
+            format!("node_modules/@openai/codex-{platform}/vendor/{triple}/bin/codex"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let package = dir.path().join("node_modules/@openai/codex");
+            write(&package.join("bin/codex.js"), b"#!/usr/bin/env node\n");
+            write(&package.join(&layout), b"\x7fELF and so on");
+            let bin = dir.path().join("node_modules/.bin");
+            std::fs::create_dir_all(&bin).unwrap();
+            symlink("../@openai/codex/bin/codex.js", bin.join("codex")).unwrap();
+            let found = native(&bin.join("codex")).unwrap();
+            let expected = package.join(&layout).canonicalize().unwrap();
+            assert_eq!(found.canonicalize().unwrap(), expected, "{layout}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_no_codex_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let search = Search { path: Some(dir.path().into()), ..Search::default() };
+        assert!(matches!(locate(&search), Err(LocateError::Missing { .. })));
+
+        let script = dir.path().join("codex");
+        write(&script, b"#!/bin/sh\necho hello\n");
+        let error = locate(&search).unwrap_err().to_string();
+        assert!(error.contains("leads to no native binary"), "{error}");
+
+        let explicit = Search { explicit: Some("/bin/true".into()), ..Search::default() };
+        assert!(matches!(locate(&explicit), Err(LocateError::NoVersion { .. })));
+    }
+
+    #[test]
+    fn tool_folders_are_searched_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["codex-0.98.0", "codex-0.169.0", "codex-0.80.0", "other"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let names: Vec<_> = in_tools(dir.path());
+        assert_eq!(names.len(), 3);
+        assert!(names[0].starts_with(dir.path().join("codex-0.169.0")));
+        assert!(names[2].starts_with(dir.path().join("codex-0.80.0")));
+    }
+}

@@ -1,0 +1,92 @@
+//! One process, named for good by its pid and start time, and the group it leads.
+//!
+//! What always holds: a group is signalled only while its leader is the very process that was
+//! meant; a reused pid is never hit.
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::time::{Duration, Instant};
+
+/// A process: its pid, and its start time in clock ticks since boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessId {
+    /// The pid; also the number of the group it leads.
+    pub pid: u32,
+    /// When it began; 0 where the system does not tell.
+    pub started: u64,
+}
+
+impl ProcessId {
+    /// The process that has that pid now.
+    pub fn of(pid: u32) -> Option<ProcessId> {
+        let (_, started) = stat(pid)?;
+        Some(ProcessId { pid, started })
+    }
+
+    /// Whether it is still there and not only its remains.
+    pub fn is_alive(&self) -> bool {
+        stat(self.pid).is_some_and(|(state, started)| {
+            started == self.started && !matches!(state, 'Z' | 'X' | 'x')
+        })
+    }
+
+    /// Sends `signal` to its group, if it is still there.
+    pub fn signal_group(&self, signal: Signal) {
+        if self.is_alive() {
+            self.signal_group_unchecked(signal);
+        }
+    }
+
+    /// The same for whoever knows that the pid is not reused: it has not been waited for.
+    pub(super) fn signal_group_unchecked(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            // The only error that matters is that nobody is there any more.
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    /// Ends its group: asks, then, after `patience`, forces. Returns whether it is gone.
+    pub fn end_group(&self, patience: Duration) -> bool {
+        self.signal_group(Signal::TERM);
+        if self.is_gone_within(patience) {
+            return true;
+        }
+        self.signal_group(Signal::KILL);
+        self.is_gone_within(Duration::from_secs(5))
+    }
+
+    fn is_gone_within(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while self.is_alive() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+}
+
+/// State and start time in `/proc/PID/stat`. The name in it may hold anything, so fields are counted
+/// from its last parenthesis.
+fn stat(pid: u32) -> Option<(char, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let started = fields.nth(18)?.parse().ok()?;
+    Some((state, started))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_by_pid_and_start() {
+        let me = ProcessId::of(std::process::id()).unwrap();
+        assert!(me.started > 0 && me.is_alive());
+        let other = ProcessId { started: me.started + 1, ..me };
+        assert!(!other.is_alive());
+        // Nothing happens to a stranger.
+        other.signal_group(Signal::KILL);
+    }
+}
