@@ -3,12 +3,15 @@
 //! What always holds: one request, one connection, no runtime; a daemon's refusal becomes an
 //! [`Error`] with the daemon's own code and words.
 
+use crate::codex;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sm_daemon::api::{self, Health, Problem, ProblemBody};
+use sm_daemon::{Config, ServeError};
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -45,13 +48,43 @@ impl Client {
         self.get("/healthz")
     }
 
+    /// Makes a session.
+    pub fn spawn(&self, wish: &api::Spawn) -> Result<api::Spawned, Error> {
+        self.post("/v1/sessions", wish)
+    }
+
+    /// Hands a session a message.
+    pub fn input(&self, session: &str, input: &api::Input) -> Result<api::InputTaken, Error> {
+        self.post(&format!("/v1/sessions/{}/input", segment(session)), input)
+    }
+
+    /// Interrupts, stops or resumes a session.
+    pub fn act(&self, verb: &str, session: &str, act: &api::Act) -> Result<Value, Error> {
+        self.post(&format!("/v1/sessions/{}/{verb}", segment(session)), act)
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, request: &str, answer: &api::Answer) -> Result<api::Answered, Error> {
+        self.post(&format!("/v1/requests/{}", segment(request)), answer)
+    }
+
+    /// Imports a transcript.
+    pub fn import(&self, import: &api::Import) -> Result<api::Imported, Error> {
+        self.post("/v1/import", import)
+    }
+
+    /// Tells the daemon to end.
+    pub fn shutdown(&self) -> Result<(), Error> {
+        self.post::<Value>("/v1/shutdown", &serde_json::json!({})).map(drop)
+    }
+
     /// Reads a document.
-    pub fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, Error> {
+    fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, Error> {
         self.call("GET", path, b"")
     }
 
     /// Asks for something to be done.
-    pub fn post<A: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<A, Error> {
+    fn post<A: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<A, Error> {
         let body = serde_json::to_vec(body);
         let body = body.map_err(|error| Error::new(Exit::Failed, "bug", error.to_string()))?;
         self.call("POST", path, &body)
@@ -129,7 +162,7 @@ fn chunks(mut rest: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The daemon's refusal as the command's error.
-pub fn refusal(problem: Problem) -> Error {
+fn refusal(problem: Problem) -> Error {
     let exit = match problem.code.as_str() {
         "not_found" | "ambiguous" => Exit::NotFound,
         "conflict" | "pending_structured_request" | "already_imported" | "already_answered" => {
@@ -209,12 +242,23 @@ fn not_started(context: &Context, ended: bool) -> Error {
 }
 
 /// Runs the daemon in this process until it is ended.
-pub fn serve(_context: &Context, _streams: &mut Streams) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Away, "daemon_away", "this build has no daemon yet"))
+pub fn serve(context: &Context) -> Result<Exit, Error> {
+    let config = Config {
+        search: codex::search(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        say: std::sync::Arc::new(crate::output::log_line),
+        ..Config::new(context.home.clone(), codex::default_home()?)
+    };
+    sm_daemon::serve(config).map(|()| Exit::Ok).map_err(|error| match error {
+        ServeError::Home(error) => error.into(),
+        ServeError::Io { act, path, source } => Error::io(act, &path, &source),
+        ServeError::Recover(why) => refusal(why.problem),
+        other => Error::new(Exit::Failed, "failed", other.to_string()),
+    })
 }
 
 /// `word` as one segment of a path.
-pub fn segment(word: &str) -> String {
+fn segment(word: &str) -> String {
     let mut text = String::with_capacity(word.len());
     for byte in word.bytes() {
         match byte {

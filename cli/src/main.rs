@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod codex;
 mod commands;
 mod context;
 mod daemon;

@@ -1,7 +1,7 @@
 //! `sm interrupt`, `sm stop`, `sm resume`: the thread's life.
 
 use crate::context::Context;
-use crate::daemon::{Client, segment};
+use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, state};
 use clap::Args;
@@ -68,7 +68,7 @@ fn act(
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;
     for word in sessions {
-        match client.post::<Value>(&format!("/v1/sessions/{}/{verb}", segment(word)), &body) {
+        match client.act(verb, word, &body) {
             Ok(session) => {
                 if !context.json {
                     let text = |name: &str| session.get(name).and_then(Value::as_str);

@@ -1,7 +1,7 @@
 //! `sm approve`, `sm deny`, `sm answer`: what a request waits for.
 
 use crate::context::Context;
-use crate::daemon::{Client, segment};
+use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, clean};
 use crate::read::{Tables, open_log};
@@ -168,7 +168,7 @@ fn answer_all(
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;
     for id in requests {
-        match client.post::<Answered>(&format!("/v1/requests/{}", segment(id)), answer) {
+        match client.answer(id, answer) {
             Ok(answered) => {
                 if !context.json {
                     print(streams, id, &answered)?;

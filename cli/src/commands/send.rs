@@ -1,7 +1,7 @@
 //! `sm send`: a message for sessions.
 
 use crate::context::Context;
-use crate::daemon::{Client, segment};
+use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use clap::Args;
@@ -23,6 +23,10 @@ pub struct Send {
     /// Interrupts the running turn first.
     #[arg(long, group = "mode")]
     urgent: bool,
+
+    /// The turn is to plan: Codex may then ask questions.
+    #[arg(long)]
+    plan: bool,
 
     /// Into the queue, also while a request waits for an answer.
     #[arg(long, group = "mode")]
@@ -62,14 +66,13 @@ impl Send {
                 _ => Mode::Start,
             },
             by: context.caller.clone(),
-            ..Input::default()
+            plan: self.plan.then_some(true),
         };
         let client = Client::or_start(context, streams)?;
         let mut told: Vec<Value> = Vec::new();
         let mut failed: Option<Error> = None;
         for word in sessions {
-            let path = format!("/v1/sessions/{}/input", segment(word));
-            match client.post::<InputTaken>(&path, &input) {
+            match client.input(word, &input) {
                 Ok(taken) => {
                     let bad = matches!(taken.status.as_str(), "failed" | "unknown" | "refused");
                     if bad {

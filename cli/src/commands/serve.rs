@@ -5,7 +5,7 @@ use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use sm_daemon::api::Health;
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ impl Serve {
                 // Fails only for a group's leader, which no terminal's signal reaches either.
                 let _ = rustix::process::setsid();
             }
-            return crate::daemon::serve(context, streams);
+            return crate::daemon::serve(context);
         }
         if self.stop {
             return stop(context, streams);
@@ -60,7 +60,7 @@ fn stop(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     };
     let pid = client.health()?.pid;
-    client.post::<Value>("/v1/shutdown", &json!({}))?;
+    client.shutdown()?;
     let began = Instant::now();
     while Client::connect(context).is_some() || crate::show::is_alive(pid, None) {
         if began.elapsed() > STOP_PATIENCE {

@@ -7,7 +7,7 @@ use crate::error::{Error, Exit};
 use crate::output::Streams;
 use clap::Args;
 use serde_json::json;
-use sm_daemon::api::{Spawn as Wish, Spawned};
+use sm_daemon::api::Spawn as Wish;
 use std::path::PathBuf;
 
 /// What of the caller's environment a session's commands are run with.
@@ -55,6 +55,10 @@ pub struct Spawn {
     #[arg(long, value_name = "DIR")]
     codex_home: Option<PathBuf>,
 
+    /// Its first turn is to plan: Codex may then ask questions.
+    #[arg(long)]
+    plan: bool,
+
     /// Waits until it has settled, and prints its last message too.
     #[arg(long)]
     wait: bool,
@@ -65,7 +69,7 @@ impl Spawn {
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let wish = self.wish(context)?;
         let client = Client::or_start(context, streams)?;
-        let spawned: Spawned = client.post("/v1/sessions", &wish)?;
+        let spawned = client.spawn(&wish)?;
         if self.wait {
             streams.say(format_args!("{} started", spawned.id));
             let after = wish.prompt.is_some().then(|| spawned.cursor.clone());
@@ -122,7 +126,7 @@ impl Spawn {
             env: HANDED_ON.iter().filter_map(named).collect(),
             codex_home: codex_home.map(|dir| dir.to_string_lossy().into_owned()),
             by: context.caller.clone(),
-            ..Wish::default()
+            plan: self.plan.then_some(true),
         })
     }
 }
