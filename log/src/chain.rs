@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 
 use crate::error::{Gap, GapReason, ReadError};
+use crate::footer::Footer;
 use crate::id::LogId;
 use crate::index::Index;
 use crate::progress::Progress;
-use crate::segment::{self, Header, Identity};
+use crate::sealed::Cache;
+use crate::segment::{self, Form, Header, Identity, Named};
 use crate::storage::{File, Storage, View};
 use crate::watermark::{Mark, Page};
 
@@ -28,6 +30,8 @@ pub struct Chain {
     page: Page,
     progress: Option<Arc<Progress>>,
     parts: RwLock<Arc<Parts>>,
+    /// The newest mark that was read.
+    seen: RwLock<Mark>,
 }
 
 /// The segments that hold anything, in order of seq and of serial.
@@ -52,9 +56,14 @@ pub struct Part {
     pub name: String,
     pub identity: Identity,
     pub seed: u32,
+    pub form: Form,
     file: OnceLock<Arc<dyn File>>,
     view: RwLock<Option<Arc<View>>>,
+    /// Of a plain one.
     pub index: RwLock<Index>,
+    /// Of a sealed one.
+    pub footer: OnceLock<Arc<Footer>>,
+    pub cache: Cache,
 }
 
 /// How far a segment may be read.
@@ -72,12 +81,24 @@ impl Chain {
         page: Page,
         progress: Option<Arc<Progress>>,
     ) -> Chain {
-        Chain { storage, id, page, progress, parts: RwLock::default() }
+        let (parts, seen) = (RwLock::default(), RwLock::default());
+        Chain { storage, id, page, progress, parts, seen }
     }
 
     /// What the shared page says now.
     pub fn mark(&self) -> Mark {
         self.page.read(self.id).unwrap_or_default()
+    }
+
+    /// A mark that covers `seq`, if there is one by now: one read before will do.
+    pub fn mark_for(&self, seq: u64) -> Mark {
+        let seen = *self.seen.read();
+        if seq <= seen.watermark.seq && self.parts.read().serial >= seen.watermark.serial {
+            return seen;
+        }
+        let mark = self.mark();
+        *self.seen.write() = mark;
+        mark
     }
 
     /// Waits until the watermark is at least `seq`.
@@ -101,7 +122,7 @@ impl Chain {
     /// The segments, at least up to the one of the mark.
     pub fn parts(&self, mark: &Mark) -> Result<Arc<Parts>, ReadError> {
         let parts = self.parts.read().clone();
-        if parts.serial >= mark.watermark.serial && !parts.list.is_empty() {
+        if parts.serial >= mark.watermark.serial && parts.serial > 0 {
             return Ok(parts);
         }
         let dir = self.storage.path("");
@@ -109,6 +130,26 @@ impl Chain {
         let parts = Arc::new(parts);
         *self.parts.write() = parts.clone();
         Ok(parts)
+    }
+
+    /// Lists the segments again when they are next asked for.
+    pub fn forget(&self) {
+        let mut parts = self.parts.write();
+        let (all, list) = (parts.all.clone(), parts.list.clone());
+        *parts = Arc::new(Parts { serial: 0, all, list });
+    }
+
+    /// Does it, and does it again where a segment was gone: sealing replaces files.
+    pub fn again<T>(&self, mut f: impl FnMut() -> Result<T, ReadError>) -> Result<T, ReadError> {
+        for _ in 0..3 {
+            match f() {
+                Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    self.forget();
+                }
+                result => return result,
+            }
+        }
+        f()
     }
 
     /// The segment that should hold `seq`, which is at most the watermark or the one after it; or
@@ -133,6 +174,15 @@ impl Chain {
 }
 
 impl Parts {
+    /// Segments that hold nothing, as later ones have all their seqs.
+    pub fn shadowed(&self) -> impl Iterator<Item = &Arc<Part>> {
+        let listed = |part: &Part| {
+            let serial = part.identity.serial;
+            self.list.iter().any(|span| span.part.identity.serial == serial)
+        };
+        self.all.values().filter(move |part| !listed(part))
+    }
+
     /// How far the segment may be read.
     pub fn limit(&self, span: &Span, mark: &Mark) -> Limit {
         let is_active = span.part.identity.serial == mark.watermark.serial;
@@ -143,19 +193,23 @@ impl Parts {
     }
 
     fn refreshed(&self, chain: &Chain, mark: &Mark) -> io::Result<Parts> {
-        let mut all = BTreeMap::new();
+        let mut found: BTreeMap<u64, (Named, String)> = BTreeMap::new();
         for name in chain.storage.names()? {
-            let Some((first_seq, serial)) = segment::parse_name(&name) else { continue };
-            if serial > mark.watermark.serial {
-                continue;
+            let Some(named) = segment::parse_name(&name) else { continue };
+            let better = found.get(&named.serial).is_none_or(|(other, _)| other.form < named.form);
+            if named.serial <= mark.watermark.serial && better {
+                found.insert(named.serial, (named, name));
             }
-            if let Some(part) = self.all.get(&serial) {
+        }
+        let mut all = BTreeMap::new();
+        for (serial, (named, name)) in found {
+            if let Some(part) = self.all.get(&serial).filter(|part| part.name == name) {
                 all.insert(serial, part.clone());
                 continue;
             }
-            let named = Identity { log: chain.id, first_seq, serial };
-            if let Some(identity) = identify(&*chain.storage, &name, named)? {
-                all.insert(serial, Arc::new(Part::new(name, identity)));
+            let identity = Identity { log: chain.id, first_seq: named.first_seq, serial };
+            if let Some(identity) = identify(&*chain.storage, &name, identity)? {
+                all.insert(serial, Arc::new(Part::new(name, identity, named.form)));
             }
         }
         let list = spans(&all);
@@ -196,14 +250,17 @@ pub fn spans(all: &BTreeMap<u64, Arc<Part>>) -> Vec<Span> {
 }
 
 impl Part {
-    pub fn new(name: String, identity: Identity) -> Part {
+    pub fn new(name: String, identity: Identity, form: Form) -> Part {
         Part {
             name,
+            form,
             identity,
             seed: identity.seed(),
             file: OnceLock::new(),
             view: RwLock::new(None),
             index: RwLock::default(),
+            footer: OnceLock::new(),
+            cache: Cache::default(),
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::block::Block;
 use crate::chain::{Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::frame::{self, FrameKind, HEAD_LEN, Head};
 use crate::record::Record;
-use crate::segment::HEADER_LEN;
+use crate::segment::{Form, HEADER_LEN};
 use crate::storage::View;
 use crate::walk::{self, Step};
 use crate::watermark::Mark;
@@ -40,6 +41,8 @@ struct Open {
     position: usize,
     /// What is left of the frame the cursor is in.
     frame: Rest,
+    /// In a sealed segment: the block the cursor is in.
+    block: Option<Arc<Block>>,
 }
 
 /// The records of a frame that are still to come.
@@ -54,7 +57,15 @@ struct Rest {
 
 /// What was found, as places: to be turned into an [`Item`] when nothing is borrowed any more.
 enum Found {
-    Record { seq: u64, from: usize, to: usize },
+    Record {
+        seq: u64,
+        from: usize,
+        to: usize,
+    },
+    /// In the open block.
+    Unpacked {
+        seq: u64,
+    },
     Gap(Gap),
     Nothing,
 }
@@ -86,6 +97,10 @@ impl Cursor {
                 let record = bytes.map_or(&[][..], |bytes| &bytes[from..]);
                 Ok(Some(Item::Record(frame::record_fields(seq, record))))
             }
+            Found::Unpacked { seq } => {
+                let block = self.open.as_ref().and_then(|open| open.block.as_ref());
+                Ok(block.and_then(|block| block.record(seq)).map(Item::Record))
+            }
         }
     }
 
@@ -100,9 +115,12 @@ impl Cursor {
             return Ok(Found::Gap(gap));
         }
         let Some(open) = &mut self.open else { return Ok(Found::Nothing) };
-        let found = open.find(&self.chain, self.next);
+        let found = match open.span.part.form {
+            Form::Plain => open.find(&self.chain, self.next),
+            Form::Sealed => open.find_sealed(&self.chain, self.next)?,
+        };
         match &found {
-            Found::Record { seq, .. } => self.next = seq + 1,
+            Found::Record { seq, .. } | Found::Unpacked { seq } => self.next = seq + 1,
             Found::Gap(gap) => self.next = gap.last + 1,
             Found::Nothing => {}
         }
@@ -131,14 +149,23 @@ impl Cursor {
     /// Opens the segment with the next seq, or says what is missing there.
     fn enter(&mut self) -> Result<Option<Gap>, ReadError> {
         self.open = None;
-        let (span, limit) = match self.chain.locate(self.next, &self.mark)? {
+        let located = self.chain.again(|| {
+            let (span, limit) = match self.chain.locate(self.next, &self.mark)? {
+                Ok(located) => located,
+                Err(gap) => return Ok(Err(gap)),
+            };
+            let viewed = span.part.view(&self.chain, &limit)?;
+            Ok(Ok((span, limit, viewed)))
+        })?;
+        let (span, limit, (view, end)) = match located {
             Ok(located) => located,
             Err(gap) => return Ok(Some(gap)),
         };
-        let (view, end) = span.part.view(&self.chain, &limit)?;
-        let mut open =
-            Open { span, limit, view, end, position: HEADER_LEN, frame: Rest::default() };
-        open.seek(self.next, &self.mark);
+        let (frame, block) = (Rest::default(), None);
+        let mut open = Open { span, limit, view, end, position: HEADER_LEN, frame, block };
+        if open.span.part.form == Form::Plain {
+            open.seek(self.next, &self.mark);
+        }
         self.open = Some(open);
         Ok(None)
     }
@@ -203,6 +230,29 @@ impl Open {
         (from, to)
     }
 
+    fn find_sealed(&mut self, chain: &Chain, next: u64) -> Result<Found, ReadError> {
+        if next >= self.limit.end_seq {
+            return Ok(Found::Nothing);
+        }
+        let (part, storage) = (&self.span.part, &*chain.storage);
+        let held = self.block.as_ref().is_some_and(|block| next < block.end_seq());
+        if !held {
+            let found = part.block(storage, self.span.end, next);
+            match found.map_err(ReadError::io("read", storage.path(&part.name)))? {
+                Ok(block) => self.block = Some(block),
+                Err(gap) => return Ok(Found::Gap(gap)),
+            }
+        }
+        if self.block.as_ref().is_some_and(|block| block.record(next).is_some()) {
+            return Ok(Found::Unpacked { seq: next });
+        }
+        let gap = part.sealed_record(storage, self.span.end, next);
+        match gap.map_err(ReadError::io("read", storage.path(&part.name)))? {
+            Ok(_) => Ok(Found::Unpacked { seq: next }),
+            Err(gap) => Ok(Found::Gap(gap)),
+        }
+    }
+
     fn find(&mut self, chain: &Chain, next: u64) -> Found {
         if next >= self.limit.end_seq {
             return Found::Nothing;
@@ -227,10 +277,8 @@ impl Open {
         let (last, reason) = match walk::step(self.bytes(), at, seed, next, self.limit.end_seq) {
             Step::Frame { position, head } => {
                 self.enter_frame(position, &head);
-                if head.kind == FrameKind::Records {
-                    return None;
-                }
-                (head.end_seq().min(self.limit.end_seq) - 1, GapReason::Lost)
+                let reason = head.kind.gap()?;
+                (head.end_seq().min(self.limit.end_seq) - 1, reason)
             }
             Step::Skip { resumed, head } => {
                 self.position = resumed;

@@ -38,6 +38,8 @@ pub enum GapReason {
     Record,
     /// A frame's head does not fit its checksum, or is not there.
     Frame,
+    /// A block of a sealed segment does not fit its checksum, or is not there.
+    Block,
     /// The whole segment is not there.
     Segment,
     /// Was acknowledged without being synced, and did not survive.
@@ -46,11 +48,39 @@ pub enum GapReason {
     Lost,
 }
 
+impl GapReason {
+    /// The number it has on disk.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            GapReason::Record => 0,
+            GapReason::Frame => 1,
+            GapReason::Segment => 2,
+            GapReason::Unsynced => 3,
+            GapReason::Lost => 4,
+            GapReason::Block => 5,
+        }
+    }
+
+    /// The reason with that number; a number that is not known stands for damage.
+    pub(crate) fn from_number(number: u8) -> GapReason {
+        let all = [
+            GapReason::Record,
+            GapReason::Frame,
+            GapReason::Segment,
+            GapReason::Unsynced,
+            GapReason::Lost,
+            GapReason::Block,
+        ];
+        all.into_iter().find(|reason| reason.number() == number).unwrap_or(GapReason::Frame)
+    }
+}
+
 impl fmt::Display for GapReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             GapReason::Record => "record damaged",
             GapReason::Frame => "frame damaged",
+            GapReason::Block => "block damaged",
             GapReason::Segment => "segment missing",
             GapReason::Unsynced => "acknowledged before a sync, and gone with the power",
             GapReason::Lost => "lost while the disk failed",
@@ -164,6 +194,18 @@ pub enum AppendError {
     Stalled {
         /// How long was waited.
         waited: Duration,
+        /// What the disk said.
+        cause: Cause,
+    },
+    /// A sync failed for records that were acknowledged without one
+    /// ([`Durability::Os`](crate::Durability::Os)): they may be gone after a power cut, and the log
+    /// has nothing left to write them again from.
+    #[error("seq {first} to {last} may not survive a power cut: {cause}")]
+    Doubtful {
+        /// First seq in doubt.
+        first: u64,
+        /// Last seq in doubt.
+        last: u64,
         /// What the disk said.
         cause: Cause,
     },

@@ -20,6 +20,7 @@
 //! recovery needs to tell a torn frame from a rotten one.
 
 use crate::caps::{FRAME_RECORDS_MAX, PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::error::GapReason;
 use crate::record::{Direction, Entry, Record};
 
 /// Bytes of a frame's head before its table.
@@ -36,8 +37,30 @@ const RECORD_LEN_MAX: usize = RECORD_HEAD_LEN + SESSION_BYTES_MAX + PAYLOAD_BYTE
 #[repr(u32)]
 pub enum FrameKind {
     Records = 0,
-    /// No records: declares `count` seqs as lost.
+    /// No records: declares `count` seqs as lost before they were written.
     Lost = 1,
+    /// No records: declares `count` seqs as gone with the power, acknowledged without a sync.
+    Unsynced = 2,
+}
+
+impl FrameKind {
+    fn from_u32(number: u32) -> Option<FrameKind> {
+        match number {
+            0 => Some(FrameKind::Records),
+            1 => Some(FrameKind::Lost),
+            2 => Some(FrameKind::Unsynced),
+            _ => None,
+        }
+    }
+
+    /// What a frame without records says of its seqs.
+    pub fn gap(self) -> Option<GapReason> {
+        match self {
+            FrameKind::Records => None,
+            FrameKind::Lost => Some(GapReason::Lost),
+            FrameKind::Unsynced => Some(GapReason::Unsynced),
+        }
+    }
 }
 
 /// A frame's head, found valid.
@@ -66,7 +89,7 @@ impl Head {
 fn table_end(kind: FrameKind, count: u32) -> usize {
     match kind {
         FrameKind::Records => HEAD_LEN + count as usize * 4,
-        FrameKind::Lost => HEAD_LEN,
+        FrameKind::Lost | FrameKind::Unsynced => HEAD_LEN,
     }
 }
 
@@ -105,16 +128,17 @@ pub fn encode_head(
     seal_head(out, seed, position);
 }
 
-/// Writes a frame that declares `count` seqs as lost.
-pub fn encode_lost(
+/// Writes a frame that declares `count` seqs as missing.
+pub fn encode_missing(
     out: &mut Vec<u8>,
+    kind: FrameKind,
     seed: u32,
     position: u64,
     first_seq: u64,
     durable_before: u64,
     count: u32,
 ) {
-    put_head(out, FrameKind::Lost, first_seq, count, HEAD_LEN as u64, durable_before);
+    put_head(out, kind, first_seq, count, HEAD_LEN as u64, durable_before);
     seal_head(out, seed, position);
 }
 
@@ -154,11 +178,7 @@ pub fn decode_head(bytes: &[u8], position: usize, seed: u32) -> Option<Head> {
     if half(head, 0) != MAGIC {
         return None;
     }
-    let kind = match half(head, 20) {
-        0 => FrameKind::Records,
-        1 => FrameKind::Lost,
-        _ => return None,
-    };
+    let kind = FrameKind::from_u32(half(head, 20))?;
     let (first_seq, count, len) = (word(head, 8), half(head, 16), word(head, 24));
     if count == 0 || (kind == FrameKind::Records && count > FRAME_RECORDS_MAX) {
         return None;
@@ -334,7 +354,7 @@ mod tests {
     #[test]
     fn lost_seqs_take_no_table() {
         let mut bytes = Vec::new();
-        encode_lost(&mut bytes, SEED, 64, 5, 4, u32::MAX);
+        encode_missing(&mut bytes, FrameKind::Lost, SEED, 64, 5, 4, u32::MAX);
         bytes.splice(0..0, [0; 64]);
         let head = decode_head(&bytes, 64, SEED).unwrap();
         assert_eq!((head.kind, head.count, head.len), (FrameKind::Lost, u32::MAX, 40));

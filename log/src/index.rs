@@ -64,8 +64,8 @@ impl Index {
         position: usize,
         head: &Head,
     ) {
-        if head.kind == FrameKind::Lost {
-            self.skip(part, storage, head.end_seq() - 1, GapReason::Lost);
+        if let Some(reason) = head.kind.gap() {
+            self.skip(part, storage, head.end_seq() - 1, reason);
         }
         let mut at = position + head.table_end();
         for index in 0..if head.kind == FrameKind::Records { head.count } else { 0 } {
@@ -119,6 +119,11 @@ impl Index {
     pub fn posting(&self, session: &[u8], end: u64) -> &[u64] {
         let seqs = self.postings.get(session).map_or(&[][..], Vec::as_slice);
         &seqs[..seqs.partition_point(|&seq| seq < end)]
+    }
+
+    /// The gaps so far.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     /// The first and last time of all records.

@@ -33,10 +33,12 @@
 //! # }
 //! ```
 
+mod block;
 pub mod caps;
 mod chain;
 mod cursor;
 mod error;
+mod footer;
 mod frame;
 mod id;
 mod index;
@@ -48,9 +50,15 @@ mod reader;
 mod record;
 mod recovery;
 mod ring;
+mod seal;
+mod sealed;
 mod segment;
 mod session;
+mod sha256;
+mod span;
 pub mod storage;
+mod varint;
+mod verify;
 mod walk;
 mod watermark;
 mod writer;
@@ -65,3 +73,4 @@ pub use reader::Reader;
 pub use record::{Direction, Entry, OwnedRecord, Record, RecordRef};
 pub use recovery::{Recovery, Stranger, Torn};
 pub use session::SessionCursor;
+pub use verify::{Problem, Verification};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::caps::{PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::chain::Chain;
-use crate::error::{AppendError, Cause, OpenError};
+use crate::error::{AppendError, Cause, OpenError, ReadError};
 use crate::id::LogId;
 use crate::lock::WriterLock;
 use crate::options::{Durability, Options};
@@ -15,6 +15,7 @@ use crate::reader::Reader;
 use crate::record::Entry;
 use crate::recovery::{self, Recovery};
 use crate::ring::Refused;
+use crate::seal;
 use crate::storage::{Directory, Storage};
 use crate::writer::Core;
 
@@ -58,10 +59,20 @@ impl Log {
     pub fn open_with(lock: WriterLock, options: Options) -> Result<(Log, Recovery), OpenError> {
         let opened = recovery::open(lock.storage().clone(), options.clamped())?;
         let mut threads = Vec::new();
-        for (name, work) in [("log-write", write_thread as fn(&Core)), ("log-sync", sync_thread)] {
-            let core = opened.core.clone();
-            let thread = std::thread::Builder::new().name(name.to_owned());
-            let spawned = thread.spawn(move || work(&core));
+        if opened.core.options.background {
+            for (name, work) in
+                [("log-write", write_thread as fn(&Core)), ("log-sync", sync_thread)]
+            {
+                let core = opened.core.clone();
+                let thread = std::thread::Builder::new().name(name.to_owned());
+                let spawned = thread.spawn(move || work(&core));
+                threads.push(spawned.map_err(OpenError::io("start a thread for", lock.dir()))?);
+            }
+        }
+        if opened.core.options.background && opened.core.options.seal {
+            let (core, chain) = (opened.core.clone(), opened.chain.clone());
+            let thread = std::thread::Builder::new().name("log-seal".to_owned());
+            let spawned = thread.spawn(move || seal_thread(&core, &chain));
             threads.push(spawned.map_err(OpenError::io("start a thread for", lock.dir()))?);
         }
         let handle =
@@ -112,8 +123,27 @@ impl Log {
     pub fn sync(&self) -> Result<u64, AppendError> {
         let core = &self.handle.core;
         let target = core.ring.accepted();
+        let doubtful = core.troubles.lock().doubtful.len();
         drive(core, core.options.patience, true, || core.tail.lock().synced.seq >= target)?;
-        Ok(core.progress.watermark())
+        let troubles = core.troubles.lock();
+        match troubles.doubtful.get(doubtful) {
+            Some(&(first, last)) => {
+                Err(AppendError::Doubtful { first, last, cause: Cause(troubles.last.clone()) })
+            }
+            None => Ok(core.progress.watermark()),
+        }
+    }
+
+    /// Seals all segments that are full and safe now; gives how many. The log's own thread does so
+    /// by itself, where [`Options::seal`] and [`Options::background`] are set.
+    pub fn seal(&self) -> Result<usize, ReadError> {
+        let core = &self.handle.core;
+        let _one_at_a_time = core.sealing.lock();
+        let mut count = 0;
+        while seal::seal_one(core, &self.handle.chain)? {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// The last seq given away.
@@ -146,6 +176,7 @@ impl Log {
             last_error: troubles.last.as_ref().map(|error| error.to_string()),
             failing: troubles.in_a_row > 0,
             lost: troubles.lost.clone(),
+            doubtful: troubles.doubtful.clone(),
             ..Health::default()
         };
         drop(troubles);
@@ -173,6 +204,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.core.ring.close();
         self.core.progress.bump();
+        drop(self.core.sealing_wait.lock());
+        self.core.rolled.notify_all();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; there is nothing more to do with it.
             let _ = thread.join();
@@ -252,6 +285,9 @@ pub struct Health {
     pub last_error: Option<String>,
     /// Seqs lost since the log was opened, because the ring overflowed.
     pub lost: Vec<(u64, u64)>,
+    /// Seqs that were acknowledged without a sync whose sync then failed: they can be read now,
+    /// and may be gone after a power cut.
+    pub doubtful: Vec<(u64, u64)>,
 }
 
 /// Does what is to do, or waits for who does it, until `done`.
@@ -277,6 +313,7 @@ fn drive(
         let mut epoch = core.progress.epoch();
         if force || core.options.durability == Durability::Sync {
             if let Some(mut stage) = core.sync.try_lock() {
+                core.await_siblings();
                 core.sync_stage(&mut stage);
                 drop(stage);
                 core.progress.bump();
@@ -306,10 +343,13 @@ fn write_thread(core: &Core) {
             core.progress.sleep(epoch, Instant::now() + Duration::from_millis(1));
             continue;
         }
-        if !core.tail.lock().failed {
+        if !core.tail.lock().failed.is_some() {
             core.ring.wait_work(IDLE);
         }
         core.write_stage(&mut core.write.lock());
+        if core.options.durability == Durability::Sync {
+            core.progress.bump();
+        }
     }
 }
 
@@ -334,11 +374,30 @@ fn sync_thread(core: &Core) {
         if core.options.durability == Durability::Os {
             continue;
         }
-        if core.has_unsynced() && !core.tail.lock().failed {
+        if core.has_unsynced() && !core.tail.lock().failed.is_some() {
             core.sync_stage(&mut core.sync.lock());
             core.progress.bump();
         } else {
             core.progress.sleep(epoch, Instant::now() + IDLE);
+        }
+    }
+}
+
+/// Seals what has been left. A failure is tried again with the next segment: nothing depends on it
+/// but space.
+fn seal_thread(core: &Core, chain: &Chain) {
+    // Only a wish: what is sealed has all the time there is.
+    let _ = rustix::process::nice(10);
+    while !core.ring.is_closed() {
+        let sealed = {
+            let _one_at_a_time = core.sealing.lock();
+            seal::seal_one(core, chain)
+        };
+        if !matches!(sealed, Ok(true)) {
+            let mut guard = core.sealing_wait.lock();
+            if !core.ring.is_closed() {
+                core.rolled.wait_for(&mut guard, IDLE);
+            }
         }
     }
 }

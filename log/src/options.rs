@@ -29,6 +29,13 @@ pub struct Options {
     pub ring_bytes: usize,
     /// How long an append waits for room in the ring, and a receipt for a disk that fails.
     pub patience: Duration,
+    /// Whether full segments are sealed: compressed, in the background.
+    pub seal: bool,
+    /// Longest pause between two tries on a disk that fails; the first ones are shorter.
+    pub back_off: Duration,
+    /// Whether threads of the log write and sync what nobody waits for. Without them that is left
+    /// to who waits, commits or syncs: nothing happens by itself, as tests like it.
+    pub background: bool,
 }
 
 impl Default for Options {
@@ -38,6 +45,9 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             ring_bytes: 16 << 20,
             patience: Duration::from_secs(10),
+            seal: true,
+            back_off: Duration::from_secs(1),
+            background: true,
         }
     }
 }
@@ -61,6 +71,21 @@ impl Options {
     /// The same with another patience.
     pub fn with_patience(self, patience: Duration) -> Options {
         Options { patience, ..self }
+    }
+
+    /// The same with another longest pause between two tries.
+    pub fn with_back_off(self, back_off: Duration) -> Options {
+        Options { back_off, ..self }
+    }
+
+    /// The same without sealing.
+    pub fn without_sealing(self) -> Options {
+        Options { seal: false, ..self }
+    }
+
+    /// The same without threads.
+    pub fn without_background(self) -> Options {
+        Options { background: false, ..self }
     }
 
     /// The same with every value inside its caps.

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chain::{Chain, Limit, Span};
+use crate::chain::Chain;
 use crate::cursor::Cursor;
 use crate::error::{OpenError, ReadError};
-use crate::frame;
 use crate::id::LogId;
-use crate::record::{Bytes, RecordRef};
-use crate::session::SessionCursor;
+use crate::record::RecordRef;
+use crate::session::{self, SessionCursor};
 use crate::storage::{Directory, Storage};
+use crate::verify::{self, Verification};
 use crate::watermark::Mark;
 
 /// A view of the log up to its watermark. Clones share what they have read.
@@ -60,33 +60,25 @@ impl Reader {
 
     /// One record, its checksum verified.
     pub fn get(&self, seq: u64) -> Result<RecordRef, ReadError> {
-        let mark = self.chain.mark();
+        let mark = self.chain.mark_for(seq);
         check(seq, &mark, 0)?;
-        let (span, limit) = self.chain.locate(seq, &mark)?.map_err(ReadError::Gap)?;
-        fetch(&self.chain, &span, &limit, seq)
+        self.chain.again(|| {
+            let (span, limit) = self.chain.locate(seq, &mark)?.map_err(ReadError::Gap)?;
+            span.record(&self.chain, &limit, seq)?.map_err(ReadError::Gap)
+        })
     }
 
     /// The seq of a session's record with that number, dense from 1; `None` if there is none yet.
     pub fn revision(&self, session: &[u8], revision: u64) -> Result<Option<u64>, ReadError> {
-        let mut before = 0;
-        let mut found = None;
-        self.for_each_posting(session, &mut |seqs| {
-            let index = revision.checked_sub(before + 1).map(|index| index as usize);
-            found = index.and_then(|index| seqs.get(index)).copied();
-            before += seqs.len() as u64;
-            found.is_none()
-        })?;
-        Ok(found)
+        self.chain.again(|| {
+            let posting = session::find(&self.chain, session, revision)?;
+            Ok(posting.and_then(|posting| posting.seq(revision)))
+        })
     }
 
     /// How many records the session has.
     pub fn revisions(&self, session: &[u8]) -> Result<u64, ReadError> {
-        let mut count = 0;
-        self.for_each_posting(session, &mut |seqs| {
-            count += seqs.len() as u64;
-            true
-        })?;
-        Ok(count)
+        self.chain.again(|| session::count(&self.chain, session))
     }
 
     /// The session's records, from a revision on: 1 to one after the last.
@@ -104,43 +96,33 @@ impl Reader {
         Ok(SessionCursor::new(self.chain.clone(), session, from))
     }
 
-    fn for_each_posting(
-        &self,
-        session: &[u8],
-        each: &mut dyn FnMut(&[u64]) -> bool,
-    ) -> Result<(), ReadError> {
-        let mark = self.chain.mark();
-        let parts = self.chain.parts(&mark)?;
-        for span in &parts.list {
-            let limit = parts.limit(span, &mark);
-            indexed(&self.chain, span, &limit)?;
-            if !each(span.part.index.read().posting(session, limit.end_seq)) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// The first seq whose record has that time or a later one; one after the watermark if none.
     pub fn seek_time(&self, time: i64) -> Result<u64, ReadError> {
+        self.chain.again(|| self.find_time(time))
+    }
+
+    fn find_time(&self, time: i64) -> Result<u64, ReadError> {
         let mark = self.chain.mark();
         let parts = self.chain.parts(&mark)?;
         for span in &parts.list {
             let limit = parts.limit(span, &mark);
-            indexed(&self.chain, span, &limit)?;
-            let times = span.part.index.read().times();
-            if times.is_none_or(|(_, newest)| newest < time) {
+            if span.times(&self.chain, &limit)?.is_none_or(|(_, newest)| newest < time) {
                 continue;
             }
             for seq in span.first.max(self.floor())..limit.end_seq {
-                match fetch(&self.chain, span, &limit, seq) {
+                match span.record(&self.chain, &limit, seq)? {
                     Ok(record) if record.record().time >= time => return Ok(seq),
-                    Ok(_) | Err(ReadError::Gap(_)) => {}
-                    Err(error) => return Err(error),
+                    Ok(_) | Err(_) => {}
                 }
             }
         }
         Ok(mark.watermark.seq + 1)
+    }
+
+    /// Proves the log up to its watermark: frames, footers and the chain of sealed segments; `deep`
+    /// unpacks every block and follows every posting, too.
+    pub fn verify(&self, deep: bool) -> Result<Verification, ReadError> {
+        self.chain.again(|| verify::verify(&self.chain, deep))
     }
 
     /// Waits until the watermark is at least `seq`; false if the time was over before.
@@ -164,37 +146,4 @@ fn check(seq: u64, mark: &Mark, beyond: u64) -> Result<(), ReadError> {
         return Err(ReadError::BeyondHead { seq, watermark });
     }
     Ok(())
-}
-
-/// Sees to it that the segment's index reaches to the limit.
-pub(crate) fn indexed(chain: &Chain, span: &Span, limit: &Limit) -> Result<(), ReadError> {
-    let part = &*span.part;
-    if part.index.read().next_seq(part) >= limit.end_seq {
-        return Ok(());
-    }
-    let (view, end) = part.view(chain, limit)?;
-    let bytes = view.bytes(end).unwrap_or(&[]);
-    part.index.write().extend(part, &*chain.storage, bytes, limit);
-    Ok(())
-}
-
-/// Reads one record of a segment.
-pub(crate) fn fetch(
-    chain: &Chain,
-    span: &Span,
-    limit: &Limit,
-    seq: u64,
-) -> Result<RecordRef, ReadError> {
-    indexed(chain, span, limit)?;
-    let part = &*span.part;
-    let damaged =
-        |at: usize| part.gap(&*chain.storage, seq, seq, at, crate::error::GapReason::Record);
-    let place = part.index.read().place(part, seq).map_err(|gap| gap.cloned());
-    let (at, len) = place.map_err(|gap| ReadError::Gap(gap.unwrap_or_else(|| damaged(0))))?;
-    let (view, end) = part.view(chain, limit)?;
-    let record = view.bytes(end).and_then(|bytes| bytes.get(at..at + len));
-    if !record.is_some_and(|record| frame::record_fits(record, part.seed, seq)) {
-        return Err(ReadError::Gap(damaged(at)));
-    }
-    Ok(RecordRef { bytes: Bytes::Viewed { view, from: at, to: at + len }, seq })
 }

@@ -4,9 +4,9 @@
 //! of it: `session` is a key to find records by, `kind`, `source`, `generation` and `flags` are
 //! numbers that mean something to the caller, and `payload` is bytes.
 
-use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::block::Block;
 use crate::storage::View;
 
 /// Which way a record went. The numbers are on disk and never change.
@@ -144,33 +144,32 @@ impl OwnedRecord {
 /// One record that keeps alive the bytes it lies in: what [`Reader::get`](crate::Reader::get) gives.
 #[derive(Clone)]
 pub struct RecordRef {
-    pub(crate) bytes: Bytes,
+    pub(crate) held: Held,
     pub(crate) seq: u64,
 }
 
-/// The bytes of one encoded record, checked before.
+/// Where a record lies that was checked before.
 #[derive(Clone)]
-pub(crate) enum Bytes {
-    /// Part of a file's view.
+pub(crate) enum Held {
+    /// Encoded, in a file's view.
     Viewed { view: Arc<View>, from: usize, to: usize },
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Bytes::Viewed { view, from, to } => {
-                view.bytes(*to as u64).and_then(|bytes| bytes.get(*from..)).unwrap_or(&[])
-            }
-        }
-    }
+    /// In an unpacked block.
+    Unpacked(Arc<Block>),
 }
 
 impl RecordRef {
     /// The record.
     pub fn record(&self) -> Record<'_> {
-        crate::frame::record_fields(self.seq, &self.bytes)
+        let bytes = match &self.held {
+            Held::Viewed { view, from, to } => {
+                view.bytes(*to as u64).and_then(|bytes| bytes.get(*from..))
+            }
+            Held::Unpacked(block) => match block.record(self.seq) {
+                Some(record) => return record,
+                None => None,
+            },
+        };
+        crate::frame::record_fields(self.seq, bytes.unwrap_or(&[]))
     }
 
     /// A copy that borrows nothing.

@@ -5,22 +5,27 @@
 //! * What cannot be read up to there is damage: it becomes a gap, and nothing is cut.
 //! * What cannot be read beyond is torn: the log ends before it. The segment is left behind as it
 //!   is, and a new one begins at that seq.
-//! * What can be read beyond is kept: it is synced before anybody sees it.
+//! * What can be read beyond is kept. It is written again, into a new segment, before anybody sees
+//!   it: the writer before may have died of a failed sync, after which a sync of the old bytes
+//!   would mean nothing. With [`Durability::Os`], which promises less, it stays where it is.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::chain::{Chain, Part, Span, spans};
 use crate::error::{Gap, GapReason, OpenError};
 use crate::frame::{self, FrameKind, Head};
 use crate::id::LogId;
-use crate::options::Options;
+use crate::options::{Durability, Options};
 use crate::progress::Progress;
-use crate::ring::Ring;
-use crate::segment::{self, HEADER_LEN, Header, Identity};
+use crate::ring::{Batch, Ring};
+use crate::seal;
+use crate::sealed;
+use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::storage::Storage;
 use crate::walk::{self, Step};
 use crate::watermark::{self, Mark, Page, PageError, Place};
@@ -78,36 +83,80 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
         .words(watermark::NAME, true)
         .map_err(OpenError::io("open", storage.path(watermark::NAME)))?;
     let page = Page::new(words);
+    remove_unfinished(&*storage)?;
     let files = Files::find(&*storage, &page)?;
     let published = page.read(files.id);
     let mark = published.unwrap_or_default();
     let io = || OpenError::io("recover", storage.path(""));
 
-    let walk = Walk::run(&*storage, spans(&files.parts), &mark).map_err(io())?;
-    let verdict = walk.decide(&*storage, &mark);
-    let stage = writing_place(&*storage, &files, &walk, &verdict).map_err(io())?;
-    walk.sync(&*storage).and_then(|()| storage.sync_names()).map_err(io())?;
+    let (walk, verdict, unfinished) = look(&*storage, &files.parts, &mark).map_err(io())?;
+    let in_place = options.durability == Durability::Os && !unfinished;
+    let again = match in_place {
+        true => Vec::new(),
+        false => walk.to_write_again(&*storage, &verdict).map_err(io())?,
+    };
+    let first = again.first().map_or(verdict.next, |batch| batch.first_seq);
+    let stage = writing_place(&*storage, &files, &walk, &verdict, first).map_err(io())?;
+    storage.sync_names().map_err(io())?;
 
     let recovery = Recovery {
         created: published.is_none() && files.parts.is_empty(),
         last: verdict.next - 1,
         found: (verdict.next - 1).saturating_sub(mark.watermark.seq),
-        torn: verdict.torn,
-        gaps: verdict.gaps,
+        torn: verdict.torn.clone(),
+        gaps: verdict.gaps.clone(),
         strangers: files.strangers.clone(),
     };
     let serial = stage.active.identity.serial;
-    let end = Place { seq: verdict.next - 1, serial, position: stage.position };
-    let oldest = files.parts.values().map(|part| part.identity.first_seq).min().unwrap_or(1);
-    let mark = Mark { watermark: end, synced: end, floor: mark.floor.max(oldest) };
+    let end = Place { seq: first - 1, serial, position: stage.position };
+    let (mut tail, mut next_mark) = (Tail::new(end), Mark { watermark: end, synced: end, ..mark });
+    if in_place {
+        (tail.synced, next_mark.synced) = (mark.synced, mark.synced);
+        tail.dirty = walk.files(&*storage).map_err(io())?;
+    }
+    if end.seq < mark.watermark.seq {
+        next_mark.watermark = mark.watermark;
+    }
+    if published.is_none() {
+        let first_seqs = files.parts.values().map(|part| part.identity.first_seq);
+        next_mark.floor = first_seqs.min().unwrap_or(1);
+    }
     let mut writer = page.clone().writer(files.id);
-    writer.write(&mark);
+    writer.write(&next_mark);
     if page.id() != Ok(files.id) {
         page.write_head(files.id);
     }
-    Ok(start(storage, options, files.id, page, Published { writer, mark }, stage, recovery))
+    let published = Published { writer, mark: next_mark };
+    let opened = start(storage, options, files.id, page, published, stage, tail, recovery);
+    opened.core.ring.restore(again, verdict.next);
+    opened.core.write_again()?;
+    Ok(opened)
 }
 
+/// Walks what is there. A segment that was begun to write acknowledged records again, after a failed
+/// sync, and did not get to the last of them, is left out where the older one has more.
+fn look(
+    storage: &dyn Storage,
+    parts: &BTreeMap<u64, Arc<Part>>,
+    mark: &Mark,
+) -> std::io::Result<(Walk, Verdict, bool)> {
+    let walk = Walk::run(storage, spans(parts), mark)?;
+    let verdict = walk.decide(storage, mark);
+    let seen = mark.watermark;
+    let mut older = parts.clone();
+    older.retain(|&serial, part| serial <= seen.serial || part.identity.first_seq > seen.seq);
+    if older.len() < parts.len() {
+        let mut other = Walk::run(storage, spans(&older), mark)?;
+        other.durable = other.durable.max(walk.durable);
+        let other_verdict = other.decide(storage, mark);
+        if other_verdict.missing() < verdict.missing() {
+            return Ok((other, other_verdict, true));
+        }
+    }
+    Ok((walk, verdict, false))
+}
+
+#[expect(clippy::too_many_arguments, reason = "what an open log is made of")]
 fn start(
     storage: Arc<dyn Storage>,
     options: Options,
@@ -115,20 +164,14 @@ fn start(
     page: Page,
     published: Published,
     stage: WriteStage,
+    tail: Tail,
     recovery: Recovery,
 ) -> Opened {
-    let end = published.mark.watermark;
-    let progress = Arc::new(Progress::new(end.seq));
+    let (watermark, synced) = (published.mark.watermark.seq, tail.synced.seq);
+    let progress = Arc::new(Progress::new(watermark));
     let chain = Chain::new(storage.clone(), id, page, Some(progress.clone()));
-    let tail = Tail {
-        in_flight: Default::default(),
-        dirty: Vec::new(),
-        written: end,
-        synced: end,
-        failed: false,
-    };
     let core = Core {
-        ring: Ring::new(end.seq + 1, options.ring_bytes),
+        ring: Ring::new(options.ring_bytes),
         storage,
         options,
         progress,
@@ -137,6 +180,13 @@ fn start(
         tail: Mutex::new(tail),
         page: Mutex::new(published),
         troubles: Mutex::new(Troubles::default()),
+        uneasy: AtomicBool::new(false),
+        names_dirty: AtomicBool::new(false),
+        synced_seq: AtomicU64::new(synced),
+        siblings: AtomicUsize::new(0),
+        rolled: Condvar::new(),
+        sealing_wait: Mutex::new(()),
+        sealing: Mutex::new(()),
     };
     Opened { core: Arc::new(core), chain: Arc::new(chain), id, recovery }
 }
@@ -146,28 +196,42 @@ struct Files {
     id: LogId,
     parts: BTreeMap<u64, Arc<Part>>,
     strangers: Vec<Stranger>,
+    /// Serials of segments whose header is damaged.
+    headless: Vec<u64>,
     next_serial: u64,
 }
 
 impl Files {
     fn find(storage: &dyn Storage, page: &Page) -> Result<Files, OpenError> {
         let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
-        let mut named: Vec<_> = names
-            .into_iter()
-            .filter_map(|name| {
-                segment::parse_name(&name).map(|(first, serial)| (serial, first, name))
-            })
-            .collect();
+        let named = names.into_iter().filter_map(|name| Some((segment::parse_name(&name)?, name)));
+        let mut named: Vec<(Named, String)> = named.collect();
         named.sort();
+        let mut doubles = Vec::new();
+        for (one, other) in named.iter().zip(named.iter().skip(1)) {
+            if one.0.serial == other.0.serial {
+                doubles.extend(drop_double(storage, &one.1, &other.1)?);
+            }
+        }
+        named.retain(|(_, name)| !doubles.contains(name));
         let mut headers = Vec::new();
-        for (_, _, name) in &named {
+        for (_, name) in &named {
             headers.push(read_header(storage, name)?);
         }
-        let id = Files::id(storage, page, &headers, named.is_empty())?;
-        let next_serial = named.last().map_or(1, |(serial, ..)| serial + 1);
-        let mut files = Files { id, parts: BTreeMap::new(), strangers: Vec::new(), next_serial };
-        for ((serial, first_seq, name), header) in named.into_iter().zip(headers) {
-            let named = Identity { log: id, first_seq, serial };
+        let mut blank = true;
+        for (_, name) in &named {
+            blank = blank && is_blank(storage, name)?;
+        }
+        let id = Files::id(storage, page, &headers, blank)?;
+        let next_serial = named.last().map_or(1, |(named, _)| named.serial + 1);
+        let mut files = Files {
+            id,
+            next_serial,
+            parts: BTreeMap::new(),
+            strangers: Vec::new(),
+            headless: Vec::new(),
+        };
+        for ((named, name), header) in named.into_iter().zip(headers) {
             files.sort_in(storage, name, named, header);
         }
         Ok(files)
@@ -178,7 +242,7 @@ impl Files {
         storage: &dyn Storage,
         page: &Page,
         headers: &[Header],
-        empty: bool,
+        blank: bool,
     ) -> Result<LogId, OpenError> {
         let file = storage.path(watermark::NAME);
         match page.id() {
@@ -195,7 +259,8 @@ impl Files {
         });
         match known {
             Some(id) => Ok(id),
-            None if empty => LogId::random().map_err(OpenError::io("name", storage.path(""))),
+            // Made, and then the power went before anything was durable.
+            None if blank => LogId::random().map_err(OpenError::io("name", storage.path(""))),
             None => Err(OpenError::Damaged {
                 file,
                 position: 0,
@@ -205,20 +270,67 @@ impl Files {
         }
     }
 
-    fn sort_in(&mut self, storage: &dyn Storage, name: String, named: Identity, header: Header) {
+    fn sort_in(&mut self, storage: &dyn Storage, name: String, named: Named, header: Header) {
+        let Named { serial, first_seq, form } = named;
         let file = storage.path(&name);
+        let named = Identity { log: self.id, first_seq, serial };
         let what = match header {
-            Header::Valid { identity, .. } if identity == named => None,
+            Header::Valid { identity, form: found, .. } if identity == named && found == form => {
+                None
+            }
             Header::Valid { identity, .. } if identity.log != named.log => {
                 self.strangers.push(Stranger { file, what: "a segment of another log; ignored" });
                 return;
             }
             Header::Valid { .. } => Some("its header gives another place than its name"),
-            Header::Newer { .. } | Header::Damaged => Some("its header is damaged"),
+            Header::Newer { .. } | Header::Damaged => {
+                self.headless.push(serial);
+                Some("its header is damaged")
+            }
         };
         self.strangers.extend(what.map(|what| Stranger { file, what }));
-        self.parts.insert(named.serial, Arc::new(Part::new(name, named)));
+        self.parts.insert(named.serial, Arc::new(Part::new(name, named, form)));
     }
+}
+
+/// Removes what was not sealed to its end.
+fn remove_unfinished(storage: &dyn Storage) -> Result<(), OpenError> {
+    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    for name in names.iter().filter(|name| name.ends_with(seal::UNFINISHED)) {
+        storage.remove(name).map_err(OpenError::io("remove", storage.path(name)))?;
+    }
+    Ok(())
+}
+
+/// Of a segment that is there plain and sealed, which one is to go: sealing ended after the new
+/// name was durable. The sealed one stays, if it is whole.
+fn drop_double(
+    storage: &dyn Storage,
+    plain: &str,
+    sealed: &str,
+) -> Result<Option<String>, OpenError> {
+    let read = || {
+        let file = storage.open_read(sealed)?;
+        let len = file.len()?;
+        Ok(file.view(len)?.bytes(len).is_some_and(sealed::is_whole))
+    };
+    let whole = read().map_err(OpenError::io("read", storage.path(sealed)))?;
+    let gone = if whole { plain } else { sealed };
+    storage.remove(gone).map_err(OpenError::io("remove", storage.path(gone)))?;
+    Ok(Some(gone.to_owned()))
+}
+
+/// Whether there is nothing but zeros behind the file's header. Looks no further than it must.
+fn is_blank(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
+    let path = storage.path(name);
+    let read = || {
+        let file = storage.open_read(name)?;
+        let len = file.len()?;
+        let view = file.view(len)?;
+        let frames = view.bytes(len).and_then(|bytes| bytes.get(HEADER_LEN..));
+        Ok(frames.is_none_or(|bytes| bytes.iter().all(|&byte| byte == 0)))
+    };
+    read().map_err(OpenError::io("read", path))
 }
 
 fn read_header(storage: &dyn Storage, name: &str) -> Result<Header, OpenError> {
@@ -250,7 +362,14 @@ struct Walk {
     /// The greatest seq that is known to have been durable.
     durable: u64,
     troubles: Vec<Trouble>,
-    found_any: bool,
+    frames: Vec<Found>,
+}
+
+/// A valid frame.
+struct Found {
+    part: Arc<Part>,
+    position: usize,
+    head: Head,
 }
 
 /// Something between the valid frames.
@@ -274,6 +393,12 @@ struct Verdict {
     whole: bool,
 }
 
+impl Verdict {
+    fn missing(&self) -> u64 {
+        self.gaps.iter().map(|gap| gap.last - gap.first + 1).sum()
+    }
+}
+
 impl Walk {
     fn run(storage: &dyn Storage, spans: Vec<Span>, mark: &Mark) -> std::io::Result<Walk> {
         let mut walk = Walk {
@@ -282,13 +407,16 @@ impl Walk {
             place: Place::default(),
             durable: mark.synced.seq,
             troubles: Vec::new(),
-            found_any: false,
+            frames: Vec::new(),
             spans,
         };
         let known = walk.spans.iter().position(|s| s.part.identity.serial == mark.synced.serial);
         if let Some(index) = known {
             let (_, len) = walk.spans[index].part.try_view(storage, None)?;
-            if mark.synced.position <= len && mark.synced.seq + 1 >= walk.spans[index].first {
+            let plain = walk.spans[index].part.form == Form::Plain;
+            if (mark.synced.position <= len || !plain)
+                && mark.synced.seq + 1 >= walk.spans[index].first
+            {
                 (walk.from, walk.next, walk.place) = (index, mark.synced.seq + 1, mark.synced);
             }
         }
@@ -303,6 +431,9 @@ impl Walk {
         let serial = span.part.identity.serial;
         if self.next < span.first {
             self.trouble(span, HEADER_LEN, span.first - 1, GapReason::Segment);
+        }
+        if span.part.form == Form::Sealed {
+            return self.sealed(storage, span);
         }
         let (view, len) = span.part.try_view(storage, None)?;
         let bytes = view.bytes(len).unwrap_or(&[]);
@@ -330,8 +461,18 @@ impl Walk {
         Ok(())
     }
 
+    /// A sealed segment was durable before it had its name.
+    fn sealed(&mut self, storage: &dyn Storage, span: &Span) -> std::io::Result<()> {
+        let footer = span.part.footer(storage, span.end)?;
+        self.next = self.next.max(footer.end_seq.min(span.end));
+        self.durable = self.durable.max(self.next - 1);
+        let (seq, serial) = (self.next - 1, span.part.identity.serial);
+        self.place = Place { seq, serial, position: 0 };
+        Ok(())
+    }
+
     fn frame(&mut self, span: &Span, bytes: &[u8], position: usize, head: &Head) -> usize {
-        self.found_any = true;
+        self.frames.push(Found { part: span.part.clone(), position, head: *head });
         self.durable = self.durable.max(head.durable_before);
         let mut at = position + head.table_end();
         for index in 0..if head.kind == FrameKind::Records { head.count } else { 0 } {
@@ -393,26 +534,94 @@ impl Walk {
         verdict
     }
 
-    /// Makes what was found durable, as nobody may have done so.
-    fn sync(&self, storage: &dyn Storage) -> std::io::Result<()> {
-        if self.found_any {
-            for span in &self.spans[self.from..] {
-                storage.open(&span.part.name)?.sync()?;
-            }
+    /// What lies beyond all that is known durable, to be written again, gaps included.
+    fn to_write_again(
+        &self,
+        storage: &dyn Storage,
+        verdict: &Verdict,
+    ) -> std::io::Result<Vec<Batch>> {
+        let mut batches = Vec::new();
+        let mut next = self.durable + 1;
+        let kept = |f: &&Found| f.head.first_seq > self.durable && f.head.first_seq < verdict.next;
+        for found in self.frames.iter().filter(kept) {
+            missing(&mut batches, FrameKind::Unsynced, next, found.head.first_seq);
+            next = found.head.end_seq().min(verdict.next);
+            found.read(storage, next, &mut batches)?;
         }
+        missing(&mut batches, FrameKind::Unsynced, next, verdict.next);
+        Ok(batches)
+    }
+
+    /// The segments that were walked, for syncing.
+    fn files(&self, storage: &dyn Storage) -> std::io::Result<Vec<Arc<Active>>> {
+        let plain = |span: &&Span| span.part.form == Form::Plain;
+        let walked = self.spans[self.from..].iter().filter(plain).map(|span| {
+            let file = storage.open(&span.part.name)?;
+            Ok(Arc::new(Active::new(span.part.identity, file)))
+        });
+        walked.collect()
+    }
+}
+
+/// Adds what declares the seqs from `first` to before `end` as missing.
+fn missing(batches: &mut Vec<Batch>, kind: FrameKind, mut first: u64, end: u64) {
+    while first < end {
+        let count = (end - first).min(u64::from(u32::MAX)) as u32;
+        batches.push(Batch::missing(kind, first, count));
+        first += u64::from(count);
+    }
+}
+
+impl Found {
+    /// Adds the frame's seqs up to before `end` as they were, a damaged record as missing.
+    fn read(
+        &self,
+        storage: &dyn Storage,
+        end: u64,
+        batches: &mut Vec<Batch>,
+    ) -> std::io::Result<()> {
+        if self.head.kind != FrameKind::Records {
+            missing(batches, self.head.kind, self.head.first_seq, end);
+            return Ok(());
+        }
+        let (view, len) = self.part.try_view(storage, None)?;
+        let bytes = view.bytes(len).unwrap_or(&[]);
+        let mut at = self.position + self.head.table_end();
+        let mut batch = Batch { first_seq: self.head.first_seq, ..Batch::empty() };
+        for (index, seq) in (self.head.first_seq..end).enumerate() {
+            let len = frame::record_len(bytes, self.position, index as u32);
+            match bytes.get(at..at + len).filter(|r| frame::record_fits(r, self.part.seed, seq)) {
+                Some(record) => {
+                    batch.bytes.extend_from_slice(record);
+                    batch.lens.push(len as u32);
+                    batch.count += 1;
+                }
+                None => {
+                    let next = Batch { first_seq: seq + 1, ..Batch::empty() };
+                    batches.extend(Some(std::mem::replace(&mut batch, next)));
+                    missing(batches, FrameKind::Unsynced, seq, seq + 1);
+                }
+            }
+            at += len;
+        }
+        batches.push(batch);
+        batches.retain(|batch| batch.count > 0);
         Ok(())
     }
 }
 
-/// Where writing goes on: in the last segment, if nothing but zeros follows its valid frames; else
-/// in a new one.
+/// Where writing goes on with `first`: in the last segment, if all in it counts and nothing but
+/// zeros follows; else in a new one.
 fn writing_place(
     storage: &dyn Storage,
     files: &Files,
     walk: &Walk,
     verdict: &Verdict,
+    first: u64,
 ) -> std::io::Result<WriteStage> {
-    if let Some(span) = walk.spans.last().filter(|_| verdict.whole) {
+    let goes_on = verdict.whole && first == verdict.next;
+    let last = walk.spans.last().filter(|span| goes_on && span.part.form == Form::Plain);
+    if let Some(span) = last {
         let (view, len) = span.part.try_view(storage, None)?;
         let rest = view.bytes(len).and_then(|bytes| bytes.get(walk.place.position as usize..));
         if walk.place.serial == span.part.identity.serial
@@ -420,12 +629,18 @@ fn writing_place(
             && rest.is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
         {
             let file = storage.open(&span.part.name)?;
+            if files.headless.contains(&span.part.identity.serial) {
+                let header =
+                    segment::encode_header(&span.part.identity, Form::Plain, crate::log::now());
+                file.write_at(&[&header], 0)?;
+                file.sync()?;
+            }
             let active = Arc::new(Active::new(span.part.identity, file));
             return Ok(stage(active, walk.place.position, len, files.next_serial));
         }
     }
-    let (first_seq, serial) = (verdict.next, files.next_serial);
-    let identity = Identity { log: files.id, first_seq, serial };
+    let serial = files.next_serial;
+    let identity = Identity { log: files.id, first_seq: first, serial };
     let file = writer::create_segment(storage, &identity)?;
     file.sync()?;
     let (position, active) = (HEADER_LEN as u64, Arc::new(Active::new(identity, file)));

@@ -26,7 +26,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn empty() -> Batch {
+    /// A batch that declares seqs as missing.
+    pub fn missing(kind: FrameKind, first_seq: u64, count: u32) -> Batch {
+        Batch { kind, first_seq, count, ..Batch::empty() }
+    }
+
+    pub fn empty() -> Batch {
         Batch {
             kind: FrameKind::Records,
             first_seq: 0,
@@ -34,6 +39,11 @@ impl Batch {
             lens: Vec::new(),
             bytes: Vec::new(),
         }
+    }
+
+    /// Bytes of its records: what padding follows is not theirs.
+    pub fn records_bytes(&self) -> usize {
+        self.lens.iter().map(|&len| len as usize).sum()
     }
 
     /// The last seq in it.
@@ -71,16 +81,24 @@ pub enum Refused {
 }
 
 impl Ring {
-    pub fn new(next_seq: u64, capacity: usize) -> Ring {
+    pub fn new(capacity: usize) -> Ring {
         let state = State {
             queue: VecDeque::new(),
             spare: Vec::new(),
-            next_seq,
+            next_seq: 1,
             used: 0,
             parked: false,
             closed: false,
         };
         Ring { state: Mutex::new(state), room: Condvar::new(), work: Condvar::new(), capacity }
+    }
+
+    /// Takes in what recovery found and nobody made durable yet.
+    pub fn restore(&self, batches: Vec<Batch>, next_seq: u64) {
+        let mut state = self.state.lock();
+        state.used += batches.iter().map(Batch::records_bytes).sum::<usize>();
+        state.queue = batches.into();
+        state.next_seq = next_seq;
     }
 
     /// Takes the entries in and gives their first and last seq. Waits for room for at most
@@ -125,23 +143,28 @@ impl Ring {
         self.state.lock().queue.pop_front()
     }
 
-    /// Puts back what was popped, so that it comes next.
-    pub fn unpop(&self, batch: Batch) {
+    /// Puts back what was popped, so that it comes next. More may be added to it.
+    pub fn unpop(&self, mut batch: Batch) {
+        batch.bytes.truncate(batch.records_bytes());
         self.state.lock().queue.push_front(batch);
     }
 
-    /// Gives the memory of a safe batch back.
-    pub fn recycle(&self, mut batch: Batch, records_bytes: usize) {
-        let fits = batch.bytes.capacity() <= 2 * FRAME_BYTES;
-        batch.lens.clear();
-        batch.bytes.clear();
+    /// Gives the memory of safe batches back, with the bytes their records had.
+    pub fn recycle(&self, batches: impl Iterator<Item = (Batch, usize)>) {
         let mut state = self.state.lock();
-        state.used -= records_bytes;
-        if fits && batch.kind == FrameKind::Records && state.spare.len() < SPARES_MAX {
-            state.spare.push(batch);
-        }
+        batches.for_each(|(batch, bytes)| state.recycle(batch, bytes));
         drop(state);
         self.room.notify_all();
+    }
+
+    /// Gives one back, if there is one, and pops the next.
+    pub fn turn(&self, done: Option<(Batch, usize)>) -> Option<Batch> {
+        let mut state = self.state.lock();
+        if let Some((batch, bytes)) = done {
+            state.recycle(batch, bytes);
+            self.room.notify_all();
+        }
+        state.queue.pop_front()
     }
 
     /// Sleeps until there is something to write, or the ring is closed, or `limit` is over.
@@ -163,6 +186,10 @@ impl Ring {
     /// The last seq that was accepted or declared lost.
     pub fn accepted(&self) -> u64 {
         self.state.lock().next_seq - 1
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().queue.is_empty()
     }
 
     pub fn used(&self) -> usize {
@@ -189,6 +216,16 @@ impl State {
     /// One call may exceed the capacity, when it is alone.
     fn is_full(&self, bytes: usize, capacity: usize) -> bool {
         self.used > 0 && self.used + bytes > capacity
+    }
+
+    fn recycle(&mut self, mut batch: Batch, bytes: usize) {
+        self.used -= bytes;
+        let fits = batch.bytes.capacity() <= 2 * FRAME_BYTES;
+        if fits && batch.kind == FrameKind::Records && self.spare.len() < SPARES_MAX {
+            batch.lens.clear();
+            batch.bytes.clear();
+            self.spare.push(batch);
+        }
     }
 
     fn push(&mut self, entry: &Entry<'_>) {

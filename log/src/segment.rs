@@ -1,7 +1,8 @@
 //! A segment file: its name, its header, its seed.
 //!
 //! ```text
-//! <first_seq:020>-<serial:08>.seg        little-endian
+//! <first_seq:020>-<serial:08>.seg        plain: frames follow; little-endian
+//! <first_seq:020>-<serial:08>.sealed     blocks, footer and trailer follow
 //!  0 magic 8 | 8 version 4 | 12 crc 4 | 16 log id 16 | 32 first_seq 8 | 40 serial 8
 //! 48 created 8 (microseconds) | 56 zero 8 | 64 frames …
 //! ```
@@ -18,7 +19,31 @@ use crate::id::LogId;
 pub const HEADER_LEN: usize = 64;
 /// The format that is written.
 pub const VERSION: u32 = 0;
-const MAGIC: [u8; 8] = *b"smlogseg";
+
+/// What follows the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// Frames, as they were written.
+    Plain,
+    /// Compressed blocks, a footer and a trailer.
+    Sealed,
+}
+
+impl Form {
+    fn magic(self) -> [u8; 8] {
+        match self {
+            Form::Plain => *b"smlogseg",
+            Form::Sealed => *b"smlogsea",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Form::Plain => "seg",
+            Form::Sealed => "sealed",
+        }
+    }
+}
 
 /// Which segment: all that its name and its checksums depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +55,8 @@ pub struct Identity {
 
 impl Identity {
     /// The file's name.
-    pub fn name(&self) -> String {
-        format!("{:020}-{:08}.seg", self.first_seq, self.serial)
+    pub fn name(&self, form: Form) -> String {
+        format!("{:020}-{:08}.{}", self.first_seq, self.serial, form.extension())
     }
 
     /// Start value of every checksum in the segment, so that bytes of another one never fit.
@@ -44,13 +69,24 @@ impl Identity {
     }
 }
 
-/// First seq and serial from a segment's name.
-pub fn parse_name(name: &str) -> Option<(u64, u64)> {
-    let (first_seq, serial) = name.strip_suffix(".seg")?.split_once('-')?;
+/// What a segment's name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    pub serial: u64,
+    pub first_seq: u64,
+    pub form: Form,
+}
+
+/// Reads a segment's name; `None`: it is no segment's.
+pub fn parse_name(name: &str) -> Option<Named> {
+    let (stem, extension) = name.split_once('.')?;
+    let forms = [Form::Plain, Form::Sealed];
+    let form = forms.into_iter().find(|form| form.extension() == extension)?;
+    let (first_seq, serial) = stem.split_once('-')?;
     if first_seq.len() != 20 || serial.len() < 8 {
         return None;
     }
-    Some((first_seq.parse().ok()?, serial.parse().ok()?))
+    Some(Named { serial: serial.parse().ok()?, first_seq: first_seq.parse().ok()?, form })
 }
 
 /// What a header was found to be.
@@ -58,6 +94,7 @@ pub fn parse_name(name: &str) -> Option<(u64, u64)> {
 pub enum Header {
     Valid {
         identity: Identity,
+        form: Form,
         created: i64,
     },
     /// Whole, but of a format this release does not know.
@@ -68,9 +105,9 @@ pub enum Header {
 }
 
 /// The header's bytes.
-pub fn encode_header(identity: &Identity, created: i64) -> [u8; HEADER_LEN] {
+pub fn encode_header(identity: &Identity, form: Form, created: i64) -> [u8; HEADER_LEN] {
     let mut bytes = [0; HEADER_LEN];
-    bytes[0..8].copy_from_slice(&MAGIC);
+    bytes[0..8].copy_from_slice(&form.magic());
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
     bytes[16..32].copy_from_slice(&identity.log.0);
     bytes[32..40].copy_from_slice(&identity.first_seq.to_le_bytes());
@@ -88,15 +125,16 @@ pub fn decode_header(bytes: &[u8]) -> Header {
     let half = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap_or_default());
     let mut zeroed = *header;
     zeroed[12..16].fill(0);
-    if header[0..8] != MAGIC || crc32fast::hash(&zeroed) != half(12) {
+    let form = [Form::Plain, Form::Sealed].into_iter().find(|form| header[0..8] == form.magic());
+    let Some(form) = form.filter(|_| crc32fast::hash(&zeroed) == half(12)) else {
         return Header::Damaged;
-    }
+    };
     if half(8) > VERSION {
         return Header::Newer { version: half(8) };
     }
     let log = LogId(header[16..32].try_into().unwrap_or_default());
     let identity = Identity { log, first_seq: word(32), serial: word(40) };
-    Header::Valid { identity, created: word(48) as i64 }
+    Header::Valid { identity, form, created: word(48) as i64 }
 }
 
 #[cfg(test)]
@@ -107,13 +145,16 @@ mod tests {
 
     #[test]
     fn a_header_comes_back() {
-        let bytes = encode_header(&IDENTITY, 99);
-        assert_eq!(decode_header(&bytes), Header::Valid { identity: IDENTITY, created: 99 });
+        let bytes = encode_header(&IDENTITY, Form::Plain, 99);
+        assert_eq!(
+            decode_header(&bytes),
+            Header::Valid { identity: IDENTITY, form: Form::Plain, created: 99 }
+        );
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_of_a_header_is_noticed() {
-        let bytes = encode_header(&IDENTITY, 99);
+        let bytes = encode_header(&IDENTITY, Form::Plain, 99);
         for bit in 0..HEADER_LEN * 8 {
             let mut bytes = bytes;
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -126,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_told_from_damage() {
-        let mut bytes = encode_header(&IDENTITY, 99);
+        let mut bytes = encode_header(&IDENTITY, Form::Plain, 99);
         bytes[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
         bytes[12..16].fill(0);
         let crc = crc32fast::hash(&bytes);
@@ -136,8 +177,18 @@ mod tests {
 
     #[test]
     fn names_come_back_and_others_are_no_names() {
-        assert_eq!(parse_name(&IDENTITY.name()), Some((42, 3)));
-        for name in ["lock", "watermark", "1-1.seg", "00000000000000000042.seg", "x-00000003.seg"] {
+        for form in [Form::Plain, Form::Sealed] {
+            let named = Named { serial: 3, first_seq: 42, form };
+            assert_eq!(parse_name(&IDENTITY.name(form)), Some(named));
+        }
+        for name in [
+            "lock",
+            "watermark",
+            "1-1.seg",
+            "00000000000000000042-00000003.sealed.tmp",
+            "00000000000000000042.seg",
+            "x-00000003.seg",
+        ] {
             assert_eq!(parse_name(name), None, "{name}");
         }
     }

@@ -1,10 +1,12 @@
 //! [`SessionCursor`]: the records of one session, forwards and backwards.
+//!
+//! Revisions are counted through the postings: a sealed segment says how many records a session has
+//! before it, so the newest one that has the session ends the counting.
 
 use std::sync::Arc;
 
 use crate::chain::{Chain, Limit, Span};
 use crate::error::ReadError;
-use crate::reader::{fetch, indexed};
 use crate::record::{Record, RecordRef};
 
 /// Walks a session's records. It stands between two revisions: [`next`](SessionCursor::next) gives
@@ -20,13 +22,74 @@ pub struct SessionCursor {
     held: Option<RecordRef>,
 }
 
-/// The session's records in one segment.
-struct Posting {
+/// A session's records in one segment.
+pub(crate) struct Posting {
     span: Span,
     limit: Limit,
     /// Revision of the first of `seqs`.
     first: u64,
     seqs: Vec<u64>,
+}
+
+impl Posting {
+    pub(crate) fn seq(&self, revision: u64) -> Option<u64> {
+        let index = usize::try_from(revision.checked_sub(self.first)?).ok()?;
+        self.seqs.get(index).copied()
+    }
+}
+
+/// A segment that has the session: the revisions before it, and how many it has.
+struct Page {
+    span: Span,
+    limit: Limit,
+    before: u64,
+    count: u64,
+}
+
+/// The segments from the one with `wanted` on, or all that matter for the count. In order.
+fn pages(chain: &Chain, session: &[u8], wanted: u64) -> Result<Vec<Page>, ReadError> {
+    let mark = chain.mark();
+    let parts = chain.parts(&mark)?;
+    let mut pages = Vec::new();
+    // Backwards until a segment tells how many were before it, and those are not wanted.
+    for span in parts.list.iter().rev() {
+        let limit = parts.limit(span, &mark);
+        let (base, count) = span.count(chain, &limit, session)?;
+        if count > 0 {
+            pages.push((Page { span: span.clone(), limit, before: 0, count }, base));
+        }
+        if base.is_some_and(|base| base < wanted) {
+            break;
+        }
+    }
+    pages.reverse();
+    let mut before = 0;
+    let known = pages.into_iter().map(|(page, base)| {
+        let page = Page { before: base.unwrap_or(before), ..page };
+        before = page.before + page.count;
+        page
+    });
+    Ok(known.collect())
+}
+
+/// How many records the session has.
+pub(crate) fn count(chain: &Chain, session: &[u8]) -> Result<u64, ReadError> {
+    let pages = pages(chain, session, u64::MAX)?;
+    Ok(pages.last().map_or(0, |page| page.before + page.count))
+}
+
+/// The session's posting with that revision.
+pub(crate) fn find(
+    chain: &Chain,
+    session: &[u8],
+    revision: u64,
+) -> Result<Option<Posting>, ReadError> {
+    let has = |page: &Page| page.before < revision && revision <= page.before + page.count;
+    let Some(page) = pages(chain, session, revision)?.into_iter().find(has) else {
+        return Ok(None);
+    };
+    let seqs = page.span.seqs(chain, &page.limit, session)?;
+    Ok(Some(Posting { span: page.span, limit: page.limit, first: page.before + 1, seqs }))
 }
 
 impl SessionCursor {
@@ -62,34 +125,18 @@ impl SessionCursor {
 
     fn read(&mut self, revision: u64) -> Result<Option<(u64, Record<'_>)>, ReadError> {
         let Some(page) = &self.page else { return Ok(None) };
-        let Some(&seq) = page.seqs.get((revision - page.first) as usize) else { return Ok(None) };
-        let record = fetch(&self.chain, &page.span, &page.limit, seq)?;
+        let Some(seq) = page.seq(revision) else { return Ok(None) };
+        let record = page.span.record(&self.chain, &page.limit, seq)?.map_err(ReadError::Gap)?;
         Ok(Some((revision, self.held.insert(record).record())))
     }
 
     /// Finds the segment with that revision; false if there is none yet.
     fn turn_to(&mut self, revision: u64) -> Result<bool, ReadError> {
-        if let Some(page) = &self.page
-            && (page.first..page.first + page.seqs.len() as u64).contains(&revision)
-        {
+        if self.page.as_ref().is_some_and(|page| page.seq(revision).is_some()) {
             return Ok(true);
         }
-        let mark = self.chain.mark();
-        let parts = self.chain.parts(&mark)?;
-        let mut first = 1;
-        for span in &parts.list {
-            let limit = parts.limit(span, &mark);
-            indexed(&self.chain, span, &limit)?;
-            let index = span.part.index.read();
-            let seqs = index.posting(&self.session, limit.end_seq);
-            let end = first + seqs.len() as u64;
-            if (first..end).contains(&revision) {
-                let (span, seqs) = (span.clone(), seqs.to_vec());
-                self.page = Some(Posting { span, limit, first, seqs });
-                return Ok(true);
-            }
-            first = end;
-        }
-        Ok(false)
+        let (chain, session) = (&self.chain, &self.session);
+        self.page = chain.again(|| find(chain, session, revision))?;
+        Ok(self.page.is_some())
     }
 }

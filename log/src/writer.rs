@@ -12,20 +12,22 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
+use crate::error::OpenError;
 use crate::frame::{self, FrameKind};
 use crate::options::{Durability, Options};
 use crate::progress::Progress;
 use crate::ring::{Batch, Ring};
-use crate::segment::{self, HEADER_LEN, Identity};
+use crate::segment::{self, Form, HEADER_LEN, Identity};
 use crate::storage::{File, Storage};
 use crate::watermark::{Mark, PageWriter, Place};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
-const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+const SIBLINGS_WAIT: Duration = Duration::from_micros(50);
 const ALLOCATE_MIN: u64 = 64 << 10;
 const ALLOCATE_MAX: u64 = 8 << 20;
 
@@ -53,6 +55,19 @@ pub struct Core {
     pub tail: Mutex<Tail>,
     pub page: Mutex<Published>,
     pub troubles: Mutex<Troubles>,
+    /// Something failed, and the next success has not come yet.
+    pub uneasy: AtomicBool,
+    /// A segment was made whose name is not durable yet.
+    pub names_dirty: AtomicBool,
+    /// `tail.synced.seq`, to be read without the tail.
+    pub synced_seq: AtomicU64,
+    /// How many waited for the last sync: as many may be about to write.
+    pub siblings: AtomicUsize,
+    /// Wakes the sealer: there is a segment to seal, or the log is closed.
+    pub rolled: Condvar,
+    pub sealing_wait: Mutex<()>,
+    /// Held by who seals.
+    pub sealing: Mutex<()>,
 }
 
 /// The write stage's own: where the next frame goes.
@@ -76,7 +91,15 @@ pub struct Tail {
     pub written: Place,
     pub synced: Place,
     /// A write or sync failed: the active segment must be left.
-    pub failed: bool,
+    pub failed: Option<Failed>,
+}
+
+/// What failed, in rising order of what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failed {
+    Write,
+    /// Nothing is known of what was written and not synced before.
+    Sync,
 }
 
 /// A batch that lies in a segment.
@@ -99,9 +122,39 @@ pub struct Troubles {
     pub in_a_row: u32,
     pub retry_at: Option<Instant>,
     pub lost: Vec<(u64, u64)>,
+    /// Acknowledged without a sync, and then the sync failed.
+    pub doubtful: Vec<(u64, u64)>,
+}
+
+impl Tail {
+    pub fn new(end: Place) -> Tail {
+        Tail {
+            in_flight: VecDeque::new(),
+            dirty: Vec::new(),
+            written: end,
+            synced: end,
+            failed: None,
+        }
+    }
 }
 
 impl Core {
+    /// Writes and syncs what recovery has put into the ring.
+    pub fn write_again(&self) -> Result<(), OpenError> {
+        if self.ring.is_empty() {
+            return Ok(());
+        }
+        self.write_stage(&mut self.write.lock());
+        self.sync_stage(&mut self.sync.lock());
+        match self.troubles.lock().last.take() {
+            None => Ok(()),
+            Some(error) => {
+                let source = io::Error::new(error.kind(), error);
+                Err(OpenError::io("write", self.storage.path(""))(source))
+            }
+        }
+    }
+
     fn keeps_until_synced(&self) -> bool {
         self.options.durability != Durability::Os
     }
@@ -111,17 +164,19 @@ impl Core {
         if stage.closed || self.backing_off() {
             return;
         }
-        if self.tail.lock().failed
+        if self.uneasy.load(SeqCst)
+            && self.tail.lock().failed.is_some()
             && let Err(error) = self.start_anew(stage)
         {
-            return self.fail(error);
+            return self.fail(error, Failed::Write);
         }
-        while let Some(mut batch) = self.ring.pop() {
+        let mut next = self.ring.pop();
+        while let Some(mut batch) = next {
             match self.write_batch(stage, &mut batch) {
-                Ok(bytes) => self.written(stage, batch, bytes),
+                Ok(bytes) => next = self.written(stage, batch, bytes),
                 Err(error) => {
                     self.ring.unpop(batch);
-                    return self.fail(error);
+                    return self.fail(error, Failed::Write);
                 }
             }
         }
@@ -129,14 +184,13 @@ impl Core {
 
     /// Writes one frame; gives the bytes of its records.
     fn write_batch(&self, stage: &mut WriteStage, batch: &mut Batch) -> io::Result<usize> {
-        let bytes: usize = batch.lens.iter().map(|&len| len as usize).sum();
-        batch.bytes.truncate(bytes);
+        let bytes = batch.records_bytes();
         let len = frame::aligned(frame::HEAD_LEN + batch.lens.len() * 4 + bytes) as u64;
         let end = stage.position + len;
         if end > self.options.segment_bytes && stage.position > HEADER_LEN as u64 {
             self.roll(stage, batch.first_seq)?;
         }
-        let durable_before = self.tail.lock().synced.seq;
+        let durable_before = self.synced_seq.load(SeqCst);
         let (seed, position) = (stage.active.seed, stage.position);
         match batch.kind {
             FrameKind::Records => {
@@ -150,9 +204,10 @@ impl Core {
                 let lens = &batch.lens;
                 frame::encode_head(&mut stage.head, seed, position, first, durable_before, lens);
             }
-            FrameKind::Lost => {
+            kind => {
                 let (first, count) = (batch.first_seq, batch.count);
-                frame::encode_lost(&mut stage.head, seed, position, first, durable_before, count);
+                let head = &mut stage.head;
+                frame::encode_missing(head, kind, seed, position, first, durable_before, count);
             }
         }
         batch.bytes.resize(len as usize - stage.head.len(), 0);
@@ -175,7 +230,8 @@ impl Core {
         stage.allocated = if taken { goal } else { needed };
     }
 
-    fn written(&self, stage: &WriteStage, batch: Batch, bytes: usize) {
+    /// Notes what was written; gives the next batch to write.
+    fn written(&self, stage: &WriteStage, batch: Batch, bytes: usize) -> Option<Batch> {
         let serial = stage.active.identity.serial;
         let place = Place { seq: batch.last_seq(), serial, position: stage.position };
         let mut tail = self.tail.lock();
@@ -183,16 +239,18 @@ impl Core {
         if tail.dirty.last().is_none_or(|last| last.identity.serial != serial) {
             tail.dirty.push(stage.active.clone());
         }
-        if self.keeps_until_synced() {
+        let done = if self.keeps_until_synced() {
             tail.in_flight.push_back(Written { batch, bytes });
+            None
         } else {
-            self.ring.recycle(batch, bytes);
-        }
+            Some((batch, bytes))
+        };
         drop(tail);
         if self.options.durability != Durability::Sync {
             self.publish(|mark| mark.watermark = place);
             self.recovered();
         }
+        self.ring.turn(done)
     }
 
     /// Leaves the full segment for the next one.
@@ -201,9 +259,11 @@ impl Core {
             Identity { log: stage.active.identity.log, first_seq, serial: stage.next_serial };
         stage.next_serial += 1;
         let file = create_segment(&*self.storage, &identity)?;
+        self.names_dirty.store(true, SeqCst);
         stage.active = Arc::new(Active::new(identity, file));
         stage.position = HEADER_LEN as u64;
         stage.allocated = HEADER_LEN as u64;
+        self.rolled.notify_all();
         Ok(())
     }
 
@@ -222,9 +282,15 @@ impl Core {
         if self.keeps_until_synced() {
             tail.dirty.clear();
             tail.written = tail.synced;
+        } else if tail.failed == Some(Failed::Sync) {
+            // Not kept in memory, so they cannot be written again: all there is to do is say so.
+            tail.dirty.clear();
+            let doubtful = (tail.synced.seq + 1, tail.written.seq);
+            self.troubles.lock().doubtful.push(doubtful);
+            tail.failed = Some(Failed::Write);
         }
         self.roll(stage, first_seq)?;
-        tail.failed = false;
+        tail.failed = None;
         Ok(())
     }
 
@@ -232,14 +298,20 @@ impl Core {
     pub fn sync_stage(&self, _stage: &mut SyncStage) {
         let (dirty, upto) = {
             let tail = self.tail.lock();
-            if tail.failed || tail.written == tail.synced {
+            if tail.failed.is_some() || tail.written == tail.synced {
                 return;
             }
             (tail.dirty.clone(), tail.written)
         };
+        if self.names_dirty.swap(false, SeqCst)
+            && let Err(error) = self.storage.sync_names()
+        {
+            self.names_dirty.store(true, SeqCst);
+            return self.fail(error, Failed::Write);
+        }
         for active in &dirty {
             if let Err(error) = active.file.sync() {
-                return self.fail(error);
+                return self.fail(error, Failed::Sync);
             }
         }
         self.synced(upto);
@@ -257,15 +329,15 @@ impl Core {
             done.extend(tail.in_flight.pop_front());
         }
         drop(tail);
+        self.synced_seq.store(upto.seq, SeqCst);
+        self.siblings.store(self.progress.sleepers(), SeqCst);
         self.publish(|mark| {
             mark.synced = upto;
             if upto.seq >= mark.watermark.seq {
                 mark.watermark = upto;
             }
         });
-        for written in done {
-            self.ring.recycle(written.batch, written.bytes);
-        }
+        self.ring.recycle(done.into_iter().map(|written| (written.batch, written.bytes)));
         self.recovered();
     }
 
@@ -286,20 +358,27 @@ impl Core {
         }
     }
 
-    fn fail(&self, error: io::Error) {
-        self.tail.lock().failed = true;
+    fn fail(&self, error: io::Error, failed: Failed) {
+        let mut tail = self.tail.lock();
+        tail.failed = tail.failed.max(Some(failed));
+        self.uneasy.store(true, SeqCst);
+        drop(tail);
         let mut troubles = self.troubles.lock();
         let wait = BACK_OFF_MIN * 2u32.saturating_pow(troubles.in_a_row.min(16));
         troubles.errors += 1;
         troubles.in_a_row += 1;
         troubles.last = Some(Arc::new(error));
-        troubles.retry_at = Some(Instant::now() + wait.min(BACK_OFF_MAX));
+        troubles.retry_at = Some(Instant::now() + wait.min(self.options.back_off));
         drop(troubles);
         self.progress.bump();
         self.ring.wake();
     }
 
     fn recovered(&self) {
+        if !self.uneasy.load(SeqCst) || self.tail.lock().failed.is_some() {
+            return;
+        }
+        self.uneasy.store(false, SeqCst);
         let mut troubles = self.troubles.lock();
         troubles.in_a_row = 0;
         troubles.retry_at = None;
@@ -307,20 +386,38 @@ impl Core {
 
     /// Whether the next try is not due yet.
     pub fn backing_off(&self) -> bool {
-        self.troubles.lock().retry_at.is_some_and(|at| Instant::now() < at)
+        self.uneasy.load(SeqCst)
+            && self.troubles.lock().retry_at.is_some_and(|at| Instant::now() < at)
+    }
+
+    /// Gives those who waited for the last sync, and were woken by it, the time to write what
+    /// comes next: so that one sync serves them all.
+    pub fn await_siblings(&self) {
+        let siblings = self.siblings.load(SeqCst) as u64;
+        if siblings < 2 {
+            return;
+        }
+        let start = Instant::now();
+        while start.elapsed() < SIBLINGS_WAIT {
+            let tail = self.tail.lock();
+            if tail.written.seq.saturating_sub(tail.synced.seq) > siblings {
+                break;
+            }
+            drop(tail);
+            std::thread::yield_now();
+        }
     }
 
     /// Whether there is something that no sync has covered.
     pub fn has_unsynced(&self) -> bool {
         let tail = self.tail.lock();
-        tail.written != tail.synced || tail.failed
+        tail.written != tail.synced || tail.failed.is_some()
     }
 }
 
-/// Makes a segment with its header, durably named.
+/// Makes a segment with its header. Neither is durable yet.
 pub fn create_segment(storage: &dyn Storage, identity: &Identity) -> io::Result<Arc<dyn File>> {
-    let file = storage.create(&identity.name())?;
-    file.write_at(&[&segment::encode_header(identity, crate::log::now())], 0)?;
-    storage.sync_names()?;
+    let file = storage.create(&identity.name(Form::Plain))?;
+    file.write_at(&[&segment::encode_header(identity, Form::Plain, crate::log::now())], 0)?;
     Ok(file)
 }

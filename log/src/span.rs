@@ -1,0 +1,102 @@
+//! A segment's records, whatever form it has: one record, a session's seqs, the times.
+
+use crate::chain::{Chain, Limit, Span};
+use crate::error::{Gap, GapReason, ReadError};
+use crate::frame;
+use crate::record::{Held, RecordRef};
+use crate::segment::Form;
+
+impl Span {
+    /// Sees to it that a plain segment's index reaches to the limit.
+    fn indexed(&self, chain: &Chain, limit: &Limit) -> Result<(), ReadError> {
+        let part = &*self.part;
+        if part.index.read().next_seq(part) >= limit.end_seq {
+            return Ok(());
+        }
+        let (view, end) = part.view(chain, limit)?;
+        let bytes = view.bytes(end).unwrap_or(&[]);
+        part.index.write().extend(part, &*chain.storage, bytes, limit);
+        Ok(())
+    }
+
+    /// One record, or the gap it lies in.
+    pub fn record(
+        &self,
+        chain: &Chain,
+        limit: &Limit,
+        seq: u64,
+    ) -> Result<Result<RecordRef, Gap>, ReadError> {
+        let (part, storage) = (&*self.part, &*chain.storage);
+        if part.form == Form::Sealed {
+            let found = part.sealed_record(storage, self.end, seq);
+            return found.map_err(ReadError::io("read", storage.path(&part.name)));
+        }
+        self.indexed(chain, limit)?;
+        let damaged = |at: usize| part.gap(storage, seq, seq, at, GapReason::Record);
+        let place = part.index.read().place(part, seq).map_err(|gap| gap.cloned());
+        let (at, len) = match place {
+            Ok(place) => place,
+            Err(gap) => return Ok(Err(gap.unwrap_or_else(|| damaged(0)))),
+        };
+        let limit = Limit { end_position: Some((at + len) as u64), ..*limit };
+        let (view, end) = part.view(chain, &limit)?;
+        let record = view.bytes(end).and_then(|bytes| bytes.get(at..at + len));
+        if !record.is_some_and(|record| frame::record_fits(record, part.seed, seq)) {
+            return Ok(Err(damaged(at)));
+        }
+        Ok(Ok(RecordRef { held: Held::Viewed { view, from: at, to: at + len }, seq }))
+    }
+
+    /// The oldest and the newest time of its records.
+    pub fn times(&self, chain: &Chain, limit: &Limit) -> Result<Option<(i64, i64)>, ReadError> {
+        if self.part.form == Form::Sealed {
+            return Ok(self.footer(chain)?.times);
+        }
+        self.indexed(chain, limit)?;
+        Ok(self.part.index.read().times())
+    }
+
+    /// How many records a session has in it, and before it where that is known.
+    pub fn count(
+        &self,
+        chain: &Chain,
+        limit: &Limit,
+        session: &[u8],
+    ) -> Result<(Option<u64>, u64), ReadError> {
+        if self.part.form == Form::Sealed {
+            let footer = self.footer(chain)?;
+            let posting = footer.session(session);
+            let base = posting.filter(|_| !footer.rebuilt).map(|posting| posting.base);
+            return Ok((base, posting.map_or(0, |posting| posting.seqs.count)));
+        }
+        self.indexed(chain, limit)?;
+        let index = self.part.index.read();
+        Ok((None, index.posting(session, limit.end_seq).len() as u64))
+    }
+
+    /// The seqs of a session in it.
+    pub fn seqs(
+        &self,
+        chain: &Chain,
+        limit: &Limit,
+        session: &[u8],
+    ) -> Result<Vec<u64>, ReadError> {
+        if self.part.form == Form::Sealed {
+            let footer = self.footer(chain)?;
+            return Ok(footer.session(session).map(|p| p.seqs.list()).unwrap_or_default());
+        }
+        self.indexed(chain, limit)?;
+        Ok(self.part.index.read().posting(session, limit.end_seq).to_vec())
+    }
+
+    /// The gaps it has.
+    pub fn gaps(&self, chain: &Chain, limit: &Limit) -> Result<Vec<Gap>, ReadError> {
+        self.indexed(chain, limit)?;
+        Ok(self.part.index.read().gaps().to_vec())
+    }
+
+    fn footer(&self, chain: &Chain) -> Result<std::sync::Arc<crate::footer::Footer>, ReadError> {
+        let path = || chain.storage.path(&self.part.name);
+        self.part.footer(&*chain.storage, self.end).map_err(|e| ReadError::io("read", path())(e))
+    }
+}

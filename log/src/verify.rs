@@ -1,0 +1,245 @@
+//! Proving a log: every frame, block and footer fits its checksum, the chain of sealed segments holds,
+//! and no seq is missing that is not declared.
+
+use std::path::PathBuf;
+
+use crate::block;
+use crate::chain::{Chain, Limit, Parts, Span};
+use crate::error::{Gap, GapReason, ReadError};
+use crate::footer::{Footer, TRAILER_LEN, Trailer};
+use crate::segment::{self, Form, HEADER_LEN, Header};
+use crate::sha256::Sha256;
+use crate::watermark::Mark;
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Verification {
+    /// The oldest seq looked at.
+    pub first: u64,
+    /// The newest seq looked at.
+    pub last: u64,
+    /// Records that were read and fit. Those of sealed segments count only in a deep verification.
+    pub records: u64,
+    /// Bytes of the files looked at.
+    pub bytes: u64,
+    /// Segments, by form.
+    pub sealed: u64,
+    /// Segments that are not sealed yet.
+    pub plain: u64,
+    /// The newest sealed segment's hash, which vouches for all before it.
+    pub hash: Option<[u8; 32]>,
+    /// What is wrong, in order of place. What the writer itself declared as lost is not.
+    pub problems: Vec<Problem>,
+    /// What the writer itself declared as missing.
+    pub declared: Vec<Gap>,
+}
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// In which file.
+    pub file: PathBuf,
+    /// Where in the file.
+    pub position: u64,
+    /// The seqs that cannot be read for it; `None`: all can.
+    pub seqs: Option<(u64, u64)>,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, position {}: {}", self.file.display(), self.position, self.what)?;
+        match self.seqs {
+            Some((first, last)) => write!(f, "; seq {first} to {last} cannot be read"),
+            None => write!(f, "; every record can be read"),
+        }
+    }
+}
+
+/// Verifies a log up to its watermark. `deep`: unpacks every block, too.
+pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
+    let mark = chain.mark();
+    let parts = chain.parts(&mark)?;
+    let found = Verification {
+        first: mark.floor.max(1),
+        last: mark.watermark.seq,
+        ..Verification::default()
+    };
+    let mut check = Check { chain, mark: &mark, parts: &parts, deep, previous: None, found };
+    let mut next = check.found.first;
+    for span in &parts.list {
+        let limit = parts.limit(span, &mark);
+        if next < span.first {
+            check.missing(next, span.first - 1);
+        }
+        check.segment(span, &limit)?;
+        next = next.max(limit.end_seq);
+    }
+    if next <= mark.watermark.seq {
+        check.missing(next, mark.watermark.seq);
+    }
+    Ok(check.found)
+}
+
+struct Check<'a> {
+    chain: &'a Chain,
+    mark: &'a Mark,
+    parts: &'a Parts,
+    deep: bool,
+    /// Serial and hash of the sealed segment before.
+    previous: Option<(u64, [u8; 32])>,
+    found: Verification,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, span: &Span, at: u64, seqs: Option<(u64, u64)>, what: &'static str) {
+        let file = self.chain.storage.path(&span.part.name);
+        self.found.problems.push(Problem { file, position: at, seqs, what });
+    }
+
+    fn missing(&mut self, first: u64, last: u64) {
+        let (file, what) = (self.chain.storage.path(""), "a segment is missing");
+        self.found.problems.push(Problem { file, position: 0, seqs: Some((first, last)), what });
+    }
+
+    fn segment(&mut self, span: &Span, limit: &Limit) -> Result<(), ReadError> {
+        let (view, len) = span.part.view(self.chain, limit)?;
+        let file = view.bytes(len).unwrap_or(&[]);
+        self.found.bytes += len;
+        match segment::decode_header(file) {
+            Header::Valid { identity, form, .. }
+                if identity == span.part.identity && form == span.part.form => {}
+            _ => self.problem(span, 0, None, "the header does not fit"),
+        }
+        match span.part.form {
+            Form::Plain => self.plain(span, limit),
+            Form::Sealed => self.sealed(span, limit, file),
+        }
+    }
+
+    fn plain(&mut self, span: &Span, limit: &Limit) -> Result<(), ReadError> {
+        self.found.plain += 1;
+        let gaps = span.gaps(self.chain, limit)?;
+        let missing: u64 = gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
+        self.found.records += (limit.end_seq - span.first).saturating_sub(missing);
+        gaps.into_iter().for_each(|gap| self.gap(span, gap));
+        Ok(())
+    }
+
+    fn gap(&mut self, span: &Span, gap: Gap) {
+        let what = match gap.reason {
+            GapReason::Lost | GapReason::Unsynced => return self.found.declared.push(gap),
+            GapReason::Record => "a record does not fit its checksum",
+            _ => "a frame does not fit its checksum",
+        };
+        self.problem(span, gap.position, Some((gap.first, gap.last)), what);
+    }
+
+    fn sealed(&mut self, span: &Span, limit: &Limit, file: &[u8]) -> Result<(), ReadError> {
+        self.found.sealed += 1;
+        let before = self.found.problems.len();
+        let storage = &*self.chain.storage;
+        let footer = span.part.footer(storage, span.end);
+        let path = storage.path(&span.part.name);
+        let footer = footer.map_err(ReadError::io("read", path))?;
+        let trailer = Trailer::decode(file);
+        self.trailer(span, file, trailer.as_ref(), &footer);
+        for block in &footer.blocks {
+            self.block(span, file, block.position as usize, block.first_seq, block.count);
+        }
+        for gap in &footer.gaps {
+            let gap =
+                span.part.gap(storage, gap.first, gap.last, gap.position as usize, gap.reason);
+            match gap.reason {
+                GapReason::Block => {
+                    let what = "a block is missing";
+                    self.problem(span, gap.position, Some((gap.first, gap.last)), what);
+                }
+                // Damaged before it was sealed: the sealed bytes are as they were written.
+                _ => self.found.declared.push(gap),
+            }
+        }
+        if self.deep && !footer.rebuilt {
+            self.postings(span, limit, &footer)?;
+        }
+        if before == self.found.problems.len()
+            && let Some(trailer) = trailer
+        {
+            self.hash(span, file, &trailer);
+        }
+        self.previous = trailer.map(|trailer| (span.part.identity.serial, trailer.hash));
+        self.found.hash = trailer.map(|trailer| trailer.hash);
+        Ok(())
+    }
+
+    fn trailer(&mut self, span: &Span, file: &[u8], trailer: Option<&Trailer>, footer: &Footer) {
+        let end = (file.len().saturating_sub(TRAILER_LEN)) as u64;
+        if trailer.is_none() {
+            self.problem(span, end, None, "the trailer does not fit");
+        }
+        if footer.rebuilt && trailer.is_some() {
+            self.problem(span, end, None, "the footer does not fit");
+        }
+        let expected = self.previous.unwrap_or_default();
+        let links = (footer.previous_serial, footer.previous);
+        // The first one that is kept may follow on one that was trimmed.
+        let is_first = self.previous.is_none() && self.found.sealed == 1;
+        let is_oldest = self.parts.list.first().is_some_and(|first| first.first == span.first);
+        if !footer.rebuilt && links != expected && !(is_first && is_oldest && self.mark.floor > 1) {
+            let what = "it does not follow on the segment before: that one was changed or replaced";
+            self.problem(span, end, None, what);
+        }
+    }
+
+    fn block(&mut self, span: &Span, file: &[u8], at: usize, first_seq: u64, count: u32) {
+        let seed = span.part.seed;
+        let head = block::decode_head(file, at, seed).filter(|head| head.first_seq == first_seq);
+        let fits = head.is_some_and(|head| match self.deep {
+            false => block::packed_fits(file, at, &head, seed),
+            true => block::decode(file, at, &head, seed).is_some(),
+        });
+        if !fits {
+            let seqs = (first_seq, first_seq + u64::from(count) - 1);
+            self.problem(span, at as u64, Some(seqs), "a block does not fit its checksum");
+        }
+    }
+
+    /// Every record is where the footer says, and no other.
+    fn postings(&mut self, span: &Span, limit: &Limit, footer: &Footer) -> Result<(), ReadError> {
+        let mut counted = 0;
+        for posting in &footer.sessions {
+            for seq in posting.seqs.list() {
+                match span.record(self.chain, limit, seq)? {
+                    Ok(record) if record.record().session == posting.key => counted += 1,
+                    Ok(_) => {
+                        self.problem(span, 0, None, "a posting names another session's record")
+                    }
+                    Err(_) => counted += 1,
+                }
+            }
+        }
+        let mut with_session = 0;
+        for seq in span.first..limit.end_seq {
+            if let Ok(record) = span.record(self.chain, limit, seq)? {
+                self.found.records += 1;
+                with_session += u64::from(!record.record().session.is_empty());
+            }
+        }
+        if with_session > counted {
+            self.problem(span, 0, None, "the postings miss records");
+        }
+        Ok(())
+    }
+
+    fn hash(&mut self, span: &Span, file: &[u8], trailer: &Trailer) {
+        let mut sha = Sha256::new();
+        sha.update(&file[..file.len() - TRAILER_LEN]);
+        if sha.finish() != trailer.hash {
+            let at = HEADER_LEN as u64;
+            self.problem(span, at, None, "the bytes do not give the hash that was stored");
+        }
+    }
+}

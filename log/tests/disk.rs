@@ -1,0 +1,153 @@
+//! A disk that is full, for real: a small tmpfs where mounting is allowed, else a limit on the size
+//! of files. Nothing acknowledged is lost, what is lost is declared, and the log goes on by itself
+//! when there is room.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use sm_log::{AppendError, Durability, Entry, GapReason, Item, Log, Options, Reader};
+
+const CHILD: &str = "SM_LOG_LIMIT_CHILD";
+
+fn options() -> Options {
+    Options::durability(Durability::Sync)
+        .with_segment_bytes(1 << 20)
+        .with_ring_bytes(256 << 10)
+        .with_patience(Duration::from_millis(100))
+        .with_back_off(Duration::from_millis(5))
+}
+
+fn payload(number: u64) -> Vec<u8> {
+    let mut state = number + 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..5000).map(|_| next()).collect()
+}
+
+struct Small(PathBuf);
+
+impl Small {
+    fn mount() -> Option<Small> {
+        let dir = std::env::temp_dir().join(format!("sm-log-disk-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
+            .arg(&dir)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(Small(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// All records are there, but for what was declared lost; gives how many those are.
+fn check(reader: &Reader, numbers: &[Option<u64>]) -> usize {
+    let mut cursor = reader.cursor(1).unwrap();
+    let (mut lost, mut next) = (0, 0);
+    while let Some(item) = cursor.next().unwrap() {
+        match item {
+            Item::Record(record) => {
+                let number = numbers[next].expect("what is lost is not there");
+                assert_eq!(record.payload, payload(number), "seq {}", record.seq);
+                next += 1;
+            }
+            Item::Gap(gap) => {
+                assert_eq!(gap.reason, GapReason::Lost, "{gap}");
+                for _ in gap.first..=gap.last {
+                    assert_eq!(numbers[next], None, "{gap}");
+                    (lost, next) = (lost + 1, next + 1);
+                }
+            }
+        }
+    }
+    assert_eq!(next, numbers.len());
+    lost
+}
+
+#[test]
+fn a_full_disk_is_survived_and_what_is_lost_is_declared() {
+    let Some(disk) = Small::mount() else {
+        return; // The limit below tests the same with what is allowed here.
+    };
+    let ballast = disk.0.join("ballast");
+    std::fs::write(&ballast, vec![1; 2 << 20]).unwrap();
+    let dir = disk.0.join("log");
+    let (log, _) = Log::open(&dir, options()).unwrap();
+    let (mut numbers, mut lost) = (Vec::new(), 0);
+    for number in 0.. {
+        match log.append(&[Entry { payload: &payload(number), ..Entry::default() }]) {
+            Ok(_) => numbers.push(Some(number)),
+            Err(AppendError::Lost { first, .. }) => {
+                assert_eq!(first, numbers.len() as u64 + 1);
+                numbers.push(None);
+                lost += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        if lost == 3 {
+            break;
+        }
+    }
+    let health = log.health();
+    assert!(health.failing && health.persist_errors > 0 && health.lost.len() == 3, "{health:?}");
+    assert!(log.watermark() < numbers.len() as u64);
+    // What was acknowledged can be read all the while.
+    let reader = Reader::open(&dir).unwrap();
+    let seen = reader.watermark() as usize;
+    assert!(seen > 100);
+    assert_eq!(check(&reader, &numbers[..seen]), 0);
+    std::fs::remove_file(&ballast).unwrap();
+    while log.sync().is_err() {}
+    log.commit(&[Entry { payload: &payload(7), ..Entry::default() }]).unwrap();
+    numbers.push(Some(7));
+    assert_eq!(check(&log.reader(), &numbers), 3);
+    drop(log);
+    let (log, recovery) = Log::open(&dir, options()).unwrap();
+    assert_eq!(recovery.last, numbers.len() as u64);
+    assert_eq!(check(&log.reader(), &numbers), 3);
+}
+
+/// A segment that cannot grow is left for the next one, again and again.
+fn limited(dir: &Path) {
+    let (log, _) = Log::open(dir, options().with_segment_bytes(64 << 20)).unwrap();
+    let numbers: Vec<_> = (0..200).map(Some).collect();
+    for number in numbers.iter().flatten() {
+        log.append(&[Entry { payload: &payload(*number), ..Entry::default() }]).unwrap();
+    }
+    while log.sync().is_err() {}
+    assert!(log.health().persist_errors > 0);
+    assert_eq!(check(&log.reader(), &numbers), 0);
+    drop(log);
+    let (log, recovery) = Log::open(dir, options()).unwrap();
+    assert_eq!((recovery.last, recovery.gaps.len()), (200, 0));
+    assert_eq!(check(&log.reader(), &numbers), 0);
+    assert_eq!(log.reader().verify(true).unwrap().problems, []);
+}
+
+#[test]
+fn files_that_may_not_grow_are_survived() {
+    if let Some(dir) = std::env::var_os(CHILD) {
+        return limited(Path::new(&dir));
+    }
+    let dir = std::env::temp_dir().join(format!("sm-log-limit-{}", std::process::id()));
+    let status = Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 512; exec \"$0\" --exact files_that_may_not_grow_are_survived",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env(CHILD, &dir)
+        .status()
+        .unwrap();
+    let _ = std::fs::remove_dir_all(&dir);
+    assert!(status.success());
+}
