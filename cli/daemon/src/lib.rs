@@ -11,6 +11,7 @@
 
 mod acts;
 pub mod api;
+pub mod client;
 mod config;
 mod daemon;
 mod decision;
@@ -30,6 +31,7 @@ mod settle;
 mod spawn;
 mod tools;
 
+pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};
 pub use home::{Home, HomeError, Readings, Writer};
 pub use problem::Refusal;

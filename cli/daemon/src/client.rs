@@ -1,0 +1,471 @@
+//! The daemon's client, blocking: for commands.
+//!
+//! What always holds: a connection a call; nothing is tried twice, because a call may have been
+//! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
+
+use crate::api::{
+    Act, Answer, Answered, Health, Import, Imported, Input, InputTaken, Problem, ProblemBody, Spawn,
+    Spawned,
+};
+use crate::home::{Home, HomeError};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sm_ingest::app_server::ProcessId;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+
+/// How long a daemon may take to answer at first.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long another daemon may take after ours gave way to it.
+const OTHER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much of the daemon's own log an error shows.
+const LOG_LINES: usize = 12;
+
+/// A call was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No daemon answers.
+    #[error("no daemon runs for this data directory (nothing answers on {})", socket.display())]
+    NotRunning {
+        /// Its socket.
+        socket: PathBuf,
+    },
+    /// The daemon refused, with its reason.
+    #[error("{}", problem.message)]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The reason.
+        problem: Box<Problem>,
+    },
+    /// The daemon could not be started.
+    #[error("the daemon did not start: {why}{}", last_lines(log))]
+    NotStarted {
+        /// Why, as far as it can be told.
+        why: String,
+        /// The last of its own log.
+        log: String,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The conversation broke off: the call may or may not have been carried out.
+    #[error("the daemon's answer was lost: {0}")]
+    Broken(String),
+}
+
+fn last_lines(log: &str) -> String {
+    match log.trim_end() {
+        "" => String::new(),
+        log => format!("; the last of its log:\n{log}"),
+    }
+}
+
+impl ClientError {
+    /// The daemon's stable code, where it refused.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            ClientError::Refused { problem, .. } => Some(&problem.code),
+            _ => None,
+        }
+    }
+}
+
+/// How to start a daemon where none runs.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// Arguments after `EXE --home HOME serve`.
+    pub args: Vec<OsString>,
+    /// How long it may take to answer at first; `None`: a minute.
+    pub patience: Option<Duration>,
+}
+
+/// Talks to the daemon of one data directory.
+pub struct Client {
+    socket: PathBuf,
+    runtime: Runtime,
+}
+
+impl Client {
+    /// A client of the daemon that runs for `home`.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRunning`] where none answers.
+    pub fn connect(home: &Home) -> Result<Client, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| ClientError::Broken(error.to_string()))?;
+        let client = Client { socket: home.socket_path(), runtime };
+        client.health()?;
+        Ok(client)
+    }
+
+    /// The same; where none runs, `EXE --home HOME serve` is started, detached from this process and
+    /// its terminal, its output in [`Home::daemon_log`]. Where two start one at once, the log's lock
+    /// decides and both get the same.
+    pub fn or_start(home: &Home, exe: &Path, start: &Start) -> Result<Client, ClientError> {
+        match Client::connect(home) {
+            Err(ClientError::NotRunning { .. }) => {}
+            connected => return connected,
+        }
+        home.create()?;
+        home.create_run_dir()?;
+        let log = home.daemon_log();
+        let (output, begin) = open_log(&log).map_err(|error| not_started(&error, &log, 0))?;
+        let child = detached(home, exe, &start.args, output);
+        let mut child = child.map_err(|error| {
+            not_started(&format_args!("{} cannot be run: {error}", exe.display()), &log, begin)
+        })?;
+        let mut deadline = Instant::now() + start.patience.unwrap_or(START_PATIENCE);
+        let mut ended = None;
+        loop {
+            match Client::connect(home) {
+                Err(ClientError::NotRunning { .. }) => {}
+                connected => return connected,
+            }
+            if ended.is_none()
+                && let Ok(Some(status)) = child.try_wait()
+            {
+                // It may have given way to another one, which may need a moment too.
+                ended = Some(status);
+                let patience = if status.success() { OTHER_PATIENCE } else { Duration::from_secs(1) };
+                deadline = deadline.min(Instant::now() + patience);
+                if has_other_writer(home, child.id()) {
+                    deadline = Instant::now() + OTHER_PATIENCE;
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(match ended {
+                    Some(status) => not_started(&format_args!("it ended ({status})"), &log, begin),
+                    None => not_started(&"it does not answer", &log, begin),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// `GET /healthz`.
+    pub fn health(&self) -> Result<Health, ClientError> {
+        self.get("/healthz")
+    }
+
+    /// `GET /v1/sessions`.
+    pub fn sessions(&self, limit: Option<usize>) -> Result<Value, ClientError> {
+        match limit {
+            Some(limit) => self.get(&format!("/v1/sessions?limit={limit}")),
+            None => self.get("/v1/sessions"),
+        }
+    }
+
+    /// `GET /v1/sessions/{id}`.
+    pub fn session(&self, session: &str) -> Result<Value, ClientError> {
+        self.get(&format!("/v1/sessions/{}", escape(session)))
+    }
+
+    /// `GET /v1/sessions/{id}/{list}`: `turns`, `actions`, `children`, `messages`.
+    pub fn list(&self, session: &str, list: &str) -> Result<Value, ClientError> {
+        self.get(&format!("/v1/sessions/{}/{list}", escape(session)))
+    }
+
+    /// `GET /v1/sessions/{id}/events`.
+    pub fn events(
+        &self,
+        session: &str,
+        since_seq: u64,
+        limit: usize,
+    ) -> Result<Value, ClientError> {
+        let session = escape(session);
+        self.get(&format!("/v1/sessions/{session}/events?since_seq={since_seq}&limit={limit}"))
+    }
+
+    /// `POST /v1/sessions`.
+    pub fn spawn(&self, spawn: &Spawn) -> Result<Spawned, ClientError> {
+        self.post("/v1/sessions", spawn)
+    }
+
+    /// `POST /v1/sessions/{id}/input`.
+    pub fn input(&self, session: &str, input: &Input) -> Result<InputTaken, ClientError> {
+        self.post(&format!("/v1/sessions/{}/input", escape(session)), input)
+    }
+
+    /// `POST /v1/sessions/{id}/interrupt`.
+    pub fn interrupt(&self, session: &str, act: &Act) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/interrupt", escape(session)), act)
+    }
+
+    /// `POST /v1/sessions/{id}/stop`.
+    pub fn stop(&self, session: &str, act: &Act) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/stop", escape(session)), act)
+    }
+
+    /// `POST /v1/sessions/{id}/resume`.
+    pub fn resume(&self, session: &str, act: &Act) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/resume", escape(session)), act)
+    }
+
+    /// `GET /v1/requests`.
+    pub fn requests(&self) -> Result<Value, ClientError> {
+        self.get("/v1/requests")
+    }
+
+    /// `GET /v1/requests/{id}`.
+    pub fn request(&self, request: &str) -> Result<Value, ClientError> {
+        self.get(&format!("/v1/requests/{}", escape(request)))
+    }
+
+    /// `POST /v1/requests/{id}`.
+    pub fn answer(&self, request: &str, answer: &Answer) -> Result<Answered, ClientError> {
+        self.post(&format!("/v1/requests/{}", escape(request)), answer)
+    }
+
+    /// `POST /v1/import`.
+    pub fn import(&self, import: &Import) -> Result<Imported, ClientError> {
+        self.post("/v1/import", import)
+    }
+
+    /// `POST /v1/shutdown`. The daemon has yet to end when this returns.
+    pub fn shutdown(&self) -> Result<(), ClientError> {
+        self.post::<Value>("/v1/shutdown", &serde_json::json!({})).map(drop)
+    }
+
+    /// `GET /v1/events`: hands each event's id and document to `take` until it says stop, or the
+    /// daemon ends.
+    pub fn follow(
+        &self,
+        after: Option<&str>,
+        mut take: impl FnMut(&str, Value) -> bool,
+    ) -> Result<(), ClientError> {
+        let path = match after {
+            Some(after) => format!("/v1/events?payload=true&after={}", escape(after)),
+            None => "/v1/events?payload=true".to_owned(),
+        };
+        self.runtime.block_on(async {
+            let response = self.send(Method::GET, &path, Bytes::new()).await?;
+            let status = response.status().as_u16();
+            if status != 200 {
+                return Err(refused(status, &whole(response).await?));
+            }
+            let mut body = response.into_body();
+            let mut lines = EventLines::default();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| ClientError::Broken(error.to_string()))?;
+                let Ok(data) = frame.into_data() else { continue };
+                if !lines.push(&data, &mut take) {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.call(Method::GET, path, Bytes::new())
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Broken(error.to_string()))?;
+        self.call(Method::POST, path, body.into())
+    }
+
+    fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        let (status, bytes) = self.runtime.block_on(async {
+            let response = self.send(method, path, body).await?;
+            let status = response.status().as_u16();
+            Ok::<_, ClientError>((status, whole(response).await?))
+        })?;
+        if status != 200 {
+            return Err(refused(status, &bytes));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| ClientError::Broken(error.to_string()))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning { socket: self.socket.clone() }
+            }
+            _ => ClientError::Broken(format!("{}: {error}", self.socket.display())),
+        })?;
+        let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.map_err(broken)?;
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "sm")
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .map_err(|error| ClientError::Broken(error.to_string()))?;
+        sender.send_request(request).await.map_err(broken)
+    }
+}
+
+async fn whole(response: Response<Incoming>) -> Result<Bytes, ClientError> {
+    let body = response.into_body().collect().await;
+    Ok(body.map_err(|error| ClientError::Broken(error.to_string()))?.to_bytes())
+}
+
+fn refused(status: u16, body: &[u8]) -> ClientError {
+    let problem = match serde_json::from_slice::<ProblemBody>(body) {
+        Ok(body) if !body.error.code.is_empty() => body.error,
+        _ => Problem {
+            code: "failed".to_owned(),
+            message: format!("HTTP {status}: {}", String::from_utf8_lossy(body)),
+            ..Problem::default()
+        },
+    };
+    ClientError::Refused { status, problem: Box::new(problem) }
+}
+
+/// A path segment, or a query's value.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'@' | b':' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+/// Puts server-sent events together from pieces of a stream.
+#[derive(Default)]
+struct EventLines {
+    rest: Vec<u8>,
+    id: String,
+    data: String,
+}
+
+impl EventLines {
+    fn push(&mut self, bytes: &[u8], take: &mut impl FnMut(&str, Value) -> bool) -> bool {
+        self.rest.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some(end) = self.rest[start..].iter().position(|byte| *byte == b'\n') {
+            let line = String::from_utf8_lossy(&self.rest[start..start + end]).into_owned();
+            start += end + 1;
+            if !self.line(line.trim_end_matches('\r'), take) {
+                return false;
+            }
+        }
+        self.rest.drain(..start);
+        true
+    }
+
+    fn line(&mut self, line: &str, take: &mut impl FnMut(&str, Value) -> bool) -> bool {
+        let value = |field: &str| {
+            line.strip_prefix(field).map(|rest| rest.strip_prefix(' ').unwrap_or(rest))
+        };
+        if let Some(id) = value("id:") {
+            self.id = id.to_owned();
+        } else if let Some(data) = value("data:") {
+            self.data.push_str(data);
+        } else if line.is_empty() && !self.data.is_empty() {
+            let data = std::mem::take(&mut self.data);
+            let event = serde_json::from_str(&data).unwrap_or(Value::String(data));
+            return take(&self.id, event);
+        }
+        true
+    }
+}
+
+fn open_log(path: &Path) -> io::Result<(File, u64)> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let begin = file.metadata()?.len();
+    Ok((file, begin))
+}
+
+fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Result<Child> {
+    use std::os::unix::process::CommandExt;
+    let mut command = Command::new(exe);
+    command
+        .arg("--home")
+        .arg(home.dir())
+        .arg("serve")
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(output.try_clone()?)
+        .stdout(output);
+    // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
+    unsafe {
+        command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?));
+    }
+    command.spawn()
+}
+
+/// Whether somebody else writes this data directory: most likely the daemon that was quicker.
+fn has_other_writer(home: &Home, ours: u32) -> bool {
+    let holder = sm_log::holder(home.log_dir()).filter(|pid| *pid != ours);
+    holder.and_then(ProcessId::of).is_some_and(|process| process.is_alive())
+}
+
+fn not_started(why: &impl std::fmt::Display, log: &Path, begin: u64) -> ClientError {
+    let mut said = String::new();
+    if let Ok(mut file) = File::open(log)
+        && file.seek(SeekFrom::Start(begin)).is_ok()
+    {
+        // What cannot be read is not shown.
+        let _ = file.take(1 << 16).read_to_string(&mut said);
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    let lines = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+    ClientError::NotStarted { why: why.to_string(), log: lines }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_put_together_from_any_pieces() {
+        let text = b"id: a:1\nevent: record\ndata: {\"seq\":1}\n\n: keep-alive\n\nid: a:2\ndata: {\"seq\":2}\n\n";
+        for size in 1..text.len() {
+            let mut seen = Vec::new();
+            let mut lines = EventLines::default();
+            for piece in text.chunks(size) {
+                lines.push(piece, &mut |id, event| {
+                    seen.push((id.to_owned(), event["seq"].as_u64()));
+                    true
+                });
+            }
+            assert_eq!(seen, [("a:1".to_owned(), Some(1)), ("a:2".to_owned(), Some(2))]);
+        }
+    }
+
+    #[test]
+    fn a_word_of_any_kind_is_one_path_segment() {
+        assert_eq!(escape("a b/ü?"), "a%20b%2F%C3%BC%3F");
+        assert_eq!(escape("@last"), "@last");
+    }
+}
