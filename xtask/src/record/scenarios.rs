@@ -250,6 +250,14 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "code-mode",
+        about: "the newest model, which calls tools from code: commands, patches, approvals, two \
+                commands at once, code that does not parse, a sleep",
+        config: agents::newest_model,
+        play: agents::code_mode,
+        ..PLAIN
+    },
+    Scenario {
         name: "nested",
         about: "two sub-agents, one with a sub-agent of its own",
         needs: &["collabAgentToolCall"],

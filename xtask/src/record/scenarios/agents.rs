@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sm_scripted_model::ConfigOptions;
 
-use super::{Places, Stage, Stop, saw};
+use super::{Places, Stage, Stop, decisions, saw};
 use crate::record::MCP_CHORE;
 
 /// See the table.
@@ -25,13 +25,42 @@ fn spawned(stage: &Stage<'_>) -> Result<(), Stop> {
 }
 
 /// Lets sub-agents have sub-agents.
-pub fn deep(options: &mut ConfigOptions, _: &Places) {
+pub fn deep(options: &mut ConfigOptions, places: &Places) {
     options.extra += "[agents]\nmax_depth = 3\n";
+    newest_model(options, places);
+}
+
+/// From 0.155 on the newest models are in code mode, and only their sub-agents have sub-agents.
+pub fn newest_model(options: &mut ConfigOptions, places: &Places) {
+    if places.minor >= 155 {
+        options.model = NEWEST_MODEL.to_owned();
+    }
+}
+
+const NEWEST_MODEL: &str = "gpt-5.6-sol";
+
+/// See the table.
+pub fn code_mode(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread()?;
+    stage.turn(&thread, "run: echo one\npatch: a.txt\nrun: exit 3")?;
+    if !stage.offered("exec") {
+        return Err(Stop::Skip("no model of this release is in code mode".to_owned()));
+    }
+    stage.client.decisions = decisions(&["decline", "cancel"]);
+    stage.turn(&thread, "run: touch b")?;
+    stage.turn(&thread, "patch: c.txt")?;
+    let free = stage.thread_with("never", json!({}))?;
+    let both = "text(await Promise.all([tools.exec_command({cmd: \"echo a; sleep 0.3\"}), \
+                tools.exec_command({cmd: \"echo b\"})]));";
+    stage.turn(&free, &format!("dyn: exec {both}"))?;
+    stage.turn(&free, "dyn: exec text(1 +);")?;
+    stage.turn(&free, "dyn: sleep {\"duration_ms\": 300}\nsay: slept")?;
+    Ok(())
 }
 
 /// See the table.
 pub fn nested(stage: &mut Stage<'_>) -> Result<(), Stop> {
-    let thread = stage.thread_with("never", json!({"multiAgentMode": "proactive"}))?;
+    let thread = stage.thread_with("never", json!({}))?;
     let child = "run: echo child\nspawn: run: echo grandchild\nwait:\nsay: child done";
     let two = format!(
         "spawn: <<<\n{child}\n>>>\nspawn: run: echo second child\nwait:\nwait:\nsay: all done"
