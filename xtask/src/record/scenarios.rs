@@ -252,7 +252,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "code-mode",
         about: "the newest model, which calls tools from code: commands, patches, approvals, two \
-                commands at once, code that does not parse, a sleep",
+                commands at once, code that does not parse, a sleep, a question that does not wait",
         config: agents::newest_model,
         play: agents::code_mode,
         ..PLAIN

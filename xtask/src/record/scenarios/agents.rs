@@ -32,12 +32,13 @@ pub fn deep(options: &mut ConfigOptions, places: &Places) {
 
 /// From 0.155 on the newest models are in code mode, and only their sub-agents have sub-agents.
 pub fn newest_model(options: &mut ConfigOptions, places: &Places) {
-    if places.minor >= 155 {
-        options.model = NEWEST_MODEL.to_owned();
-    }
+    let slug = match places.minor {
+        0..155 => return,
+        155..169 => "gpt-5.6-sol",
+        _ => "gpt-6-sol",
+    };
+    options.model = slug.to_owned();
 }
-
-const NEWEST_MODEL: &str = "gpt-5.6-sol";
 
 /// See the table.
 pub fn code_mode(stage: &mut Stage<'_>) -> Result<(), Stop> {
@@ -55,6 +56,8 @@ pub fn code_mode(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.turn(&free, &format!("dyn: exec {both}"))?;
     stage.turn(&free, "dyn: exec text(1 +);")?;
     stage.turn(&free, "dyn: sleep {\"duration_ms\": 300}\nsay: slept")?;
+    let question = json!({"questions": [{"title": "Which one?", "options": ["A", "B"]}]});
+    stage.turn(&free, &format!("dyn: request_user_input_async {question}\nsay: asked"))?;
     Ok(())
 }
 
