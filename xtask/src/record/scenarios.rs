@@ -167,6 +167,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "image", about: "the model looks at an image", play: turns::image, ..PLAIN },
+    Scenario { name: "drawing", about: "the model makes an image", play: turns::drawing, ..PLAIN },
     Scenario {
         name: "fork",
         about: "a thread forked, the fork forked again, both going on",
@@ -252,7 +253,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "code-mode",
         about: "the newest model, which calls tools from code: commands, patches, approvals, two \
-                commands at once, code that does not parse, a sleep, a question that does not wait",
+                commands at once, code that does not parse, a sleep, a question that does not wait, dynamic tools",
         config: agents::newest_model,
         play: agents::code_mode,
         ..PLAIN
@@ -314,7 +315,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "hooks",
-        about: "hooks at most events; one blocks a command, one fails",
+        about: "hooks at most events; one blocks a command, one fails, one has the agent go on once",
         needs: &["hook/completed"],
         config: agents::hooks_file,
         play: agents::hooks,

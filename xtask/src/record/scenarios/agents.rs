@@ -58,6 +58,9 @@ pub fn code_mode(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.turn(&free, "dyn: sleep {\"duration_ms\": 300}\nsay: slept")?;
     let question = json!({"questions": [{"title": "Which one?", "options": ["A", "B"]}]});
     stage.turn(&free, &format!("dyn: request_user_input_async {question}\nsay: asked"))?;
+    let tools = client_tools(stage);
+    let managing = stage.thread_with("never", tools)?;
+    stage.turn(&managing, CLIENT_TOOLS_SCRIPT)?;
     Ok(())
 }
 
@@ -103,8 +106,8 @@ pub fn child_fails(stage: &mut Stage<'_>) -> Result<(), Stop> {
     spawned(stage)
 }
 
-/// See the table.
-pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
+/// The thread parameter that offers tools of the client's.
+fn client_tools(stage: &Stage<'_>) -> Value {
     let tool = |name: &str| {
         let mut tool = json!({"name": name, "description": "a tool of the client",
             "inputSchema": {"type": "object", "properties": {}, "additionalProperties": true}});
@@ -113,13 +116,19 @@ pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
         }
         tool
     };
-    let tools = json!({"dynamicTools": [tool("sm_spawn"), tool("sm_wait")]});
+    json!({"dynamicTools": [tool("sm_spawn"), tool("sm_wait")]})
+}
+
+/// Calls two of them, the second with what the first gave.
+const CLIENT_TOOLS_SCRIPT: &str = "dyn: sm_spawn {\"prompt\": \"run: echo child\"}
+dyn: sm_wait {\"sessions\": [\"{{last.id}}\"]}
+say: done {{1.id}}";
+
+/// See the table.
+pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let tools = client_tools(stage);
     let thread = stage.thread_with("never", tools)?;
-    stage.turn(
-        &thread,
-        "dyn: sm_spawn {\"prompt\": \"run: echo child\"}\n\
-         dyn: sm_wait {\"sessions\": [\"{{last.id}}\"]}\nsay: done {{1.id}}",
-    )?;
+    stage.turn(&thread, CLIENT_TOOLS_SCRIPT)?;
     stage.client.holds = true;
     let (mark, _) = stage.begin(&thread, "dyn: sm_wait {\"sessions\": []}")?;
     stage.client.wait_open(1)?;
@@ -188,16 +197,19 @@ pub fn permissions(stage: &mut Stage<'_>) -> Result<(), Stop> {
     }
 }
 
-/// Puts hooks for most events into Codex's home: one says something, one fails, one blocks.
+/// Puts hooks for most events into Codex's home: one says something, one fails, one blocks, one
+/// does not let the agent stop.
 pub fn hooks_file(options: &mut ConfigOptions, places: &Places) {
     let hook = |command: &str| json!([{"hooks": [{"type": "command", "command": command}]}]);
     let blocked = "grep -q forbidden && { echo not that one >&2; exit 2; } || exit 0";
+    let once_more = "test -e .stopped || { touch .stopped; \
+                     echo '{\"decision\":\"block\",\"reason\":\"say: once more\"}'; }";
     let hooks = json!({"hooks": {
         "SessionStart": hook("echo session begins"),
         "UserPromptSubmit": hook("true"),
         "PreToolUse": hook(blocked),
         "PostToolUse": hook("exit 1"),
-        "Stop": hook("true"),
+        "Stop": hook(once_more),
     }});
     // A home that cannot be written to shows in the recording: no hook runs.
     let _ = fs::write(places.codex_home.join("hooks.json"), hooks.to_string());
