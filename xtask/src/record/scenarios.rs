@@ -291,6 +291,15 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "slow-tool",
+        about: "a dynamic tool answered after 34 seconds; in code mode, where the newest model is in \
+                it, once by a model that goes on and once by one that waits",
+        needs: &["item/tool/call"],
+        config: agents::newest_model,
+        play: agents::slow_tool,
+        ..PLAIN
+    },
+    Scenario {
         name: "mcp",
         about: "tools of an MCP server called, one fails; another server cannot start",
         config: agents::tiny_mcp,

@@ -140,6 +140,33 @@ pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
+/// See the table.
+pub fn slow_tool(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let tools = client_tools(stage);
+    let thread = stage.thread_with("never", tools)?;
+    answered_late(stage, &thread, "dyn: sm_wait {\"sessions\": []}\nsay: after it")?;
+    if stage.offered("exec") {
+        let patient = "dyn: sm_wait {\"sessions\": []}\n\
+                       dyn: wait {\"cell_id\": \"{{last|cell ID}}\", \"yield_time_ms\": 20000}\n\
+                       say: {{last}}";
+        answered_late(stage, &thread, patient)?;
+    }
+    Ok(())
+}
+
+fn answered_late(stage: &mut Stage<'_>, thread: &str, script: &str) -> Result<(), Stop> {
+    stage.client.holds = true;
+    let (mark, _) = stage.begin(thread, script)?;
+    stage.client.wait_open(1)?;
+    stage.client.pass(LONGER_THAN_CODE_WAITS)?;
+    stage.client.decide(0, "late".into())?;
+    stage.end_of_turn(mark, thread)?;
+    stage.client.settle(Duration::from_millis(1_000))
+}
+
+/// Code in code mode yields to the model after 30 seconds.
+const LONGER_THAN_CODE_WAITS: Duration = Duration::from_secs(34);
+
 /// Configures the tiny MCP server, and one that cannot start.
 pub fn tiny_mcp(options: &mut ConfigOptions, _: &Places) {
     let program = std::env::current_exe().unwrap_or_default();
