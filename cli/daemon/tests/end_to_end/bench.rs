@@ -26,7 +26,8 @@ pub fn serve_if_asked() {
     let Some(home) = std::env::var_os(HOME) else { return };
     let codex_home = std::env::var_os(CODEX_HOME).expect("the bench names a CODEX_HOME");
     let mut config = Config::new(Home::new(PathBuf::from(home)), PathBuf::from(codex_home));
-    config.search = Search { explicit: std::env::var_os(CODEX).map(PathBuf::from), ..Search::default() };
+    config.search =
+        Search { explicit: std::env::var_os(CODEX).map(PathBuf::from), ..Search::default() };
     config.say = Arc::new(|line| {
         let _ = writeln!(std::io::stderr(), "{line}");
     });
@@ -72,8 +73,7 @@ impl Bench {
         let toml = codex_config_toml(&model.base_url(), &options);
         std::fs::write(codex_home.join("config.toml"), toml).unwrap();
         let home = Home::new(dir.path().join("sm"));
-        let mut bench =
-            Bench { dir, home, codex_home, work, model, daemon: None, client: None };
+        let mut bench = Bench { dir, home, codex_home, work, model, daemon: None, client: None };
         bench.serve();
         bench
     }
