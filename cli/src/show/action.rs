@@ -23,7 +23,9 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     if action.kind == "file_change" && action.files.len() != 1 {
         facts.push(format!("{} files", action.files.len()));
     }
-    facts.extend(action.diff_summary.clone());
+    facts.extend(
+        action.diff_summary.clone().filter(|diff| !action.summary.ends_with(diff.as_str())),
+    );
     if action.status != "completed" {
         facts.push(action.status.replace('_', " "));
     }

@@ -88,7 +88,10 @@ impl SessionShown {
         match &self.doc.last_action {
             Some(last) => {
                 let word = if last.status == "in_progress" { "running " } else { "" };
-                let summary = clean(&last.summary);
+                let summary = match last.summary.as_str() {
+                    "" => last.kind.into(),
+                    summary => clean(summary),
+                };
                 format!("{word}{} ({} ago)", cut(&summary, width), ago(now, last.at_micros))
             }
             None => "-".to_owned(),
