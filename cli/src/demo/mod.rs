@@ -65,7 +65,7 @@ impl Stage {
         let head = streams.style.paint(Role::Strong, "Over. All of it is in the log; look at it:");
         streams.line(format_args!("\n{head}\n"))?;
         for (words, what) in [
-            ("children -r", "the family, and how each ended"),
+            ("children -r --all", "the family, and how each ended"),
             ("ps --all", "every session"),
             ("tail @last --all", "what one did, action by action"),
             ("turns @last", "its turns: how long, how each ended, what it cost"),

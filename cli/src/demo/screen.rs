@@ -14,7 +14,7 @@ use crate::show::{
 use sm_daemon::api;
 use sm_projections::rows::{ActionKind, Sid};
 use sm_projections::tables::{Sessions, ShortIds};
-use sm_projections::views::{self, ActionDoc, RequestDoc};
+use sm_projections::views::{self, ActionDoc, RequestDoc, SessionDoc};
 use sm_projections::{StoreError, View};
 use std::collections::{BTreeMap, HashSet};
 use std::io::BufRead;
@@ -50,6 +50,8 @@ pub struct Screen<'c> {
 
 /// All that is shown, of one moment.
 struct Scene {
+    /// The moment, in Unix microseconds.
+    now: i64,
     family: Vec<(usize, SessionShown)>,
     actions: Vec<(String, ActionDoc)>,
     requests: Vec<(RequestDoc, Details)>,
@@ -113,7 +115,7 @@ impl<'c> Screen<'c> {
     }
 
     fn scene(&self, view: &View<'_>) -> Result<Scene, Error> {
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let mut lives = Lives::default();
         let mut docs = Vec::new();
         let heads = views::sessions(view, usize::MAX, |session| session.parent.is_none())?;
         for head in heads.into_iter().rev() {
@@ -124,6 +126,12 @@ impl<'c> Screen<'c> {
                 docs.extend(below);
             }
         }
+        let newest = docs.iter().map(|(_, doc): &(usize, SessionDoc)| doc.last_micros).max();
+        // What was recorded before is shown as of its own time.
+        let now = match self.client {
+            Some(_) => now_micros(),
+            None => newest.unwrap_or_default(),
+        };
         let mut settled = docs.len() >= self.cast;
         let mut actions = Vec::new();
         let mut family = Vec::new();
@@ -145,12 +153,12 @@ impl<'c> Screen<'c> {
             let asked = details(&log, &request);
             (request, asked)
         });
-        Ok(Scene { family, actions, requests: requests.collect(), settled })
+        Ok(Scene { now, family, actions, requests: requests.collect(), settled })
     }
 
     /// One picture, drawn over the last.
     fn picture(&mut self, streams: &mut Streams, scene: &Scene) -> Result<(), Error> {
-        let (style, now) = (streams.style, now_micros());
+        let (style, now) = (streams.style, scene.now);
         let mut lines = vec![style.paint(Role::Dim, "sm children --recursive")];
         for (depth, shown) in &scene.family {
             lines.push(family_line(style, shown, *depth, now));
@@ -177,10 +185,15 @@ impl<'c> Screen<'c> {
 
     /// What changed, line by line.
     fn lines(&mut self, streams: &mut Streams, scene: &Scene) -> Result<(), Error> {
-        let (style, now) = (streams.style, now_micros());
+        let (style, now) = (streams.style, scene.now);
         for (depth, shown) in &scene.family {
             let doc = &shown.doc;
-            let state = format!("{} {:?}", doc.activity_state, doc.outcome);
+            let state = match doc.activity_state {
+                // Agents go to and fro between the two.
+                "working" | "thinking" => "busy",
+                state => state,
+            };
+            let state = format!("{state} {:?} {:?}", doc.outcome, doc.name);
             if self.shown.insert(doc.id.clone(), state.clone()) != Some(state) {
                 streams.line(family_line(style, shown, *depth, now))?;
             }

@@ -25,16 +25,17 @@ pub fn lead() -> Actor {
         "Write the report, with help.".to_owned(),
         "think: 25 40".to_owned(),
         "run: ls -la".to_owned(),
-        "say: I split the work among four agents.".to_owned(),
+        "say: I split the work among four agents and wait for what they bring.".to_owned(),
         child("builder", "never", BUILDER),
         child("careful", "untrusted", CAREFUL),
         child("flaky", "never", FLAKY),
         child("tester", "never", TESTER),
-        "slow: 20 60".to_owned(),
+        "dyn: sm_children".to_owned(),
         "dyn: sm_wait {\"sessions\": [\"builder\", \"flaky\", \"tester\"]}".to_owned(),
-        "dyn: sm_result {\"session\": \"builder\"}".to_owned(),
         "run: cat report.md".to_owned(),
-        "say: The builder says: {{2.result}} One agent failed, and I can live with that."
+        "dyn: sm_result {\"session\": \"builder\"}".to_owned(),
+        "say: The builder says: {{last.result}} One agent failed; the report needs none of its \
+         figures."
             .to_owned(),
     ];
     Actor { name: "lead", prompt: prompt.join("\n"), approval: "never", plan: false }
@@ -49,26 +50,29 @@ pub fn planner() -> Actor {
 
 const BUILDER: &str = "\
 Build the report.
-think: 20 50
-run: printf 'one\\ntwo\\nthree\\n' > notes.txt; sleep 1; wc -l notes.txt
+think: 20 60
+run: printf 'one\\ntwo\\nthree\\n' > notes.txt; sleep 2; wc -l notes.txt
+say: The notes are counted. Now I put them into a report, with a heading and one sentence.
+pause: 1500
 patch: report.md<<<
 # Report
 
 Three notes were taken.
 >>>
-slow: 20 60
-run: sleep 2; cat report.md
+run: sleep 3; cat report.md
+say: It reads well. The change log gets a line, too.
+pause: 2000
 patch: CHANGELOG.md<<<
 - the report
 >>>
-slow: 15 80
 say: The report stands in report.md.
 ";
 
 const CAREFUL: &str = "\
 Clean up, but ask first.
-think: 15 50
+think: 15 60
 run: touch cleaned.txt
+pause: 1000
 run: sleep 1; ls
 say: Cleaned up, with leave.
 ";
@@ -76,14 +80,15 @@ say: Cleaned up, with leave.
 const FLAKY: &str = "\
 Fetch the figures.
 think: 15 60
-run: sleep 1; echo fetching; exit 3
-slow: 10 80
+run: sleep 3; echo fetching; exit 3
+pause: 2500
 fail: 500
 ";
 
 const TESTER: &str = "\
 Test it.
 think: 20 60
-run: for n in 1 2 3 4; do echo \"test $n: ok\"; sleep 0.6; done
-say: Four tests, four passed.
+run: for n in 1 2 3 4 5 6; do echo \"test $n: ok\"; sleep 1; done
+pause: 1500
+say: Six tests, six passed.
 ";

@@ -72,10 +72,10 @@ impl SessionShown {
 
     /// The outcome of the last turn, or why it looks wrong.
     pub fn outcome_cell(&self) -> (Option<Role>, String) {
-        if self.doc.health == "error" {
-            return (Some(Role::Bad), "✗ error".to_owned());
-        }
         match self.doc.outcome {
+            outcome if self.doc.health == "error" && outcome != Some("failed") => {
+                (Some(Role::Bad), "✗ error".to_owned())
+            }
             Some("completed") => (Some(Role::Good), "✓ completed".to_owned()),
             Some(word @ ("failed" | "lost")) => (Some(Role::Bad), format!("✗ {word}")),
             Some(word) => (None, format!("– {word}")),
@@ -118,7 +118,7 @@ pub fn family_line(style: Style, shown: &SessionShown, depth: usize, now: i64) -
     if let Some(used) = &doc.tokens {
         parts.push(format!("{} tokens", tokens(used.total)));
     }
-    if doc.pending_requests > 0 {
+    if matches!(doc.activity_state, "waiting_permission" | "waiting_input") {
         let ids = doc.pending_request_ids.join(" ");
         parts.push(style.paint(Role::NeedsHuman, format!("waits for an answer: {ids}")));
     }
