@@ -28,6 +28,11 @@ impl Context {
         Ok(Context { home: Home::new(dir), json: args.json, caller })
     }
 
+    /// A command in another data directory, called by nobody but the user.
+    pub fn at(dir: PathBuf, json: bool) -> Context {
+        Context { home: Home::new(dir), json, caller: None }
+    }
+
     /// How the user would name this data directory on a command line; nothing where it is the
     /// default one.
     pub fn home_words(&self) -> String {

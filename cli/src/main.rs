@@ -6,6 +6,7 @@ mod codex;
 mod commands;
 mod context;
 mod daemon;
+mod demo;
 mod error;
 mod output;
 mod read;

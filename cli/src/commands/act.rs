@@ -1,7 +1,7 @@
 //! `sm interrupt`, `sm stop`, `sm resume`: the thread's life.
 
 use crate::context::Context;
-use crate::daemon::Client;
+use crate::daemon::{Client, Verb};
 use crate::error::{Error, Exit};
 use crate::output::{Streams, state};
 use clap::Args;
@@ -39,28 +39,28 @@ struct Of {
 impl Interrupt {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, "interrupt", &self.of.sessions)
+        act(context, streams, Verb::Interrupt, &self.of.sessions)
     }
 }
 
 impl Stop {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, "stop", &self.of.sessions)
+        act(context, streams, Verb::Stop, &self.of.sessions)
     }
 }
 
 impl Resume {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, "resume", &self.of.sessions)
+        act(context, streams, Verb::Resume, &self.of.sessions)
     }
 }
 
 fn act(
     context: &Context,
     streams: &mut Streams,
-    verb: &str,
+    verb: Verb,
     sessions: &[String],
 ) -> Result<Exit, Error> {
     let client = Client::or_start(context, streams)?;
@@ -90,7 +90,8 @@ fn act(
         }
     }
     if context.json && !(told.is_empty() && failed.is_some()) {
-        streams.document(&json!({"schema": format!("sm.{verb}/1"), "sessions": told}))?;
+        streams
+            .document(&json!({"schema": format!("sm.{}/1", verb.as_str()), "sessions": told}))?;
     }
     match failed {
         Some(error) if sessions.len() == 1 || context.json => Err(error),

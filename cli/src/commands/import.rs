@@ -82,7 +82,12 @@ impl Import {
     }
 
     /// The daemon holds the lock: it reads the file.
-    fn through(&self, client: &Client, input: &Input, began: Instant) -> Result<Imported, Error> {
+    fn through(
+        &self,
+        client: &Client<'_>,
+        input: &Input,
+        began: Instant,
+    ) -> Result<Imported, Error> {
         let path = std::path::absolute(&input.path);
         let path = path.map_err(|source| Error::io("find", &input.path, &source))?;
         let done = client.import(&api::Import {
@@ -249,19 +254,19 @@ fn spool(context: &Context) -> Result<tempfile::NamedTempFile, Error> {
 }
 
 /// Who records.
-enum Door {
+enum Door<'c> {
     /// The daemon that holds the lock.
-    Daemon(Client),
+    Daemon(Client<'c>),
     /// This process.
     Own(Box<Writer>),
 }
 
-impl Door {
+impl<'c> Door<'c> {
     /// The way in, waited for where another command only catches up.
-    fn open(context: &Context) -> Result<Door, Error> {
+    fn open(context: &'c Context) -> Result<Door<'c>, Error> {
         let began = Instant::now();
         loop {
-            if let Some(client) = Client::connect(context) {
+            if let Some(client) = Client::connect(context)? {
                 return Ok(Door::Daemon(client));
             }
             match context.home.open_writer() {

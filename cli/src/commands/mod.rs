@@ -4,6 +4,7 @@ mod act;
 mod answer;
 mod children;
 mod completions;
+mod demo;
 mod doctor;
 mod explain;
 mod import;
@@ -49,6 +50,7 @@ pub enum Command {
     Import(import::Import),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
+    Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -82,6 +84,7 @@ pub fn run(
         Some(Command::Replay(verb)) => verb.run(context, streams),
         Some(Command::Import(verb)) => verb.run(context, streams),
         Some(Command::Doctor(verb)) => verb.run(context, streams),
+        Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),
     }

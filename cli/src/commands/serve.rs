@@ -26,20 +26,12 @@ pub struct Serve {
     /// Says whether one runs, and how it is.
     #[arg(long, group = "act")]
     status: bool,
-
-    /// Leaves the terminal's session.
-    #[arg(long, hide = true, requires = "foreground")]
-    detach: bool,
 }
 
 impl Serve {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         if self.foreground {
-            if self.detach {
-                // Fails only for a group's leader, which no terminal's signal reaches either.
-                let _ = rustix::process::setsid();
-            }
             return crate::daemon::serve(context);
         }
         if self.stop {
@@ -55,14 +47,16 @@ impl Serve {
 }
 
 fn stop(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-    let Some(client) = Client::connect(context) else {
+    let Some(client) = Client::connect(context)? else {
         tell(context, streams, None)?;
         return Ok(Exit::Ok);
     };
     let pid = client.health()?.pid;
     client.shutdown()?;
     let began = Instant::now();
-    while Client::connect(context).is_some() || crate::show::is_alive(pid, None) {
+    while Client::connect(context).is_ok_and(|client| client.is_some())
+        || crate::show::is_alive(pid, None)
+    {
         if began.elapsed() > STOP_PATIENCE {
             let message = format!("the daemon, process {pid}, was told to end and has not");
             return Err(Error::new(Exit::TimedOut, "timeout", message)
@@ -75,7 +69,7 @@ fn stop(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 }
 
 fn status(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-    let health = Client::connect(context).map(|client| client.health()).transpose()?;
+    let health = Client::connect(context)?.map(|client| client.health()).transpose()?;
     tell(context, streams, health.as_ref())?;
     Ok(if health.is_some() { Exit::Ok } else { Exit::Away })
 }

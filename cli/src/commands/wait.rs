@@ -13,7 +13,8 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use sm_projections::View;
 use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
-use sm_projections::tables::{Children, Inputs, Sessions, Sources};
+use sm_projections::table::Key;
+use sm_projections::tables::{Children, Inputs, Queue, Sessions, Sources};
 use sm_projections::views;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -201,7 +202,7 @@ impl Wait {
             if session.state.as_str() == state && (after == 0 || since) {
                 return Ok(Reached::Yes);
             }
-        } else if is_settled(session) && settled_after(view, session, after)? {
+        } else if is_settled(view, sid, session)? && settled_after(view, session, after)? {
             let (settled, human) = family(view, sid)?;
             match (settled, human) {
                 (true, _) => return Ok(Reached::Yes),
@@ -252,9 +253,26 @@ impl Wait {
     }
 }
 
-/// Turn closed and queue empty; a held input is no reason to wait.
-fn is_settled(session: &Session) -> bool {
-    session.open_turn.is_none() && session.queued == 0 && !(session.ended || session.gone)
+/// Turn closed and queue empty. An input that is held since an interrupt goes nowhere by itself, so
+/// it is no reason to wait.
+fn is_settled(view: &View<'_>, sid: Sid, session: &Session) -> Result<bool, Error> {
+    if session.open_turn.is_some() || session.ended || session.gone {
+        return Ok(false);
+    }
+    let mut queued = Vec::new();
+    view.scan::<Queue>(&Key::to_bytes(&sid), &[], |(_, input), ()| {
+        queued.push(input);
+        true
+    })?;
+    for number in queued {
+        let input = view.get::<Inputs>(&number)?;
+        let held =
+            input.is_some_and(|input| input.reason.is_some_and(|why| why.starts_with("held")));
+        if !held {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether what settled did so after that record.
@@ -275,14 +293,10 @@ fn family(view: &View<'_>, root: Sid) -> Result<(bool, bool), Error> {
     let (mut open, mut seen) = (vec![root], vec![root]);
     while let Some(sid) = open.pop() {
         let mut below = Vec::new();
-        view.scan::<Children>(
-            &sm_projections::table::Key::to_bytes(&sid),
-            &[],
-            |(_, child), ()| {
-                below.push(child);
-                true
-            },
-        )?;
+        view.scan::<Children>(&Key::to_bytes(&sid), &[], |(_, child), ()| {
+            below.push(child);
+            true
+        })?;
         for child in below {
             if seen.contains(&child) {
                 continue;
