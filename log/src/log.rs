@@ -343,7 +343,7 @@ fn write_thread(core: &Core) {
             core.progress.sleep(epoch, Instant::now() + Duration::from_millis(1));
             continue;
         }
-        if !core.tail.lock().failed.is_some() {
+        if core.tail.lock().failed.is_none() {
             core.ring.wait_work(IDLE);
         }
         core.write_stage(&mut core.write.lock());
@@ -374,7 +374,7 @@ fn sync_thread(core: &Core) {
         if core.options.durability == Durability::Os {
             continue;
         }
-        if core.has_unsynced() && !core.tail.lock().failed.is_some() {
+        if core.has_unsynced() && core.tail.lock().failed.is_none() {
             core.sync_stage(&mut core.sync.lock());
             core.progress.bump();
         } else {
