@@ -45,6 +45,7 @@ mod index;
 mod lock;
 mod log;
 mod options;
+mod prepare;
 mod progress;
 mod reader;
 mod record;

@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::OpenError;
 use crate::frame::{self, FrameKind};
 use crate::options::{Durability, Options};
+use crate::prepare::{Ahead, Prepared};
 use crate::progress::Progress;
 use crate::ring::{Batch, Ring};
 use crate::segment::{self, Form, HEADER_LEN, Identity};
@@ -36,11 +37,13 @@ pub struct Active {
     pub identity: Identity,
     pub seed: u32,
     pub file: Arc<dyn File>,
+    pub ahead: Ahead,
 }
 
 impl Active {
-    pub fn new(identity: Identity, file: Arc<dyn File>) -> Active {
-        Active { identity, seed: identity.seed(), file }
+    /// `made`: how far its file is made.
+    pub fn new(identity: Identity, file: Arc<dyn File>, made: u64) -> Active {
+        Active { identity, seed: identity.seed(), file, ahead: Ahead::new(made) }
     }
 }
 
@@ -66,6 +69,14 @@ pub struct Core {
     /// Wakes the sealer: there is a segment to seal, or the log is closed.
     pub rolled: Condvar,
     pub sealing_wait: Mutex<()>,
+    /// The active segment, and how far it was when it last took space: for who prepares.
+    pub active: Mutex<(Arc<Active>, u64)>,
+    pub prepared: Mutex<Option<Prepared>>,
+    /// Wakes who prepares.
+    pub make_room: Condvar,
+    pub make_room_wait: Mutex<()>,
+    /// Held by who prepares.
+    pub preparing: Mutex<()>,
     /// Held by who seals.
     pub sealing: Mutex<()>,
 }
@@ -225,9 +236,9 @@ impl Core {
         let ahead = stage.allocated.clamp(ALLOCATE_MIN, ALLOCATE_MAX);
         let goal = (needed + ahead).next_multiple_of(4096);
         let goal = goal.min(self.options.segment_bytes.next_multiple_of(4096)).max(needed);
-        // Space that is not there shows in the write itself.
-        let taken = stage.active.file.allocate(goal).is_ok();
-        stage.allocated = if taken { goal } else { needed };
+        stage.allocated = stage.active.ahead.claim(&*stage.active.file, needed, goal);
+        *self.active.lock() = (stage.active.clone(), stage.position);
+        self.make_room.notify_one();
     }
 
     /// Notes what was written; gives the next batch to write.
@@ -258,11 +269,19 @@ impl Core {
         let identity =
             Identity { log: stage.active.identity.log, first_seq, serial: stage.next_serial };
         stage.next_serial += 1;
-        let file = create_segment(&*self.storage, &identity)?;
-        self.names_dirty.store(true, SeqCst);
-        stage.active = Arc::new(Active::new(identity, file));
+        let prepared = self.prepared.lock().take();
+        let (file, made) = match prepared {
+            Some(prepared) => prepared.become_segment(&*self.storage, &identity)?,
+            None => {
+                let file = create_segment(&*self.storage, &identity)?;
+                self.names_dirty.store(true, SeqCst);
+                (file, HEADER_LEN as u64)
+            }
+        };
+        stage.active = Arc::new(Active::new(identity, file, made));
         stage.position = HEADER_LEN as u64;
-        stage.allocated = HEADER_LEN as u64;
+        stage.allocated = made;
+        *self.active.lock() = (stage.active.clone(), stage.position);
         self.rolled.notify_all();
         Ok(())
     }
@@ -358,7 +377,7 @@ impl Core {
         }
     }
 
-    fn fail(&self, error: io::Error, failed: Failed) {
+    pub fn fail(&self, error: io::Error, failed: Failed) {
         let mut tail = self.tail.lock();
         tail.failed = tail.failed.max(Some(failed));
         self.uneasy.store(true, SeqCst);
