@@ -313,8 +313,7 @@ fn drive(
     force: bool,
     done: impl Fn() -> bool,
 ) -> Result<(), AppendError> {
-    let start = Instant::now();
-    let deadline = start + patience;
+    let mut start = None;
     loop {
         let mut stage = core.write.lock();
         if stage.closed {
@@ -340,6 +339,8 @@ fn drive(
             }
         }
         let now = Instant::now();
+        let start = *start.get_or_insert(now);
+        let deadline = start + patience;
         if now >= deadline {
             let cause = Cause(core.troubles.lock().last.clone());
             return Err(AppendError::Stalled { waited: now - start, cause });
@@ -349,10 +350,15 @@ fn drive(
     }
 }
 
+/// A producer that comes again so soon is busy.
+const BUSY: Duration = Duration::from_micros(30);
+const GATHER: Duration = Duration::from_micros(20);
+const GATHER_BYTES: usize = 64 << 10;
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Writes what nobody waits for.
 fn write_thread(core: &Core) {
+    let mut last = Instant::now();
     while !core.ring.is_closed() {
         if core.backing_off() {
             let epoch = core.progress.epoch();
@@ -362,10 +368,15 @@ fn write_thread(core: &Core) {
         if core.tail.lock().failed.is_none() {
             core.ring.wait_work(IDLE);
         }
+        let begin = Instant::now();
         core.write_stage(&mut core.write.lock());
         if core.options.durability == Durability::Sync {
             core.progress.bump();
+        } else if begin - last < BUSY && core.ring.queued() < GATHER_BYTES {
+            // A busy producer: fewer, larger frames cost both sides less.
+            std::thread::sleep(GATHER);
         }
+        last = begin;
     }
 }
 

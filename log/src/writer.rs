@@ -29,6 +29,11 @@ use crate::watermark::{Mark, PageWriter, Place};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
 const SIBLINGS_WAIT: Duration = Duration::from_micros(50);
+/// Bytes in the ring for each so many microseconds that a sync takes.
+const SOFT_BYTES: usize = 512 << 10;
+const SOFT_UNIT_MICROS: u128 = 400;
+/// Frames that are shorter are copied into one piece for writing.
+const ONE_PIECE: usize = 2 << 10;
 const ALLOCATE_MIN: u64 = 64 << 10;
 const ALLOCATE_MAX: u64 = 8 << 20;
 
@@ -223,7 +228,12 @@ impl Core {
         }
         batch.bytes.resize(len as usize - stage.head.len(), 0);
         self.allocate(stage, position + len);
-        stage.active.file.write_at(&[&stage.head, &batch.bytes], position)?;
+        if batch.bytes.len() <= ONE_PIECE {
+            stage.head.extend_from_slice(&batch.bytes);
+            stage.active.file.write_at(&[&stage.head], position)?;
+        } else {
+            stage.active.file.write_at(&[&stage.head, &batch.bytes], position)?;
+        }
         stage.position = position + len;
         Ok(bytes)
     }
@@ -328,12 +338,19 @@ impl Core {
             self.names_dirty.store(true, SeqCst);
             return self.fail(error, Failed::Write);
         }
-        for active in &dirty {
-            if let Err(error) = active.file.sync() {
-                return self.fail(error, Failed::Sync);
-            }
+        self.ring.hold();
+        let start = Instant::now();
+        let failed = dirty.iter().find_map(|active| active.file.sync().err());
+        self.ring.release();
+        if let Some(error) = failed {
+            return self.fail(error, Failed::Sync);
         }
         self.synced(upto);
+        if self.options.durability == Durability::Sync {
+            // What one sync can take, and as much to be written meanwhile.
+            let units = start.elapsed().as_micros() / SOFT_UNIT_MICROS + 1;
+            self.ring.set_soft(SOFT_BYTES * units as usize);
+        }
     }
 
     fn synced(&self, upto: Place) {
@@ -390,6 +407,7 @@ impl Core {
         troubles.retry_at = Some(Instant::now() + wait.min(self.options.back_off));
         drop(troubles);
         self.progress.bump();
+        self.ring.set_soft(usize::MAX);
         self.ring.wake();
     }
 
