@@ -115,6 +115,13 @@ impl Index {
         }
     }
 
+    /// Position and length of each of these records; length 0: in a gap.
+    pub fn places(&self, part: &Part, seqs: &[u64]) -> Vec<(u32, u32)> {
+        let first = part.identity.first_seq;
+        let place = |seq: &u64| self.places.get((seq - first) as usize).copied();
+        seqs.iter().map(|seq| place(seq).unwrap_or_default()).collect()
+    }
+
     /// The seqs of a session below `end`.
     pub fn posting(&self, session: &[u8], end: u64) -> &[u64] {
         let seqs = self.postings.get(session).map_or(&[][..], Vec::as_slice);

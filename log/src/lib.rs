@@ -33,6 +33,17 @@
 //! # }
 //! ```
 
+/// Whether that bug is planted: never, but in the test that looks whether it is found.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let planted = crate::planted::is(crate::planted::Bug::$bug);
+        #[cfg(not(feature = "planted"))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod block;
 pub mod caps;
 mod chain;
@@ -45,6 +56,9 @@ mod index;
 mod lock;
 mod log;
 mod options;
+#[cfg(feature = "planted")]
+pub mod planted;
+mod prepare;
 mod progress;
 mod reader;
 mod record;

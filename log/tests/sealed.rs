@@ -212,6 +212,9 @@ fn no_step_of_append_roll_and_seal_loses_what_was_acknowledged() {
                     break;
                 }
                 acknowledged = n * 3 + 3;
+                if n % 2 == 1 {
+                    let _ = log.prepare();
+                }
                 if n % 5 == 4 {
                     let _ = log.seal();
                 }

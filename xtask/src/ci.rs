@@ -17,7 +17,8 @@ pub fn chore(arguments: &[&str]) -> Result<(), String> {
     step("format", || cargo(&root, &["fmt", "--all", "--check"], &[]))?;
     step("tidy", || tidy::chore(&[]))?;
     step("lint", || {
-        let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+        let arguments =
+            ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         cargo(&root, &arguments, &[])
     })?;
     let codex = step("codex", || codex::install(codex::PINNED))?;

@@ -4,8 +4,8 @@
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
 use crate::api::{
-    Act, Answer, Answered, Health, Import, Imported, Input, InputTaken, Problem, ProblemBody, Spawn,
-    Spawned,
+    Act, Answer, Answered, Health, Import, Imported, Input, InputTaken, Problem, ProblemBody,
+    Spawn, Spawned,
 };
 use crate::home::{Home, HomeError};
 use http_body_util::{BodyExt, Full};
@@ -141,7 +141,8 @@ impl Client {
             {
                 // It may have given way to another one, which may need a moment too.
                 ended = Some(status);
-                let patience = if status.success() { OTHER_PATIENCE } else { Duration::from_secs(1) };
+                let patience =
+                    if status.success() { OTHER_PATIENCE } else { Duration::from_secs(1) };
                 deadline = deadline.min(Instant::now() + patience);
                 if has_other_writer(home, child.id()) {
                     deadline = Instant::now() + OTHER_PATIENCE;
@@ -280,7 +281,8 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        let body = serde_json::to_vec(body).map_err(|error| ClientError::Broken(error.to_string()))?;
+        let body =
+            serde_json::to_vec(body).map_err(|error| ClientError::Broken(error.to_string()))?;
         self.call(Method::POST, path, body.into())
     }
 
@@ -307,12 +309,13 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, ClientError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                ClientError::NotRunning { socket: self.socket.clone() }
-            }
-            _ => ClientError::Broken(format!("{}: {error}", self.socket.display())),
-        })?;
+        let stream =
+            UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    ClientError::NotRunning { socket: self.socket.clone() }
+                }
+                _ => ClientError::Broken(format!("{}: {error}", self.socket.display())),
+            })?;
         let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.map_err(broken)?;

@@ -23,6 +23,9 @@ use tokio::sync::{OwnedMutexGuard, watch};
 /// How long an answer waits for the tables to tell what was done.
 const FOLD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a look waits for what has just happened.
+const FRESH_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How far up a family tree is followed.
 const ANCESTORS_MAX: usize = 64;
 
@@ -77,6 +80,8 @@ impl Daemon {
         store: Arc<Store>,
         folded: watch::Receiver<u64>,
     ) -> Daemon {
+        let codex_home = config.codex_home.canonicalize().unwrap_or(config.codex_home);
+        let config = Config { codex_home, ..config };
         let (advanced, watermark) = watch::channel(log.watermark());
         log.on_advance(move |seq| {
             advanced.send_replace(seq);
@@ -152,6 +157,16 @@ impl Daemon {
     /// Waits until the tables tell all that is in the log now.
     pub async fn caught_up(&self) -> Result<(), Refusal> {
         self.folded_to(self.log().accepted()).await
+    }
+
+    /// Waits a moment for the tables to tell all that is in the log now. Where they are far behind,
+    /// what is shown says how far they are.
+    pub async fn fresh(&self) {
+        let seq = self.log().accepted();
+        let mut folded = self.folded.clone();
+        let reached = folded.wait_for(|folded| *folded >= seq);
+        // Late or not, the answer is of one moment, and says of which.
+        let _ = tokio::time::timeout(FRESH_PATIENCE, reached).await;
     }
 
     /// Waits until `look` finds something in the tables; `None` once `patience` is over.

@@ -125,11 +125,16 @@ impl Home {
 
     /// Makes the folder of the daemon's socket, private to the user.
     pub fn create_run_dir(&self) -> Result<(), HomeError> {
-        create_private(&self.run_dir())?;
-        match self.socket_path().parent() {
-            Some(folder) => create_private(folder),
-            None => Ok(()),
+        for folder in [Some(self.run_dir().as_path()), self.socket_path().parent()] {
+            let Some(folder) = folder else { continue };
+            create_private(folder)?;
+            own(folder).map_err(|source| HomeError::Io {
+                act: "take for this user alone",
+                path: folder.to_path_buf(),
+                source,
+            })?;
         }
+        Ok(())
     }
 
     /// Opens everything for writing, made if it is not there.
@@ -201,4 +206,17 @@ fn create_private(path: &Path) -> Result<(), HomeError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| HomeError::Io { act: "create", path: path.to_path_buf(), source })
+}
+
+/// Makes sure that a folder which may have been there before is this user's and nobody else's.
+fn own(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let found = std::fs::symlink_metadata(folder)?;
+    if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is somebody else's"));
+    }
+    if found.mode() & 0o077 != 0 {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
 }

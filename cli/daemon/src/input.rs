@@ -285,9 +285,21 @@ async fn start(daemon: &Arc<Daemon>, thread: &str, input: &Accepted<'_>) -> Resu
             let server = resume::ensure(daemon, thread).await?;
             turn_start(daemon, &server, thread, input).await?
         }
+        // Codex unloaded the thread behind our back: nothing was begun.
+        Err(error) if is_not_loaded(&error) => {
+            resume::load(daemon, &server, &daemon.session(thread)?.session).await?;
+            turn_start(daemon, &server, thread, input).await?
+        }
         begun => begun,
     };
     Ok(begun.map_or_else(fate_of, Fate::Started))
+}
+
+/// Whether Codex says that it does not have the thread. The code is shared by many faults.
+fn is_not_loaded(error: &CallError) -> bool {
+    error.refusal().is_some_and(|(_, words)| {
+        words.contains("thread not found") || words.contains("not loaded")
+    })
 }
 
 async fn turn_start(

@@ -150,6 +150,7 @@ impl Daemon {
             Ok(_) => Ok(server),
             Err(error) => {
                 server.app.end(Duration::from_millis(500)).await;
+                self.recorded_end(&server).await?;
                 Err(error.into())
             }
         }

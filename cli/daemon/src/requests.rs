@@ -5,7 +5,7 @@
 //! above it.
 
 use crate::api::{Answer, Answered, Input, Mode};
-use crate::daemon::{Caller, Daemon, to_value};
+use crate::daemon::{Caller, Daemon, now, to_value};
 use crate::decision::{self, Verdict};
 use crate::pool::Server;
 use crate::problem::Refusal;
@@ -38,7 +38,12 @@ pub(crate) fn arrived(daemon: &Arc<Daemon>, server: &Arc<Server>, call: ServerCa
         }
         (Kind::AUTH_TOKENS_REFRESH, _) => refuse("sm holds no account: sign in with codex login"),
         (_, "attestation/generate") => refuse("sm attests nothing"),
-        (_, "currentTime/read") => refuse("sm is no clock"),
+        (_, "currentTime/read") => {
+            let answer = json!({ "currentTimeAt": now() / 1_000_000 });
+            if let Err(error) = server.app.respond(&call.id, &answer) {
+                daemon.say(&format!("{} was not answered: {error}", call.method));
+            }
+        }
         _ => {}
     }
 }
@@ -112,7 +117,7 @@ pub(crate) async fn answer(
 ) -> Result<Answered, Refusal> {
     daemon.caught_up().await?;
     let caller = daemon.caller(answer.by.as_deref())?;
-    let _answering = daemon.answering.lock().await;
+    let answering = daemon.answering.lock().await;
     daemon.caught_up().await?;
     let asked = find(daemon, id)?;
     let verdict = decision::verdict(&asked.row.method, &asked.params, &answer)?;
@@ -136,6 +141,7 @@ pub(crate) async fn answer(
         Refusal::conflict(format!("the Codex process that asked request {id} is ending"))
     })?;
     send(daemon, &server, &asked, &verdict, &caller, answer.say.as_deref()).await?;
+    drop(answering);
     if let (Some(say), Some(session)) = (&answer.say, &asked.session)
         && !verdict.interrupts
     {

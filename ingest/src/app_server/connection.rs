@@ -437,9 +437,7 @@ impl Shared {
         let recorded = {
             let mut wire = lock(&self.wire);
             let recorded = wire.recorder.record(Direction::Server, now(), line);
-            recorded.map(|(reading, receipt)| {
-                (reading.envelope, reading.thread.into_owned(), receipt.first)
-            })
+            recorded.map(|(reading, receipt)| (reading.envelope, reading.thread.into_owned(), receipt.first))
         };
         // What a failing disk lost is declared in the log; the conversation goes on.
         let (envelope, thread, seq) = recorded.unwrap_or_else(|_| {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How much of it is kept.
 const LINES_MAX: usize = 20;
-const LINE_BYTES_MAX: usize = 500;
+const LINE_CHARS_MAX: usize = 500;
 
 /// The last lines of a stream.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ impl LastWords {
     }
 
     fn push(&self, line: &str) {
-        let line: String = line.trim_end().chars().take(LINE_BYTES_MAX).collect();
+        let line: String = plain(line.trim_end()).chars().take(LINE_CHARS_MAX).collect();
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == LINES_MAX {
             lines.pop_front();
@@ -44,9 +44,32 @@ impl LastWords {
     }
 }
 
+/// The line without colours and other control sequences: it ends up in error messages.
+fn plain(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => {
+                if chars.next() == Some('[') {
+                    chars.find(|c| ('@'..='~').contains(c));
+                }
+            }
+            c if c.is_control() && c != '\t' => {}
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_are_left_out() {
+        assert_eq!(plain("\u{1b}[31mERROR\u{1b}[0m it\u{7} broke"), "ERROR it broke");
+    }
 
     #[test]
     fn the_last_lines_are_kept() {

@@ -120,9 +120,14 @@ impl Step<'_> {
     fn item(&mut self, sid: Sid, turn_id: Option<&str>, item: &Item<'_>) -> Option<u64> {
         let item_id = item.id.filled()?;
         let turn = self.turn_of(sid, turn_id);
-        match self.action_number(sid, turn, item_id) {
+        let known = match item.kind.get() {
+            // Up to 0.142.5 a review's two items share one id.
+            Some("exitedReviewMode") => format!("{item_id} exited"),
+            _ => item_id.to_owned(),
+        };
+        match self.action_number(sid, turn, &known) {
             Some(action) => Some(action),
-            None => Some(self.open_item(sid, turn, item_id, item)),
+            None => Some(self.open_item(sid, turn, &known, item)),
         }
     }
 
@@ -132,7 +137,7 @@ impl Step<'_> {
         let kind = ActionKind::of_item(item_type);
         let action = Action {
             turn,
-            item_id: item_id.to_owned(),
+            item_id: item.id.get().unwrap_or("").to_owned(),
             item_type: item_type.to_owned(),
             kind,
             started_at: at.time,

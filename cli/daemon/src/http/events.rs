@@ -3,10 +3,11 @@
 //! What always holds: pages joined are the session's records, each once; the stream reads the log
 //! itself, so a slow reader is only late; its ids are cursors and resume it.
 
+use super::Asked;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use futures_core::Stream;
@@ -46,9 +47,9 @@ pub(crate) struct Wish {
 pub(crate) async fn page(
     State(daemon): State<Arc<Daemon>>,
     Path(id): Path<String>,
-    Query(wish): Query<Wish>,
+    Asked(wish): Asked<Wish>,
 ) -> Result<Json<Value>, Refusal> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     let session = daemon.find(&id, None)?.session;
     let watermark = daemon.reader.watermark();
     if wish.since_seq > watermark {
@@ -152,7 +153,7 @@ pub(crate) struct After {
 /// All records after a cursor, as they come.
 pub(crate) async fn stream(
     State(daemon): State<Arc<Daemon>>,
-    Query(wish): Query<After>,
+    Asked(wish): Asked<After>,
     headers: HeaderMap,
 ) -> Result<Sse<KeepAliveStream<Events>>, Refusal> {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());

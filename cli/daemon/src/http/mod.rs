@@ -8,13 +8,29 @@ mod import;
 mod routes;
 
 use crate::daemon::Daemon;
+use crate::problem::Refusal;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
+use axum::http::request::Parts;
 use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The longest body taken.
 const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// A query; one that cannot be read is refused like everything else.
+pub(crate) struct Asked<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Asked<T>, Refusal> {
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        let query = query.map_err(|error| Refusal::bad_request(error.body_text()))?;
+        Ok(Asked(query.0))
+    }
+}
 
 /// Every route.
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
@@ -38,6 +54,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/events", get(events::stream))
         .route("/v1/import", post(import::import))
         .route("/v1/shutdown", post(routes::shutdown))
+        .method_not_allowed_fallback(routes::wrong_method)
         .fallback(routes::unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(daemon)

@@ -1,5 +1,6 @@
 //! Sessions, requests and the daemon itself.
 
+use super::Asked;
 use crate::acts::{self, Verb};
 use crate::api::{Act, Answer, Answered, Health, Input, InputTaken, Spawn, Spawned};
 use crate::daemon::{Daemon, to_value};
@@ -7,7 +8,7 @@ use crate::problem::Refusal;
 use crate::{input, messages, requests, spawn};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{Method, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +33,11 @@ impl Page {
     fn limit(&self) -> usize {
         self.limit.unwrap_or(LIMIT)
     }
+}
+
+/// There is the path, but not with this method.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    Refusal::new(405, "bad_request", format!("{} takes no {method}", uri.path()))
 }
 
 /// A body as JSON; an empty one is the default. No content type is asked for.
@@ -85,8 +91,8 @@ fn list(daemon: &Daemon, name: &str, rows: Vec<Value>) -> Answer200<Value> {
     Ok(Json(json!({ name: rows, "warnings": [], "host_errors": [], "as_of": as_of })))
 }
 
-pub(crate) async fn sessions(State(daemon): Shared, Query(page): Query<Page>) -> Answer200<Value> {
-    daemon.caught_up().await?;
+pub(crate) async fn sessions(State(daemon): Shared, Asked(page): Asked<Page>) -> Answer200<Value> {
+    daemon.fresh().await;
     let docs = daemon.look(|view| views::sessions(view, page.limit(), |_| true))?;
     let docs = daemon.documents(docs)?;
     list(&daemon, "sessions", docs)
@@ -98,7 +104,7 @@ pub(crate) async fn spawn(State(daemon): Shared, bytes: Bytes) -> Answer200<Spaw
 }
 
 pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     let found = daemon.find(&id, None)?;
     Ok(Json(daemon.document(&found.session.thread_id)?))
 }
@@ -106,9 +112,9 @@ pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> An
 pub(crate) async fn turns(
     State(daemon): Shared,
     Path(id): Path<String>,
-    Query(page): Query<Page>,
+    Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     let sid = daemon.find(&id, None)?.sid;
     let turns = daemon.look(|view| views::turns(view, sid, Some(page.limit())))?;
     list(&daemon, "turns", turns.iter().map(to_value).collect())
@@ -117,16 +123,16 @@ pub(crate) async fn turns(
 pub(crate) async fn actions(
     State(daemon): Shared,
     Path(id): Path<String>,
-    Query(page): Query<Page>,
+    Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     let sid = daemon.find(&id, None)?.sid;
     let actions = daemon.look(|view| views::actions(view, sid, page.limit(), |_| true))?;
     list(&daemon, "actions", actions.iter().map(to_value).collect())
 }
 
 pub(crate) async fn children(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     let sid = daemon.find(&id, None)?.sid;
     let docs = daemon.look(|view| views::children(view, sid))?;
     let docs = daemon.documents(docs)?;
@@ -136,9 +142,9 @@ pub(crate) async fn children(State(daemon): Shared, Path(id): Path<String>) -> A
 pub(crate) async fn messages(
     State(daemon): Shared,
     Path(id): Path<String>,
-    Query(page): Query<Page>,
+    Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     let sid = daemon.find(&id, None)?.sid;
     let messages = messages::list(&daemon, sid, page.limit())?;
     list(&daemon, "messages", messages)
@@ -183,13 +189,13 @@ pub(crate) async fn resume(
 }
 
 pub(crate) async fn requests(State(daemon): Shared) -> Answer200<Value> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     let waiting = requests::waiting(&daemon)?;
     list(&daemon, "requests", waiting)
 }
 
 pub(crate) async fn request(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
-    daemon.caught_up().await?;
+    daemon.fresh().await;
     Ok(Json(requests::document(&daemon, &id)?))
 }
 

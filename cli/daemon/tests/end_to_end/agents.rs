@@ -1,1 +1,126 @@
-//! To be written.
+//! Agents as users: children made, awaited and talked to through Codex itself; what they may not do.
+
+use crate::bench::Bench;
+use sm_daemon::ClientError;
+use sm_daemon::api::{Answer, Spawn};
+use sm_protocol::Kind;
+
+#[test]
+fn a_sandboxed_agent_spawns_a_child_and_awaits_it() {
+    let bench = Bench::start();
+    let wish = Spawn {
+        sandbox: Some("workspace-write".into()),
+        name: Some("parent".into()),
+        ..bench.wish(concat!(
+            "dyn: sm_spawn {\"prompt\": \"say: child words\", \"name\": \"child\"}\n",
+            "dyn: sm_wait {\"sessions\": [\"{{1.id}}\"]}\n",
+            "dyn: sm_children\n",
+            "dyn: sm_send {\"session\": \"{{1.id}}\", \"text\": \"say: more words\"}\n",
+            "dyn: sm_wait\n",
+            "dyn: sm_result {\"session\": \"{{1.id}}\"}\n",
+            "say: {{2.sessions.0.result}}, {{3.sessions.0.name}}, {{5.timed_out}}, {{6.result}}",
+        ))
+    };
+    let parent = bench.spawn(&wish);
+    let session = bench.settled(&parent.id, 1);
+    assert_eq!(session["outcome"], "completed");
+    assert_eq!(bench.last_message(&parent.id), "child words, child, false, more words");
+    let children = bench.rows(&parent.id, "children");
+    let child = &children[0];
+    assert_eq!(child["name"], "child");
+    assert_eq!(child["parent_id"], parent.id.as_str());
+    assert_eq!(child["spawned_by"], parent.thread_id.as_str());
+    // It has what its parent has.
+    for field in ["cwd", "model", "approval_policy", "sandbox"] {
+        assert_eq!(child[field], session[field], "{field}");
+    }
+    let calls = bench.actions(&parent.id, "dynamic_tool");
+    assert_eq!(calls.len(), 6);
+    assert!(calls.iter().all(|call| call["status"] == "completed"), "{calls:?}");
+    let sent = bench.told(Kind::SM_INPUT_ACCEPTED);
+    assert!(sent.iter().skip(1).all(|sent| sent["params"]["by"] == parent.thread_id.as_str()));
+}
+
+#[test]
+fn a_child_gets_no_more_rights_than_its_parent() {
+    let bench = Bench::start();
+    let wish = Spawn {
+        sandbox: Some("workspace-write".into()),
+        approval: Some("on-request".into()),
+        ..bench.wish(concat!(
+            "dyn: sm_spawn {\"prompt\": \"say: x\", \"sandbox\": \"danger-full-access\"}\n",
+            "dyn: sm_spawn {\"prompt\": \"say: x\", \"approval\": \"never\"}\n",
+            "dyn: sm_spawn {\"prompt\": \"say: x\", \"cwd\": \"/\"}\n",
+            "say: {{1.error.code}} {{2.error.code}} {{3.error.code}}",
+        ))
+    };
+    let parent = bench.spawn(&wish);
+    bench.settled(&parent.id, 1);
+    assert_eq!(bench.last_message(&parent.id), "forbidden forbidden forbidden");
+    assert!(bench.rows(&parent.id, "children").is_empty());
+}
+
+#[test]
+fn an_agent_answers_no_request_of_its_own_nor_of_one_above_it() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.asking("run: touch it"));
+    let child = bench.spawn(&Spawn { parent: Some(parent.id.clone()), ..bench.wish("say: hi") });
+    let stranger = bench.spawn(&bench.wish("say: hi"));
+    let request = bench.asked(&parent.id)["id"].as_str().unwrap().to_owned();
+    for by in [&parent.id, &child.id, &stranger.id] {
+        let answer =
+            Answer { decision: Some("accept".into()), by: Some(by.clone()), ..Answer::default() };
+        match bench.client().answer(&request, &answer) {
+            Err(ClientError::Refused { status: 403, problem }) => {
+                assert_eq!(problem.code, "forbidden");
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+    assert_eq!(bench.session(&parent.id)["pending_requests"], 1);
+    assert!(bench.told(Kind::SM_REQUEST_DECIDED).is_empty());
+    bench.decide(&request, "decline").unwrap();
+    bench.settled(&parent.id, 1);
+}
+
+#[test]
+fn an_agent_reaches_its_own_family_only() {
+    let bench = Bench::start();
+    let stranger = bench.spawn(&bench.wish("say: secret words"));
+    bench.settled(&stranger.id, 1);
+    let agent = bench.spawn(&bench.wish(&format!(
+        "dyn: sm_result {{\"session\": \"{0}\"}}\ndyn: sm_send {{\"session\": \"{0}\", \"text\": \"hi\"}}\n\
+         say: {{{{1.error.code}}}} {{{{2.error.code}}}}",
+        stranger.id
+    )));
+    bench.settled(&agent.id, 1);
+    assert_eq!(bench.last_message(&agent.id), "forbidden forbidden");
+}
+
+#[test]
+fn a_waiting_agent_can_be_interrupted_and_its_child_asks_the_human() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.asking(concat!(
+        "dyn: sm_spawn {\"prompt\": \"run: touch child.txt\"}\n",
+        "dyn: sm_wait\n",
+        "say: it waits for {{2.sessions.0.activity_state}}\n",
+    )));
+    // A child that waits for a human has settled: its parent is told so.
+    bench.settled(&parent.id, 1);
+    assert_eq!(bench.last_message(&parent.id), "it waits for waiting_permission");
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    let request = bench.asked(&child)["id"].as_str().unwrap().to_owned();
+    bench.decide(&request, "accept").unwrap();
+    bench.settled(&child, 1);
+    assert!(bench.work.join("child.txt").exists());
+
+    bench.send(&child, "slow: 20000 5", Default::default()).unwrap();
+    bench.send(&parent.id, "dyn: sm_wait", Default::default()).unwrap();
+    bench.wait("the parent waits", || {
+        let calls = bench.actions(&parent.id, "dynamic_tool");
+        (calls.last()?["status"] == "in_progress").then_some(())
+    });
+    let session = bench.client().interrupt(&parent.id, &Default::default()).unwrap();
+    assert_eq!(session["outcome"], "interrupted");
+    bench.client().interrupt(&child, &Default::default()).unwrap();
+}

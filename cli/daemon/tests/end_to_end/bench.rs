@@ -1,5 +1,6 @@
 //! A workbench: data directory, CODEX_HOME, scripted model, daemon, client; put away when dropped.
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use sm_daemon::api::{Answer, Input, InputTaken, Mode, Spawn, Spawned};
 use sm_daemon::{Client, ClientError, Config, Home, Search, serve};
@@ -26,7 +27,8 @@ pub fn serve_if_asked() {
     let Some(home) = std::env::var_os(HOME) else { return };
     let codex_home = std::env::var_os(CODEX_HOME).expect("the bench names a CODEX_HOME");
     let mut config = Config::new(Home::new(PathBuf::from(home)), PathBuf::from(codex_home));
-    config.search = Search { explicit: std::env::var_os(CODEX).map(PathBuf::from), ..Search::default() };
+    config.search =
+        Search { explicit: std::env::var_os(CODEX).map(PathBuf::from), ..Search::default() };
     config.say = Arc::new(|line| {
         let _ = writeln!(std::io::stderr(), "{line}");
     });
@@ -49,18 +51,22 @@ pub fn codex() -> PathBuf {
 }
 
 pub struct Bench {
-    pub dir: TempDir,
+    _dir: TempDir,
     pub home: Home,
     pub codex_home: PathBuf,
     pub work: PathBuf,
     pub model: ScriptedModel,
+    /// What the daemon is told to run.
+    pub codex: PathBuf,
     daemon: Option<Child>,
     client: Option<Client>,
 }
 
 impl Bench {
     pub fn start() -> Bench {
-        Bench::start_with(ConfigOptions::for_release("0.169.0", true))
+        let search = Search { explicit: Some(codex()), ..Search::default() };
+        let version = sm_daemon::locate(&search).unwrap().version.to_string();
+        Bench::start_with(ConfigOptions::for_release(&version, true))
     }
 
     pub fn start_with(options: ConfigOptions) -> Bench {
@@ -72,8 +78,16 @@ impl Bench {
         let toml = codex_config_toml(&model.base_url(), &options);
         std::fs::write(codex_home.join("config.toml"), toml).unwrap();
         let home = Home::new(dir.path().join("sm"));
-        let mut bench =
-            Bench { dir, home, codex_home, work, model, daemon: None, client: None };
+        let mut bench = Bench {
+            _dir: dir,
+            home,
+            codex_home,
+            work,
+            model,
+            codex: codex(),
+            daemon: None,
+            client: None,
+        };
         bench.serve();
         bench
     }
@@ -91,7 +105,7 @@ impl Bench {
             .args(["daemon_process", "--exact", "--nocapture"])
             .env(HOME, self.home.dir())
             .env(CODEX_HOME, &self.codex_home)
-            .env(CODEX, codex())
+            .env(CODEX, &self.codex)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -105,10 +119,6 @@ impl Bench {
 
     pub fn client(&self) -> &Client {
         self.client.as_ref().unwrap()
-    }
-
-    pub fn daemon_pid(&self) -> u32 {
-        self.daemon.as_ref().unwrap().id()
     }
 
     /// Kills the daemon where it stands.
@@ -269,6 +279,11 @@ pub fn is_alive(pid: u32) -> bool {
 
 /// Kills a process where it stands.
 pub fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    signal(pid, Signal::KILL);
+}
+
+/// Sends a process a signal.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }

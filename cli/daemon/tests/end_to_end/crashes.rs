@@ -1,1 +1,265 @@
-//! To be written.
+//! What is lost with a process, and what is not.
+
+use crate::bench::{Bench, is_alive, kill, signal};
+use rustix::process::Signal;
+use sm_daemon::api::{Act, Input, Mode};
+use sm_daemon::{Client, ClientError, Home, Start};
+use sm_protocol::Kind;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn a_killed_server_orphans_its_requests_and_its_sessions_go_on() {
+    let bench = Bench::start();
+    let before = bench.spawn(&bench.wish("say: hello"));
+    bench.settled(&before.id, 1);
+    let asking = bench.spawn(&bench.asking("run: touch never.txt"));
+    let request = bench.asked(&asking.id)["id"].as_str().unwrap().to_owned();
+    kill(bench.server_pid());
+    // Both are loaded again, by themselves, on their own threads.
+    for spawned in [&before, &asking] {
+        bench.wait("the session is live again", || {
+            let session = bench.session(&spawned.id);
+            (session["live"] == true && session["activity_state"] == "idle").then_some(())
+        });
+    }
+    let orphan = bench.client().request(&request).unwrap();
+    assert_eq!(orphan["status"], "orphaned");
+    match bench.decide(&request, "accept") {
+        Err(ClientError::Refused { status: 409, problem }) => {
+            assert!(problem.message.contains("gone"), "{}", problem.message);
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    let session = bench.session(&asking.id);
+    assert_eq!(session["outcome"], "lost");
+    assert_eq!(session["pending_requests"], 0);
+    assert_eq!(session["thread_id"], asking.thread_id.as_str());
+    bench.send(&asking.id, "say: still here", Mode::Start).unwrap();
+    bench.settled(&asking.id, 2);
+    assert_eq!(bench.last_message(&asking.id), "still here");
+    assert!(!bench.work.join("never.txt").exists());
+    let ended = bench.told(Kind::SM_GENERATION_ENDED);
+    assert_eq!(ended[0]["params"]["reason"], "was killed by signal 9");
+}
+
+#[test]
+fn a_resumed_agent_still_has_its_tools_and_its_environment() {
+    let bench = Bench::start();
+    let spawned = bench.spawn(&bench.wish("say: hello"));
+    bench.settled(&spawned.id, 1);
+    let killed = bench.server_pid();
+    kill(killed);
+    bench.wait("the session is live again", || {
+        let servers = bench.client().health().unwrap().servers;
+        let is_new = servers.first().is_some_and(|server| server.pid != Some(killed));
+        (is_new && bench.session(&spawned.id)["live"] == true).then_some(())
+    });
+    let text =
+        "dyn: sm_children\nrun: echo \"$SM_SESSION_ID $SM_HOME\" > env.txt\nsay: {{1.sessions}}";
+    bench.send(&spawned.id, text, Mode::Start).unwrap();
+    bench.settled(&spawned.id, 2);
+    assert_eq!(bench.last_message(&spawned.id), "[]");
+    let env = std::fs::read_to_string(bench.work.join("env.txt")).unwrap();
+    assert_eq!(env.trim(), format!("{} {}", spawned.id, bench.home.dir().display()));
+}
+
+#[test]
+fn a_killed_daemon_loses_nothing_that_was_recorded() {
+    let mut bench = Bench::start();
+    let spawned = bench.spawn(&bench.wish("run: echo before\nslow: 20000 5"));
+    bench.wait("the answer has begun", || {
+        let working = bench.session(&spawned.id)["activity_state"] == "working";
+        (working && !bench.actions(&spawned.id, "command").is_empty()).then_some(())
+    });
+    bench.send(&spawned.id, "say: queued before", Mode::Queue).unwrap();
+    let server = bench.server_pid();
+    let seen = bench.client().health().unwrap().watermark;
+    let before = bench.records();
+    bench.kill_daemon();
+    bench.serve();
+    let after = bench.records();
+    assert!(after.len() as u64 >= seen);
+    assert_eq!(after[..before.len()], before[..]);
+    assert!(!is_alive(server), "the server of the dead daemon is still there");
+    let session = bench.settled(&spawned.id, 2);
+    assert_eq!(session["thread_id"], spawned.thread_id.as_str());
+    assert_eq!(session["counts"]["turns_lost"], 1);
+    assert_eq!(bench.last_message(&spawned.id), "queued before");
+    assert_eq!(bench.rows(&spawned.id, "turns")[0]["outcome"], "lost");
+    // Folded anew, the log gives the same tables.
+    assert_eq!(bench.client().sessions(None).unwrap()["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_daemon_that_ends_in_order_ends_its_turns_and_keeps_its_queues() {
+    let mut bench = Bench::start();
+    let spawned = bench.spawn(&bench.wish("slow: 20000 5"));
+    bench.send(&spawned.id, "say: after the restart", Mode::Queue).unwrap();
+    let server = bench.server_pid();
+    bench.stop_daemon();
+    assert!(!is_alive(server));
+    assert!(!bench.home.socket_path().exists());
+    bench.serve();
+    let session = bench.settled(&spawned.id, 2);
+    assert_eq!(session["counts"]["turns_interrupted"], 1);
+    assert_eq!(bench.last_message(&spawned.id), "after the restart");
+}
+
+#[test]
+fn a_session_that_codex_cannot_resume_is_declared_stopped() {
+    let mut bench = Bench::start();
+    let mut wish = bench.wish("");
+    wish.prompt = None;
+    let spawned = bench.spawn(&wish);
+    bench.kill_daemon();
+    bench.serve();
+    bench.wait("the session is given up", || {
+        (!bench.told(Kind::SM_SESSION_UNRESUMABLE).is_empty()).then_some(())
+    });
+    assert_eq!(bench.session(&spawned.id)["activity_state"], "stopped");
+    match bench.client().resume(&spawned.id, &Act::default()) {
+        Err(ClientError::Refused { problem, .. }) => assert_eq!(problem.code, "session_dead"),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// A program that is a daemon when it is called as `sm` would be.
+fn program(dir: &std::path::Path, script: &str) -> std::path::PathBuf {
+    let path = dir.join("program");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn two_starters_get_the_same_daemon_and_one_that_dies_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path().join("sm"));
+    let dies = program(dir.path(), "echo the reason >&2; exit 3");
+    match Client::or_start(&home, &dies, &Start::default()) {
+        Err(ClientError::NotStarted { why, log }) => {
+            assert!(why.contains('3') && log.contains("the reason"), "{why}: {log}");
+        }
+        other => panic!("started: {:?}", other.map(drop)),
+    }
+    let this = std::env::current_exe().unwrap();
+    let serves = program(
+        dir.path(),
+        &format!(
+            "export SM_TEST_SERVE_HOME=\"$2\" SM_TEST_SERVE_CODEX_HOME=/nowhere\n\
+             exec {} daemon_process --exact --nocapture",
+            this.display()
+        ),
+    );
+    let pids: Vec<u32> = std::thread::scope(|scope| {
+        let starters: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let client = Client::or_start(&home, &serves, &Start::default()).unwrap();
+                    client.health().unwrap().pid
+                })
+            })
+            .collect();
+        starters.into_iter().map(|starter| starter.join().unwrap()).collect()
+    });
+    assert_eq!(pids[0], pids[1]);
+    Client::connect(&home).unwrap().shutdown().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while is_alive(pids[0]) && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(!is_alive(pids[0]));
+}
+
+#[test]
+fn an_input_whose_answer_was_lost_is_unknown_and_never_sent_again() {
+    let mut bench = Bench::start();
+    let spawned = bench.spawn(&bench.wish("say: hello"));
+    bench.settled(&spawned.id, 1);
+    // A server that stands still takes the input and answers nothing.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let sent = |bench: &Bench| bench.told(Kind::TURN_START).len();
+    let (home, id) = (bench.home.clone(), spawned.id.clone());
+    let input = std::thread::spawn(move || {
+        let words = Input { text: "say: lost".into(), ..Input::default() };
+        Client::connect(&home).unwrap().input(&id, &words)
+    });
+    bench.wait("the input is sent", || (sent(&bench) == 2).then_some(()));
+    kill(server);
+    let taken = input.join().unwrap().unwrap();
+    assert_eq!(taken.status, "unknown");
+    assert!(taken.reason.unwrap().contains("ended before it answered"));
+    bench.wait("the session is live again", || {
+        (bench.session(&spawned.id)["live"] == true).then_some(())
+    });
+
+    // The same, but it is the daemon that dies with the answer outstanding.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let (home, id) = (bench.home.clone(), spawned.id.clone());
+    let input = std::thread::spawn(move || {
+        let words = Input { text: "say: lost too".into(), ..Input::default() };
+        Client::connect(&home).unwrap().input(&id, &words)
+    });
+    bench.wait("the input is sent", || (sent(&bench) == 3).then_some(()));
+    bench.kill_daemon();
+    assert!(input.join().unwrap().is_err());
+    bench.serve();
+    let changed = bench.told(Kind::SM_INPUT_CHANGED);
+    let last = &changed.last().unwrap()["params"];
+    assert_eq!(last["status"], "unknown");
+    assert!(!is_alive(server));
+    bench.wait("the session is live again", || {
+        (bench.session(&spawned.id)["live"] == true).then_some(())
+    });
+    assert_eq!(bench.session(&spawned.id)["queued"], 0);
+    assert_eq!(sent(&bench), 3);
+}
+
+#[test]
+fn no_command_outlives_its_server() {
+    let mut bench = Bench::start();
+    let pid_file = bench.work.join("pid");
+    let spawned = bench.spawn(&bench.wish("run: echo $$ > pid; exec sleep 1000"));
+    let started = |file: &std::path::Path| {
+        std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u32>().ok())
+    };
+    let command = bench.wait("the command runs", || started(&pid_file));
+    bench.kill_daemon();
+    bench.serve();
+    bench.wait("the command is gone", || (!is_alive(command)).then_some(()));
+    std::fs::remove_file(&pid_file).unwrap();
+    bench.send(&spawned.id, "run: echo $$ > pid; exec sleep 1000", Mode::Start).unwrap();
+    let command = bench.wait("the command runs", || started(&pid_file));
+    kill(bench.server_pid());
+    bench.wait("the command is gone", || (!is_alive(command)).then_some(()));
+}
+
+#[test]
+fn a_codex_that_is_missing_or_dies_at_its_start_says_so() {
+    let bench = Bench::start();
+    let nowhere = bench.codex_home.join("nowhere").to_string_lossy().into_owned();
+    let wish = sm_daemon::api::Spawn { codex_home: Some(nowhere), ..bench.wish("say: hello") };
+    match bench.client().spawn(&wish) {
+        Err(ClientError::Refused { status: 502, problem }) => {
+            assert_eq!(problem.code, "codex_died");
+            assert!(problem.message.contains("CODEX_HOME"), "{}", problem.message);
+            assert!(problem.hint.is_some());
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    let ended = bench.told(Kind::SM_GENERATION_ENDED);
+    assert_eq!(ended.len(), 1);
+
+    let mut bench = bench;
+    bench.stop_daemon();
+    bench.codex = bench.codex_home.join("nothing");
+    bench.serve();
+    match bench.client().spawn(&bench.wish("say: hello")) {
+        Err(ClientError::Refused { status: 502, problem }) => {
+            assert_eq!(problem.code, "codex_missing");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
