@@ -25,6 +25,11 @@ impl Context {
             Some(dir) => absolute(dir)?,
             None => default_home()?,
         };
+        if dir.exists() && !dir.is_dir() {
+            let message = format!("the data directory {} is no directory", dir.display());
+            return Err(Error::new(Exit::Failed, "not_a_directory", message)
+                .hint("Use another one: sm --home DIR … (or SM_HOME=DIR)."));
+        }
         Ok(Context { home: Home::new(dir), json: args.json, caller })
     }
 

@@ -8,6 +8,7 @@ use crate::api::{
     Spawn, Spawned,
 };
 use crate::home::{Home, HomeError};
+use crate::pool::MARK;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
@@ -417,6 +418,8 @@ fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Res
         .arg(home.dir())
         .arg("serve")
         .args(args)
+        // Started by an agent's command, it is still none of what that agent's server started.
+        .env_remove(MARK)
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output);

@@ -7,7 +7,7 @@ use crate::api;
 use crate::daemon::{Daemon, now};
 use crate::problem::Refusal;
 use crate::{input, requests, resume};
-use sm_ingest::app_server::{AppServer, Codex, Incoming, Launch, Version, locate};
+use sm_ingest::app_server::{AppServer, Codex, Incoming, Launch, Version, end_marked, locate};
 use sm_projections::rows::{Source, SourceKind};
 use sm_projections::tables::Sources;
 use sm_protocol::Kind;
@@ -34,6 +34,9 @@ const RESTARTS_MAX: u32 = 8;
 
 /// Variables of a caller's own session, which are none of another's.
 const ENV_REMOVE: &[&str] = &["SM_SESSION_ID", "CODEX_THREAD_ID"];
+
+/// The variable that marks a server and all that it started, whatever group or session they are in.
+pub(crate) const MARK: &str = "SM_SERVER";
 
 /// A running server.
 pub(crate) struct Server {
@@ -132,6 +135,7 @@ impl Daemon {
             codex_home: codex_home.to_path_buf(),
             source,
             generation,
+            env: vec![(MARK.to_owned(), self.mark(source))],
             env_remove: ENV_REMOVE.iter().map(|&name| name.to_owned()).collect(),
         };
         let log = self.log().clone();
@@ -225,6 +229,7 @@ impl Daemon {
         if !self.is_stopping() && !stderr.is_empty() {
             self.say(stderr);
         }
+        self.end_leftovers(server.source).await;
         if let Err(error) = self.note_end(server.source, server.generation, &reason).await {
             return self.say(&format!("the end of a server was not recorded: {error}"));
         }
@@ -236,6 +241,20 @@ impl Daemon {
         };
         if !self.is_stopping() && failures <= RESTARTS_MAX {
             tokio::spawn(Arc::clone(self).restart(Arc::clone(server), failures));
+        }
+    }
+
+    /// What the mark of a source's processes says.
+    fn mark(&self, source: u64) -> String {
+        format!("{}:{source}", self.log().id())
+    }
+
+    /// Ends what a source's ended life left behind: commands that had moved to sessions of their own.
+    pub async fn end_leftovers(&self, source: u64) {
+        let mark = self.mark(source);
+        let ended = blocking(move || end_marked(MARK, &mark)).await;
+        if let Ok(ended @ 1..) = ended {
+            self.say(&format!("{ended} processes that codex left behind were ended"));
         }
     }
 

@@ -38,6 +38,7 @@ pub(crate) async fn recover(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal
             daemon.say(&format!("codex {:?} does not end; its sessions stay with it", life.pid));
             continue;
         };
+        daemon.end_leftovers(source).await;
         let reason = match was_alive {
             true => "left behind by a daemon that died, ended by the next one",
             false => "ended with a daemon that died",

@@ -61,6 +61,11 @@ impl Stage {
 
     /// Says what to look at now.
     pub fn close(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
+        if context.json {
+            return streams.json_line(&serde_json::json!({
+                "schema": "sm.demo/1", "folder": self.dir, "home": self.home(),
+            }));
+        }
         let home = context.home_words();
         let head = streams.style.paint(Role::Strong, "Over. All of it is in the log; look at it:");
         streams.line(format_args!("\n{head}\n"))?;

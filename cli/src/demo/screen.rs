@@ -11,6 +11,7 @@ use crate::read::{Follow, open_log};
 use crate::show::{
     ActionLine, Details, Lives, SessionShown, action_line, details, family_line, show,
 };
+use serde_json::json;
 use sm_daemon::api;
 use sm_projections::rows::{ActionKind, Sid};
 use sm_projections::tables::{Sessions, ShortIds};
@@ -85,7 +86,9 @@ impl<'c> Screen<'c> {
         streams: &mut Streams,
         over: impl Fn() -> bool,
     ) -> Result<(), Error> {
-        let watched = streams.is_terminal() && std::io::IsTerminal::is_terminal(&std::io::stdin());
+        let watched = streams.is_terminal()
+            && !self.context.json
+            && std::io::IsTerminal::is_terminal(&std::io::stdin());
         if watched && self.client.is_some() {
             self.typed = Some(read_lines());
         }
@@ -97,13 +100,15 @@ impl<'c> Screen<'c> {
             let ended = over();
             let tables = follow.next(streams)?;
             let scene = self.scene(&tables.view()?)?;
-            if streams.is_terminal() {
+            if self.context.json {
+                self.documents(streams, &scene)?;
+            } else if streams.is_terminal() {
                 self.picture(streams, &scene)?;
             } else {
                 self.lines(streams, &scene)?;
             }
             self.answer(streams, &scene)?;
-            if scene.settled && (self.client.is_some() || ended) || ended {
+            if ended || scene.settled && self.client.is_some() {
                 return Ok(());
             }
             if began.elapsed() > most {
@@ -207,6 +212,24 @@ impl<'c> Screen<'c> {
         streams.flush()
     }
 
+    /// What changed, as JSON lines.
+    fn documents(&mut self, streams: &mut Streams, scene: &Scene) -> Result<(), Error> {
+        for (_, shown) in &scene.family {
+            let doc = &shown.doc;
+            let state = format!("{} {:?}", doc.activity_state, doc.outcome);
+            if self.shown.insert(doc.id.clone(), state.clone()) != Some(state) {
+                streams.json_line(&json!({"schema": "sm.child/1", "session": shown}))?;
+            }
+        }
+        for (name, action) in scene.actions.iter().filter(|(_, action)| action.phase == "post") {
+            if self.told.insert((name.clone(), action.seq)) {
+                let document = json!({"schema": "sm.action/1", "session": name, "action": action});
+                streams.json_line(&document)?;
+            }
+        }
+        streams.flush()
+    }
+
     fn next_request<'s>(&self, scene: &'s Scene) -> Option<&'s (RequestDoc, Details)> {
         self.client?;
         scene.requests.iter().find(|(request, _)| !self.answered.contains(&request.seq))
@@ -221,7 +244,7 @@ impl<'c> Screen<'c> {
             _ => {
                 let now = Instant::now();
                 self.asked = Some((request.seq, now));
-                if !streams.is_terminal() {
+                if !streams.is_terminal() && !self.context.json {
                     let who = request.session_name.as_deref().unwrap_or("a session");
                     streams
                         .line(format_args!("▲ {} waits for an answer ({}):", who, request.id))?;
@@ -243,7 +266,7 @@ impl<'c> Screen<'c> {
         };
         let Some(answer) = answer else { return Ok(()) };
         let seq = request.seq;
-        if !streams.is_terminal() {
+        if !streams.is_terminal() && !self.context.json {
             let how = answer.decision.clone().unwrap_or_else(|| {
                 answer.answers.values().flatten().cloned().collect::<Vec<_>>().join(", ")
             });

@@ -35,7 +35,7 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
         facts.push(match (&approval.decision, &approval.decided_by) {
             (Some(decision), Some(by)) => format!("{} by {by}", clean(decision)),
             (Some(decision), None) => clean(decision).into_owned(),
-            (None, _) if approval.decided_at.is_some() => "answered".to_owned(),
+            (None, _) if action.phase != "pre" => "answered".to_owned(),
             (None, _) => format!("waits for leave: {}", approval.request_id),
         });
     }

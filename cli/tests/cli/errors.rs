@@ -101,9 +101,13 @@ fn a_read_only_data_directory_is_read_and_not_written() {
         // Root writes anywhere: a file in the way refuses it all the same.
         let other = Sm::new();
         std::fs::write(other.home(), b"").expect("a file");
-        let ran = other.run(&["import", &sm.file("x.jsonl", GOOD), "--json"]);
-        assert_eq!(ran.code, 1, "{}", ran.err);
-        assert!(ran.error()["message"].is_string());
+        let file = sm.file("x.jsonl", GOOD);
+        for words in [&["import", &file, "--json"][..], &["ps", "--json"], &["spawn", "--json"]] {
+            let ran = other.run(words);
+            assert_eq!(ran.code, 1, "{words:?}: {}", ran.err);
+            assert_eq!(ran.error()["code"], "not_a_directory", "{words:?}");
+            assert!(ran.error()["hint"].is_string());
+        }
         return;
     }
     let set = |mode| {

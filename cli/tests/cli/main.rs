@@ -3,6 +3,7 @@
 mod bad_input;
 mod errors;
 mod judged;
+mod live;
 mod pipes;
 mod support;
 mod two_way;

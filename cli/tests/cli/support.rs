@@ -9,6 +9,7 @@ use tempfile::TempDir;
 /// A data directory of its own for each test.
 pub struct Sm {
     pub dir: TempDir,
+    env: Vec<(&'static str, String)>,
 }
 
 /// What a run gave.
@@ -20,7 +21,13 @@ pub struct Ran {
 
 impl Sm {
     pub fn new() -> Sm {
-        Sm { dir: tempfile::tempdir().expect("a temporary folder") }
+        Sm { dir: tempfile::tempdir().expect("a temporary folder"), env: Vec::new() }
+    }
+
+    /// The same with a variable in its environment.
+    pub fn with(mut self, name: &'static str, value: &str) -> Sm {
+        self.env.push((name, value.to_owned()));
+        self
     }
 
     pub fn home(&self) -> PathBuf {
@@ -34,6 +41,8 @@ impl Sm {
             .env_clear()
             .env("PATH", self.dir.path())
             .env("HOME", self.dir.path())
+            .env("SM_CODEX", self.dir.path().join("no-codex"))
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .arg("--home")
             .arg(self.home())
             .args(words)

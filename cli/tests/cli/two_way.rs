@@ -34,6 +34,12 @@ fn reduce(value: &mut Value) {
             members.values_mut().for_each(reduce);
         }
         Value::Array(items) => items.iter_mut().for_each(reduce),
+        // A request's id holds its record's number.
+        Value::String(text)
+            if text.strip_prefix('r').is_some_and(|seq| seq.parse::<u64>().is_ok()) =>
+        {
+            "r".clone_into(text);
+        }
         _ => {}
     }
 }

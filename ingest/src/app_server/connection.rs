@@ -42,6 +42,8 @@ pub struct Launch {
     pub source: u64,
     /// Which life of it.
     pub generation: u32,
+    /// Variables that it gets, and with it all that it starts.
+    pub env: Vec<(String, String)>,
     /// Variables that the server must not inherit.
     pub env_remove: Vec<String>,
 }
@@ -337,6 +339,7 @@ fn command(launch: &Launch) -> Command {
     let mut command = Command::new(&launch.binary);
     command
         .arg("app-server")
+        .envs(launch.env.iter().map(|(name, value)| (name, value)))
         .env("CODEX_HOME", &launch.codex_home)
         .current_dir(Path::new("/"))
         .stdin(Stdio::piped())
@@ -437,7 +440,9 @@ impl Shared {
         let recorded = {
             let mut wire = lock(&self.wire);
             let recorded = wire.recorder.record(Direction::Server, now(), line);
-            recorded.map(|(reading, receipt)| (reading.envelope, reading.thread.into_owned(), receipt.first))
+            recorded.map(|(reading, receipt)| {
+                (reading.envelope, reading.thread.into_owned(), receipt.first)
+            })
         };
         // What a failing disk lost is declared in the log; the conversation goes on.
         let (envelope, thread, seq) = recorded.unwrap_or_else(|_| {

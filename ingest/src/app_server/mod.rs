@@ -20,7 +20,7 @@ mod stderr;
 pub use connection::{AppServer, Ended, Incoming, Launch, Reply, ServerCall};
 pub use error::{CallError, StartError};
 pub use locate::{Codex, LocateError, Search, VERSION_MIN, Version, locate};
-pub use process::ProcessId;
+pub use process::{ProcessId, end_marked};
 
 /// Now, in Unix microseconds.
 pub(crate) fn now() -> i64 {

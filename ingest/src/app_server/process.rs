@@ -3,7 +3,7 @@
 //! What always holds: a group is signalled only while its leader is the very process that was
 //! meant; a reused pid is never hit.
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::time::{Duration, Instant};
 
 /// A process: its pid, and its start time in clock ticks since boot.
@@ -66,6 +66,29 @@ impl ProcessId {
     }
 }
 
+/// Kills every process of this user that was started with `name=value` in its environment, itself
+/// excepted: what a server left behind that had moved to a session of its own. Returns how many.
+pub fn end_marked(name: &str, value: &str) -> usize {
+    let marker = format!("{name}={value}");
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut ended = 0;
+    for pid in pids.filter(|pid| *pid != std::process::id()) {
+        let Some(process) = ProcessId::of(pid) else { continue };
+        // Another user's cannot be read, and is none of ours.
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
+        let is_marked =
+            environment.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes());
+        if is_marked
+            && process.is_alive()
+            && let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
+        {
+            ended += usize::from(kill_process(pid, Signal::KILL).is_ok());
+        }
+    }
+    ended
+}
+
 /// State and start time in `/proc/PID/stat`. The name in it may hold anything, so fields are counted
 /// from its last parenthesis.
 fn stat(pid: u32) -> Option<(char, u64)> {
@@ -79,6 +102,23 @@ fn stat(pid: u32) -> Option<(char, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_marked_processes_are_ended() {
+        let sleeper = |value: &str| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("1000").env("SM_PROCESS_TEST", value).spawn().unwrap()
+        };
+        let (mut marked, mut other) = (sleeper("one:1"), sleeper("one:12"));
+        // Between fork and exec a process still has its parent's environment.
+        while end_marked("SM_PROCESS_TEST", "one:1") == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!marked.wait().unwrap().success());
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 
     #[test]
     fn a_process_is_told_by_pid_and_start() {

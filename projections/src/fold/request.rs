@@ -205,13 +205,14 @@ impl Step<'_> {
         let at = self.at;
         let row = self.state.requests.entry(self.base, &number);
         let (decision, by) = (row.decision.clone(), row.decided_by.clone());
+        let decided_at = row.ended_at.unwrap_or(at.time);
         let (Some(sid), Some(action)) = (row.session, row.action) else { return };
         if decision.is_none() && by.is_none() {
             return;
         }
         let mut approvals = self.action(sid, action).approvals.iter_mut();
         if let Some(approval) = approvals.find(|approval| approval.request == number) {
-            approval.decided_at.get_or_insert(at.time);
+            approval.decided_at.get_or_insert(decided_at);
             approval.decision = decision;
             approval.decided_by = by;
         }

@@ -104,6 +104,8 @@ impl Bench {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["daemon_process", "--exact", "--nocapture"])
             .env(HOME, self.home.dir())
+            // Login shells read no profile of whoever runs the tests.
+            .env("HOME", &self.codex_home)
             .env(CODEX_HOME, &self.codex_home)
             .env(CODEX, &self.codex)
             .stdin(Stdio::null())

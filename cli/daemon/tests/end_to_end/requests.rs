@@ -109,7 +109,7 @@ fn questions_are_answered_whole_or_not_at_all() {
 #[test]
 fn the_first_answer_wins() {
     let bench = Bench::start();
-    let id = bench.spawn(&bench.asking("run: echo one")).id;
+    let id = bench.spawn(&bench.asking("run: touch one")).id;
     let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
     let both = std::thread::scope(|scope| {
         let answer = |word: &'static str| {
@@ -137,7 +137,7 @@ fn the_first_answer_wins() {
 #[test]
 fn an_answer_that_fits_no_request_of_its_kind_is_refused() {
     let bench = Bench::start();
-    let id = bench.spawn(&bench.asking("run: echo one")).id;
+    let id = bench.spawn(&bench.asking("run: touch one")).id;
     let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
     let told =
         Answer { answers: BTreeMap::from([("q".into(), vec!["x".into()])]), ..Answer::default() };
@@ -146,7 +146,7 @@ fn an_answer_that_fits_no_request_of_its_kind_is_refused() {
     assert_eq!(bench.session(&id)["pending_requests"], 1);
     bench.decide(&request, "acceptForSession").unwrap();
     bench.settled(&id, 1);
-    bench.send(&id, "run: echo one", Default::default()).unwrap();
+    bench.send(&id, "run: touch one", Default::default()).unwrap();
     assert_eq!(bench.settled(&id, 2)["outcome"], "completed");
 }
 
