@@ -8,7 +8,7 @@ use sm_log::{Durability, Entry, Log, Options};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let dir = arguments.next().ok_or("which directory?")?;
-    let options = Options::durability(Durability::Os).with_segment_bytes(4 << 20).without_sealing();
+    let options = Options::durability(Durability::Os).with_segment_bytes(1 << 20).without_sealing();
     let (log, _) = Log::open(dir, options)?;
     for file in arguments {
         let (bytes, session) = (std::fs::read(&file)?, file.into_encoded_bytes());
