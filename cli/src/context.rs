@@ -25,7 +25,17 @@ impl Context {
             Some(dir) => absolute(dir)?,
             None => default_home()?,
         };
+        if dir.exists() && !dir.is_dir() {
+            let message = format!("the data directory {} is no directory", dir.display());
+            return Err(Error::new(Exit::Failed, "not_a_directory", message)
+                .hint("Use another one: sm --home DIR … (or SM_HOME=DIR)."));
+        }
         Ok(Context { home: Home::new(dir), json: args.json, caller })
+    }
+
+    /// A command in another data directory, called by nobody but the user.
+    pub fn at(dir: PathBuf, json: bool) -> Context {
+        Context { home: Home::new(dir), json, caller: None }
     }
 
     /// How the user would name this data directory on a command line; nothing where it is the

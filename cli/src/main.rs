@@ -2,8 +2,11 @@
 
 mod app;
 mod args;
+mod codex;
 mod commands;
 mod context;
+mod daemon;
+mod demo;
 mod error;
 mod output;
 mod read;

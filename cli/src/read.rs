@@ -172,11 +172,6 @@ impl<'c> Follow<'c> {
         }
     }
 
-    /// The last seq that was shown.
-    pub fn seen(&self) -> u64 {
-        self.seen
-    }
-
     fn head(&self) -> u64 {
         self.log.as_ref().map_or(0, Reader::watermark)
     }

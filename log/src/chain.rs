@@ -4,7 +4,7 @@
 //! Segments are ordered by serial. Where two claim a seq, the higher serial has it; so a segment
 //! ends where a later one begins. Segments with a serial above the watermark's do not exist yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,12 +15,14 @@ use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::Footer;
 use crate::id::LogId;
 use crate::index::Index;
+use crate::prepare::PREPARED;
 use crate::progress::Progress;
 use crate::sealed::Cache;
 use crate::segment::{self, Form, Header, Identity, Named};
 use crate::storage::{File, Storage, View};
 use crate::watermark::{Mark, Page};
 
+const LISTINGS_MAX: usize = 16;
 const POLL: Duration = Duration::from_micros(500);
 
 /// What all readers of one log share.
@@ -39,6 +41,8 @@ pub struct Chain {
 pub struct Parts {
     /// The watermark's segment when this was made.
     serial: u64,
+    /// All that were listed, other logs' too.
+    serials: BTreeSet<u64>,
     all: BTreeMap<u64, Arc<Part>>,
     pub list: Vec<Span>,
 }
@@ -136,7 +140,7 @@ impl Chain {
     pub fn forget(&self) {
         let mut parts = self.parts.write();
         let (all, list) = (parts.all.clone(), parts.list.clone());
-        *parts = Arc::new(Parts { serial: 0, all, list });
+        *parts = Arc::new(Parts { all, list, ..Parts::default() });
     }
 
     /// Does it, and does it again where a segment was gone: sealing replaces files.
@@ -192,14 +196,28 @@ impl Parts {
         }
     }
 
+    /// Lists the segments. Sealing replaces names meanwhile, and a listing may miss both the old and
+    /// the new one: so it counts when the next one finds the same segments.
     fn refreshed(&self, chain: &Chain, mark: &Mark) -> io::Result<Parts> {
-        let mut found: BTreeMap<u64, (Named, String)> = BTreeMap::new();
-        for name in chain.storage.names()? {
-            let Some(named) = segment::parse_name(&name) else { continue };
-            let better = found.get(&named.serial).is_none_or(|(other, _)| other.form < named.form);
-            if named.serial <= mark.watermark.serial && better {
-                found.insert(named.serial, (named, name));
+        let mut found = listed(chain, mark)?;
+        for _ in 0..LISTINGS_MAX {
+            let parts = self.identified(chain, mark, found);
+            let again = listed(chain, mark)?;
+            match parts {
+                Ok(parts) if again.keys().all(|serial| parts.serials.contains(serial)) => {
+                    return Ok(parts);
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => found = again,
             }
+        }
+        self.identified(chain, mark, found)
+    }
+
+    fn identified(&self, chain: &Chain, mark: &Mark, mut found: Listing) -> io::Result<Parts> {
+        let serials = found.keys().copied().collect();
+        if let Some(named) = used_prepared(chain)? {
+            found.entry(named.serial).or_insert((named, PREPARED.to_owned()));
         }
         let mut all = BTreeMap::new();
         for (serial, (named, name)) in found {
@@ -213,8 +231,36 @@ impl Parts {
             }
         }
         let list = spans(&all);
-        Ok(Parts { serial: mark.watermark.serial, all, list })
+        Ok(Parts { serial: mark.watermark.serial, serials, all, list })
     }
+}
+
+/// Names by serial, the sealed one where both are there.
+type Listing = BTreeMap<u64, (Named, String)>;
+
+fn listed(chain: &Chain, mark: &Mark) -> io::Result<Listing> {
+    let mut found = Listing::new();
+    for name in chain.storage.names()? {
+        let Some(named) = segment::parse_name(&name) else { continue };
+        let better = found.get(&named.serial).is_none_or(|(other, _)| other.form < named.form);
+        if named.serial <= mark.watermark.serial && better {
+            found.insert(named.serial, (named, name));
+        }
+    }
+    Ok(found)
+}
+
+/// The segment that the prepared file has become, where it lost its new name with the power and no
+/// writer has opened the log since.
+fn used_prepared(chain: &Chain) -> io::Result<Option<Named>> {
+    let Ok(file) = chain.storage.open_read(PREPARED) else { return Ok(None) };
+    let mut header = [0; segment::HEADER_LEN];
+    Ok(match file.read_at(&mut header, 0).map(|()| segment::decode_header(&header)) {
+        Ok(Header::Valid { identity, form, .. }) if identity.log == chain.id => {
+            Some(Named { serial: identity.serial, first_seq: identity.first_seq, form })
+        }
+        _ => None,
+    })
 }
 
 /// Whose segment a file is: its header says so, or its name where the header is damaged. `None`:
@@ -223,7 +269,6 @@ fn identify(storage: &dyn Storage, name: &str, named: Identity) -> io::Result<Op
     let mut header = [0; segment::HEADER_LEN];
     let read = storage.open_read(name).and_then(|file| file.read_at(&mut header, 0));
     match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
         _ => {}
     }

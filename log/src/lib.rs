@@ -33,6 +33,17 @@
 //! # }
 //! ```
 
+/// Whether that bug is planted: never, but in the test that looks whether it is found.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let planted = crate::planted::is(crate::planted::Bug::$bug);
+        #[cfg(not(feature = "planted"))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod block;
 pub mod caps;
 mod chain;
@@ -40,11 +51,16 @@ mod cursor;
 mod error;
 mod footer;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod id;
 mod index;
 mod lock;
 mod log;
 mod options;
+#[cfg(feature = "planted")]
+pub mod planted;
+mod prepare;
 mod progress;
 mod reader;
 mod record;
@@ -56,6 +72,7 @@ mod segment;
 mod session;
 mod sha256;
 mod span;
+mod stats;
 pub mod storage;
 mod varint;
 mod verify;
@@ -73,4 +90,5 @@ pub use reader::Reader;
 pub use record::{Direction, Entry, OwnedRecord, Record, RecordRef};
 pub use recovery::{Recovery, Stranger, Torn};
 pub use session::SessionCursor;
+pub use stats::Segment;
 pub use verify::{Problem, Verification};

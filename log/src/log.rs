@@ -11,6 +11,7 @@ use crate::error::{AppendError, Cause, OpenError, ReadError};
 use crate::id::LogId;
 use crate::lock::WriterLock;
 use crate::options::{Durability, Options};
+use crate::prepare;
 use crate::reader::Reader;
 use crate::record::Entry;
 use crate::recovery::{self, Recovery};
@@ -60,9 +61,12 @@ impl Log {
         let opened = recovery::open(lock.storage().clone(), options.clamped())?;
         let mut threads = Vec::new();
         if opened.core.options.background {
-            for (name, work) in
-                [("log-write", write_thread as fn(&Core)), ("log-sync", sync_thread)]
-            {
+            let works = [
+                ("log-write", write_thread as fn(&Core)),
+                ("log-sync", sync_thread),
+                ("log-prepare", prepare_thread),
+            ];
+            for (name, work) in works {
                 let core = opened.core.clone();
                 let thread = std::thread::Builder::new().name(name.to_owned());
                 let spawned = thread.spawn(move || work(&core));
@@ -132,6 +136,12 @@ impl Log {
             }
             None => Ok(core.progress.watermark()),
         }
+    }
+
+    /// Makes room for what comes, so that appending need not. The log's own thread does so by
+    /// itself, where [`Options::background`] is set.
+    pub fn prepare(&self) -> std::io::Result<()> {
+        prepare::prepare(&self.handle.core)
     }
 
     /// Seals all segments that are full and safe now; gives how many. The log's own thread does so
@@ -206,6 +216,8 @@ impl Drop for Handle {
         self.core.progress.bump();
         drop(self.core.sealing_wait.lock());
         self.core.rolled.notify_all();
+        drop(self.core.make_room_wait.lock());
+        self.core.make_room.notify_all();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; there is nothing more to do with it.
             let _ = thread.join();
@@ -214,6 +226,10 @@ impl Drop for Handle {
         let target = core.ring.accepted();
         let _ = drive(core, core.options.patience, true, || core.tail.lock().synced.seq >= target);
         core.write.lock().closed = true;
+        if core.prepared.lock().take().is_some() {
+            // Only space; opening removes it, too.
+            let _ = core.storage.remove(crate::prepare::PREPARED);
+        }
         core.progress.bump();
     }
 }
@@ -297,8 +313,7 @@ fn drive(
     force: bool,
     done: impl Fn() -> bool,
 ) -> Result<(), AppendError> {
-    let start = Instant::now();
-    let deadline = start + patience;
+    let mut start = None;
     loop {
         let mut stage = core.write.lock();
         if stage.closed {
@@ -324,6 +339,8 @@ fn drive(
             }
         }
         let now = Instant::now();
+        let start = *start.get_or_insert(now);
+        let deadline = start + patience;
         if now >= deadline {
             let cause = Cause(core.troubles.lock().last.clone());
             return Err(AppendError::Stalled { waited: now - start, cause });
@@ -333,23 +350,33 @@ fn drive(
     }
 }
 
+/// A producer that comes again so soon is busy.
+const BUSY: Duration = Duration::from_micros(30);
+const GATHER: Duration = Duration::from_micros(20);
+const GATHER_BYTES: usize = 64 << 10;
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Writes what nobody waits for.
 fn write_thread(core: &Core) {
+    let mut last = Instant::now();
     while !core.ring.is_closed() {
         if core.backing_off() {
             let epoch = core.progress.epoch();
             core.progress.sleep(epoch, Instant::now() + Duration::from_millis(1));
             continue;
         }
-        if !core.tail.lock().failed.is_some() {
+        if core.tail.lock().failed.is_none() {
             core.ring.wait_work(IDLE);
         }
+        let begin = Instant::now();
         core.write_stage(&mut core.write.lock());
         if core.options.durability == Durability::Sync {
             core.progress.bump();
+        } else if begin - last < BUSY && core.ring.queued() < GATHER_BYTES {
+            // A busy producer: fewer, larger frames cost both sides less.
+            std::thread::sleep(GATHER);
         }
+        last = begin;
     }
 }
 
@@ -374,11 +401,24 @@ fn sync_thread(core: &Core) {
         if core.options.durability == Durability::Os {
             continue;
         }
-        if core.has_unsynced() && !core.tail.lock().failed.is_some() {
+        if core.has_unsynced() && core.tail.lock().failed.is_none() {
             core.sync_stage(&mut core.sync.lock());
             core.progress.bump();
         } else {
             core.progress.sleep(epoch, Instant::now() + IDLE);
+        }
+    }
+}
+
+/// Makes room. Where nothing is synced, zeros ahead would only cost.
+fn prepare_thread(core: &Core) {
+    while !core.ring.is_closed() {
+        if core.options.durability == Durability::Sync && !core.backing_off() {
+            let _ = prepare::prepare(core);
+        }
+        let mut guard = core.make_room_wait.lock();
+        if !core.ring.is_closed() {
+            core.make_room.wait_for(&mut guard, IDLE);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How far the log is, inside the process: one atomic to read, one condvar to wait on, and the
 //! functions to call.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -17,6 +17,7 @@ pub struct Progress {
     lock: Mutex<()>,
     changed: Condvar,
     listeners: RwLock<Vec<Listener>>,
+    listened: AtomicBool,
 }
 
 impl Progress {
@@ -28,6 +29,7 @@ impl Progress {
             lock: Mutex::new(()),
             changed: Condvar::new(),
             listeners: RwLock::new(Vec::new()),
+            listened: AtomicBool::new(false),
         }
     }
 
@@ -48,8 +50,8 @@ impl Progress {
     pub fn advance(&self, seq: u64) {
         self.watermark.store(seq, Ordering::Release);
         self.bump();
-        for listener in self.listeners.read().iter() {
-            listener(seq);
+        if self.listened.load(Ordering::Acquire) {
+            self.listeners.read().iter().for_each(|listener| listener(seq));
         }
     }
 
@@ -90,5 +92,6 @@ impl Progress {
 
     pub fn listen(&self, listener: Listener) {
         self.listeners.write().push(listener);
+        self.listened.store(true, Ordering::Release);
     }
 }

@@ -21,6 +21,7 @@ use crate::error::{Gap, GapReason, OpenError};
 use crate::frame::{self, FrameKind, Head};
 use crate::id::LogId;
 use crate::options::{Durability, Options};
+use crate::prepare::PREPARED;
 use crate::progress::Progress;
 use crate::ring::{Batch, Ring};
 use crate::seal;
@@ -84,6 +85,7 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
         .map_err(OpenError::io("open", storage.path(watermark::NAME)))?;
     let page = Page::new(words);
     remove_unfinished(&*storage)?;
+    name_prepared(&*storage, &page)?;
     let files = Files::find(&*storage, &page)?;
     let published = page.read(files.id);
     let mark = published.unwrap_or_default();
@@ -130,6 +132,7 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
     let opened = start(storage, options, files.id, page, published, stage, tail, recovery);
     opened.core.ring.restore(again, verdict.next);
     opened.core.write_again()?;
+    opened.core.limit_line();
     Ok(opened)
 }
 
@@ -170,6 +173,7 @@ fn start(
     let (watermark, synced) = (published.mark.watermark.seq, tail.synced.seq);
     let progress = Arc::new(Progress::new(watermark));
     let chain = Chain::new(storage.clone(), id, page, Some(progress.clone()));
+    let active = Mutex::new((stage.active.clone(), stage.position));
     let core = Core {
         ring: Ring::new(options.ring_bytes),
         storage,
@@ -185,6 +189,11 @@ fn start(
         synced_seq: AtomicU64::new(synced),
         siblings: AtomicUsize::new(0),
         rolled: Condvar::new(),
+        active,
+        prepared: Mutex::new(None),
+        make_room: Condvar::new(),
+        make_room_wait: Mutex::new(()),
+        preparing: Mutex::new(()),
         sealing_wait: Mutex::new(()),
         sealing: Mutex::new(()),
     };
@@ -300,6 +309,28 @@ fn remove_unfinished(storage: &dyn Storage) -> Result<(), OpenError> {
         storage.remove(name).map_err(OpenError::io("remove", storage.path(name)))?;
     }
     Ok(())
+}
+
+/// A file that was prepared and then used, but lost its new name with the power, gets it again; one
+/// that was not used is removed.
+fn name_prepared(storage: &dyn Storage, page: &Page) -> Result<(), OpenError> {
+    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    if !names.iter().any(|name| name == PREPARED) {
+        return Ok(());
+    }
+    let path = storage.path(PREPARED);
+    let done = match read_header(storage, PREPARED)? {
+        Header::Valid { identity, form: Form::Plain, .. }
+            if page.id().is_ok_and(|id| id == identity.log)
+                || page.id() == Err(PageError::Damaged) =>
+        {
+            storage.rename(PREPARED, &identity.name(Form::Plain))
+        }
+        _ if is_blank(storage, PREPARED)? => storage.remove(PREPARED),
+        // Not known to be worthless: put aside, and told of.
+        _ => storage.rename(PREPARED, "prepared.damaged"),
+    };
+    done.map_err(OpenError::io("name", path))
 }
 
 /// Of a segment that is there plain and sealed, which one is to go: sealing ended after the new
@@ -557,7 +588,8 @@ impl Walk {
         let plain = |span: &&Span| span.part.form == Form::Plain;
         let walked = self.spans[self.from..].iter().filter(plain).map(|span| {
             let file = storage.open(&span.part.name)?;
-            Ok(Arc::new(Active::new(span.part.identity, file)))
+            let made = file.len()?;
+            Ok(Arc::new(Active::new(span.part.identity, file, made)))
         });
         walked.collect()
     }
@@ -635,7 +667,7 @@ fn writing_place(
                 file.write_at(&[&header], 0)?;
                 file.sync()?;
             }
-            let active = Arc::new(Active::new(span.part.identity, file));
+            let active = Arc::new(Active::new(span.part.identity, file, len));
             return Ok(stage(active, walk.place.position, len, files.next_serial));
         }
     }
@@ -643,7 +675,8 @@ fn writing_place(
     let identity = Identity { log: files.id, first_seq: first, serial };
     let file = writer::create_segment(storage, &identity)?;
     file.sync()?;
-    let (position, active) = (HEADER_LEN as u64, Arc::new(Active::new(identity, file)));
+    let (position, active) =
+        (HEADER_LEN as u64, Arc::new(Active::new(identity, file, HEADER_LEN as u64)));
     Ok(stage(active, position, position, serial + 1))
 }
 

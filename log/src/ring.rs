@@ -5,6 +5,7 @@
 //! Checksums are put in by the writer, which knows the segment.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -14,6 +15,8 @@ use crate::frame::{self, FrameKind};
 use crate::record::Entry;
 
 const SPARES_MAX: usize = 64;
+/// While a sync runs, fewer bytes than that wait for its end.
+const HELD_BYTES: usize = 64 << 10;
 
 /// The records of one frame to be.
 pub struct Batch {
@@ -58,6 +61,10 @@ pub struct Ring {
     room: Condvar,
     work: Condvar,
     capacity: usize,
+    /// Beyond that appending waits while the disk is well: more would only wait in line for it.
+    soft: AtomicUsize,
+    /// A sync runs: what is little may as well wait for its end.
+    held: AtomicBool,
 }
 
 struct State {
@@ -65,6 +72,8 @@ struct State {
     spare: Vec<Batch>,
     next_seq: u64,
     used: usize,
+    /// Bytes in the queue.
+    queued: usize,
     /// The writer's thread sleeps and wants to be woken.
     parked: bool,
     closed: bool,
@@ -87,16 +96,25 @@ impl Ring {
             spare: Vec::new(),
             next_seq: 1,
             used: 0,
+            queued: 0,
             parked: false,
             closed: false,
         };
-        Ring { state: Mutex::new(state), room: Condvar::new(), work: Condvar::new(), capacity }
+        Ring {
+            state: Mutex::new(state),
+            room: Condvar::new(),
+            work: Condvar::new(),
+            capacity,
+            soft: AtomicUsize::new(capacity),
+            held: AtomicBool::new(false),
+        }
     }
 
     /// Takes in what recovery found and nobody made durable yet.
     pub fn restore(&self, batches: Vec<Batch>, next_seq: u64) {
         let mut state = self.state.lock();
         state.used += batches.iter().map(Batch::records_bytes).sum::<usize>();
+        state.queued = state.used;
         state.queue = batches.into();
         state.next_seq = next_seq;
     }
@@ -111,9 +129,9 @@ impl Ring {
     ) -> Result<(u64, u64), Refused> {
         let bytes: usize = entries.iter().map(frame::encoded_len).sum();
         let mut state = self.state.lock();
-        if state.is_full(bytes, self.capacity) {
+        if state.is_full(bytes, self.soft.load(SeqCst)) {
             let deadline = Instant::now() + patience;
-            while state.is_full(bytes, self.capacity) && !state.closed {
+            while state.is_full(bytes, self.soft.load(SeqCst)) && !state.closed {
                 if self.room.wait_until(&mut state, deadline).timed_out() {
                     break;
                 }
@@ -131,7 +149,8 @@ impl Ring {
             state.push(entry);
         }
         state.used += bytes;
-        if wake && state.parked {
+        state.queued += bytes;
+        if wake && state.parked && !self.lets_wait(&state) {
             state.parked = false;
             self.work.notify_one();
         }
@@ -140,13 +159,48 @@ impl Ring {
 
     /// The next batch to write.
     pub fn pop(&self) -> Option<Batch> {
-        self.state.lock().queue.pop_front()
+        self.state.lock().pop()
+    }
+
+    /// Lets the ring fill up to `soft` bytes before appending waits; at most its capacity.
+    pub fn set_soft(&self, soft: usize) {
+        let soft = soft.min(self.capacity);
+        if self.soft.swap(soft, SeqCst) < soft {
+            drop(self.state.lock());
+            self.room.notify_all();
+        }
+    }
+
+    /// A sync begins: until it ends the writer's thread leaves small batches to grow.
+    pub fn hold(&self) {
+        self.held.store(true, SeqCst);
+    }
+
+    /// The sync ended.
+    pub fn release(&self) {
+        self.held.store(false, SeqCst);
+        let mut state = self.state.lock();
+        if state.parked && !state.queue.is_empty() {
+            state.parked = false;
+            self.work.notify_one();
+        }
+    }
+
+    fn lets_wait(&self, state: &State) -> bool {
+        state.queued < HELD_BYTES && self.held.load(SeqCst)
+    }
+
+    /// Bytes that wait to be written.
+    pub fn queued(&self) -> usize {
+        self.state.lock().queued
     }
 
     /// Puts back what was popped, so that it comes next. More may be added to it.
     pub fn unpop(&self, mut batch: Batch) {
         batch.bytes.truncate(batch.records_bytes());
-        self.state.lock().queue.push_front(batch);
+        let mut state = self.state.lock();
+        state.queued += batch.bytes.len();
+        state.queue.push_front(batch);
     }
 
     /// Gives the memory of safe batches back, with the bytes their records had.
@@ -164,13 +218,13 @@ impl Ring {
             state.recycle(batch, bytes);
             self.room.notify_all();
         }
-        state.queue.pop_front()
+        state.pop()
     }
 
     /// Sleeps until there is something to write, or the ring is closed, or `limit` is over.
     pub fn wait_work(&self, limit: Duration) {
         let mut state = self.state.lock();
-        if state.queue.is_empty() && !state.closed {
+        if (state.queue.is_empty() || self.lets_wait(&state)) && !state.closed {
             state.parked = true;
             self.work.wait_for(&mut state, limit);
             state.parked = false;
@@ -213,6 +267,12 @@ impl Ring {
 }
 
 impl State {
+    fn pop(&mut self) -> Option<Batch> {
+        let batch = self.queue.pop_front()?;
+        self.queued -= batch.bytes.len();
+        Some(batch)
+    }
+
     /// One call may exceed the capacity, when it is alone.
     fn is_full(&self, bytes: usize, capacity: usize) -> bool {
         self.used > 0 && self.used + bytes > capacity

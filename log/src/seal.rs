@@ -89,6 +89,11 @@ impl Job<'_> {
         let file = storage.create(&unfinished)?;
         self.write(file.clone())?;
         file.sync()?;
+        if planted!(RemoveTooEarly) {
+            storage.remove(&part.name)?;
+            storage.sync_names()?;
+            return storage.rename(&unfinished, &name);
+        }
         storage.rename(&unfinished, &name)?;
         storage.sync_names()?;
         storage.remove(&part.name)?;
@@ -160,6 +165,9 @@ impl Job<'_> {
             let packed = builder.finish(span.part.seed, position, first)?;
             output.write(&packed)?;
             let (count, len) = ((next - first) as u32, packed.len() as u64);
+            if next >= limit.end_seq && planted!(DropLastBlock) {
+                break;
+            }
             footer.blocks.push(BlockPlace { position, first_seq: first, count, len });
         }
         for (key, seqs) in postings {

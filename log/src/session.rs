@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::chain::{Chain, Limit, Span};
 use crate::error::ReadError;
 use crate::record::{Record, RecordRef};
+use crate::span::Places;
 
 /// Walks a session's records. It stands between two revisions: [`next`](SessionCursor::next) gives
 /// the one after, [`next_back`](SessionCursor::next_back) the one before.
@@ -29,6 +30,7 @@ pub(crate) struct Posting {
     /// Revision of the first of `seqs`.
     first: u64,
     seqs: Vec<u64>,
+    places: Option<Places>,
 }
 
 impl Posting {
@@ -89,7 +91,8 @@ pub(crate) fn find(
         return Ok(None);
     };
     let seqs = page.span.seqs(chain, &page.limit, session)?;
-    Ok(Some(Posting { span: page.span, limit: page.limit, first: page.before + 1, seqs }))
+    let places = page.span.places(chain, &page.limit, &seqs)?;
+    Ok(Some(Posting { span: page.span, limit: page.limit, first: page.before + 1, seqs, places }))
 }
 
 impl SessionCursor {
@@ -126,6 +129,10 @@ impl SessionCursor {
     fn read(&mut self, revision: u64) -> Result<Option<(u64, Record<'_>)>, ReadError> {
         let Some(page) = &self.page else { return Ok(None) };
         let Some(seq) = page.seq(revision) else { return Ok(None) };
+        let index = (revision - page.first) as usize;
+        if let Some(record) = page.places.as_ref().and_then(|places| places.record(index, seq)) {
+            return Ok(Some((revision, record)));
+        }
         let record = page.span.record(&self.chain, &page.limit, seq)?.map_err(ReadError::Gap)?;
         Ok(Some((revision, self.held.insert(record).record())))
     }

@@ -1,10 +1,31 @@
 //! A segment's records, whatever form it has: one record, a session's seqs, the times.
 
+use std::sync::Arc;
+
 use crate::chain::{Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::frame;
-use crate::record::{Held, RecordRef};
+
+use crate::record::{Held, Record, RecordRef};
 use crate::segment::Form;
+use crate::storage::View;
+
+/// Where some records of a plain segment lie.
+pub struct Places {
+    view: Arc<View>,
+    end: u64,
+    seed: u32,
+    places: Vec<(u32, u32)>,
+}
+
+impl Places {
+    /// The record with that index, if it fits its checksum.
+    pub fn record(&self, index: usize, seq: u64) -> Option<Record<'_>> {
+        let &(at, len) = self.places.get(index)?;
+        let bytes = self.view.bytes(self.end)?.get(at as usize..at as usize + len as usize)?;
+        frame::record_fits(bytes, self.seed, seq).then(|| frame::record_fields(seq, bytes))
+    }
+}
 
 impl Span {
     /// Sees to it that a plain segment's index reaches to the limit.
@@ -87,6 +108,32 @@ impl Span {
         }
         self.indexed(chain, limit)?;
         Ok(self.part.index.read().posting(session, limit.end_seq).to_vec())
+    }
+
+    /// Where these records lie in a plain segment, to be read without asking again.
+    pub fn places(
+        &self,
+        chain: &Chain,
+        limit: &Limit,
+        seqs: &[u64],
+    ) -> Result<Option<Places>, ReadError> {
+        if self.part.form == Form::Sealed {
+            return Ok(None);
+        }
+        self.indexed(chain, limit)?;
+        let (view, end) = self.part.view(chain, limit)?;
+        let places = self.part.index.read().places(&self.part, seqs);
+        Ok(Some(Places { view, end, seed: self.part.seed, places }))
+    }
+
+    /// Bytes of its payloads, and how many sessions it has.
+    pub fn sums(&self, chain: &Chain, limit: &Limit) -> Result<(u64, u64), ReadError> {
+        if self.part.form == Form::Sealed {
+            let footer = self.footer(chain)?;
+            return Ok((footer.payload_bytes, footer.sessions.len() as u64));
+        }
+        self.indexed(chain, limit)?;
+        Ok(self.part.index.read().sums())
     }
 
     /// The gaps it has.

@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::OpenError;
 use crate::frame::{self, FrameKind};
 use crate::options::{Durability, Options};
+use crate::prepare::{Ahead, Prepared};
 use crate::progress::Progress;
 use crate::ring::{Batch, Ring};
 use crate::segment::{self, Form, HEADER_LEN, Identity};
@@ -28,6 +29,12 @@ use crate::watermark::{Mark, PageWriter, Place};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
 const SIBLINGS_WAIT: Duration = Duration::from_micros(50);
+/// Bytes in the ring for each so many microseconds that a sync takes.
+const SOFT_BYTES: usize = 512 << 10;
+const SOFT_BYTES_MAX: usize = 4 << 20;
+const SOFT_UNIT_MICROS: u128 = 400;
+/// Frames that are shorter are copied into one piece for writing.
+const ONE_PIECE: usize = 2 << 10;
 const ALLOCATE_MIN: u64 = 64 << 10;
 const ALLOCATE_MAX: u64 = 8 << 20;
 
@@ -36,11 +43,13 @@ pub struct Active {
     pub identity: Identity,
     pub seed: u32,
     pub file: Arc<dyn File>,
+    pub ahead: Ahead,
 }
 
 impl Active {
-    pub fn new(identity: Identity, file: Arc<dyn File>) -> Active {
-        Active { identity, seed: identity.seed(), file }
+    /// `made`: how far its file is made.
+    pub fn new(identity: Identity, file: Arc<dyn File>, made: u64) -> Active {
+        Active { identity, seed: identity.seed(), file, ahead: Ahead::new(made) }
     }
 }
 
@@ -66,6 +75,14 @@ pub struct Core {
     /// Wakes the sealer: there is a segment to seal, or the log is closed.
     pub rolled: Condvar,
     pub sealing_wait: Mutex<()>,
+    /// The active segment, and how far it was when it last took space: for who prepares.
+    pub active: Mutex<(Arc<Active>, u64)>,
+    pub prepared: Mutex<Option<Prepared>>,
+    /// Wakes who prepares.
+    pub make_room: Condvar,
+    pub make_room_wait: Mutex<()>,
+    /// Held by who prepares.
+    pub preparing: Mutex<()>,
     /// Held by who seals.
     pub sealing: Mutex<()>,
 }
@@ -212,7 +229,12 @@ impl Core {
         }
         batch.bytes.resize(len as usize - stage.head.len(), 0);
         self.allocate(stage, position + len);
-        stage.active.file.write_at(&[&stage.head, &batch.bytes], position)?;
+        if batch.bytes.len() <= ONE_PIECE {
+            stage.head.extend_from_slice(&batch.bytes);
+            stage.active.file.write_at(&[&stage.head], position)?;
+        } else {
+            stage.active.file.write_at(&[&stage.head, &batch.bytes], position)?;
+        }
         stage.position = position + len;
         Ok(bytes)
     }
@@ -225,9 +247,9 @@ impl Core {
         let ahead = stage.allocated.clamp(ALLOCATE_MIN, ALLOCATE_MAX);
         let goal = (needed + ahead).next_multiple_of(4096);
         let goal = goal.min(self.options.segment_bytes.next_multiple_of(4096)).max(needed);
-        // Space that is not there shows in the write itself.
-        let taken = stage.active.file.allocate(goal).is_ok();
-        stage.allocated = if taken { goal } else { needed };
+        stage.allocated = stage.active.ahead.claim(&*stage.active.file, needed, goal);
+        *self.active.lock() = (stage.active.clone(), stage.position);
+        self.make_room.notify_one();
     }
 
     /// Notes what was written; gives the next batch to write.
@@ -258,11 +280,19 @@ impl Core {
         let identity =
             Identity { log: stage.active.identity.log, first_seq, serial: stage.next_serial };
         stage.next_serial += 1;
-        let file = create_segment(&*self.storage, &identity)?;
-        self.names_dirty.store(true, SeqCst);
-        stage.active = Arc::new(Active::new(identity, file));
+        let prepared = self.prepared.lock().take();
+        let (file, made) = match prepared {
+            Some(prepared) => prepared.become_segment(&*self.storage, &identity)?,
+            None => {
+                let file = create_segment(&*self.storage, &identity)?;
+                self.names_dirty.store(true, SeqCst);
+                (file, HEADER_LEN as u64)
+            }
+        };
+        stage.active = Arc::new(Active::new(identity, file, made));
         stage.position = HEADER_LEN as u64;
-        stage.allocated = HEADER_LEN as u64;
+        stage.allocated = made;
+        *self.active.lock() = (stage.active.clone(), stage.position);
         self.rolled.notify_all();
         Ok(())
     }
@@ -309,12 +339,25 @@ impl Core {
             self.names_dirty.store(true, SeqCst);
             return self.fail(error, Failed::Write);
         }
-        for active in &dirty {
-            if let Err(error) = active.file.sync() {
-                return self.fail(error, Failed::Sync);
+        self.ring.hold();
+        let start = Instant::now();
+        let failed = match planted!(AcknowledgeBeforeSync) {
+            true => None,
+            false => dirty.iter().find_map(|active| active.file.sync().err()),
+        };
+        self.ring.release();
+        if let Some(error) = failed {
+            if planted!(BelieveLaterSync) {
+                return;
             }
+            return self.fail(error, Failed::Sync);
         }
         self.synced(upto);
+        if self.options.durability == Durability::Sync {
+            // What one sync can take, and as much to be written meanwhile.
+            let units = start.elapsed().as_micros() / SOFT_UNIT_MICROS + 1;
+            self.ring.set_soft((SOFT_BYTES * units as usize).min(SOFT_BYTES_MAX));
+        }
     }
 
     fn synced(&self, upto: Place) {
@@ -358,7 +401,7 @@ impl Core {
         }
     }
 
-    fn fail(&self, error: io::Error, failed: Failed) {
+    pub fn fail(&self, error: io::Error, failed: Failed) {
         let mut tail = self.tail.lock();
         tail.failed = tail.failed.max(Some(failed));
         self.uneasy.store(true, SeqCst);
@@ -371,7 +414,16 @@ impl Core {
         troubles.retry_at = Some(Instant::now() + wait.min(self.options.back_off));
         drop(troubles);
         self.progress.bump();
+        self.ring.set_soft(usize::MAX);
         self.ring.wake();
+    }
+
+    /// While all is well the line before the disk is short: what it holds stays in the processor's
+    /// caches. Where records are kept until a sync at some interval, all the ring is needed.
+    pub fn limit_line(&self) {
+        if !matches!(self.options.durability, Durability::Interval(_)) {
+            self.ring.set_soft(2 * SOFT_BYTES);
+        }
     }
 
     fn recovered(&self) {
@@ -382,6 +434,8 @@ impl Core {
         let mut troubles = self.troubles.lock();
         troubles.in_a_row = 0;
         troubles.retry_at = None;
+        drop(troubles);
+        self.limit_line();
     }
 
     /// Whether the next try is not due yet.

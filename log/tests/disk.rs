@@ -119,7 +119,7 @@ fn a_full_disk_is_survived_and_what_is_lost_is_declared() {
 /// A segment that cannot grow is left for the next one, again and again.
 fn limited(dir: &Path) {
     let (log, _) = Log::open(dir, options().with_segment_bytes(64 << 20)).unwrap();
-    let numbers: Vec<_> = (0..200).map(Some).collect();
+    let numbers: Vec<_> = (0..1000).map(Some).collect();
     for number in numbers.iter().flatten() {
         log.append(&[Entry { payload: &payload(*number), ..Entry::default() }]).unwrap();
     }
@@ -128,7 +128,7 @@ fn limited(dir: &Path) {
     assert_eq!(check(&log.reader(), &numbers), 0);
     drop(log);
     let (log, recovery) = Log::open(dir, options()).unwrap();
-    assert_eq!((recovery.last, recovery.gaps.len()), (200, 0));
+    assert_eq!((recovery.last, recovery.gaps.len()), (1000, 0));
     assert_eq!(check(&log.reader(), &numbers), 0);
     assert_eq!(log.reader().verify(true).unwrap().problems, []);
 }
@@ -142,7 +142,7 @@ fn files_that_may_not_grow_are_survived() {
     let status = Command::new("sh")
         .args([
             "-c",
-            "trap '' XFSZ; ulimit -f 512; exec \"$0\" --exact files_that_may_not_grow_are_survived",
+            "trap '' XFSZ; ulimit -f 4096; exec \"$0\" --exact files_that_may_not_grow_are_survived",
         ])
         .arg(std::env::current_exe().unwrap())
         .env(CHILD, &dir)

@@ -17,6 +17,7 @@ enum Op {
     Commit(Vec<u16>),
     Sync,
     Seal,
+    Prepare,
     Fail(usize, u32, u32),
     Heal,
     FlushWords,
@@ -32,6 +33,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => sizes().prop_map(Op::Commit),
         2 => Just(Op::Sync),
         3 => Just(Op::Seal),
+        3 => Just(Op::Prepare),
         3 => (0..ACTS.len(), 0u32..4, 1u32..4).prop_map(|(act, good, bad)| Op::Fail(act, good, bad)),
         2 => Just(Op::Heal),
         2 => Just(Op::FlushWords),
@@ -102,6 +104,7 @@ impl Model {
                     assert_eq!(self.log().health().synced, self.log().accepted());
                 }
             }
+            Op::Prepare => drop(self.log().prepare()),
             Op::Seal => {
                 let _ = self.log().seal();
                 self.check();

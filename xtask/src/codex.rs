@@ -145,3 +145,32 @@ fn triple() -> String {
 fn failed(act: &str, path: &Path, error: &std::io::Error) -> String {
     format!("cannot {act} {}: {error}", path.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_in_every_layout() {
+        let layouts = [
+            format!("codex/vendor/{}/codex/codex", triple()),
+            format!("{}/vendor/{}/codex/codex", platform_package(), triple()),
+            format!("{}/vendor/{}/bin/codex", platform_package(), triple()),
+        ];
+        for layout in layouts {
+            let home = tempfile::tempdir().expect("a temporary folder");
+            let binary = home.path().join("node_modules/@openai").join(layout);
+            assert_eq!(native_binary(home.path()), None);
+            fs::create_dir_all(binary.parent().expect("a folder")).expect("made");
+            fs::write(&binary, "").expect("written");
+            assert_eq!(native_binary(home.path()), Some(binary));
+        }
+    }
+
+    #[test]
+    fn versions_that_are_none_are_refused_before_npm_sees_them() {
+        assert!(install("../x").is_err());
+        assert!(install("1.0 --global").is_err());
+        assert!(PINNED.split('.').count() == 3);
+    }
+}

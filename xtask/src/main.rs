@@ -1,8 +1,10 @@
 //! The project's chores, one file each. `cargo xtask` lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program, not a part of one")]
 
+mod ci;
 mod codex;
 mod record;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +12,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
+  ci                                    every check: format, tidy, lint, tests, docs
+  tidy                                  what the compiler does not check about the source
   codex [VERSION]                       install Codex into .tools and print its native binary
   record [--codex VERSION] [--scenario NAME]…
                                         record real traffic of that Codex into fixtures/codex
@@ -19,6 +23,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.split_first() {
+        Some((&"ci", rest)) => ci::chore(rest),
+        Some((&"tidy", rest)) => tidy::chore(rest),
         Some((&"codex", rest)) => codex::chore(rest),
         Some((&"record", rest)) => record::chore(rest),
         // What a recorded Codex starts as its MCP server is this very program.

@@ -39,6 +39,8 @@ pub fn chore(arguments: &[&str]) -> Result<(), String> {
     let release = Release::ask(&version, codex::install(&version)?)?;
     let folder = project_root().join("fixtures/codex").join(&version);
     fs::create_dir_all(&folder).map_err(|error| format!("cannot create the folder: {error}"))?;
+    fs::write(folder.join("protocol.txt"), release.vocabulary())
+        .map_err(|error| format!("cannot write protocol.txt: {error}"))?;
     let mut notes = readme::Notes::read(&folder);
     let mut broken = Vec::new();
     for scenario in wanted {

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use sm_log::{Item, OpenError};
 use sm_projections::views::{self, CensusDoc};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 /// Less than so much room on the disk is worth a warning.
 const ROOM_BYTES_MIN: u64 = 512 << 20;
@@ -203,33 +202,18 @@ fn room(dir: &Path) -> Check {
     }
 }
 
-/// The first `codex` on PATH, or in the project's own tool folder.
-pub fn find_codex() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).map(|dir| dir.join("codex"));
-    on_path.into_iter().find(|file| {
-        rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file()
-    })
-}
-
 fn codex() -> Check {
-    let remedy = "Install it: npm install -g @openai/codex. Without it, import and all reading \
-                  commands work; spawn does not.";
-    let Some(path) = find_codex() else {
-        return Check::new(Status::Warning, "no codex on PATH").remedy(remedy);
-    };
-    match Command::new(&path).arg("--version").stdin(std::process::Stdio::null()).output() {
-        Ok(output) if output.status.success() => {
-            let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            let summary = format!("{} at {}", clean(&version), path.display());
-            Check::new(Status::Ok, summary).details(json!({"path": path, "version": version}))
+    match sm_daemon::locate(&crate::codex::search()) {
+        Ok(found) => {
+            let version = found.version.to_string();
+            let summary = format!("codex {version} at {}", found.binary.display());
+            Check::new(Status::Ok, summary)
+                .details(json!({"path": found.binary, "version": version}))
         }
-        Ok(output) => {
-            let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            let summary = format!("{} --version failed: {}", path.display(), clean(&words));
-            Check::new(Status::Failed, summary).remedy(remedy)
-        }
-        Err(error) => Check::failed(&Error::io("run", &path, &error)),
+        Err(error) => Check::new(Status::Warning, error.to_string()).remedy(
+            "Install it: npm install -g @openai/codex. Without it, import and all reading \
+             commands work; spawn does not.",
+        ),
     }
 }
 

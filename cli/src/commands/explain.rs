@@ -126,7 +126,8 @@ fn evidence(session: &Session) -> Vec<Evidence> {
                 "it was ended, or its server process is gone and it was not resumed",
                 [(session.ended, "it was ended"), (session.gone, "its process is gone")]
                     .into_iter()
-                    .filter_map(|(holds, words)| holds.then(|| words.to_owned()))
+                    .filter(|(holds, _)| *holds)
+                    .map(|(_, words)| words.to_owned())
                     .collect(),
             ),
             ActivityState::WaitingPermission => (

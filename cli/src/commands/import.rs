@@ -4,15 +4,17 @@
 //! nothing up; what was read before a failure is kept.
 
 use crate::context::Context;
+use crate::daemon::Client;
 use crate::error::{Error, Exit};
-use crate::output::{Streams, now_micros};
+use crate::output::{Streams, clean, now_micros};
 use clap::Args;
 use serde::Serialize;
-use sm_daemon::{HomeError, Writer};
+use serde_json::Value;
+use sm_daemon::{HomeError, Writer, api};
 use sm_ingest::{ImportError, ImportSummary, Importer, hash_file};
 use sm_log::OpenError;
 use sm_projections::tables::{Imports, Sources, Threads};
-use sm_projections::views::{self, SessionDoc};
+use sm_projections::views;
 use sm_projections::{BATCH_RECORDS_MAX, FoldError, Projector, View};
 use std::fs::File;
 use std::io::{self, Read};
@@ -51,7 +53,7 @@ struct Imported {
     malformed_lines: Vec<Malformed>,
     first_seq: Option<u64>,
     last_seq: Option<u64>,
-    sessions: Vec<SessionDoc>,
+    sessions: Vec<Value>,
     elapsed_ms: u64,
     warnings: Vec<String>,
 }
@@ -60,7 +62,7 @@ struct Imported {
 struct Malformed {
     line: u64,
     seq: u64,
-    why: &'static str,
+    why: String,
 }
 
 impl Import {
@@ -68,15 +70,67 @@ impl Import {
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let began = Instant::now();
         let input = Input::open(&self.file, context)?;
-        let mut writer = open_writer(context)?;
+        let imported = match Door::open(context)? {
+            Door::Daemon(client) => self.through(&client, &input, began)?,
+            Door::Own(writer) => self.alone(*writer, context, streams, &input, began)?,
+        };
+        match context.json {
+            true => streams.document(&imported)?,
+            false => imported.print(context, streams)?,
+        }
+        Ok(Exit::Ok)
+    }
+
+    /// The daemon holds the lock: it reads the file.
+    fn through(
+        &self,
+        client: &Client<'_>,
+        input: &Input,
+        began: Instant,
+    ) -> Result<Imported, Error> {
+        let path = std::path::absolute(&input.path);
+        let path = path.map_err(|source| Error::io("find", &input.path, &source))?;
+        let done = client.import(&api::Import {
+            path: path.to_string_lossy().into_owned(),
+            name: Some(input.name.clone()),
+            again: self.again,
+        })?;
+        let why =
+            |line: api::Malformed| Malformed { line: line.line, seq: line.seq, why: line.why };
+        Ok(Imported {
+            schema: "sm.import/1",
+            source: done.source,
+            path: input.name.clone(),
+            blake3: Some(input.hash.clone()),
+            bytes: done.bytes,
+            records: done.records,
+            malformed: done.malformed,
+            malformed_lines: done.malformed_lines.into_iter().map(why).collect(),
+            first_seq: done.first_seq,
+            last_seq: done.last_seq,
+            sessions: done.sessions,
+            elapsed_ms: began.elapsed().as_millis() as u64,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Nobody else writes: this process does.
+    fn alone(
+        &self,
+        mut writer: Writer,
+        context: &Context,
+        streams: &mut Streams,
+        input: &Input,
+        began: Instant,
+    ) -> Result<Imported, Error> {
         let meter = streams.meter();
         writer.projector.catch_up(|seq| meter.tell(format_args!("folding the log: seq {seq}")))?;
         if !self.again {
-            refuse_repeated(context, &writer, &input)?;
+            refuse_repeated(context, &writer, input)?;
         }
-        let summary = self.record(&mut writer, &input, streams)?;
+        let summary = self.record(&mut writer, input, streams)?;
         let view = writer.store.view()?;
-        let imported = Imported {
+        Ok(Imported {
             schema: "sm.import/1",
             source: summary.source,
             path: input.name.clone(),
@@ -90,12 +144,7 @@ impl Import {
             sessions: sessions(&view, &summary)?,
             elapsed_ms: began.elapsed().as_millis() as u64,
             warnings: warnings(&writer),
-        };
-        match context.json {
-            true => streams.document(&imported)?,
-            false => imported.print(context, streams)?,
-        }
-        Ok(Exit::Ok)
+        })
     }
 
     fn record(
@@ -204,15 +253,30 @@ fn spool(context: &Context) -> Result<tempfile::NamedTempFile, Error> {
     Ok(file)
 }
 
-/// The writer, waited for where another command only catches up.
-fn open_writer(context: &Context) -> Result<Writer, Error> {
-    let began = Instant::now();
-    loop {
-        match context.home.open_writer() {
-            Err(HomeError::Log(OpenError::Locked { .. })) if began.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(Duration::from_millis(50));
+/// Who records.
+enum Door<'c> {
+    /// The daemon that holds the lock.
+    Daemon(Client<'c>),
+    /// This process.
+    Own(Box<Writer>),
+}
+
+impl<'c> Door<'c> {
+    /// The way in, waited for where another command only catches up.
+    fn open(context: &'c Context) -> Result<Door<'c>, Error> {
+        let began = Instant::now();
+        loop {
+            if let Some(client) = Client::connect(context)? {
+                return Ok(Door::Daemon(client));
             }
-            opened => return Ok(opened?),
+            match context.home.open_writer() {
+                Err(HomeError::Log(OpenError::Locked { .. }))
+                    if began.elapsed() < LOCK_PATIENCE =>
+                {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                opened => return Ok(Door::Own(Box::new(opened?))),
+            }
         }
     }
 }
@@ -246,10 +310,12 @@ fn failed(error: ImportError) -> Error {
 
 fn malformed(summary: &ImportSummary) -> Vec<Malformed> {
     let lines = summary.malformed_lines.iter();
-    lines.map(|at| Malformed { line: at.line, seq: at.seq, why: at.kind.label() }).collect()
+    lines
+        .map(|at| Malformed { line: at.line, seq: at.seq, why: at.kind.label().to_owned() })
+        .collect()
 }
 
-fn sessions(view: &View<'_>, summary: &ImportSummary) -> Result<Vec<SessionDoc>, Error> {
+fn sessions(view: &View<'_>, summary: &ImportSummary) -> Result<Vec<Value>, Error> {
     let mut sids = Vec::new();
     for thread in &summary.threads {
         sids.extend(view.get::<Threads>(thread)?);
@@ -257,7 +323,10 @@ fn sessions(view: &View<'_>, summary: &ImportSummary) -> Result<Vec<SessionDoc>,
     sids.sort_unstable();
     let mut docs = Vec::new();
     for sid in sids {
-        docs.extend(views::session_doc(view, sid)?);
+        if let Some(doc) = views::session_doc(view, sid)? {
+            let doc = serde_json::to_value(&doc);
+            docs.push(doc.map_err(|error| Error::new(Exit::Failed, "bug", error.to_string()))?);
+        }
     }
     Ok(docs)
 }
@@ -292,11 +361,16 @@ impl Imported {
         for warning in &self.warnings {
             streams.say(warning);
         }
+        let text = |session: &Value, name: &str| {
+            session.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
         for session in &self.sessions {
-            streams.line(format_args!("  {} {}", session.id, crate::show::label(session, 60)))?;
+            let id = text(session, "id").unwrap_or_default();
+            let words = ["name", "agent", "title"].iter().find_map(|name| text(session, name));
+            streams.line(format_args!("  {id} {}", clean(words.as_deref().unwrap_or("-"))))?;
         }
-        if let Some(session) = self.sessions.last() {
-            streams.say(format_args!("Look at it: sm{home} tail {}", session.id));
+        if let Some(id) = self.sessions.last().and_then(|session| text(session, "id")) {
+            streams.say(format_args!("Look at it: sm{home} tail {id}"));
         }
         Ok(())
     }

@@ -1,7 +1,10 @@
 //! The verbs, one file each: words, help and work of one command stand side by side.
 
+mod act;
+mod answer;
 mod children;
 mod completions;
+mod demo;
 mod doctor;
 mod explain;
 mod import;
@@ -10,9 +13,13 @@ mod overview;
 mod ps;
 mod replay;
 mod result;
+mod send;
+mod serve;
 mod show;
+mod spawn;
 mod tail;
 mod turns;
+mod wait;
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -22,6 +29,10 @@ use clap::Subcommand;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Spawn(spawn::Spawn),
+    Send(send::Send),
+    Wait(wait::Wait),
+    Result(result::ResultOf),
     Ps(ps::Ps),
     Children(children::Children),
     Tail(tail::Tail),
@@ -29,10 +40,17 @@ pub enum Command {
     Turns(turns::Turns),
     Explain(explain::Explain),
     Inbox(inbox::Inbox),
-    Result(result::ResultOf),
+    Approve(answer::Approve),
+    Deny(answer::Deny),
+    Answer(answer::AnswerTo),
+    Interrupt(act::Interrupt),
+    Stop(act::Stop),
+    Resume(act::Resume),
     Replay(replay::Replay),
     Import(import::Import),
+    Serve(serve::Serve),
     Doctor(doctor::Doctor),
+    Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -45,6 +63,9 @@ pub fn run(
 ) -> Result<Exit, Error> {
     match command {
         None => overview::run(context, streams),
+        Some(Command::Spawn(verb)) => verb.run(context, streams),
+        Some(Command::Send(verb)) => verb.run(context, streams),
+        Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
         Some(Command::Tail(verb)) => verb.run(context, streams),
@@ -52,10 +73,18 @@ pub fn run(
         Some(Command::Turns(verb)) => verb.run(context, streams),
         Some(Command::Explain(verb)) => verb.run(context, streams),
         Some(Command::Inbox(verb)) => verb.run(context, streams),
+        Some(Command::Approve(verb)) => verb.run(context, streams),
+        Some(Command::Deny(verb)) => verb.run(context, streams),
+        Some(Command::Answer(verb)) => verb.run(context, streams),
+        Some(Command::Interrupt(verb)) => verb.run(context, streams),
+        Some(Command::Stop(verb)) => verb.run(context, streams),
+        Some(Command::Resume(verb)) => verb.run(context, streams),
+        Some(Command::Serve(verb)) => verb.run(context, streams),
         Some(Command::Result(verb)) => verb.run(context, streams),
         Some(Command::Replay(verb)) => verb.run(context, streams),
         Some(Command::Import(verb)) => verb.run(context, streams),
         Some(Command::Doctor(verb)) => verb.run(context, streams),
+        Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),
     }

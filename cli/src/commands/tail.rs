@@ -184,7 +184,7 @@ impl Part {
         let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
         let count = self.actions.len();
         let name = streams.style.paint(Role::Strong, label(doc, 40));
-        streams.line(format_args!("Last {count} actions ({name} {}, {state}):", doc.id))?;
+        streams.line(format_args!("Last {count} actions of {name} ({}), {state}:", doc.id))?;
         for action in &self.actions {
             print_action(streams, action, None)?;
         }

@@ -142,6 +142,13 @@ impl Streams {
     }
 }
 
+/// A line of a daemon's own log, with its time, on standard error.
+pub fn log_line(text: &str) {
+    let now = jiff::Timestamp::now();
+    // Nobody is left to tell where standard error itself fails.
+    let _ = writeln!(io::stderr(), "{now:.3} {text}");
+}
+
 /// A line on standard error that the next one replaces; nothing off a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Meter {

@@ -23,15 +23,19 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     if action.kind == "file_change" && action.files.len() != 1 {
         facts.push(format!("{} files", action.files.len()));
     }
-    facts.extend(action.diff_summary.clone());
+    facts.extend(
+        action.diff_summary.clone().filter(|diff| !action.summary.ends_with(diff.as_str())),
+    );
     if action.status != "completed" {
         facts.push(action.status.replace('_', " "));
     }
-    for approval in &action.approvals {
+    // A tool that sm offers is answered by sm itself: no leave is asked.
+    let asks = action.kind != "dynamic_tool";
+    for approval in action.approvals.iter().filter(|_| asks) {
         facts.push(match (&approval.decision, &approval.decided_by) {
             (Some(decision), Some(by)) => format!("{} by {by}", clean(decision)),
             (Some(decision), None) => clean(decision).into_owned(),
-            (None, _) if approval.decided_at.is_some() => "answered".to_owned(),
+            (None, _) if action.phase != "pre" => "answered".to_owned(),
             (None, _) => format!("waits for leave: {}", approval.request_id),
         });
     }

@@ -72,10 +72,10 @@ impl SessionShown {
 
     /// The outcome of the last turn, or why it looks wrong.
     pub fn outcome_cell(&self) -> (Option<Role>, String) {
-        if self.doc.health == "error" {
-            return (Some(Role::Bad), "✗ error".to_owned());
-        }
         match self.doc.outcome {
+            outcome if self.doc.health == "error" && outcome != Some("failed") => {
+                (Some(Role::Bad), "✗ error".to_owned())
+            }
             Some("completed") => (Some(Role::Good), "✓ completed".to_owned()),
             Some(word @ ("failed" | "lost")) => (Some(Role::Bad), format!("✗ {word}")),
             Some(word) => (None, format!("– {word}")),
@@ -88,7 +88,10 @@ impl SessionShown {
         match &self.doc.last_action {
             Some(last) => {
                 let word = if last.status == "in_progress" { "running " } else { "" };
-                let summary = clean(&last.summary);
+                let summary = match last.summary.as_str() {
+                    "" => last.kind.into(),
+                    summary => clean(summary),
+                };
                 format!("{word}{} ({} ago)", cut(&summary, width), ago(now, last.at_micros))
             }
             None => "-".to_owned(),
@@ -115,7 +118,7 @@ pub fn family_line(style: Style, shown: &SessionShown, depth: usize, now: i64) -
     if let Some(used) = &doc.tokens {
         parts.push(format!("{} tokens", tokens(used.total)));
     }
-    if doc.pending_requests > 0 {
+    if matches!(doc.activity_state, "waiting_permission" | "waiting_input") {
         let ids = doc.pending_request_ids.join(" ");
         parts.push(style.paint(Role::NeedsHuman, format!("waits for an answer: {ids}")));
     }

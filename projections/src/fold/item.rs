@@ -11,6 +11,7 @@ use crate::rows::{
 use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
 use sm_protocol::message::{AboutItem, Change, Item, ItemEvent};
+use std::borrow::Cow;
 
 /// The most files of one file change that are kept by name.
 const FILES_MAX: usize = 64;
@@ -120,9 +121,14 @@ impl Step<'_> {
     fn item(&mut self, sid: Sid, turn_id: Option<&str>, item: &Item<'_>) -> Option<u64> {
         let item_id = item.id.filled()?;
         let turn = self.turn_of(sid, turn_id);
-        match self.action_number(sid, turn, item_id) {
+        let known = match item.kind.get() {
+            // Up to 0.142.5 a review's two items share one id.
+            Some("exitedReviewMode") => format!("{item_id} exited"),
+            _ => item_id.to_owned(),
+        };
+        match self.action_number(sid, turn, &known) {
             Some(action) => Some(action),
-            None => Some(self.open_item(sid, turn, item_id, item)),
+            None => Some(self.open_item(sid, turn, &known, item)),
         }
     }
 
@@ -132,7 +138,7 @@ impl Step<'_> {
         let kind = ActionKind::of_item(item_type);
         let action = Action {
             turn,
-            item_id: item_id.to_owned(),
+            item_id: item.id.get().unwrap_or("").to_owned(),
             item_type: item_type.to_owned(),
             kind,
             started_at: at.time,
@@ -304,7 +310,7 @@ fn count_diff(diff: &str) -> (usize, usize) {
 
 fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String {
     let text = match kind {
-        ActionKind::Command => item.command.get().map(|command| line(plain_command(command))),
+        ActionKind::Command => item.command.get().map(|command| line(&plain_command(command))),
         ActionKind::FileChange => Some(file_summary(files)),
         ActionKind::McpTool => {
             let server = item.server.get().unwrap_or("mcp");
@@ -334,16 +340,17 @@ fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String 
 }
 
 /// The command itself, without the shell that Codex wraps it in.
-pub(super) fn plain_command(command: &str) -> &str {
-    for shell in
-        ["/bin/bash -lc ", "/usr/bin/bash -lc ", "bash -lc ", "/bin/sh -lc ", "/bin/zsh -lc "]
-    {
-        if let Some(inner) = command.strip_prefix(shell) {
-            let quoted = inner.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
-            return quoted.filter(|inner| !inner.contains('\'')).unwrap_or(inner);
-        }
+pub(super) fn plain_command(command: &str) -> Cow<'_, str> {
+    let mut words = shlex::Shlex::new(command);
+    let (shell, flag) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is_shell = ["bash", "sh", "zsh"].contains(&shell.rsplit('/').next().unwrap_or(""));
+    if !is_shell || !["-lc", "-c"].contains(&flag.as_str()) {
+        return Cow::Borrowed(command);
     }
-    command
+    match (words.next(), words.next()) {
+        (Some(script), None) => Cow::Owned(script),
+        _ => Cow::Borrowed(command),
+    }
 }
 
 fn file_summary(files: &[FileLines]) -> String {
@@ -364,9 +371,11 @@ mod tests {
     #[test]
     fn a_shell_around_a_command_is_not_part_of_its_line() {
         assert_eq!(plain_command("/bin/bash -lc 'touch f1'"), "touch f1");
-        assert_eq!(plain_command("/bin/bash -lc \"a 'b'\""), "\"a 'b'\"");
+        assert_eq!(plain_command("/bin/bash -lc \"a 'b'\""), "a 'b'");
         assert_eq!(plain_command("git status"), "git status");
-        assert_eq!(plain_command("/bin/bash -lc 'a'\\''b'"), "'a'\\''b'");
+        assert_eq!(plain_command("/bin/bash -lc 'a'\\''b'"), "a'b");
+        assert_eq!(plain_command("bash -lc 'never closed"), "bash -lc 'never closed");
+        assert_eq!(plain_command("bash -lc one two"), "bash -lc one two");
     }
 
     #[test]

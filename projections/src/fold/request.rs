@@ -133,7 +133,7 @@ impl Step<'_> {
         let questions = params.questions.0.iter().filter_map(|question| question.get());
         let mut asked = questions.filter_map(|question| question.question.filled());
         if let Some(command) = params.command.filled() {
-            return line(super::item::plain_command(command));
+            return line(&super::item::plain_command(command));
         }
         if let Some(question) = asked.next() {
             return match asked.count() {
@@ -205,13 +205,14 @@ impl Step<'_> {
         let at = self.at;
         let row = self.state.requests.entry(self.base, &number);
         let (decision, by) = (row.decision.clone(), row.decided_by.clone());
+        let decided_at = row.ended_at.unwrap_or(at.time);
         let (Some(sid), Some(action)) = (row.session, row.action) else { return };
         if decision.is_none() && by.is_none() {
             return;
         }
         let mut approvals = self.action(sid, action).approvals.iter_mut();
         if let Some(approval) = approvals.find(|approval| approval.request == number) {
-            approval.decided_at.get_or_insert(at.time);
+            approval.decided_at.get_or_insert(decided_at);
             approval.decision = decision;
             approval.decided_by = by;
         }

@@ -1,10 +1,10 @@
 //! Actions as documents: what a session did, one each however many records told of it.
 
 use super::{request_id, time};
-use crate::rows::{Action, ActionKind, Sid};
+use crate::rows::{Action, ActionKind, RequestStatus, Sid};
 use crate::store::{StoreError, View};
 use crate::table::Key;
-use crate::tables::{Actions, Sessions};
+use crate::tables::{Actions, Requests, Sessions};
 use serde::Serialize;
 
 /// One action.
@@ -116,7 +116,13 @@ pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc
     for agent in &action.agents {
         agents.extend(view.get::<Sessions>(agent)?.map(|session| session.id));
     }
-    let waits = action.approvals.last().is_some_and(|approval| approval.decided_at.is_none());
+    // What ended a wait need not tell the decision, so the request itself is asked.
+    let waits = match action.approvals.last() {
+        Some(approval) if approval.decided_at.is_none() => view
+            .get::<Requests>(&approval.request)?
+            .is_some_and(|request| request.status == RequestStatus::Pending),
+        _ => false,
+    };
     let is_files = action.kind == ActionKind::FileChange;
     let (plus, minus) =
         action.files.iter().fold((0, 0), |(plus, minus), f| (plus + f.plus, minus + f.minus));

@@ -168,6 +168,16 @@ impl Client {
         Ok(())
     }
 
+    /// Takes in what comes for so long.
+    ///
+    /// # Errors
+    /// When the server ends.
+    pub fn pass(&mut self, time: Duration) -> Result<(), Stop> {
+        let deadline = Instant::now() + time;
+        while self.receive(deadline)? {}
+        Ok(())
+    }
+
     /// Kills the server; nothing can be sent or received after it.
     pub fn kill(&mut self) {
         self.server.kill();

@@ -15,6 +15,7 @@ pub struct Release {
     pub binary: PathBuf,
     requests: BTreeSet<String>,
     protocol: String,
+    words: Vec<(&'static str, BTreeSet<String>)>,
 }
 
 impl Release {
@@ -33,14 +34,32 @@ impl Release {
             std::fs::read_to_string(folder.path().join(name))
                 .map_err(|error| format!("codex {version} wrote no {name}: {error}"))
         };
-        let requests: Value = serde_json::from_str(&read("ClientRequest.json")?)
-            .map_err(|error| format!("the schema of codex {version} is broken: {error}"))?;
-        Ok(Release {
-            version: version.to_owned(),
-            binary,
-            requests: methods(&requests),
-            protocol: read("codex_app_server_protocol.schemas.json")?,
-        })
+        let parsed = |text: &str| -> Result<Value, String> {
+            serde_json::from_str(text)
+                .map_err(|error| format!("the schema of codex {version} is broken: {error}"))
+        };
+        let protocol = read("codex_app_server_protocol.schemas.json")?;
+        let requests = kinds(&parsed(&read("ClientRequest.json")?)?, "method");
+        let notifications = kinds(&parsed(&read("ServerNotification.json")?)?, "method");
+        let asked = kinds(&parsed(&read("ServerRequest.json")?)?, "method");
+        let items = item_types(&parsed(&protocol)?);
+        let words = vec![
+            ("client requests", requests.clone()),
+            ("server requests", asked),
+            ("server notifications", notifications),
+            ("item types", items),
+        ];
+        Ok(Release { version: version.to_owned(), binary, requests, protocol, words })
+    }
+
+    /// All methods and item types by name, for `protocol.txt`.
+    pub fn vocabulary(&self) -> String {
+        let mut text = format!("# the protocol of codex {}, by its own schema\n", self.version);
+        for (what, names) in &self.words {
+            text += &format!("\n[{what}]\n");
+            names.iter().for_each(|name| text += &format!("{name}\n"));
+        }
+        text
     }
 
     /// Whether it serves a client request of this name.
@@ -75,12 +94,37 @@ fn write_schema(binary: &Path, folder: &Path, experimental: bool) -> Result<bool
     Ok(status.success())
 }
 
-fn methods(schema: &Value) -> BTreeSet<String> {
-    let kinds = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-    kinds
-        .filter_map(|kind| {
-            let method = kind.pointer("/properties/method")?;
-            method.pointer("/enum/0").or_else(|| method.get("const"))?.as_str().map(str::to_owned)
-        })
+/// The names that the alternatives of a schema have in a field.
+fn kinds(schema: &Value, field: &str) -> BTreeSet<String> {
+    let alternatives = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let names = alternatives.filter_map(|kind| {
+        let word = kind.get("properties")?.get(field)?;
+        word.pointer("/enum/0").or_else(|| word.get("const"))?.as_str().map(str::to_owned)
+    });
+    names.collect()
+}
+
+/// The item types stand among the definitions, in later releases one level deeper.
+fn item_types(protocol: &Value) -> BTreeSet<String> {
+    ["/definitions/v2/ThreadItem", "/definitions/ThreadItem"]
+        .into_iter()
+        .filter_map(|place| protocol.pointer(place))
+        .flat_map(|schema| kinds(schema, "type"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_read_from_either_form() {
+        let schema = json!({"oneOf": [
+            {"properties": {"method": {"enum": ["a/b"]}}},
+            {"properties": {"method": {"const": "c"}}},
+            {"properties": {"other": {}}},
+        ]});
+        assert_eq!(kinds(&schema, "method").into_iter().collect::<Vec<_>>(), ["a/b", "c"]);
+    }
 }

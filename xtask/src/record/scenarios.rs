@@ -167,6 +167,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "image", about: "the model looks at an image", play: turns::image, ..PLAIN },
+    Scenario { name: "drawing", about: "the model makes an image", play: turns::drawing, ..PLAIN },
     Scenario {
         name: "fork",
         about: "a thread forked, the fork forked again, both going on",
@@ -250,6 +251,14 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "code-mode",
+        about: "the newest model, which calls tools from code: commands, patches, approvals, two \
+                commands at once, code that does not parse, a sleep, a question that does not wait, dynamic tools",
+        config: agents::newest_model,
+        play: agents::code_mode,
+        ..PLAIN
+    },
+    Scenario {
         name: "nested",
         about: "two sub-agents, one with a sub-agent of its own",
         needs: &["collabAgentToolCall"],
@@ -282,6 +291,15 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "slow-tool",
+        about: "a dynamic tool answered after 34 seconds; in code mode, where the newest model is in \
+                it, once by a model that goes on and once by one that waits",
+        needs: &["item/tool/call"],
+        config: agents::newest_model,
+        play: agents::slow_tool,
+        ..PLAIN
+    },
+    Scenario {
         name: "mcp",
         about: "tools of an MCP server called, one fails; another server cannot start",
         config: agents::tiny_mcp,
@@ -306,7 +324,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "hooks",
-        about: "hooks at most events; one blocks a command, one fails",
+        about: "hooks at most events; one blocks a command, one fails, one has the agent go on once",
         needs: &["hook/completed"],
         config: agents::hooks_file,
         play: agents::hooks,

@@ -204,9 +204,15 @@ impl<'a> Stage<'a> {
 
     /// The turn parameter that allows the model to ask questions.
     pub fn plan_mode(&self) -> Value {
-        json!({"collaborationMode": {"mode": "plan", "settings": {
+        let settings = json!({
             "model": self.model_slug, "reasoning_effort": null, "developer_instructions": null,
-        }}})
+        });
+        let mode = match self.release.knows("settings") {
+            true => json!({"mode": "plan", "settings": settings}),
+            // The first releases that had modes had their settings beside them.
+            false => merged(json!({"mode": "plan"}), settings),
+        };
+        json!({ "collaborationMode": mode })
     }
 
     /// Whether the model was offered a tool of this name in its last request.

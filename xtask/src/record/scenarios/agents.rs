@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sm_scripted_model::ConfigOptions;
 
-use super::{Places, Stage, Stop, saw};
+use super::{Places, Stage, Stop, decisions, saw};
 use crate::record::MCP_CHORE;
 
 /// See the table.
@@ -25,13 +25,48 @@ fn spawned(stage: &Stage<'_>) -> Result<(), Stop> {
 }
 
 /// Lets sub-agents have sub-agents.
-pub fn deep(options: &mut ConfigOptions, _: &Places) {
+pub fn deep(options: &mut ConfigOptions, places: &Places) {
     options.extra += "[agents]\nmax_depth = 3\n";
+    newest_model(options, places);
+}
+
+/// From 0.155 on the newest models are in code mode, and only their sub-agents have sub-agents.
+pub fn newest_model(options: &mut ConfigOptions, places: &Places) {
+    let slug = match places.minor {
+        0..155 => return,
+        155..169 => "gpt-5.6-sol",
+        _ => "gpt-6-sol",
+    };
+    options.model = slug.to_owned();
+}
+
+/// See the table.
+pub fn code_mode(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread()?;
+    stage.turn(&thread, "run: echo one\npatch: a.txt\nrun: exit 3")?;
+    if !stage.offered("exec") {
+        return Err(Stop::Skip("no model of this release is in code mode".to_owned()));
+    }
+    stage.client.decisions = decisions(&["decline", "cancel"]);
+    stage.turn(&thread, "run: touch b")?;
+    stage.turn(&thread, "patch: c.txt")?;
+    let free = stage.thread_with("never", json!({}))?;
+    let both = "text(await Promise.all([tools.exec_command({cmd: \"echo a; sleep 0.3\"}), \
+                tools.exec_command({cmd: \"echo b\"})]));";
+    stage.turn(&free, &format!("dyn: exec {both}"))?;
+    stage.turn(&free, "dyn: exec text(1 +);")?;
+    stage.turn(&free, "dyn: sleep {\"duration_ms\": 300}\nsay: slept")?;
+    let question = json!({"questions": [{"title": "Which one?", "options": ["A", "B"]}]});
+    stage.turn(&free, &format!("dyn: request_user_input_async {question}\nsay: asked"))?;
+    let tools = client_tools(stage);
+    let managing = stage.thread_with("never", tools)?;
+    stage.turn(&managing, CLIENT_TOOLS_SCRIPT)?;
+    Ok(())
 }
 
 /// See the table.
 pub fn nested(stage: &mut Stage<'_>) -> Result<(), Stop> {
-    let thread = stage.thread_with("never", json!({"multiAgentMode": "proactive"}))?;
+    let thread = stage.thread_with("never", json!({}))?;
     let child = "run: echo child\nspawn: run: echo grandchild\nwait:\nsay: child done";
     let two = format!(
         "spawn: <<<\n{child}\n>>>\nspawn: run: echo second child\nwait:\nwait:\nsay: all done"
@@ -71,8 +106,8 @@ pub fn child_fails(stage: &mut Stage<'_>) -> Result<(), Stop> {
     spawned(stage)
 }
 
-/// See the table.
-pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
+/// The thread parameter that offers tools of the client's.
+fn client_tools(stage: &Stage<'_>) -> Value {
     let tool = |name: &str| {
         let mut tool = json!({"name": name, "description": "a tool of the client",
             "inputSchema": {"type": "object", "properties": {}, "additionalProperties": true}});
@@ -81,13 +116,19 @@ pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
         }
         tool
     };
-    let tools = json!({"dynamicTools": [tool("sm_spawn"), tool("sm_wait")]});
+    json!({"dynamicTools": [tool("sm_spawn"), tool("sm_wait")]})
+}
+
+/// Calls two of them, the second with what the first gave.
+const CLIENT_TOOLS_SCRIPT: &str = "dyn: sm_spawn {\"prompt\": \"run: echo child\"}
+dyn: sm_wait {\"sessions\": [\"{{last.id}}\"]}
+say: done {{1.id}}";
+
+/// See the table.
+pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let tools = client_tools(stage);
     let thread = stage.thread_with("never", tools)?;
-    stage.turn(
-        &thread,
-        "dyn: sm_spawn {\"prompt\": \"run: echo child\"}\n\
-         dyn: sm_wait {\"sessions\": [\"{{last.id}}\"]}\nsay: done {{1.id}}",
-    )?;
+    stage.turn(&thread, CLIENT_TOOLS_SCRIPT)?;
     stage.client.holds = true;
     let (mark, _) = stage.begin(&thread, "dyn: sm_wait {\"sessions\": []}")?;
     stage.client.wait_open(1)?;
@@ -98,6 +139,33 @@ pub fn dynamic(stage: &mut Stage<'_>) -> Result<(), Stop> {
     stage.end_of_turn(mark, &thread)?;
     Ok(())
 }
+
+/// See the table.
+pub fn slow_tool(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let tools = client_tools(stage);
+    let thread = stage.thread_with("never", tools)?;
+    answered_late(stage, &thread, "dyn: sm_wait {\"sessions\": []}\nsay: after it")?;
+    if stage.offered("exec") {
+        let patient = "dyn: sm_wait {\"sessions\": []}\n\
+                       dyn: wait {\"cell_id\": \"{{last|cell ID}}\", \"yield_time_ms\": 20000}\n\
+                       say: {{last}}";
+        answered_late(stage, &thread, patient)?;
+    }
+    Ok(())
+}
+
+fn answered_late(stage: &mut Stage<'_>, thread: &str, script: &str) -> Result<(), Stop> {
+    stage.client.holds = true;
+    let (mark, _) = stage.begin(thread, script)?;
+    stage.client.wait_open(1)?;
+    stage.client.pass(LONGER_THAN_CODE_WAITS)?;
+    stage.client.decide(0, "late".into())?;
+    stage.end_of_turn(mark, thread)?;
+    stage.client.settle(Duration::from_millis(1_000))
+}
+
+/// Code in code mode yields to the model after 30 seconds.
+const LONGER_THAN_CODE_WAITS: Duration = Duration::from_secs(34);
 
 /// Configures the tiny MCP server, and one that cannot start.
 pub fn tiny_mcp(options: &mut ConfigOptions, _: &Places) {
@@ -156,16 +224,19 @@ pub fn permissions(stage: &mut Stage<'_>) -> Result<(), Stop> {
     }
 }
 
-/// Puts hooks for most events into Codex's home: one says something, one fails, one blocks.
+/// Puts hooks for most events into Codex's home: one says something, one fails, one blocks, one
+/// does not let the agent stop.
 pub fn hooks_file(options: &mut ConfigOptions, places: &Places) {
     let hook = |command: &str| json!([{"hooks": [{"type": "command", "command": command}]}]);
     let blocked = "grep -q forbidden && { echo not that one >&2; exit 2; } || exit 0";
+    let once_more = "test -e .stopped || { touch .stopped; \
+                     echo '{\"decision\":\"block\",\"reason\":\"say: once more\"}'; }";
     let hooks = json!({"hooks": {
         "SessionStart": hook("echo session begins"),
         "UserPromptSubmit": hook("true"),
         "PreToolUse": hook(blocked),
         "PostToolUse": hook("exit 1"),
-        "Stop": hook("true"),
+        "Stop": hook(once_more),
     }});
     // A home that cannot be written to shows in the recording: no hook runs.
     let _ = fs::write(places.codex_home.join("hooks.json"), hooks.to_string());

@@ -126,6 +126,13 @@ pub fn image(stage: &mut Stage<'_>) -> Result<(), Stop> {
     saw(stage, "imageView")
 }
 
+/// See the table.
+pub fn drawing(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread_with("never", json!({}))?;
+    stage.turn(&thread, "draw: a white dot\nsay: there")?;
+    saw(stage, "imageGeneration")
+}
+
 /// One white dot.
 const DOT: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xff\xff?\0\x05\xfe\x02\xfe\r\xefF\xb8\0\0\0\0IEND\xaeB`\x82";
 

@@ -1,4 +1,4 @@
-//! The log beside the floors of the machine, in one run: `cargo bench -p sm-benches --bench log`.
+//! The log beside the floors of the machine, in one run: `cargo bench -p sm-log --bench floors`.
 //!
 //! Ratios count, absolute figures inform. Each line is the median of the rounds (`ROUNDS`, 5).
 //! `DIR` says where the files go; it must be on the disk that is meant.
@@ -217,7 +217,7 @@ fn floor_pipelined(load: &Load) -> Figure {
 }
 
 fn log(place: &Place, durability: Durability) -> Log {
-    Log::open(&place.0, Options::durability(durability)).expect("a log").0
+    Log::open(&place.0, Options::durability(durability).without_sealing()).expect("a log").0
 }
 
 fn log_batches(load: &Load, durability: Durability, batch: usize) -> Figure {
@@ -406,6 +406,54 @@ fn log_open(written: &Written) -> Figure {
     latencies(all, start.elapsed())
 }
 
+/// Seals one full segment at a time: payload bytes in a second, and of what is left of them.
+fn log_seal(load: &Load) -> Figure {
+    let place = Place::new("log");
+    let log = log(&place, Durability::Os);
+    let entries: Vec<_> = (0..RECORDS).map(|index| load.entry(index)).collect();
+    entries.chunks(64).for_each(|batch| drop(log.commit(batch).expect("commit")));
+    let start = Instant::now();
+    let sealed = log.seal().expect("seal");
+    let took = start.elapsed();
+    assert!(sealed >= 1);
+    let mut cursor = log.reader().cursor(1).expect("a cursor");
+    let records = cursor_len(&mut cursor, RECORDS / 2);
+    Figure { rate: records as f64 / took.as_secs_f64(), p50: 0.0, p99: 0.0 }
+}
+
+fn cursor_len(cursor: &mut sm_log::Cursor, records: usize) -> usize {
+    (0..records).take_while(|_| cursor.next().expect("next").is_some()).count()
+}
+
+fn log_replay_sealed(load: &Load) -> Figure {
+    let place = Place::new("log");
+    let log = log(&place, Durability::Os);
+    let entries: Vec<_> = (0..RECORDS).map(|index| load.entry(index)).collect();
+    entries.chunks(64).for_each(|batch| drop(log.commit(batch).expect("commit")));
+    log.seal().expect("seal");
+    let mut cursor = log.reader().cursor(1).expect("a cursor");
+    let start = Instant::now();
+    let records = cursor_len(&mut cursor, RECORDS / 2);
+    rate(records, start.elapsed())
+}
+
+fn log_get_sealed(load: &Load) -> Figure {
+    let place = Place::new("log");
+    let log = log(&place, Durability::Os);
+    let entries: Vec<_> = (0..RECORDS).map(|index| load.entry(index)).collect();
+    entries.chunks(64).for_each(|batch| drop(log.commit(batch).expect("commit")));
+    log.seal().expect("seal");
+    let (reader, mut seq, mut all) = (log.reader(), 1u64, Vec::new());
+    let start = Instant::now();
+    for _ in 0..1_000 {
+        seq = (seq * 48_271 + 11) % (RECORDS as u64 / 2);
+        let begin = Instant::now();
+        black_box(reader.get(seq + 1).expect("get").record().payload.len());
+        all.push(begin.elapsed().as_nanos() as u64);
+    }
+    latencies(all, start.elapsed())
+}
+
 fn log_follow(durability: Durability) -> Figure {
     let place = Place::new("log");
     let log = log(&place, durability);
@@ -483,6 +531,9 @@ fn main() {
         ("replay", Some("floor: scan"), Box::new(|| log_replay(&written))),
         ("get", None, Box::new(|| log_get(&written))),
         ("session range", None, Box::new(|| log_session(&written, &load))),
+        ("seal", None, Box::new(|| log_seal(&load))),
+        ("replay, sealed", None, Box::new(|| log_replay_sealed(&load))),
+        ("get, sealed", None, Box::new(|| log_get_sealed(&load))),
         ("open", None, Box::new(|| log_open(&written))),
         ("follow, os", None, Box::new(|| log_follow(Durability::Os))),
         ("follow, sync", None, Box::new(|| log_follow(Durability::Sync))),

@@ -1,0 +1,392 @@
+//! `sm wait`: until sessions have settled.
+//!
+//! What always holds: it follows the log and the tables, so it works without a daemon and is never
+//! told an older state than the log holds; it returns at once where what is waited for is so.
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::{Role, Streams, clean_block, now_micros};
+use crate::read::{AsOf, Follow, Tables, select};
+use crate::show::{Lives, SessionShown, label, show};
+use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
+use serde::Serialize;
+use sm_projections::View;
+use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
+use sm_projections::table::Key;
+use sm_projections::tables::{Children, Inputs, Queue, Sessions, Sources};
+use sm_projections::views;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a session whose process is gone may take to be resumed.
+const GONE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until sessions have settled: turn closed, queue empty, sub-agents settled.
+///
+/// A request that waits for a human ends it (exit 3), so does a dead session (exit 8).
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// Ids, names, unique prefixes of either, thread ids, @last or @parent.
+    #[arg(required = true, value_name = "SESSION")]
+    sessions: Vec<String>,
+
+    /// Until one of them has.
+    #[arg(long, conflicts_with = "all")]
+    any: bool,
+
+    /// Until all of them have; the default.
+    #[arg(long)]
+    all: bool,
+
+    /// What to wait for.
+    #[arg(long = "for", value_enum, value_name = "STATE", default_value = "settled")]
+    wanted: Wanted,
+
+    /// Only what came after this cursor counts, as `spawn` and `send` give it.
+    #[arg(long, value_name = "LOGID:SEQ")]
+    after: Option<String>,
+
+    /// Gives up after so long (exit 124): 30s, 5m, or seconds.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    timeout: Option<Duration>,
+
+    /// Goes on waiting while a request waits for a human.
+    #[arg(long)]
+    through_approvals: bool,
+}
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Turn closed, queue empty, sub-agents settled.
+    Settled,
+    Idle,
+    Working,
+    Thinking,
+    WaitingPermission,
+    WaitingInput,
+    Stopped,
+}
+
+impl Wanted {
+    fn state(self) -> Option<&'static str> {
+        match self {
+            Wanted::Settled => None,
+            Wanted::Idle => Some("idle"),
+            Wanted::Working => Some("working"),
+            Wanted::Thinking => Some("thinking"),
+            Wanted::WaitingPermission => Some("waiting_permission"),
+            Wanted::WaitingInput => Some("waiting_input"),
+            Wanted::Stopped => Some("stopped"),
+        }
+    }
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let time: SignedDuration =
+        text.parse().map_err(|_| "a time is 30s, 5m, 1h30m, or a number of seconds".to_owned())?;
+    Duration::try_from(time).map_err(|_| "a time cannot be negative".to_owned())
+}
+
+/// Where the wait for one session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Reached {
+    /// What was waited for is so.
+    Yes,
+    /// Not yet.
+    No,
+    /// A human must answer first.
+    NeedsHuman,
+    /// It will never be.
+    Dead,
+}
+
+#[derive(Serialize)]
+struct Waited {
+    reached: Reached,
+    session: SessionShown,
+    /// Its last message.
+    result: Option<String>,
+    /// `sm wait --after` it.
+    cursor: String,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema: &'static str,
+    /// `reached`, `needs_human`, `dead` or `timed_out`.
+    reason: &'static str,
+    sessions: Vec<Waited>,
+    warnings: Vec<String>,
+    host_errors: Vec<String>,
+    as_of: AsOf,
+}
+
+impl Wait {
+    /// A wait for one session.
+    pub fn for_one(session: &str, after: Option<String>, wanted: Wanted) -> Wait {
+        Wait {
+            sessions: vec![session.to_owned()],
+            any: false,
+            all: false,
+            wanted,
+            after,
+            timeout: None,
+            through_approvals: false,
+        }
+    }
+
+    /// Waits.
+    pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        // A word that fits nothing is told at once, not waited for.
+        Tables::open_some(context, streams)?;
+        let began = Instant::now();
+        let mut follow = Follow::new(context);
+        let mut gone: HashMap<Sid, Instant> = HashMap::new();
+        loop {
+            let tables = follow.next(streams)?;
+            let view = tables.view()?;
+            let after = self.after_seq(tables)?;
+            let mut found = Vec::new();
+            for word in &self.sessions {
+                let at = select(context, &view, word)?;
+                let reached = self.reached(&view, at.sid, &at.session, after, &mut gone)?;
+                found.push((at.sid, reached));
+            }
+            let timed_out = self.timeout.is_some_and(|most| began.elapsed() >= most);
+            if let Some((reason, exit)) = self.verdict(&found, timed_out) {
+                let answer = answer(context, tables, &view, &found, reason)?;
+                match context.json {
+                    true => streams.document(&answer)?,
+                    false => answer.print(context, streams)?,
+                }
+                return Ok(exit);
+            }
+            drop(view);
+            let left = self.timeout.map(|most| most.saturating_sub(began.elapsed()));
+            let look = Duration::from_millis(500);
+            follow.pause(streams, left.map_or(look, |left| left.min(look)))?;
+        }
+    }
+
+    fn after_seq(&self, tables: &Tables) -> Result<u64, Error> {
+        let Some(cursor) = &self.after else { return Ok(0) };
+        let parts = cursor.split_once(':');
+        let parsed = parts.and_then(|(id, seq)| Some((id, seq.parse::<u64>().ok()?)));
+        let Some((id, seq)) = parsed else {
+            return Err(Error::usage(format!("{cursor:?} is no cursor: LOGID:SEQ")));
+        };
+        if id != tables.log_id {
+            let message = format!("the cursor is of log {id}, this one is {}", tables.log_id);
+            return Err(Error::new(Exit::Conflict, "other_log", message));
+        }
+        Ok(seq)
+    }
+
+    fn reached(
+        &self,
+        view: &View<'_>,
+        sid: Sid,
+        session: &Session,
+        after: u64,
+        gone: &mut HashMap<Sid, Instant>,
+    ) -> Result<Reached, Error> {
+        if let Some(state) = self.wanted.state() {
+            let since = session.cause_seq > after;
+            if session.state.as_str() == state && (after == 0 || since) {
+                return Ok(Reached::Yes);
+            }
+        } else if is_settled(view, sid, session)? && settled_after(view, session, after)? {
+            let (settled, human) = family(view, sid)?;
+            match (settled, human) {
+                (true, _) => return Ok(Reached::Yes),
+                (false, true) if !self.through_approvals => return Ok(Reached::NeedsHuman),
+                (false, _) => {}
+            }
+        }
+        if session.ended || session.gone {
+            return Ok(Reached::Dead);
+        }
+        let asks = session.pending.iter().any(|(_, class)| class.asks_human());
+        if asks && !self.through_approvals {
+            return Ok(Reached::NeedsHuman);
+        }
+        if family(view, sid)?.1 && !self.through_approvals {
+            return Ok(Reached::NeedsHuman);
+        }
+        Ok(match Lives::default().of(view, session)? {
+            // Nobody will ever say more of an imported session.
+            None if is_import(view, session)? => Reached::Dead,
+            Some(false)
+                if gone.entry(sid).or_insert_with(Instant::now).elapsed() > GONE_PATIENCE =>
+            {
+                Reached::Dead
+            }
+            Some(false) => Reached::No,
+            _ => {
+                gone.remove(&sid);
+                Reached::No
+            }
+        })
+    }
+
+    fn verdict(&self, found: &[(Sid, Reached)], timed_out: bool) -> Option<(&'static str, Exit)> {
+        let any = |wanted: Reached| found.iter().any(|(_, reached)| *reached == wanted);
+        let all = found.iter().all(|(_, reached)| *reached == Reached::Yes);
+        if all || self.any && any(Reached::Yes) {
+            Some(("reached", Exit::Ok))
+        } else if any(Reached::NeedsHuman) {
+            Some(("needs_human", Exit::NeedsHuman))
+        } else if !self.any && any(Reached::Dead) || !any(Reached::No) {
+            Some(("dead", Exit::Dead))
+        } else if timed_out {
+            Some(("timed_out", Exit::TimedOut))
+        } else {
+            None
+        }
+    }
+}
+
+/// Turn closed and queue empty. An input that is held since an interrupt goes nowhere by itself, so
+/// it is no reason to wait.
+fn is_settled(view: &View<'_>, sid: Sid, session: &Session) -> Result<bool, Error> {
+    if session.open_turn.is_some() || session.ended || session.gone {
+        return Ok(false);
+    }
+    let mut queued = Vec::new();
+    view.scan::<Queue>(&Key::to_bytes(&sid), &[], |(_, input), ()| {
+        queued.push(input);
+        true
+    })?;
+    for number in queued {
+        let input = view.get::<Inputs>(&number)?;
+        let held =
+            input.is_some_and(|input| input.reason.is_some_and(|why| why.starts_with("held")));
+        if !held {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether what settled did so after that record.
+fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool, Error> {
+    if after == 0 || session.settled_seq.is_some_and(|seq| seq > after) {
+        return Ok(true);
+    }
+    // An input that was never taken begins no turn to wait for.
+    let input = view.get::<Inputs>(&after)?;
+    Ok(input.is_some_and(|input| {
+        matches!(input.status, InputStatus::Refused | InputStatus::Failed | InputStatus::Cancelled)
+    }))
+}
+
+/// Whether all sub-agents have settled, and whether one of them waits for a human.
+fn family(view: &View<'_>, root: Sid) -> Result<(bool, bool), Error> {
+    let (mut settled, mut human) = (true, false);
+    let (mut open, mut seen) = (vec![root], vec![root]);
+    while let Some(sid) = open.pop() {
+        let mut below = Vec::new();
+        view.scan::<Children>(&Key::to_bytes(&sid), &[], |(_, child), ()| {
+            below.push(child);
+            true
+        })?;
+        for child in below {
+            if seen.contains(&child) {
+                continue;
+            }
+            seen.push(child);
+            open.push(child);
+            let Some(session) = view.get::<Sessions>(&child)? else { continue };
+            let over = session.ended || session.gone;
+            settled &= over || session.open_turn.is_none() && session.queued == 0;
+            human |= !over && session.pending.iter().any(|(_, class)| class.asks_human());
+        }
+    }
+    Ok((settled, human))
+}
+
+fn is_import(view: &View<'_>, session: &Session) -> Result<bool, Error> {
+    let source = view.get::<Sources>(&session.source)?;
+    Ok(source.is_some_and(|source| source.kind == SourceKind::Import))
+}
+
+fn answer(
+    context: &Context,
+    tables: &Tables,
+    view: &View<'_>,
+    found: &[(Sid, Reached)],
+    reason: &'static str,
+) -> Result<Answer, Error> {
+    let as_of = tables.as_of(view)?;
+    let (mut lives, now) = (Lives::default(), now_micros());
+    let mut sessions = Vec::new();
+    for (sid, reached) in found {
+        let Some(doc) = views::session_doc(view, *sid)? else { continue };
+        let row = view.get::<Sessions>(sid)?;
+        let seq = row.and_then(|row| row.last_message_seq);
+        let result = seq.and_then(|seq| super::result::message_text(context, seq).ok());
+        sessions.push(Waited {
+            reached: *reached,
+            session: show(view, &mut lives, doc, now)?,
+            result,
+            cursor: format!("{}:{}", tables.log_id, as_of.seq),
+        });
+    }
+    let schema = "sm.wait/1";
+    let (warnings, host_errors) = (Vec::new(), Vec::new());
+    Ok(Answer { schema, reason, sessions, warnings, host_errors, as_of })
+}
+
+impl Answer {
+    fn print(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
+        let home = context.home_words();
+        for waited in &self.sessions {
+            let doc = &waited.session.doc;
+            let (role, state) = waited.session.state_cell();
+            let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
+            let (role, outcome) = waited.session.outcome_cell();
+            let outcome = streams.style.paint(role.unwrap_or(Role::Dim), outcome);
+            let name = label(doc, 40);
+            streams.line(format_args!(
+                "{} {name} | {state} | {outcome} | {}",
+                doc.id, waited.cursor
+            ))?;
+            if let Some(result) =
+                waited.result.as_deref().filter(|_| waited.reached == Reached::Yes)
+            {
+                for line in clean_block(result).lines() {
+                    streams.line(format_args!("    {line}"))?;
+                }
+            }
+        }
+        match self.reason {
+            "needs_human" => streams.say(format_args!("A human is waited for: sm{home} inbox")),
+            "dead" => streams.say(format_args!(
+                "It will not go on by itself: sm{home} explain SESSION, sm{home} resume SESSION"
+            )),
+            "timed_out" => streams.say("Not yet; the time is over."),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_the_command_line() {
+        assert_eq!(parse_time("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_time("5m"), Ok(Duration::from_secs(300)));
+        assert!(parse_time("soon").is_err());
+        assert!(parse_time("-5m").is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! The daemon, as commands meet it: started where none runs, its refusals told as [`Error`]s under
+//! the daemon's own codes.
+
+use crate::codex;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Streams;
+use serde_json::Value;
+use sm_daemon::api::{self, Health, Problem};
+use sm_daemon::{ClientError, Config, ServeError, Start};
+use std::path::Path;
+
+/// A running daemon.
+pub struct Client<'c> {
+    client: sm_daemon::Client,
+    context: &'c Context,
+}
+
+/// An act on a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Ends its running turn.
+    Interrupt,
+    /// Ends it.
+    Stop,
+    /// Loads it again.
+    Resume,
+}
+
+impl Verb {
+    /// The verb's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Interrupt => "interrupt",
+            Verb::Stop => "stop",
+            Verb::Resume => "resume",
+        }
+    }
+}
+
+impl<'c> Client<'c> {
+    /// The daemon of this data directory, if one runs.
+    pub fn connect(context: &'c Context) -> Result<Option<Client<'c>>, Error> {
+        match sm_daemon::Client::connect(&context.home) {
+            Ok(client) => Ok(Some(Client { client, context })),
+            Err(ClientError::NotRunning { .. }) => Ok(None),
+            Err(error) => Err(failed(error, context)),
+        }
+    }
+
+    /// The daemon of this data directory; it is started where none runs.
+    pub fn or_start(context: &'c Context, streams: &Streams) -> Result<Client<'c>, Error> {
+        if let Some(client) = Client::connect(context)? {
+            return Ok(client);
+        }
+        let exe = std::env::current_exe();
+        let exe = exe.map_err(|source| Error::io("find", Path::new("sm"), &source))?;
+        let meter = streams.meter();
+        meter.tell("starting the daemon …");
+        let start = Start { args: vec!["--foreground".into()], ..Start::default() };
+        let started = sm_daemon::Client::or_start(&context.home, &exe, &start);
+        meter.done();
+        let client = started.map_err(|error| failed(error, context))?;
+        Ok(Client { client, context })
+    }
+
+    /// How the daemon is.
+    pub fn health(&self) -> Result<Health, Error> {
+        self.told(self.client.health())
+    }
+
+    /// Makes a session.
+    pub fn spawn(&self, wish: &api::Spawn) -> Result<api::Spawned, Error> {
+        self.told(self.client.spawn(wish))
+    }
+
+    /// Hands a session a message.
+    pub fn input(&self, session: &str, input: &api::Input) -> Result<api::InputTaken, Error> {
+        self.told(self.client.input(session, input))
+    }
+
+    /// Acts on a session.
+    pub fn act(&self, verb: Verb, session: &str, act: &api::Act) -> Result<Value, Error> {
+        self.told(match verb {
+            Verb::Interrupt => self.client.interrupt(session, act),
+            Verb::Stop => self.client.stop(session, act),
+            Verb::Resume => self.client.resume(session, act),
+        })
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, request: &str, answer: &api::Answer) -> Result<api::Answered, Error> {
+        self.told(self.client.answer(request, answer))
+    }
+
+    /// Imports a transcript.
+    pub fn import(&self, import: &api::Import) -> Result<api::Imported, Error> {
+        self.told(self.client.import(import))
+    }
+
+    /// Tells the daemon to end.
+    pub fn shutdown(&self) -> Result<(), Error> {
+        self.told(self.client.shutdown())
+    }
+
+    fn told<T>(&self, answer: Result<T, ClientError>) -> Result<T, Error> {
+        answer.map_err(|error| failed(error, self.context))
+    }
+}
+
+fn failed(error: ClientError, context: &Context) -> Error {
+    let home = context.home_words();
+    let message = error.to_string();
+    match error {
+        ClientError::Refused { problem, .. } => refusal(*problem),
+        ClientError::Home(error) => error.into(),
+        ClientError::NotRunning { .. } => Error::new(Exit::Away, "daemon_away", message)
+            .hint(format!("Start it: sm{home} serve"))
+            .retryable(),
+        ClientError::NotStarted { log, .. } => {
+            // What the daemon itself said names the cause; a lock that another one holds is a
+            // conflict like everywhere.
+            let held = log.contains("[other_writer]");
+            let (exit, code) = match held {
+                true => (Exit::Conflict, "other_writer"),
+                false => (Exit::Away, "daemon_away"),
+            };
+            Error::new(exit, code, message)
+                .hint(format!("Try it by hand: sm{home} serve --foreground"))
+                .retryable()
+        }
+        _ => Error::new(Exit::Away, "daemon_away", message)
+            .hint(format!("See how it is: sm{home} serve --status; sm{home} doctor"))
+            .retryable(),
+    }
+}
+
+/// The daemon's refusal as the command's error.
+fn refusal(problem: Problem) -> Error {
+    let exit = match problem.code.as_str() {
+        "not_found" | "ambiguous" => Exit::NotFound,
+        "conflict" | "pending_structured_request" | "already_imported" | "already_answered" => {
+            Exit::Conflict
+        }
+        "session_dead" => Exit::Dead,
+        "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
+        "bad_request" => Exit::Usage,
+        "timeout" => Exit::TimedOut,
+        _ => Exit::Failed,
+    };
+    let Problem { code, message, hint, retryable, details } = problem;
+    Error { code, message, hint, exit, retryable, details }
+}
+
+/// Runs the daemon in this process until it is ended.
+pub fn serve(context: &Context) -> Result<Exit, Error> {
+    let config = Config {
+        search: codex::search(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        say: std::sync::Arc::new(crate::output::log_line),
+        ..Config::new(context.home.clone(), codex::default_home()?)
+    };
+    sm_daemon::serve(config).map(|()| Exit::Ok).map_err(|error| match error {
+        ServeError::Home(error) => error.into(),
+        ServeError::Io { act, path, source } => Error::io(act, &path, &source),
+        ServeError::Recover(why) => refusal(why.problem),
+        other => Error::new(Exit::Failed, "failed", other.to_string()),
+    })
+}

@@ -1,0 +1,162 @@
+//! Each failure: its exit code, its stable code, a remedy; and nothing lost.
+
+use crate::support::Sm;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+const GOOD: &[u8] = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T1\"}}}\n";
+
+/// Runs words that must fail: the exit code, the stable code, and that there is a remedy.
+fn fails(sm: &Sm, words: &[&str], exit: i32, code: &str) {
+    let ran = sm.run(&[words, &["--json"]].concat());
+    assert_eq!(ran.code, exit, "{words:?}: {}", ran.err);
+    let error = ran.error();
+    assert_eq!(error["code"], code, "{words:?}");
+    for field in ["message", "hint", "retryable", "details"] {
+        assert!(error.get(field).is_some(), "{words:?}: no {field}");
+    }
+    assert!(ran.out.is_empty(), "{words:?} printed {:?}", ran.text());
+    let plain = sm.run(words);
+    assert_eq!(plain.code, exit, "{words:?}");
+    assert!(plain.err.contains(code), "{words:?}: {}", plain.err);
+}
+
+#[test]
+fn failures_have_their_codes() {
+    let sm = Sm::new();
+    let missing = sm.dir.path().join("missing.jsonl");
+    fails(&sm, &["import", missing.to_str().expect("a path")], 5, "file_not_found");
+    fails(&sm, &["import", sm.dir.path().to_str().expect("a path")], 2, "is_a_directory");
+    fails(&sm, &["show", "nobody"], 5, "not_found");
+    fails(&sm, &["tail", "@last"], 5, "not_found");
+    let file = sm.file("t.jsonl", GOOD);
+    assert_eq!(sm.run(&["import", &file]).code, 0);
+    fails(&sm, &["import", &file], 6, "already_imported");
+    fails(&sm, &["show", "nobody"], 5, "not_found");
+    fails(&sm, &["show", "@parent"], 2, "usage");
+    fails(&sm, &["result", "@last"], 5, "no_message");
+    fails(&sm, &["result", "@last", "--turn", "9"], 5, "no_turn");
+    fails(&sm, &["replay", "--since", "999"], 5, "beyond_head");
+    fails(&sm, &["wait", "@last", "--after", "nonsense"], 2, "usage");
+    fails(&sm, &["replay", "--speed", "0"], 2, "usage");
+}
+
+#[test]
+fn wrong_usage_is_two_in_words_and_in_json() {
+    let sm = Sm::new();
+    let ran = sm.run(&["frobnicate"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("frobnicate") && ran.out.is_empty());
+    let ran = sm.run(&["frobnicate", "--json"]);
+    assert_eq!((ran.code, ran.error()["code"].as_str()), (2, Some("usage")));
+    assert_eq!(sm.run(&["--help"]).code, 0);
+    assert_eq!(sm.run(&["--version"]).code, 0);
+}
+
+#[test]
+fn empty_states_teach_and_are_no_failures() {
+    let sm = Sm::new();
+    for words in [&[][..], &["ps"], &["children"], &["inbox"], &["replay"]] {
+        let ran = sm.run(words);
+        assert_eq!((ran.code, ran.text().as_str()), (0, ""), "{words:?}");
+        assert!(!ran.err.is_empty(), "{words:?} teaches nothing");
+    }
+    for words in [&[][..], &["ps"], &["children"], &["inbox"]] {
+        let document = sm.json(words);
+        assert!(document["schema"].is_string() && document["as_of"]["seq"] == 0, "{words:?}");
+    }
+    assert!(!sm.home().exists(), "a look made the data directory");
+}
+
+#[test]
+fn a_second_writer_is_named() {
+    let sm = Sm::new();
+    // The first one holds the lock while it waits for the rest of a transcript.
+    assert_eq!(sm.run(&["import", &sm.file("first.jsonl", GOOD)]).code, 0);
+    let lock = sm_lock(&sm);
+    let file = sm.file("second.jsonl", b"{}\n");
+    let ran = sm.run(&["import", &file, "--json"]);
+    let error = ran.error();
+    assert_eq!((ran.code, error["code"].as_str()), (6, Some("other_writer")));
+    assert_eq!(error["details"]["pid"], std::process::id());
+    assert_eq!(error["retryable"], true);
+    // Readers are not held up.
+    assert_eq!(sm.run(&["ps", "--all"]).code, 0);
+    drop(lock);
+    assert_eq!(sm.run(&["import", &file]).code, 0);
+}
+
+fn sm_lock(sm: &Sm) -> sm_log::WriterLock {
+    let lock = sm_log::lock(sm.home().join("log")).expect("the log's folder");
+    lock.expect("nobody else writes")
+}
+
+#[test]
+fn a_read_only_data_directory_is_read_and_not_written() {
+    let sm = Sm::new();
+    assert_eq!(sm.run(&["import", &sm.file("first.jsonl", GOOD)]).code, 0);
+    let before = sm.run(&["replay", "--raw"]).out;
+    if rustix::process::getuid().is_root() {
+        // Root writes anywhere: a file in the way refuses it all the same.
+        let other = Sm::new();
+        std::fs::write(other.home(), b"").expect("a file");
+        let file = sm.file("x.jsonl", GOOD);
+        for words in [&["import", &file, "--json"][..], &["ps", "--json"], &["spawn", "--json"]] {
+            let ran = other.run(words);
+            assert_eq!(ran.code, 1, "{words:?}: {}", ran.err);
+            assert_eq!(ran.error()["code"], "not_a_directory", "{words:?}");
+            assert!(ran.error()["hint"].is_string());
+        }
+        return;
+    }
+    let set = |mode| {
+        for dir in ["", "log", "projections"] {
+            let dir = sm.home().join(dir);
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        }
+    };
+    set(0o500);
+    let ran = sm.run(&["import", &sm.file("second.jsonl", b"{}\n"), "--json"]);
+    let replayed = sm.run(&["replay", "--raw"]);
+    set(0o700);
+    assert_eq!((ran.code, ran.error()["code"].as_str()), (1, Some("not_permitted")));
+    assert!(replayed.out == before);
+}
+
+#[test]
+fn everything_is_private() {
+    let sm = Sm::new();
+    let mut command = sm.command(&["import", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("sm runs");
+    child.stdin.take().expect("a pipe").write_all(GOOD).expect("sm reads");
+    assert!(child.wait().expect("sm ends").success());
+    let mut open = vec![sm.home()];
+    while let Some(path) = open.pop() {
+        let meta = std::fs::metadata(&path).expect("a file");
+        let mode = meta.permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        if meta.is_dir() {
+            open.extend(std::fs::read_dir(&path).expect("a folder").flatten().map(|e| e.path()));
+        }
+    }
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    let sm = Sm::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = sm.run(&["completions", shell]);
+        assert_eq!(ran.code, 0);
+        assert!(ran.text().contains("replay"));
+    }
+    assert!(sm.run(&["man"]).text().contains(".TH"));
+}
+
+#[test]
+fn a_missing_codex_is_a_warning_with_a_remedy() {
+    let sm = Sm::new();
+    let report = sm.json(&["doctor"]);
+    assert_eq!(report["checks"]["codex"]["status"], "warning");
+    assert!(report["checks"]["codex"]["remediation"].is_string());
+}

@@ -1,0 +1,183 @@
+//! The commands that run codex, against the real binary and the scripted model. Where no codex is
+//! installed (`cargo xtask codex` does it), they say so and pass.
+
+use crate::support::{Ran, Sm};
+use sm_scripted_model::{ConfigOptions, ScriptedModel, codex_config_toml};
+use std::path::PathBuf;
+
+/// A data directory with a daemon that runs codex against a scripted model.
+struct Live {
+    sm: Sm,
+    _model: ScriptedModel,
+}
+
+impl Live {
+    /// `None` where no codex is installed.
+    fn start() -> Option<Live> {
+        let sm = Sm::new();
+        let found = sm_daemon::locate(&sm_daemon::Search {
+            explicit: None,
+            path: std::env::var_os("PATH"),
+            tools: vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools")],
+        });
+        let Ok(codex) = found else {
+            #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+            {
+                eprintln!("skipped: no codex; `cargo xtask codex` installs one");
+            }
+            return None;
+        };
+        let model = ScriptedModel::start().expect("the scripted model");
+        let codex_home = sm.dir.path().join("codex");
+        std::fs::create_dir(&codex_home).expect("a folder");
+        let options = ConfigOptions::for_release(&codex.version.to_string(), false);
+        let config = codex_config_toml(&model.base_url(), &options);
+        std::fs::write(codex_home.join("config.toml"), config).expect("a file");
+        let sm = sm
+            .with("SM_CODEX", codex.binary.to_str().expect("a plain path"))
+            .with("CODEX_HOME", codex_home.to_str().expect("a plain path"))
+            .with("PATH", &std::env::var("PATH").unwrap_or_default());
+        Some(Live { sm, _model: model })
+    }
+
+    fn ok(&self, words: &[&str]) -> Ran {
+        let ran = self.sm.run(words);
+        assert_eq!(ran.code, 0, "sm {words:?}: {}{}", ran.text(), ran.err);
+        ran
+    }
+
+    fn spawn(&self, name: &str, script: &str, more: &[&str]) -> String {
+        let cwd = self.sm.dir.path().to_str().expect("a plain path");
+        let words = ["spawn", script, "--name", name, "--cwd", cwd];
+        let sandbox = ["--sandbox", "danger-full-access"];
+        self.ok(&[&words[..], &sandbox, more].concat()).text().trim().to_owned()
+    }
+
+    fn waiting(&self) -> String {
+        let inbox = self.sm.json(&["inbox"]);
+        inbox["requests"][0]["id"].as_str().expect("a request that waits").to_owned()
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.sm.run(&["serve", "--stop"]);
+    }
+}
+
+#[test]
+fn a_session_from_its_start_to_its_end() {
+    let Some(live) = Live::start() else { return };
+    let sm = &live.sm;
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+    let id =
+        live.spawn("worker", "run: touch a\nrun: touch b\nsay: done", &["--approval", "untrusted"]);
+
+    // A human is waited for: the wait ends with 3, and input is refused unless it is queued.
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let first = live.waiting();
+    let inbox = sm.json(&["inbox"]);
+    let command = inbox["requests"][0]["details"]["command"].as_str().expect("its command");
+    assert!(command.contains("touch a"), "{command}");
+    let refused = sm.run(&["send", "worker", "hello", "--json"]);
+    assert_eq!(refused.code, 6, "{}", refused.err);
+    assert_eq!(refused.error()["code"], "pending_structured_request");
+    live.ok(&["approve", &first]);
+    // The same answer again is told so; another one is a conflict.
+    live.ok(&["approve", &first]);
+    assert_eq!(sm.run(&["deny", &first]).code, 6);
+
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    live.ok(&["deny", &live.waiting()]);
+    let waited = live.ok(&["wait", &id, "--timeout", "60", "--json"]);
+    let waited: serde_json::Value = serde_json::from_slice(&waited.out).expect("a document");
+    assert_eq!(waited["reason"], "reached");
+    assert_eq!(waited["sessions"][0]["result"], "done");
+    assert_eq!(waited["sessions"][0]["session"]["live"], true);
+    assert_eq!(live.ok(&["result", &id]).text(), "done");
+
+    let actions = sm.json(&["tail", &id]);
+    let actions = &actions["sessions"][0]["actions"];
+    assert_eq!(actions[0]["status"], "completed");
+    assert_eq!(actions[0]["approvals"][0]["decided_by"], "user");
+    assert_eq!(actions[1]["status"], "declined");
+
+    // Dispatch and wait, twice: never is an older state taken for the new one.
+    for word in ["one", "two"] {
+        let sent = sm.json(&["send", &id, &format!("say: {word}")]);
+        assert_eq!(sent["inputs"][0]["status"], "started");
+        let cursor = sent["inputs"][0]["cursor"].as_str().expect("a cursor");
+        live.ok(&["wait", &id, "--after", cursor, "--timeout", "60"]);
+        assert_eq!(live.ok(&["result", &id]).text(), word);
+    }
+
+    live.ok(&["send", &id, "slow: 600 20"]);
+    live.ok(&["interrupt", &id]);
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    assert_eq!(sm.json(&["show", &id])["session"]["outcome"], "interrupted");
+
+    live.ok(&["stop", &id]);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "5"]).code, 8);
+    assert!(sm.json(&["ps"])["sessions"].as_array().is_some_and(Vec::is_empty));
+    live.ok(&["resume", &id]);
+    live.ok(&["send", &id, "say: back"]);
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    assert_eq!(live.ok(&["result", &id]).text(), "back");
+
+    assert_eq!(sm.json(&["replay", "--verify"])["equal"], true);
+    live.ok(&["serve", "--stop"]);
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+    assert_eq!(sm.json(&["replay", "--verify"])["equal"], true);
+}
+
+#[test]
+fn questions_are_answered_by_name_or_alone() {
+    let Some(live) = Live::start() else { return };
+    let id =
+        live.spawn("asker", "ask: tone=Which tone? [formal|cheerful]\nsay: thanks", &["--plan"]);
+    assert_eq!(live.sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    assert_eq!(live.sm.json(&["show", &id])["session"]["activity_state"], "waiting_input");
+    live.ok(&["answer", &request, "formal"]);
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    assert_eq!(live.ok(&["result", &id]).text(), "thanks");
+}
+
+#[test]
+fn an_import_goes_through_the_daemon_that_holds_the_lock() {
+    let Some(live) = Live::start() else { return };
+    live.ok(&["serve"]);
+    let line =
+        b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T1\"}}}\nnonsense\n";
+    let file = live.sm.file("t.jsonl", line);
+    let imported = live.sm.json(&["import", &file]);
+    assert_eq!((&imported["records"], &imported["malformed"]), (&2.into(), &1.into()));
+    assert_eq!(imported["malformed_lines"][0]["line"], 2);
+    assert_eq!(imported["sessions"][0]["thread_id"], "T1");
+    assert_eq!(live.sm.run(&["import", &file]).code, 6);
+    let fed = live.sm.feed(&["import", "-", "--again"], line);
+    assert_eq!(fed.code, 0, "{}", fed.err);
+    assert_eq!(live.sm.run(&["replay", "--raw"]).out, [&line[..], line].concat());
+}
+
+#[test]
+fn the_demo_ends_by_itself() {
+    for recorded in [true, false] {
+        let Some(live) = Live::start() else { return };
+        let kept = live.sm.dir.path().join("demo");
+        let kept = kept.to_str().expect("a plain path");
+        let words: &[&str] = match recorded {
+            true => &["demo", "--recorded", "--keep", kept],
+            false => &["demo", "--keep", kept],
+        };
+        let began = std::time::Instant::now();
+        let ran = live.ok(words);
+        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+        let text = ran.text();
+        assert!(text.contains("replay --verify") && text.contains("ran "), "{text}");
+        let home = format!("{kept}/home");
+        let mut verify = std::process::Command::new(env!("CARGO_BIN_EXE_sm"));
+        let verdict = verify.args(["--home", &home, "replay", "--verify"]).output();
+        assert!(verdict.expect("sm runs").status.success());
+    }
+}

@@ -1,0 +1,124 @@
+//! Making room ahead of the writing, so that neither growing a file nor making the next one is on
+//! the way of an append.
+//!
+//! * Ahead of the active segment's frames zeros are written and synced: then a sync has only the
+//!   frames' bytes to bring to the medium, and no change of the file's extents.
+//! * When the active segment is half full the next file is made, under the name `prepared`. Rolling
+//!   gives it a header and its name. That needs no sync: whoever finds a file `prepared` with a
+//!   header knows which segment it is.
+
+use std::io;
+
+use parking_lot::Mutex;
+
+use crate::segment::{self, Form, HEADER_LEN, Identity};
+use crate::storage::{File, Storage};
+use crate::writer::{Active, Core, Failed};
+use std::sync::Arc;
+
+/// The next segment's file before it has a segment's name.
+pub const PREPARED: &str = "prepared";
+
+const CHUNK: u64 = 256 << 10;
+const AHEAD_MAX: u64 = 4 << 20;
+
+/// How far a segment's file is made: zeros up to there, or nothing that counts.
+///
+/// The writer writes below it only, whoever prepares above it only, and both move it with the lock
+/// held: so zeros never fall on frames.
+pub struct Ahead(Mutex<u64>);
+
+impl Ahead {
+    pub fn new(made: u64) -> Ahead {
+        Ahead(Mutex::new(made))
+    }
+
+    /// For the writer: how far it may write. Where that is less than `needed` it takes the space
+    /// itself, up to `goal`.
+    pub fn claim(&self, file: &dyn File, needed: u64, goal: u64) -> u64 {
+        let mut made = self.0.lock();
+        if *made < needed {
+            // Space that is not there shows in the write itself.
+            *made = if file.allocate(goal).is_ok() { goal } else { needed };
+        }
+        *made
+    }
+
+    fn made(&self) -> u64 {
+        *self.0.lock()
+    }
+
+    fn add_zeros(&self, file: &dyn File, zeros: &[u8]) -> io::Result<()> {
+        let mut made = self.0.lock();
+        file.write_at(&[zeros], *made)?;
+        *made += zeros.len() as u64;
+        Ok(())
+    }
+}
+
+/// A file that waits to be a segment.
+pub struct Prepared {
+    pub file: Arc<dyn File>,
+    made: u64,
+}
+
+impl Prepared {
+    /// Makes it that segment.
+    pub fn become_segment(
+        self,
+        storage: &dyn Storage,
+        identity: &Identity,
+    ) -> io::Result<(Arc<dyn File>, u64)> {
+        let header = segment::encode_header(identity, Form::Plain, crate::log::now());
+        self.file.write_at(&[&header], 0)?;
+        storage.rename(PREPARED, &identity.name(Form::Plain))?;
+        Ok((self.file, self.made))
+    }
+}
+
+/// Prepares what is due; what fails is tried again later, as nothing depends on it but speed.
+pub fn prepare(core: &Core) -> io::Result<()> {
+    let _one_at_a_time = core.preparing.lock();
+    let (active, position) = core.active.lock().clone();
+    zeros_ahead(core, &active, position)?;
+    if position * 2 > core.options.segment_bytes && core.prepared.lock().is_none() {
+        let prepared = next_file(core)?;
+        *core.prepared.lock() = Some(prepared);
+    }
+    Ok(())
+}
+
+fn zeros_ahead(core: &Core, active: &Active, position: u64) -> io::Result<()> {
+    let ahead = position.clamp(CHUNK, AHEAD_MAX);
+    let goal = (position + ahead).min(core.options.segment_bytes);
+    let mut wrote = false;
+    while active.ahead.made() < goal {
+        let made = active.ahead.made();
+        let len = (goal - made).min(CHUNK).min(CHUNK - made % CHUNK);
+        active.ahead.add_zeros(&*active.file, &vec![0; len as usize])?;
+        wrote = true;
+    }
+    if wrote {
+        // The system tells of a failed write to one sync only. That it is this one means that the
+        // frames it stood for are not safe either; and no other sync may end in between.
+        let _no_other = core.sync.lock();
+        if let Err(error) = active.file.sync() {
+            core.fail(error, Failed::Sync);
+        }
+    }
+    Ok(())
+}
+
+fn next_file(core: &Core) -> io::Result<Prepared> {
+    let storage = &*core.storage;
+    if storage.names()?.iter().any(|name| name == PREPARED) {
+        // Left by a try that failed.
+        storage.remove(PREPARED)?;
+    }
+    let file = storage.create(PREPARED)?;
+    let made = CHUNK.min(core.options.segment_bytes).max(HEADER_LEN as u64);
+    file.write_at(&[&vec![0; made as usize]], 0)?;
+    file.sync()?;
+    storage.sync_names()?;
+    Ok(Prepared { file, made })
+}
