@@ -52,10 +52,13 @@ fn a_resume_ends_a_hold() {
 #[test]
 fn a_busy_session_queues_in_order() {
     let bench = Bench::start();
-    let id = bench.spawn(&bench.wish("slow: 100 5")).id;
+    // Busy for as long as nobody answers.
+    let id = bench.spawn(&bench.asking("run: touch it\nsay: zero")).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
     for word in ["one", "two", "three"] {
-        assert_eq!(bench.send(&id, &format!("say: {word}"), Mode::Start).unwrap().status, "queued");
+        assert_eq!(bench.send(&id, &format!("say: {word}"), Mode::Queue).unwrap().status, "queued");
     }
+    bench.decide(&request, "accept").unwrap();
     bench.settled(&id, 4);
     let said: Vec<_> = bench
         .rows(&id, "messages")
@@ -63,7 +66,7 @@ fn a_busy_session_queues_in_order() {
         .filter(|message| message["role"] == "agent")
         .map(|message| message["text"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(said[1..], ["one", "two", "three"]);
+    assert_eq!(said, ["zero", "one", "two", "three"]);
 }
 
 #[test]
