@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub const PREPARED: &str = "prepared";
 
 const CHUNK: u64 = 256 << 10;
-const AHEAD_MAX: u64 = 4 << 20;
+const AHEAD_MAX: u64 = 1 << 20;
 
 /// How far a segment's file is made: zeros up to there, or nothing that counts.
 ///
@@ -101,10 +101,13 @@ fn zeros_ahead(core: &Core, active: &Active, position: u64) -> io::Result<()> {
     if wrote {
         // The system tells of a failed write to one sync only. That it is this one means that the
         // frames it stood for are not safe either; and no other sync may end in between.
-        let _no_other = core.sync.lock();
+        let no_other = core.sync.lock();
         if let Err(error) = active.file.sync() {
             core.fail(error, Failed::Sync);
         }
+        drop(no_other);
+        // Who found the stage taken waits for that.
+        core.progress.bump();
     }
     Ok(())
 }

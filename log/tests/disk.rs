@@ -118,7 +118,11 @@ fn a_full_disk_is_survived_and_what_is_lost_is_declared() {
 
 /// A segment that cannot grow is left for the next one, again and again.
 fn limited(dir: &Path) {
-    let (log, _) = Log::open(dir, options().with_segment_bytes(64 << 20)).unwrap();
+    let (log, _) = Log::open(
+        dir,
+        options().with_segment_bytes(64 << 20).with_patience(Duration::from_secs(60)),
+    )
+    .unwrap();
     let numbers: Vec<_> = (0..1000).map(Some).collect();
     for number in numbers.iter().flatten() {
         log.append(&[Entry { payload: &payload(*number), ..Entry::default() }]).unwrap();
