@@ -269,6 +269,14 @@ fn fields(raw: &[u8], count: usize) -> Option<Vec<Option<Fields>>> {
     Some(records)
 }
 
+/// Reads unpacked bytes as records, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub fn read_raw(raw: &[u8], count: usize) {
+    let Some(records) = fields(raw, count) else { return };
+    let block = Block { first_seq: 1, raw: raw.to_vec(), records };
+    (1..block.end_seq()).for_each(|seq| assert!(block.record(seq).is_none_or(|r| r.seq == seq)));
+}
+
 impl Block {
     pub fn end_seq(&self) -> u64 {
         self.first_seq + self.records.len() as u64

@@ -171,6 +171,21 @@ fn head_crc(head_and_table: &[u8], seed: u32, position: u64) -> u32 {
     hasher.finalize()
 }
 
+/// Gives a head the checksum that fits it, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub fn put_right(bytes: &mut [u8], seed: u32) {
+    if bytes.len() < HEAD_LEN {
+        return;
+    }
+    bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
+    let count = half(bytes, 16) as usize;
+    let kind = FrameKind::from_u32(half(bytes, 20)).unwrap_or(FrameKind::Lost);
+    let end = count.checked_mul(4).map_or(HEAD_LEN, |_| table_end(kind, count as u32));
+    if let Some(head) = bytes.get_mut(..end) {
+        seal_head(head, seed, 0);
+    }
+}
+
 /// The head at `position`, if a valid one is there. Any bytes will do.
 pub fn decode_head(bytes: &[u8], position: usize, seed: u32) -> Option<Head> {
     let rest = bytes.get(position..)?;

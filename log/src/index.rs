@@ -18,6 +18,7 @@ pub struct Index {
     postings: HashMap<Box<[u8]>, Vec<u64>>,
     gaps: Vec<Gap>,
     times: Option<(i64, i64)>,
+    payload_bytes: u64,
 }
 
 impl Default for Index {
@@ -28,6 +29,7 @@ impl Default for Index {
             postings: HashMap::new(),
             gaps: Vec::new(),
             times: None,
+            payload_bytes: 0,
         }
     }
 }
@@ -86,6 +88,7 @@ impl Index {
     fn add_record(&mut self, seq: u64, at: usize, bytes: &[u8]) {
         let record = frame::record_fields(seq, bytes);
         self.places.push((at as u32, bytes.len() as u32));
+        self.payload_bytes += record.payload.len() as u64;
         let (low, high) = self.times.unwrap_or((record.time, record.time));
         self.times = Some((low.min(record.time), high.max(record.time)));
         if record.session.is_empty() {
@@ -126,6 +129,11 @@ impl Index {
     pub fn posting(&self, session: &[u8], end: u64) -> &[u64] {
         let seqs = self.postings.get(session).map_or(&[][..], Vec::as_slice);
         &seqs[..seqs.partition_point(|&seq| seq < end)]
+    }
+
+    /// Bytes of all payloads, and the number of sessions.
+    pub fn sums(&self) -> (u64, u64) {
+        (self.payload_bytes, self.postings.len() as u64)
     }
 
     /// The gaps so far.

@@ -10,6 +10,7 @@ use crate::error::{OpenError, ReadError};
 use crate::id::LogId;
 use crate::record::RecordRef;
 use crate::session::{self, SessionCursor};
+use crate::stats::{self, Segment};
 use crate::storage::{Directory, Storage};
 use crate::verify::{self, Verification};
 use crate::watermark::Mark;
@@ -117,6 +118,11 @@ impl Reader {
             }
         }
         Ok(mark.watermark.seq + 1)
+    }
+
+    /// The segments with their sizes, oldest first.
+    pub fn segments(&self) -> Result<Vec<Segment>, ReadError> {
+        self.chain.again(|| stats::segments(&self.chain))
     }
 
     /// Proves the log up to its watermark: frames, footers and the chain of sealed segments; `deep`

@@ -132,6 +132,7 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
     let opened = start(storage, options, files.id, page, published, stage, tail, recovery);
     opened.core.ring.restore(again, verdict.next);
     opened.core.write_again()?;
+    opened.core.limit_line();
     Ok(opened)
 }
 

@@ -126,6 +126,16 @@ impl Span {
         Ok(Some(Places { view, end, seed: self.part.seed, places }))
     }
 
+    /// Bytes of its payloads, and how many sessions it has.
+    pub fn sums(&self, chain: &Chain, limit: &Limit) -> Result<(u64, u64), ReadError> {
+        if self.part.form == Form::Sealed {
+            let footer = self.footer(chain)?;
+            return Ok((footer.payload_bytes, footer.sessions.len() as u64));
+        }
+        self.indexed(chain, limit)?;
+        Ok(self.part.index.read().sums())
+    }
+
     /// The gaps it has.
     pub fn gaps(&self, chain: &Chain, limit: &Limit) -> Result<Vec<Gap>, ReadError> {
         self.indexed(chain, limit)?;

@@ -31,6 +31,7 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(1);
 const SIBLINGS_WAIT: Duration = Duration::from_micros(50);
 /// Bytes in the ring for each so many microseconds that a sync takes.
 const SOFT_BYTES: usize = 512 << 10;
+const SOFT_BYTES_MAX: usize = 4 << 20;
 const SOFT_UNIT_MICROS: u128 = 400;
 /// Frames that are shorter are copied into one piece for writing.
 const ONE_PIECE: usize = 2 << 10;
@@ -355,7 +356,7 @@ impl Core {
         if self.options.durability == Durability::Sync {
             // What one sync can take, and as much to be written meanwhile.
             let units = start.elapsed().as_micros() / SOFT_UNIT_MICROS + 1;
-            self.ring.set_soft(SOFT_BYTES * units as usize);
+            self.ring.set_soft((SOFT_BYTES * units as usize).min(SOFT_BYTES_MAX));
         }
     }
 
@@ -417,6 +418,14 @@ impl Core {
         self.ring.wake();
     }
 
+    /// While all is well the line before the disk is short: what it holds stays in the processor's
+    /// caches. Where records are kept until a sync at some interval, all the ring is needed.
+    pub fn limit_line(&self) {
+        if !matches!(self.options.durability, Durability::Interval(_)) {
+            self.ring.set_soft(2 * SOFT_BYTES);
+        }
+    }
+
     fn recovered(&self) {
         if !self.uneasy.load(SeqCst) || self.tail.lock().failed.is_some() {
             return;
@@ -425,6 +434,8 @@ impl Core {
         let mut troubles = self.troubles.lock();
         troubles.in_a_row = 0;
         troubles.retry_at = None;
+        drop(troubles);
+        self.limit_line();
     }
 
     /// Whether the next try is not due yet.

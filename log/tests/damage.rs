@@ -219,6 +219,19 @@ fn every_cut_beyond_what_is_known_durable_is_torn() {
 }
 
 #[test]
+fn a_log_whose_id_nothing_tells_is_refused() {
+    let small = small();
+    small.sim.set_words(&[0; sm_log::storage::WORDS]);
+    for name in &small.segments {
+        small.sim.damage(name, |bytes| bytes[20] ^= 1);
+    }
+    match open(&small.sim) {
+        Err(OpenError::Damaged { remedy, .. }) => assert!(remedy.contains("put")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_missing_segment_is_a_gap() {
     let small = small();
     for name in &small.segments {

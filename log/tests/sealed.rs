@@ -119,6 +119,10 @@ fn sealed_records_are_the_same_in_less_space() {
             assert_eq!(cursor.next_back().unwrap().unwrap().0, revision);
         }
     }
+    let segments = log.reader().segments().unwrap();
+    assert_eq!((segments[0].first, segments.last().unwrap().last), (1, 90));
+    let sum: u64 = segments.iter().map(|segment| segment.payload_bytes).sum();
+    assert_eq!(sum, (1..=90).map(|seq| payload(seq).len() as u64).sum());
     // And the log goes on.
     drop(log);
     let (log, recovery) = open(&sim);

@@ -11,6 +11,7 @@ use crate::rows::{
 use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
 use sm_protocol::message::{AboutItem, Change, Item, ItemEvent};
+use std::borrow::Cow;
 
 /// The most files of one file change that are kept by name.
 const FILES_MAX: usize = 64;
@@ -309,7 +310,7 @@ fn count_diff(diff: &str) -> (usize, usize) {
 
 fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String {
     let text = match kind {
-        ActionKind::Command => item.command.get().map(|command| line(plain_command(command))),
+        ActionKind::Command => item.command.get().map(|command| line(&plain_command(command))),
         ActionKind::FileChange => Some(file_summary(files)),
         ActionKind::McpTool => {
             let server = item.server.get().unwrap_or("mcp");
@@ -339,16 +340,17 @@ fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String 
 }
 
 /// The command itself, without the shell that Codex wraps it in.
-pub(super) fn plain_command(command: &str) -> &str {
-    for shell in
-        ["/bin/bash -lc ", "/usr/bin/bash -lc ", "bash -lc ", "/bin/sh -lc ", "/bin/zsh -lc "]
-    {
-        if let Some(inner) = command.strip_prefix(shell) {
-            let quoted = inner.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
-            return quoted.filter(|inner| !inner.contains('\'')).unwrap_or(inner);
-        }
+pub(super) fn plain_command(command: &str) -> Cow<'_, str> {
+    let mut words = shlex::Shlex::new(command);
+    let (shell, flag) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is_shell = ["bash", "sh", "zsh"].contains(&shell.rsplit('/').next().unwrap_or(""));
+    if !is_shell || !["-lc", "-c"].contains(&flag.as_str()) {
+        return Cow::Borrowed(command);
     }
-    command
+    match (words.next(), words.next()) {
+        (Some(script), None) => Cow::Owned(script),
+        _ => Cow::Borrowed(command),
+    }
 }
 
 fn file_summary(files: &[FileLines]) -> String {
@@ -369,9 +371,11 @@ mod tests {
     #[test]
     fn a_shell_around_a_command_is_not_part_of_its_line() {
         assert_eq!(plain_command("/bin/bash -lc 'touch f1'"), "touch f1");
-        assert_eq!(plain_command("/bin/bash -lc \"a 'b'\""), "\"a 'b'\"");
+        assert_eq!(plain_command("/bin/bash -lc \"a 'b'\""), "a 'b'");
         assert_eq!(plain_command("git status"), "git status");
-        assert_eq!(plain_command("/bin/bash -lc 'a'\\''b'"), "'a'\\''b'");
+        assert_eq!(plain_command("/bin/bash -lc 'a'\\''b'"), "a'b");
+        assert_eq!(plain_command("bash -lc 'never closed"), "bash -lc 'never closed");
+        assert_eq!(plain_command("bash -lc one two"), "bash -lc one two");
     }
 
     #[test]

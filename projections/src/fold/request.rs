@@ -133,7 +133,7 @@ impl Step<'_> {
         let questions = params.questions.0.iter().filter_map(|question| question.get());
         let mut asked = questions.filter_map(|question| question.question.filled());
         if let Some(command) = params.command.filled() {
-            return line(super::item::plain_command(command));
+            return line(&super::item::plain_command(command));
         }
         if let Some(question) = asked.next() {
             return match asked.count() {

@@ -1,0 +1,52 @@
+//! [`Segment`]: what a log's files hold, in numbers.
+
+use std::path::PathBuf;
+
+use crate::chain::Chain;
+use crate::error::ReadError;
+use crate::segment::Form;
+
+/// One segment of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Segment {
+    /// Its file.
+    pub file: PathBuf,
+    /// The first seq it has.
+    pub first: u64,
+    /// The last seq it has, so far; `first - 1` if none.
+    pub last: u64,
+    /// Whether it is sealed.
+    pub sealed: bool,
+    /// Bytes of the file; of the active one, of the part that is used.
+    pub bytes: u64,
+    /// Bytes of the payloads in it.
+    pub payload_bytes: u64,
+    /// Sessions it has records of.
+    pub sessions: u64,
+    /// Oldest and newest time of its records.
+    pub times: Option<(i64, i64)>,
+}
+
+/// All segments, oldest first.
+pub fn segments(chain: &Chain) -> Result<Vec<Segment>, ReadError> {
+    let mark = chain.mark();
+    let parts = chain.parts(&mark)?;
+    let mut segments = Vec::new();
+    for span in &parts.list {
+        let limit = parts.limit(span, &mark);
+        let (_, bytes) = span.part.view(chain, &limit)?;
+        let (payload_bytes, sessions) = span.sums(chain, &limit)?;
+        segments.push(Segment {
+            file: chain.storage.path(&span.part.name),
+            first: span.first,
+            last: limit.end_seq - 1,
+            sealed: span.part.form == Form::Sealed,
+            bytes,
+            payload_bytes,
+            sessions,
+            times: span.times(chain, &limit)?,
+        });
+    }
+    Ok(segments)
+}
