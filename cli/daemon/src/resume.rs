@@ -6,6 +6,7 @@ use crate::daemon::Daemon;
 use crate::input;
 use crate::pool::Server;
 use crate::problem::Refusal;
+use crate::rights::{Approval, Sandbox};
 use crate::spawn;
 use serde_json::json;
 use sm_ingest::app_server::CallError;
@@ -81,11 +82,14 @@ pub(crate) async fn load(
 ) -> Result<(), Refusal> {
     let thread = &session.thread_id;
     let env = spawn::env_of(daemon, thread)?;
-    let params = json!({
+    let mut params = json!({
         "threadId": thread,
         "excludeTurns": true,
         "config": spawn::shell_config(daemon, &env, Some(&session.id)),
     });
+    for (name, value) in in_force(session) {
+        params[name] = json!(value);
+    }
     let begun = Instant::now();
     let error = loop {
         match server.app.call("thread/resume", params.clone(), LOADING).await {
@@ -102,6 +106,21 @@ pub(crate) async fn load(
     daemon.folded_to(receipt.last).await?;
     Err(Refusal::dead(format!("Codex cannot resume session {}: {reason}", session.id))
         .hint("`sm tail` and `sm turns` still show it; spawn another one"))
+}
+
+/// The settings that were in force when the session was last heard of. Releases before 0.169 forget
+/// some of them, and would give a session other rights than it had.
+fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
+    let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word).map(Sandbox::as_str);
+    let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
+    let told = [
+        ("cwd", session.cwd.as_deref()),
+        ("model", session.model.as_deref()),
+        ("modelProvider", session.model_provider.as_deref()),
+        ("sandbox", sandbox),
+        ("approvalPolicy", approval.map(Approval::as_str)),
+    ];
+    told.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// Whether another process still holds the thread. The code is shared by many faults.

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 fn a_killed_server_orphans_its_requests_and_its_sessions_go_on() {
     let bench = Bench::start();
     let before = bench.spawn(&bench.wish("say: hello"));
-    bench.settled(&before.id, 1);
+    let was = bench.settled(&before.id, 1);
     let asking = bench.spawn(&bench.asking("run: touch never.txt"));
     let request = bench.asked(&asking.id)["id"].as_str().unwrap().to_owned();
     kill(bench.server_pid());
@@ -21,6 +21,10 @@ fn a_killed_server_orphans_its_requests_and_its_sessions_go_on() {
             let session = bench.session(&spawned.id);
             (session["live"] == true && session["activity_state"] == "idle").then_some(())
         });
+    }
+    let is = bench.session(&before.id);
+    for field in ["cwd", "model", "model_provider", "approval_policy", "sandbox"] {
+        assert_eq!(is[field], was[field], "{field}");
     }
     let orphan = bench.client().request(&request).unwrap();
     assert_eq!(orphan["status"], "orphaned");
