@@ -91,6 +91,12 @@ pub fn select(context: &Context, view: &View<'_>, word: &str) -> Result<Selectio
     Ok(views::find(view, word, context.caller.as_deref())?)
 }
 
+/// The threads that words mean now: who follows stays with those.
+pub fn pin(context: &Context, view: &View<'_>, words: &[String]) -> Result<Vec<String>, Error> {
+    let thread = |word: &String| Ok(select(context, view, word)?.session.thread_id);
+    words.iter().map(thread).collect()
+}
+
 /// The log, for reading.
 pub fn open_log(context: &Context) -> Result<Reader, Error> {
     Ok(context.home.open_log()?)

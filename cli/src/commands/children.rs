@@ -58,7 +58,7 @@ impl Children {
             Some(tables) => {
                 let view = tables.view()?;
                 listed.as_of = tables.as_of(&view)?;
-                self.members(context, &view)?
+                self.members(context, &view, self.word(context))?
             }
             None if self.word(context).is_some() => return Err(crate::read::nothing_yet(context)),
             None => (Vec::new(), None),
@@ -91,9 +91,10 @@ impl Children {
         &self,
         context: &Context,
         view: &View<'_>,
+        word: Option<&str>,
     ) -> Result<(Vec<Member>, Option<String>), Error> {
         let mut docs: Vec<(usize, SessionDoc)> = Vec::new();
-        let root = match self.word(context) {
+        let root = match word {
             Some(word) => Some(select(context, view, word)?),
             None => None,
         };
@@ -137,11 +138,14 @@ impl Children {
         let mut follow = Follow::new(context);
         let mut before: HashMap<String, String> = HashMap::new();
         let mut drawn = 0;
+        let mut word = self.word(context).map(str::to_owned);
         loop {
             let tables = follow.next(streams)?;
             let view = tables.view()?;
             let seq = view.checkpoint()?;
-            let (members, _) = self.members(context, &view)?;
+            let (members, root) = self.members(context, &view, word.as_deref())?;
+            // What @last means may change; whose family is followed does not.
+            word = word.and(root);
             drop(view);
             let now = now_micros();
             if !context.json && streams.is_terminal() {

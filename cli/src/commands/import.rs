@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 /// Another command that only catches up is gone within this time.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Readers are not kept waiting longer than this for what was imported.
+const COMMIT_AT_LATEST: Duration = Duration::from_millis(200);
+
 /// Records a captured transcript of a Codex app-server: its plain output, or both directions.
 ///
 /// Every line is kept byte for byte, whatever it is; lines that are no messages are counted with
@@ -190,15 +193,19 @@ fn fold_along(
     log: &sm_log::Reader,
     done: &AtomicBool,
 ) -> Result<(), FoldError> {
+    let mut committed = Instant::now();
     loop {
         let last_round = done.load(Ordering::Acquire);
-        while projector.advance(BATCH_RECORDS_MAX)? > 0 {}
+        // Many small commits would cost more than they bring.
+        let wanted = projector.checkpoint() + (BATCH_RECORDS_MAX / 4) as u64;
+        if last_round || log.watermark() >= wanted || committed.elapsed() > COMMIT_AT_LATEST {
+            while projector.advance(BATCH_RECORDS_MAX)? > 0 {}
+            committed = Instant::now();
+        }
         if last_round {
             return Ok(());
         }
-        // Many small commits would cost more than they bring.
-        let wanted = projector.checkpoint() + (BATCH_RECORDS_MAX / 4) as u64;
-        log.wait(wanted, Duration::from_millis(5));
+        log.wait(wanted, Duration::from_millis(2));
     }
 }
 

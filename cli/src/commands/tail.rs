@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, now_micros};
-use crate::read::{AsOf, Follow, Tables, open_log, select};
+use crate::read::{AsOf, Follow, Tables, open_log, pin, select};
 use crate::show::{ActionLine, Lives, SessionShown, action_line, label, show};
 use clap::Args;
 use serde::Serialize;
@@ -71,7 +71,7 @@ impl Tail {
         }
         let tables = Tables::open_some(context, streams)?;
         let view = tables.view()?;
-        let parts = self.parts(context, &view)?;
+        let parts = self.parts(context, &view, &self.sessions)?;
         if context.json {
             streams.document(&Answer {
                 schema: "sm.tail/1",
@@ -91,10 +91,15 @@ impl Tail {
         Ok(Exit::Ok)
     }
 
-    fn parts(&self, context: &Context, view: &View<'_>) -> Result<Vec<(Sid, Part)>, Error> {
+    fn parts(
+        &self,
+        context: &Context,
+        view: &View<'_>,
+        sessions: &[String],
+    ) -> Result<Vec<(Sid, Part)>, Error> {
         let (mut lives, now) = (Lives::default(), now_micros());
         let mut parts = Vec::new();
-        for word in &self.sessions {
+        for word in sessions {
             let found = select(context, view, word)?;
             let actions = views::actions(view, found.sid, self.count, |a| self.wants(a))?;
             if let Some(doc) = views::session_doc(view, found.sid)? {
@@ -133,11 +138,15 @@ impl Tail {
         let mut follow = Follow::new(context);
         let mut told: HashMap<(Sid, u64), &'static str> = HashMap::new();
         let mut first = true;
+        let mut sessions = self.sessions.clone();
         let many = self.sessions.len() > 1;
         loop {
             let tables = follow.next(streams)?;
             let view = tables.view()?;
-            for (sid, mut part) in self.parts(context, &view)? {
+            if first {
+                sessions = pin(context, &view, &sessions)?;
+            }
+            for (sid, mut part) in self.parts(context, &view, &sessions)? {
                 if !first {
                     // More may have been done since than is shown at first.
                     part.actions = views::actions(&view, sid, 1000, |a| self.wants(a))?;

@@ -6,7 +6,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean_block, now_micros};
-use crate::read::{AsOf, Follow, Tables, select};
+use crate::read::{AsOf, Follow, Tables, pin, select};
 use crate::show::{Lives, SessionShown, label, show};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -145,7 +145,9 @@ impl Wait {
     /// Waits.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         // A word that fits nothing is told at once, not waited for.
-        Tables::open_some(context, streams)?;
+        let tables = Tables::open_some(context, streams)?;
+        let sessions = pin(context, &tables.view()?, &self.sessions)?;
+        drop(tables);
         let began = Instant::now();
         let mut follow = Follow::new(context);
         let mut gone: HashMap<Sid, Instant> = HashMap::new();
@@ -154,7 +156,7 @@ impl Wait {
             let view = tables.view()?;
             let after = self.after_seq(tables)?;
             let mut found = Vec::new();
-            for word in &self.sessions {
+            for word in &sessions {
                 let at = select(context, &view, word)?;
                 let reached = self.reached(&view, at.sid, &at.session, after, &mut gone)?;
                 found.push((at.sid, reached));

@@ -9,10 +9,11 @@ use sm_projections::rows::{Session, Source, SourceKind};
 use sm_projections::tables::{Sessions, ShortIds, Sources};
 use std::collections::HashMap;
 
-/// Looks each source up once, for one answer.
+/// Looks each source and process up once, for one answer.
 #[derive(Default)]
 pub struct Lives {
     sources: HashMap<u64, Option<Source>>,
+    alive: HashMap<(u32, Option<u64>), bool>,
 }
 
 impl Lives {
@@ -45,7 +46,11 @@ impl Lives {
         };
         Ok(match (life.ended_at, life.pid) {
             (Some(_), _) => Some(false),
-            (None, Some(pid)) => Some(is_alive(pid, life.pid_started)),
+            (None, Some(pid)) => {
+                let process = (pid, life.pid_started);
+                let alive = self.alive.entry(process).or_insert_with(|| is_alive(pid, process.1));
+                Some(*alive)
+            }
             (None, None) => None,
         })
     }
