@@ -56,6 +56,8 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
             }
             "item/started" | "item/completed" => {
                 count.reviewing |= params["item"]["type"] == "enteredReviewMode";
+                // Some releases tell of a sub-agent's turn by its items only.
+                count.turns.insert(named(&params["turnId"]));
                 let item = &params["item"];
                 let id = format!("{life}/{}/{}", params["turnId"], item["id"]);
                 let status = match method {
