@@ -13,14 +13,17 @@ pub struct Context {
     pub home: Home,
     /// Answers are JSON.
     pub json: bool,
-    /// The session that calls, by `SM_SESSION_ID`.
+    /// The session that calls: `SM_SESSION_ID`; or `CODEX_THREAD_ID`, in a shell whose Codex server
+    /// `sm` runs (`SM_SERVER` marks it).
     pub caller: Option<String>,
 }
 
 impl Context {
     /// Reads the environment.
     pub fn new(args: &Args) -> Result<Context, Error> {
-        let caller = std::env::var("SM_SESSION_ID").ok().filter(|id| !id.is_empty());
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let thread = variable("SM_SERVER").and_then(|_| variable("CODEX_THREAD_ID"));
+        let caller = variable("SM_SESSION_ID").or(thread);
         let dir = match &args.home {
             Some(dir) => absolute(dir)?,
             None => default_home()?,

@@ -37,11 +37,13 @@ struct Slot<R> {
 /// One table in memory.
 pub struct Shelf<T: Table> {
     slots: FxHashMap<T::Key, Slot<T::Row>>,
+    /// The keys of the changed slots, each once, in no order.
+    changed: Vec<T::Key>,
 }
 
 impl<T: Table> Default for Shelf<T> {
     fn default() -> Self {
-        Shelf { slots: FxHashMap::default() }
+        Shelf { slots: FxHashMap::default(), changed: Vec::new() }
     }
 }
 
@@ -61,39 +63,57 @@ impl<T: Table> Shelf<T> {
     /// The row of `key`, for changing; it counts as changed.
     pub fn get_mut(&mut self, base: &dyn Base, key: &T::Key) -> Option<&mut T::Row> {
         let slot = self.slot(base, key);
-        slot.changed |= slot.row.is_some();
-        slot.row.as_mut()
+        if slot.row.is_some() && !slot.changed {
+            slot.changed = true;
+            self.changed.push(key.clone());
+        }
+        self.slots.get_mut(key)?.row.as_mut()
     }
 
-    /// The row of `key`, made by `T::Row::default` if there is none.
+    /// The row of `key`, made by `T::Row::default` if there is none; it counts as changed.
     pub fn entry(&mut self, base: &dyn Base, key: &T::Key) -> &mut T::Row
     where
         T::Row: Default,
     {
-        let slot = self.slot(base, key);
-        slot.changed = true;
+        // Borrowed in one go: this is the hottest of all calls.
+        let slot = self.slots.entry(key.clone()).or_insert_with(|| {
+            let row = base.get(T::NAME, &key.to_bytes());
+            Slot { row: row.and_then(|bytes| postcard::from_bytes(&bytes).ok()), changed: false }
+        });
+        if !slot.changed {
+            slot.changed = true;
+            self.changed.push(key.clone());
+        }
         slot.row.get_or_insert_default()
     }
 
     /// Puts a row in place of whatever there was.
     pub fn put(&mut self, key: T::Key, row: T::Row) {
-        self.slots.insert(key, Slot { row: Some(row), changed: true });
+        self.replace(key, Some(row));
     }
 
     /// Takes a row away.
     pub fn remove(&mut self, key: T::Key) {
-        self.slots.insert(key, Slot { row: None, changed: true });
+        self.replace(key, None);
+    }
+
+    fn replace(&mut self, key: T::Key, row: Option<T::Row>) {
+        let before = self.slots.insert(key.clone(), Slot { row, changed: true });
+        if !before.is_some_and(|slot| slot.changed) {
+            self.changed.push(key);
+        }
     }
 
     /// The keys that begin with the bytes `prefix`, in order.
     pub fn keys(&self, base: &dyn Base, prefix: &[u8]) -> Vec<T::Key> {
         let mut keys: BTreeSet<T::Key> =
             base.keys(T::NAME, prefix).iter().filter_map(|bytes| T::Key::decode(bytes)).collect();
-        for (key, slot) in &self.slots {
-            if slot.row.is_none() {
-                keys.remove(key);
-            } else if key.to_bytes().starts_with(prefix) {
-                keys.insert(key.clone());
+        // What did not change is as the base has it.
+        for key in &self.changed {
+            match self.slots.get(key).and_then(|slot| slot.row.as_ref()) {
+                None => drop(keys.remove(key)),
+                Some(_) if key.to_bytes().starts_with(prefix) => drop(keys.insert(key.clone())),
+                Some(_) => {}
             }
         }
         keys.into_iter().collect()
@@ -104,21 +124,24 @@ impl<T: Table> Shelf<T> {
         &mut self,
         write: &mut impl FnMut(&'static str, &[u8], Option<&[u8]>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut changed: Vec<(Vec<u8>, Option<Vec<u8>>)> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.changed)
-            .map(|(key, slot)| {
-                let row = slot.row.as_ref();
-                let encode = |row| postcard::to_stdvec(row).expect("every row type can be encoded");
-                (key.to_bytes(), row.map(encode))
-            })
-            .collect();
-        changed.sort_unstable();
-        for (key, row) in &changed {
-            write(T::NAME, key, row.as_deref())?;
+        self.changed.sort_unstable();
+        let (mut key_bytes, mut row_bytes) = (Vec::new(), Vec::new());
+        for key in self.changed.drain(..) {
+            let Some(slot) = self.slots.get_mut(&key) else { continue };
+            slot.changed = false;
+            key_bytes.clear();
+            key.encode(&mut key_bytes);
+            row_bytes.clear();
+            let row = match &slot.row {
+                Some(row) => {
+                    row_bytes = postcard::to_extend(row, std::mem::take(&mut row_bytes))
+                        .expect("every row type can be encoded");
+                    Some(row_bytes.as_slice())
+                }
+                None => None,
+            };
+            write(T::NAME, &key_bytes, row)?;
         }
-        self.slots.values_mut().for_each(|slot| slot.changed = false);
         Ok(())
     }
 

@@ -418,8 +418,11 @@ fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Res
         .arg(home.dir())
         .arg("serve")
         .args(args)
-        // Started by an agent's command, it is still none of what that agent's server started.
+        // Started by an agent's command, it is still none of what that agent's server started, and
+        // its own sessions are not that agent.
         .env_remove(MARK)
+        .env_remove("SM_SESSION_ID")
+        .env_remove("CODEX_THREAD_ID")
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output);

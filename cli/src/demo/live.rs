@@ -105,6 +105,7 @@ impl Daemon {
             .env("SM_CODEX", &codex.binary)
             .env("CODEX_HOME", stage.codex_home())
             .env_remove("SM_SESSION_ID")
+            .env_remove("SM_SERVER")
             .current_dir(stage.work())
             .stdin(Stdio::null())
             .stdout(log)

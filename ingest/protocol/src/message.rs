@@ -1,6 +1,6 @@
 //! The contents of the messages that folds read.
 //!
-//! What always holds: every field may be absent (see [`crate::lenient`]); names are Codex's own. Only
+//! What always holds: every field may be absent (see [`Text`] and its neighbours); names are Codex's own. Only
 //! what is folded stands here, the rest of a message is skipped while parsing.
 
 use crate::lenient::{Flag, Int, List, Obj, Text};
