@@ -27,12 +27,17 @@ fn plain() -> Vec<u8> {
 }
 
 /// At least `records` lines: the captures over and over, each copy with its own thread ids. The ids of
-/// one recording session share their first four digits, which are replaced by the copy's number.
+/// one recording session share their first digits, which are replaced by the copy's number.
 pub fn transcript(records: usize) -> Vec<u8> {
     let plain = String::from_utf8(plain()).expect("captures are UTF-8");
-    let lines = plain.lines().count();
+    // One server greets once: its other greetings would each begin a new life of it.
+    let (greeting, plain): (Vec<&str>, Vec<&str>) =
+        plain.lines().partition(|line| line.contains(r#""userAgent":"#));
+    let (lines, plain) = (plain.len(), plain.join("\n") + "\n");
     let copies = records.div_ceil(lines);
     let mut transcript = Vec::with_capacity(plain.len() * copies);
+    transcript.extend_from_slice(greeting[0].as_bytes());
+    transcript.push(b'\n');
     for copy in 0..copies {
         transcript.extend_from_slice(plain.replace("01a1fa", &format!("{copy:06x}")).as_bytes());
     }

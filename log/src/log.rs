@@ -427,7 +427,7 @@ fn prepare_thread(core: &Core) {
 /// but space.
 fn seal_thread(core: &Core, chain: &Chain) {
     // Only a wish: what is sealed has all the time there is.
-    let _ = rustix::process::nice(10);
+    let _ = rustix::process::nice(19);
     while !core.ring.is_closed() {
         let sealed = {
             let _one_at_a_time = core.sealing.lock();

@@ -13,7 +13,7 @@ use std::io::Read;
 #[derive(Debug, Args)]
 pub struct Send {
     /// The sessions, then the text; `-` reads the text from standard input.
-    #[arg(required = true, num_args = 2.., value_names = ["SESSION", "TEXT"])]
+    #[arg(required = true, value_names = ["SESSION", "TEXT"])]
     words: Vec<String>,
 
     /// Into the running turn.
@@ -54,8 +54,10 @@ pub fn text(word: &str) -> Result<String, Error> {
 impl Send {
     /// Sends it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let Some((last, sessions)) = self.words.split_last() else {
-            return Err(Error::usage("name a session and a text"));
+        // Flags may stand between the two, so clap cannot count them.
+        let Some((last, sessions)) = self.words.split_last().filter(|(_, rest)| !rest.is_empty())
+        else {
+            return Err(Error::usage("name a session and a text: sm send SESSION TEXT"));
         };
         let input = Input {
             text: text(last)?,

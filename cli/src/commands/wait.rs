@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// How long a session whose process is gone may take to be resumed.
-const GONE_PATIENCE: Duration = Duration::from_secs(10);
+const GONE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits until sessions have settled: turn closed, queue empty, sub-agents settled.
 ///
@@ -212,7 +212,7 @@ impl Wait {
                 (false, _) => {}
             }
         }
-        if session.ended || session.gone {
+        if session.ended {
             return Ok(Reached::Dead);
         }
         let asks = session.pending.iter().any(|(_, class)| class.asks_human());
@@ -222,9 +222,14 @@ impl Wait {
         if family(view, sid)?.1 && !self.through_approvals {
             return Ok(Reached::NeedsHuman);
         }
-        Ok(match Lives::default().of(view, session)? {
+        // A running daemon brings a session back whose server died: only one that stays away is dead.
+        let live = match session.gone {
+            true => Some(false),
+            false => Lives::default().of(view, session)?,
+        };
+        Ok(match live {
             // Nobody will ever say more of an imported session.
-            None if is_import(view, session)? => Reached::Dead,
+            _ if is_import(view, session)? => Reached::Dead,
             Some(false)
                 if gone.entry(sid).or_insert_with(Instant::now).elapsed() > GONE_PATIENCE =>
             {

@@ -112,7 +112,8 @@ impl Step<'_> {
             ..Item::default()
         };
         let action = self.item(sid, about.turn_id.filled(), &item);
-        if let (Some(action), Kind::COMMAND_OUTPUT_DELTA) = (action, kind) {
+        let printed = matches!(kind, Kind::COMMAND_OUTPUT_DELTA | Kind::FILE_CHANGE_OUTPUT_DELTA);
+        if let Some(action) = action.filter(|_| printed) {
             self.leave_is_shown(sid, action);
         }
     }

@@ -1,7 +1,8 @@
 //! Turns: opened and closed once each, whatever is missing, repeated or late.
 //!
 //! What always holds: a session has at most one open turn. A turn that ended is never reopened; one
-//! that was given up for lost is put right when its real end is told after all. A turn inside a turn
+//! that was given up (lost with its process, or left without an outcome because the next one began) is
+//! put right when its real end is told after all. A turn inside a turn
 //! (a review runs as one) is part of the outer one, under its own id.
 
 use super::Step;
@@ -78,8 +79,8 @@ impl Step<'_> {
     fn open_turn(&mut self, sid: Sid, id: &str, announced: bool) -> u64 {
         let at = self.at;
         if let Some(open) = self.session(sid).open_turn.clone() {
-            let why = "another turn began before its end was told";
-            self.close_turn(sid, open.seq, Outcome::Lost, Some(why));
+            let why = "its end was not told: another turn began";
+            self.close_turn(sid, open.seq, Outcome::None, Some(why));
         }
         let session = self.session(sid);
         session.counts.turns += 1;
@@ -129,7 +130,9 @@ impl Step<'_> {
         let at = self.at;
         let row = self.turn(sid, turn);
         let before = row.outcome;
-        if before != Outcome::None && (before != Outcome::Lost || outcome == Outcome::Lost) {
+        // What Codex itself told of the end stands; what was concluded without it gives way.
+        let concluded = matches!(outcome, Outcome::Lost | Outcome::None);
+        if !matches!(before, Outcome::Lost | Outcome::None) || row.ended_at.is_some() && concluded {
             return;
         }
         row.outcome = outcome;
@@ -138,7 +141,7 @@ impl Step<'_> {
         row.error = error.map(line);
         let session = self.session(sid);
         *outcome_count(&mut session.counts, before) -= u64::from(before != Outcome::None);
-        *outcome_count(&mut session.counts, outcome) += 1;
+        *outcome_count(&mut session.counts, outcome) += u64::from(outcome != Outcome::None);
         if session.last_turn_seq == Some(turn) {
             session.outcome = outcome;
             session.settled_seq = Some(at.seq);
