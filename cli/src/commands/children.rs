@@ -71,8 +71,9 @@ impl Children {
         if members.is_empty() {
             let whose = root.map_or(String::new(), |root| format!(" of {root}"));
             let home = context.home_words();
+            let which = if self.all { "" } else { " that still live (--all shows the others)" };
             streams.say(format_args!(
-                "No child sessions{whose}. Make one: sm{home} spawn 'PROMPT' --parent SESSION"
+                "No child sessions{whose}{which}. Make one: sm{home} spawn 'PROMPT' --parent SESSION"
             ));
         }
         let now = now_micros();
