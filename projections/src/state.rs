@@ -34,6 +34,14 @@ struct Slot<R> {
     changed: bool,
 }
 
+impl<R: serde::de::DeserializeOwned> Slot<R> {
+    /// The row as the base has it.
+    fn load<T: Table<Row = R>>(base: &dyn Base, key: &T::Key) -> Slot<R> {
+        let row = base.get(T::NAME, &key.to_bytes());
+        Slot { row: row.and_then(|bytes| postcard::from_bytes(&bytes).ok()), changed: false }
+    }
+}
+
 /// One table in memory.
 pub struct Shelf<T: Table> {
     slots: FxHashMap<T::Key, Slot<T::Row>>,
@@ -49,10 +57,7 @@ impl<T: Table> Default for Shelf<T> {
 
 impl<T: Table> Shelf<T> {
     fn slot(&mut self, base: &dyn Base, key: &T::Key) -> &mut Slot<T::Row> {
-        self.slots.entry(key.clone()).or_insert_with(|| {
-            let row = base.get(T::NAME, &key.to_bytes());
-            Slot { row: row.and_then(|bytes| postcard::from_bytes(&bytes).ok()), changed: false }
-        })
+        self.slots.entry(key.clone()).or_insert_with(|| Slot::load::<T>(base, key))
     }
 
     /// The row of `key`, for reading.
@@ -76,10 +81,7 @@ impl<T: Table> Shelf<T> {
         T::Row: Default,
     {
         // Borrowed in one go: this is the hottest of all calls.
-        let slot = self.slots.entry(key.clone()).or_insert_with(|| {
-            let row = base.get(T::NAME, &key.to_bytes());
-            Slot { row: row.and_then(|bytes| postcard::from_bytes(&bytes).ok()), changed: false }
-        });
+        let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::load::<T>(base, key));
         if !slot.changed {
             slot.changed = true;
             self.changed.push(key.clone());

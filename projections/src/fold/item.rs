@@ -16,18 +16,17 @@ use std::borrow::Cow;
 /// The most files of one file change that are kept by name.
 const FILES_MAX: usize = 64;
 
-/// The kind of item a delta is a piece of: the outer `None` for what is no delta, the inner for a
-/// delta that may belong to any kind.
-pub(super) fn delta_kind(kind: Kind) -> Option<Option<ActionKind>> {
+/// The kind of item a delta is a piece of; `None` for what is no delta.
+pub(super) fn delta_kind(kind: Kind) -> Option<ActionKind> {
     Some(match kind {
-        Kind::AGENT_MESSAGE_DELTA => Some(ActionKind::Message),
-        Kind::COMMAND_OUTPUT_DELTA | Kind::TERMINAL_INTERACTION => Some(ActionKind::Command),
-        Kind::FILE_CHANGE_OUTPUT_DELTA => Some(ActionKind::FileChange),
+        Kind::AGENT_MESSAGE_DELTA => ActionKind::Message,
+        Kind::COMMAND_OUTPUT_DELTA | Kind::TERMINAL_INTERACTION => ActionKind::Command,
+        Kind::FILE_CHANGE_OUTPUT_DELTA => ActionKind::FileChange,
         Kind::REASONING_SUMMARY_TEXT_DELTA
         | Kind::REASONING_SUMMARY_PART_ADDED
-        | Kind::REASONING_TEXT_DELTA => Some(ActionKind::Reasoning),
-        Kind::PLAN_DELTA => Some(ActionKind::Plan),
-        Kind::MCP_TOOL_CALL_PROGRESS => Some(ActionKind::McpTool),
+        | Kind::REASONING_TEXT_DELTA => ActionKind::Reasoning,
+        Kind::PLAN_DELTA => ActionKind::Plan,
+        Kind::MCP_TOOL_CALL_PROGRESS => ActionKind::McpTool,
         _ => return None,
     })
 }
@@ -98,7 +97,7 @@ impl Step<'_> {
     pub(super) fn item_delta(&mut self, sid: Sid, kind: Kind, payload: &[u8]) {
         self.session(sid).retrying = None;
         let Some(about) = self.params::<AboutItem<'_>>(payload) else { return };
-        let item_type = match delta_kind(kind).flatten() {
+        let item_type = match delta_kind(kind) {
             Some(ActionKind::Message) => "agentMessage",
             Some(ActionKind::Command) => "commandExecution",
             Some(ActionKind::FileChange) => "fileChange",

@@ -108,8 +108,8 @@ impl Step<'_> {
         let Some(of) = item::delta_kind(kind) else { return false };
         let Some(sid) = sid else { return true };
         let session = self.session(sid);
-        let known = session.open_turn.is_some()
-            && session.open_items.iter().any(|item| Some(item.kind) == of || of.is_none());
+        let known =
+            session.open_turn.is_some() && session.open_items.iter().any(|item| item.kind == of);
         known && session.retrying.is_none() && session.pending.is_empty()
     }
 
