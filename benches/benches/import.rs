@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const RECORDS: usize = 100_000;
 
 fn import(criterion: &mut Criterion) {
-    let transcript = traffic::transcript(RECORDS);
+    let transcript = traffic::transcript(RECORDS, None);
     let mut group = criterion.benchmark_group("import");
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     group.throughput(Throughput::Elements(traffic::lines(&transcript) as u64));

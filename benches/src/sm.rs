@@ -2,7 +2,7 @@
 
 use sm_ingest::Importer;
 use sm_log::{Log, Options};
-use sm_projections::{BATCH_RECORDS_MAX, Commit, Projector, Store};
+use sm_projections::{Commit, Projector, Store};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +17,8 @@ pub fn import(dir: &Path, transcript: &[u8]) -> u64 {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let folding = scope.spawn(|| {
-            loop {
-                let last = done.load(Ordering::Acquire);
-                let folded = projector.advance(BATCH_RECORDS_MAX).expect("the log folds");
-                if last && folded == 0 {
-                    return projector.checkpoint();
-                }
-                if folded == 0 {
-                    let next = projector.checkpoint() + 1;
-                    log.reader().wait(next, std::time::Duration::from_millis(5));
-                }
-            }
+            projector.fold_along(&done).expect("the log folds");
+            projector.checkpoint()
         });
         let importer = Importer::begin(log.clone(), Path::new("bench"), None, None, 0, |_, _| {});
         let importer = importer.expect("the source opens");

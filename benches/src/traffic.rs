@@ -1,5 +1,6 @@
 //! Recorded traffic in quantity: real captures, each copy under thread ids of its own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where the captures lie.
@@ -26,22 +27,40 @@ fn plain() -> Vec<u8> {
     bytes
 }
 
-/// At least `records` lines: the captures over and over, each copy with its own thread ids. The ids of
-/// one recording session share their first digits, which are replaced by the copy's number.
-pub fn transcript(records: usize) -> Vec<u8> {
+/// What all ids of the captures begin with, and what stands in its place for threads meanwhile.
+const ID_HEAD: &str = "01a1fa";
+const THREAD_HEAD: &str = "<thread head>";
+
+/// At least `records` lines: the captures over and over. Each copy has ids of its own, but for its
+/// threads where these shall be no more than about `sessions`: then later copies go on in the threads
+/// of earlier ones.
+pub fn transcript(records: usize, sessions: Option<usize>) -> Vec<u8> {
     let plain = String::from_utf8(plain()).expect("captures are UTF-8");
     // One server greets once: its other greetings would each begin a new life of it.
     let (greeting, plain): (Vec<&str>, Vec<&str>) =
         plain.lines().partition(|line| line.contains(r#""userAgent":"#));
-    let (lines, plain) = (plain.len(), plain.join("\n") + "\n");
+    let (lines, mut plain) = (plain.len(), plain.join("\n") + "\n");
+    let threads: Vec<String> = threads(&plain).into_iter().map(str::to_owned).collect();
+    for thread in &threads {
+        plain = plain.replace(thread, &thread.replacen(ID_HEAD, THREAD_HEAD, 1));
+    }
+    let families = sessions.map_or(usize::MAX, |sessions| sessions.div_ceil(threads.len()));
     let copies = records.div_ceil(lines);
     let mut transcript = Vec::with_capacity(plain.len() * copies);
     transcript.extend_from_slice(greeting[0].as_bytes());
     transcript.push(b'\n');
     for copy in 0..copies {
-        transcript.extend_from_slice(plain.replace("01a1fa", &format!("{copy:06x}")).as_bytes());
+        let lines = plain.replace(ID_HEAD, &format!("{copy:06x}"));
+        let lines = lines.replace(THREAD_HEAD, &format!("{:06x}", copy % families));
+        transcript.extend_from_slice(lines.as_bytes());
     }
     transcript
+}
+
+/// The ids of all threads that `lines` name.
+fn threads(lines: &str) -> BTreeSet<&str> {
+    let named = lines.split(r#""threadId":""#).skip(1);
+    named.filter_map(|rest| rest.split('"').next()).filter(|id| id.starts_with(ID_HEAD)).collect()
 }
 
 /// How many lines there are.

@@ -7,7 +7,7 @@ use crate::error::{Error, Exit};
 use crate::output::Streams;
 use serde_json::Value;
 use sm_daemon::api::{self, Health, Problem};
-use sm_daemon::{ClientError, Config, ServeError, Start};
+use sm_daemon::{ClientError, Config, Refusal, ServeError, Start};
 use std::path::Path;
 
 /// A running daemon.
@@ -152,6 +152,12 @@ fn refusal(problem: Problem) -> Error {
     Error { code, message, hint, exit, retryable, details }
 }
 
+impl From<Refusal> for Error {
+    fn from(refused: Refusal) -> Error {
+        refusal(refused.problem)
+    }
+}
+
 /// Runs the daemon in this process until it is ended.
 pub fn serve(context: &Context) -> Result<Exit, Error> {
     let config = Config {
@@ -163,7 +169,7 @@ pub fn serve(context: &Context) -> Result<Exit, Error> {
     sm_daemon::serve(config).map(|()| Exit::Ok).map_err(|error| match error {
         ServeError::Home(error) => error.into(),
         ServeError::Io { act, path, source } => Error::io(act, &path, &source),
-        ServeError::Recover(why) => refusal(why.problem),
+        ServeError::Recover(why) => why.into(),
         other => Error::new(Exit::Failed, "failed", other.to_string()),
     })
 }

@@ -55,10 +55,23 @@ pub enum ImportError {
 pub struct MalformedLine {
     /// Its number in the file, from 1.
     pub line: u64,
-    /// Its record.
-    pub seq: u64,
+    /// Its record; `None` where an earlier run of the import made it.
+    pub seq: Option<u64>,
     /// Why.
     pub kind: Kind,
+}
+
+/// Where an import that was cut off had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutOff {
+    /// The source's number.
+    pub source: u64,
+    /// How many lines are recorded.
+    pub records: u64,
+    /// The first line's record.
+    pub first_seq: Option<u64>,
+    /// The last recorded line's record.
+    pub last_seq: Option<u64>,
 }
 
 /// What an import did.
@@ -68,6 +81,8 @@ pub struct ImportSummary {
     pub source: u64,
     /// Lines, and so records, `sm`'s own not counted.
     pub records: u64,
+    /// How many of them an earlier run had recorded, which was cut off.
+    pub continued_after: Option<u64>,
     /// Bytes read.
     pub bytes: u64,
     /// How many lines are no messages.
@@ -147,16 +162,44 @@ impl Importer {
         });
         let receipt = scribe.note(now, "", &opened);
         let receipt = receipt.map_err(|source| ImportError::Append { line: 1, source })?;
-        Ok(Importer {
+        let summary = ImportSummary { source: receipt.first, ..ImportSummary::default() };
+        Ok(Importer::new(scribe, path, summary, progress))
+    }
+
+    /// Goes on where an import of the same bytes was cut off: what it recorded is read again, as the
+    /// rest can only be understood after it, and not recorded again.
+    pub fn go_on(
+        log: Log,
+        path: &Path,
+        cut_off: CutOff,
+        progress: impl FnMut(u64, u64) + 'static,
+    ) -> Importer {
+        let summary = ImportSummary {
+            source: cut_off.source,
+            continued_after: Some(cut_off.records),
+            first_seq: cut_off.first_seq,
+            last_seq: cut_off.last_seq,
+            ..ImportSummary::default()
+        };
+        Importer::new(Scribe::new(log), path, summary, progress)
+    }
+
+    fn new(
+        scribe: Scribe,
+        path: &Path,
+        summary: ImportSummary,
+        progress: impl FnMut(u64, u64) + 'static,
+    ) -> Importer {
+        Importer {
             scribe,
             path: path.to_path_buf(),
             interpreter: Interpreter::new(),
             generation: 0,
             time: 0,
             thread: String::new(),
-            summary: ImportSummary { source: receipt.first, ..ImportSummary::default() },
+            summary,
             progress: Box::new(progress),
-        })
+        }
     }
 
     /// Records every line of `reader`; returns when all of it is durable.
@@ -203,8 +246,12 @@ impl Importer {
                 // The greeting belongs to the life it begins.
                 self.interpreter.read(prepared.direction, &prepared.payload);
             }
-            bytes += line.bytes.len();
             self.summary.bytes += line.bytes.len() as u64 + u64::from(line.terminated);
+            if self.is_recorded() {
+                self.count(None, &prepared);
+                continue;
+            }
+            bytes += line.bytes.len();
             ready.push(prepared);
             if ready.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
                 self.append(&ready)?;
@@ -244,15 +291,24 @@ impl Importer {
         (prepared, greets_again)
     }
 
+    /// Whether an earlier run recorded the next line.
+    fn is_recorded(&self) -> bool {
+        self.summary.continued_after.is_some_and(|recorded| self.summary.records < recorded)
+    }
+
     fn next_generation(&mut self) -> Result<(), AppendError> {
-        let ended = Synthetic::GenerationEnded(GenerationEnded {
-            source: self.summary.source,
-            generation: self.generation,
-            reason: "another server greeted in the same transcript".to_owned(),
-        });
-        self.scribe.note_of(self.summary.source, self.generation, self.time, "", &ended)?;
+        let ending = self.generation;
         self.generation += 1;
         self.interpreter = Interpreter::new();
+        if self.is_recorded() {
+            return Ok(());
+        }
+        let ended = Synthetic::GenerationEnded(GenerationEnded {
+            source: self.summary.source,
+            generation: ending,
+            reason: "another server greeted in the same transcript".to_owned(),
+        });
+        self.scribe.note_of(self.summary.source, ending, self.time, "", &ended)?;
         Ok(())
     }
 
@@ -275,16 +331,16 @@ impl Importer {
             .collect();
         let receipt = self.scribe.log().append(&entries)?;
         for (at, prepared) in ready.iter().enumerate() {
-            self.count(receipt.first + at as u64, prepared);
+            self.count(Some(receipt.first + at as u64), prepared);
         }
         Ok(())
     }
 
-    fn count(&mut self, seq: u64, prepared: &Prepared<'_>) {
+    fn count(&mut self, seq: Option<u64>, prepared: &Prepared<'_>) {
         let summary = &mut self.summary;
         summary.records += 1;
-        summary.first_seq.get_or_insert(seq);
-        summary.last_seq = Some(seq);
+        summary.first_seq = summary.first_seq.or(seq);
+        summary.last_seq = seq.or(summary.last_seq);
         if prepared.kind.is_malformed() {
             summary.malformed += 1;
             if summary.malformed_lines.len() < MALFORMED_MAX {

@@ -81,11 +81,12 @@ impl Interpreter {
                 }
                 self.greeted |= envelope.greets && direction == Direction::Server;
             }
-            _ => {
-                if let Some(method) = envelope.method.as_deref() {
-                    masked = secrets::mask_call(method, bytes);
-                }
+            // No notification with a number of its own carries secrets.
+            Shape::Notification if envelope.kind == Kind::NOTIFICATION => {
+                let method = envelope.method.as_deref().unwrap_or("");
+                masked = secrets::mask_call(method, bytes);
             }
+            _ => {}
         }
         // The log's keys are short; a longer "thread id" is none.
         if thread.len() > 255 {

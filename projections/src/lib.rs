@@ -8,6 +8,7 @@
 //!  log ──records──▶ fold ──rows──▶ State ──batch──▶ Store (LMDB) ──▶ View ──▶ documents
 //! ```
 
+mod changes;
 pub mod fold;
 mod projector;
 pub mod rows;
@@ -17,5 +18,6 @@ pub mod table;
 pub mod tables;
 pub mod views;
 
-pub use projector::{BATCH_RECORDS_MAX, FoldError, Projector};
+pub use changes::Changes;
+pub use projector::{FoldError, Projector};
 pub use store::{Commit, Difference, Meta, Store, StoreError, View};

@@ -1,16 +1,29 @@
 //! The projector: folds the log into the tables, batch by batch.
 //!
 //! What always holds: what is in the tables is the fold of records 1 to the checkpoint, whatever the
-//! batches were and however often it was stopped in between.
+//! batches were and however often it was stopped in between. Where there is much to fold, one batch
+//! is written while the next is folded.
 
+use crate::changes::Changes;
 use crate::fold::{fold, fold_gap};
 use crate::state::State;
-use crate::store::{Meta, Store, StoreError};
+use crate::store::{Store, StoreError};
 use sm_log::{Item, ReadError, Reader};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 /// The most records folded before a commit, while catching up.
-pub const BATCH_RECORDS_MAX: usize = 16_384;
+const BATCH_RECORDS_MAX: usize = 16_384;
+
+/// How many are waited for before a commit while somebody records in haste, and for how long: many
+/// small commits would cost more than they bring.
+const BATCH_RECORDS_WORTH: u64 = 4_096;
+const COMMIT_AT_LATEST: Duration = Duration::from_millis(100);
+
+/// How often a follower looks whether more comes.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The log could not be folded on.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +53,8 @@ pub struct Projector {
     store: Arc<Store>,
     reader: Reader,
     state: State,
+    /// The last seq folded into `state`; beyond the checkpoint while a batch is on its way.
+    folded: u64,
     checkpoint: u64,
 }
 
@@ -54,7 +69,7 @@ impl Projector {
         if checkpoint > watermark {
             return Err(FoldError::Ahead { checkpoint, watermark });
         }
-        Ok(Projector { store, reader, state: State::default(), checkpoint })
+        Ok(Projector { store, reader, state: State::default(), folded: checkpoint, checkpoint })
     }
 
     /// The last seq folded and committed.
@@ -64,21 +79,93 @@ impl Projector {
 
     /// Folds up to `most` records and commits; returns how many it folded. 0: caught up.
     pub fn advance(&mut self, most: usize) -> Result<usize, FoldError> {
-        self.advance_to(u64::MAX, most)
+        let folded = self.fold_batch(u64::MAX, most);
+        let folded = self.or_forget(folded)?;
+        if folded > 0 {
+            let mut changes = Changes::default();
+            self.flush(&mut changes);
+            let written = self.store.write(&changes);
+            self.or_forget(written.map_err(FoldError::from))?;
+            self.arrived(changes.checkpoint);
+        }
+        Ok(folded)
     }
 
     /// Folds to the log's watermark, telling `progress` the checkpoint after each commit.
-    pub fn catch_up(&mut self, mut progress: impl FnMut(u64)) -> Result<u64, FoldError> {
-        let target = self.reader.watermark();
-        while self.checkpoint < target && self.advance_to(target, BATCH_RECORDS_MAX)? > 0 {
-            progress(self.checkpoint);
-        }
-        Ok(self.checkpoint)
+    pub fn catch_up(&mut self, progress: impl FnMut(u64)) -> Result<(), FoldError> {
+        let watermark = self.reader.watermark();
+        self.fold_to(watermark, BATCH_RECORDS_MAX, progress)
     }
 
-    fn advance_to(&mut self, last: u64, most: usize) -> Result<usize, FoldError> {
-        let before = self.checkpoint;
-        let mut cursor = self.reader.cursor(before + 1)?;
+    /// Folds up to seq `last` and no further, in batches of `batch`.
+    pub fn fold_to(
+        &mut self,
+        last: u64,
+        batch: usize,
+        progress: impl FnMut(u64),
+    ) -> Result<(), FoldError> {
+        self.pipeline(last, batch, |_, _| false, progress)
+    }
+
+    /// Folds what becomes durable, until `over` says that no more comes and all of it is folded.
+    pub fn fold_along(&mut self, over: &AtomicBool) -> Result<(), FoldError> {
+        let more = |reader: &Reader, folded: u64| {
+            let began = Instant::now();
+            let wanted = folded + BATCH_RECORDS_WORTH;
+            loop {
+                // Read before the watermark: what was recorded before the end is then seen.
+                let last_round = over.load(Ordering::Acquire);
+                let watermark = reader.watermark();
+                if watermark >= wanted || last_round {
+                    return watermark > folded;
+                }
+                if watermark > folded && began.elapsed() > COMMIT_AT_LATEST {
+                    return true;
+                }
+                reader.wait(wanted, LOOK);
+            }
+        };
+        self.pipeline(u64::MAX, BATCH_RECORDS_MAX, more, |_| {})
+    }
+
+    /// Folds batches up to seq `last`, each written while the next is folded. Where the log ends,
+    /// `more` waits for it to go on; the end has come when that says false.
+    fn pipeline(
+        &mut self,
+        last: u64,
+        batch: usize,
+        mut more: impl FnMut(&Reader, u64) -> bool,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), FoldError> {
+        let store = Arc::clone(&self.store);
+        let outcome = std::thread::scope(|scope| {
+            let (hand_over, taken) = sync_channel::<Changes>(1);
+            let (tell, written) = sync_channel(1);
+            scope.spawn(move || write_each(&store, &taken, &tell));
+            let mut on_its_way = false;
+            loop {
+                let folded = self.fold_batch(last, batch)?;
+                let mut changes = Changes::default();
+                if on_its_way {
+                    changes = written.recv().expect("the writing thread answers each batch")?;
+                    self.arrived(changes.checkpoint);
+                    progress(self.checkpoint);
+                }
+                on_its_way = folded > 0;
+                if on_its_way {
+                    self.flush(&mut changes);
+                    hand_over.send(changes).expect("the writing thread takes each batch");
+                } else if !more(&self.reader, self.folded) {
+                    return Ok(());
+                }
+            }
+        });
+        self.or_forget(outcome)
+    }
+
+    /// Folds up to `most` records, and none beyond seq `last`; returns how many.
+    fn fold_batch(&mut self, last: u64, most: usize) -> Result<usize, FoldError> {
+        let mut cursor = self.reader.cursor(self.folded + 1)?;
         let view = self.store.view()?;
         let mut folded = 0;
         while folded < most && cursor.position() <= last {
@@ -89,32 +176,46 @@ impl Projector {
             }
             folded += 1;
         }
-        let log_id = view.log_id()?;
-        drop(view);
-        if folded > 0 {
-            let checkpoint = cursor.position() - 1;
-            let written = self.store.write_state(&mut self.state, &Meta { log_id, checkpoint });
-            if written.is_err() {
-                // What was folded is not in the tables: fold it again from the rows that are.
-                self.state = State::default();
-            }
-            written?;
-            self.state.forget();
-            self.checkpoint = checkpoint;
-        }
+        self.folded = cursor.position() - 1;
         Ok(folded)
     }
 
-    /// Folds up to seq `last` and no further, in batches of `batch`: for a comparison at that seq.
-    pub fn fold_to(
-        &mut self,
-        last: u64,
-        batch: usize,
-        mut progress: impl FnMut(u64),
-    ) -> Result<(), FoldError> {
-        while self.checkpoint < last && self.advance_to(last, batch)? > 0 {
-            progress(self.checkpoint);
+    fn flush(&mut self, changes: &mut Changes) {
+        changes.clear();
+        changes.checkpoint = self.folded;
+        self.state.flush(changes);
+    }
+
+    fn arrived(&mut self, checkpoint: u64) {
+        self.state.arrived();
+        self.checkpoint = checkpoint;
+    }
+
+    /// After a failure, what was folded and is not in the tables is folded again from the rows that
+    /// are.
+    fn or_forget<T>(&mut self, outcome: Result<T, FoldError>) -> Result<T, FoldError> {
+        if outcome.is_err() {
+            self.state = State::default();
+            if let Ok(committed) = self.store.view().and_then(|view| view.checkpoint()) {
+                self.checkpoint = committed;
+            }
+            self.folded = self.checkpoint;
         }
-        Ok(())
+        outcome
+    }
+}
+
+/// Writes each batch that is handed over, and gives it back for its room; ends at the first failure.
+fn write_each(
+    store: &Store,
+    taken: &Receiver<Changes>,
+    tell: &SyncSender<Result<Changes, StoreError>>,
+) {
+    for changes in taken {
+        let written = store.write(&changes).map(|()| changes);
+        let failed = written.is_err();
+        if tell.send(written).is_err() || failed {
+            return;
+        }
     }
 }

@@ -3,55 +3,63 @@
 //! What always holds: a fold reads and writes rows here and nowhere else, so it cannot tell whether
 //! the base is LMDB, another memory or nothing at all; and what it changed is known exactly.
 
-use crate::table::{Key, Table};
+use crate::changes::Changes;
+use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables::*;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
-/// Committed rows, read only.
+/// Committed rows, read only. An address is a table's number and a key's bytes.
 pub trait Base {
-    /// The bytes of one row.
-    fn get(&self, table: &'static str, key: &[u8]) -> Option<Vec<u8>>;
-    /// The keys that begin with `prefix`, in order.
-    fn keys(&self, table: &'static str, prefix: &[u8]) -> Vec<Vec<u8>>;
+    /// The bytes of the row at `address`.
+    fn get(&self, address: &[u8]) -> Option<&[u8]>;
+    /// The addresses that begin with `prefix`, in order.
+    fn addresses(&self, prefix: &[u8]) -> Vec<Vec<u8>>;
 }
 
 /// A base without rows.
 pub struct Nothing;
 
 impl Base for Nothing {
-    fn get(&self, _: &'static str, _: &[u8]) -> Option<Vec<u8>> {
+    fn get(&self, _: &[u8]) -> Option<&[u8]> {
         None
     }
-    fn keys(&self, _: &'static str, _: &[u8]) -> Vec<Vec<u8>> {
+    fn addresses(&self, _: &[u8]) -> Vec<Vec<u8>> {
         Vec::new()
     }
 }
 
 /// A row in memory. `row` is `None` when it is known to be absent or was taken away.
+///
+/// Boxed: rows are large, and a map that grows moves its slots.
 struct Slot<R> {
-    row: Option<R>,
+    row: Option<Box<R>>,
     changed: bool,
 }
 
 impl<R: serde::de::DeserializeOwned> Slot<R> {
     /// The row as the base has it.
     fn load<T: Table<Row = R>>(base: &dyn Base, key: &T::Key) -> Slot<R> {
-        let row = base.get(T::NAME, &key.to_bytes());
-        Slot { row: row.and_then(|bytes| postcard::from_bytes(&bytes).ok()), changed: false }
+        let mut address = Vec::with_capacity(32);
+        put_address::<T>(key, &mut address);
+        let row =
+            base.get(&address).and_then(|bytes| postcard::from_bytes(bytes).ok().map(Box::new));
+        Slot { row, changed: false }
     }
 }
 
 /// One table in memory.
 pub struct Shelf<T: Table> {
     slots: FxHashMap<T::Key, Slot<T::Row>>,
-    /// The keys of the changed slots, each once, in no order.
+    /// The keys of the slots changed since the last [`State::flush`], each once, in no order.
     changed: Vec<T::Key>,
+    /// The keys that were changed before it, and may not be in the base yet.
+    leaving: Vec<T::Key>,
 }
 
 impl<T: Table> Default for Shelf<T> {
     fn default() -> Self {
-        Shelf { slots: FxHashMap::default(), changed: Vec::new() }
+        Shelf { slots: FxHashMap::default(), changed: Vec::new(), leaving: Vec::new() }
     }
 }
 
@@ -62,7 +70,7 @@ impl<T: Table> Shelf<T> {
 
     /// The row of `key`, for reading.
     pub fn get(&mut self, base: &dyn Base, key: &T::Key) -> Option<&T::Row> {
-        self.slot(base, key).row.as_ref()
+        self.slot(base, key).row.as_deref()
     }
 
     /// The row of `key`, for changing; it counts as changed.
@@ -72,7 +80,7 @@ impl<T: Table> Shelf<T> {
             slot.changed = true;
             self.changed.push(key.clone());
         }
-        self.slots.get_mut(key)?.row.as_mut()
+        self.slots.get_mut(key)?.row.as_deref_mut()
     }
 
     /// The row of `key`, made by `T::Row::default` if there is none; it counts as changed.
@@ -91,7 +99,7 @@ impl<T: Table> Shelf<T> {
 
     /// Puts a row in place of whatever there was.
     pub fn put(&mut self, key: T::Key, row: T::Row) {
-        self.replace(key, Some(row));
+        self.replace(key, Some(Box::new(row)));
     }
 
     /// Takes a row away.
@@ -99,7 +107,7 @@ impl<T: Table> Shelf<T> {
         self.replace(key, None);
     }
 
-    fn replace(&mut self, key: T::Key, row: Option<T::Row>) {
+    fn replace(&mut self, key: T::Key, row: Option<Box<T::Row>>) {
         let before = self.slots.insert(key.clone(), Slot { row, changed: true });
         if !before.is_some_and(|slot| slot.changed) {
             self.changed.push(key);
@@ -108,10 +116,11 @@ impl<T: Table> Shelf<T> {
 
     /// The keys that begin with the bytes `prefix`, in order.
     pub fn keys(&self, base: &dyn Base, prefix: &[u8]) -> Vec<T::Key> {
+        let addresses = base.addresses(&address_prefix::<T>(prefix));
         let mut keys: BTreeSet<T::Key> =
-            base.keys(T::NAME, prefix).iter().filter_map(|bytes| T::Key::decode(bytes)).collect();
-        // What did not change is as the base has it.
-        for key in &self.changed {
+            addresses.iter().filter_map(|address| T::Key::decode(address.get(1..)?)).collect();
+        // All else is as the base has it.
+        for key in self.leaving.iter().chain(&self.changed) {
             match self.slots.get(key).and_then(|slot| slot.row.as_ref()) {
                 None => drop(keys.remove(key)),
                 Some(_) if key.to_bytes().starts_with(prefix) => drop(keys.insert(key.clone())),
@@ -121,34 +130,23 @@ impl<T: Table> Shelf<T> {
         keys.into_iter().collect()
     }
 
-    /// Hands every changed row to `write`, in the order of their keys; a removed one as `None`.
-    fn flush<E>(
-        &mut self,
-        write: &mut impl FnMut(&'static str, &[u8], Option<&[u8]>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Adds every changed row to `changes`, in the order of their keys.
+    fn flush(&mut self, changes: &mut Changes) {
         self.changed.sort_unstable();
-        let (mut key_bytes, mut row_bytes) = (Vec::new(), Vec::new());
-        for key in self.changed.drain(..) {
-            let Some(slot) = self.slots.get_mut(&key) else { continue };
-            slot.changed = false;
-            key_bytes.clear();
-            key.encode(&mut key_bytes);
-            row_bytes.clear();
-            let row = match &slot.row {
-                Some(row) => {
-                    row_bytes = postcard::to_extend(row, std::mem::take(&mut row_bytes))
-                        .expect("every row type can be encoded");
-                    Some(row_bytes.as_slice())
-                }
-                None => None,
-            };
-            write(T::NAME, &key_bytes, row)?;
+        for key in &self.changed {
+            if let Some(slot) = self.slots.get_mut(key) {
+                slot.changed = false;
+                changes.add::<T>(key, slot.row.as_deref());
+            }
         }
-        Ok(())
+        debug_assert!(self.leaving.is_empty(), "one flush is on its way at a time");
+        std::mem::swap(&mut self.changed, &mut self.leaving);
     }
 
-    /// Forgets rows that can be read again, once more than `most` are held.
-    fn forget(&mut self, most: usize) {
+    /// What was flushed is in the base now. Forgets rows that can be read again, once more than
+    /// `most` are held.
+    fn arrived(&mut self, most: usize) {
+        self.leaving.clear();
         if self.slots.len() > most {
             self.slots.retain(|_, slot| slot.changed);
         }
@@ -167,18 +165,16 @@ macro_rules! state {
         }
 
         impl State {
-            /// Hands every changed row to `write`, table by table, in the order of keys.
-            pub fn flush<E>(
-                &mut self,
-                mut write: impl FnMut(&'static str, &[u8], Option<&[u8]>) -> Result<(), E>,
-            ) -> Result<(), E> {
-                $(self.$field.flush(&mut write)?;)*
-                Ok(())
+            /// Adds every row changed since the last flush to `changes`, in the order of
+            /// addresses. The next flush must wait until these have [`arrived`](Self::arrived).
+            pub fn flush(&mut self, changes: &mut Changes) {
+                $(self.$field.flush(changes);)*
             }
 
-            /// Bounds the memory held: rows that were flushed can be read again.
-            pub fn forget(&mut self) {
-                $(self.$field.forget($most);)*
+            /// What was flushed last is in the base from now on. Bounds the memory held: rows that
+            /// are in the base can be read again.
+            pub fn arrived(&mut self) {
+                $(self.$field.arrived($most);)*
             }
         }
     };
@@ -215,28 +211,32 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[derive(Default)]
-    struct Memory(BTreeMap<(&'static str, Vec<u8>), Vec<u8>>);
+    struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
 
     impl Base for Memory {
-        fn get(&self, table: &'static str, key: &[u8]) -> Option<Vec<u8>> {
-            self.0.get(&(table, key.to_vec())).cloned()
+        fn get(&self, address: &[u8]) -> Option<&[u8]> {
+            self.0.get(address).map(Vec::as_slice)
         }
-        fn keys(&self, table: &'static str, prefix: &[u8]) -> Vec<Vec<u8>> {
-            let of_table = self.0.keys().filter(|(name, _)| *name == table);
-            of_table.map(|(_, key)| key.clone()).filter(|key| key.starts_with(prefix)).collect()
+        fn addresses(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+            self.0.keys().filter(|address| address.starts_with(prefix)).cloned().collect()
         }
     }
 
-    fn flush(state: &mut State, memory: &mut Memory) {
-        state
-            .flush::<()>(|table, key, row| {
+    impl Memory {
+        fn take(&mut self, changes: &Changes) {
+            for (address, row) in changes.iter() {
                 match row {
-                    Some(row) => memory.0.insert((table, key.to_vec()), row.to_vec()),
-                    None => memory.0.remove(&(table, key.to_vec())),
+                    Some(row) => self.0.insert(address.to_vec(), row.to_vec()),
+                    None => self.0.remove(address),
                 };
-                Ok(())
-            })
-            .unwrap();
+            }
+        }
+    }
+
+    fn flush(state: &mut State) -> Changes {
+        let mut changes = Changes::default();
+        state.flush(&mut changes);
+        changes
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
         *state.kinds.entry(&memory, &7) += 3;
         state.attached.put((1, 0, 5), ());
         state.attached.put((1, 1, 6), ());
-        flush(&mut state, &mut memory);
+        memory.take(&flush(&mut state));
 
         let mut state = State::default();
         assert_eq!(state.kinds.get(&memory, &7), Some(&3));
@@ -254,9 +254,27 @@ mod tests {
         state.attached.put((1, 0, 9), ());
         let prefix = [1u64.to_bytes(), 0u32.to_bytes()].concat();
         assert_eq!(state.attached.keys(&memory, &prefix), vec![(1, 0, 9)]);
-        flush(&mut state, &mut memory);
-        state.forget();
+        memory.take(&flush(&mut state));
+        state.arrived();
         assert_eq!(State::default().attached.keys(&memory, &[]), vec![(1, 0, 9), (1, 1, 6)]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_seen_as_if_it_had_arrived() {
+        let mut memory = Memory::default();
+        let mut state = State::default();
+        state.attached.put((1, 0, 5), ());
+        let first = flush(&mut state);
+        let keys = state.attached.keys(&memory, &[]);
+        assert_eq!(keys, vec![(1, 0, 5)], "flushed, not yet in the base");
+        state.attached.put((1, 0, 6), ());
+        state.attached.remove((1, 0, 5));
+        assert_eq!(state.attached.keys(&memory, &[]), vec![(1, 0, 6)]);
+        memory.take(&first);
+        state.arrived();
+        assert_eq!(state.attached.keys(&memory, &[]), vec![(1, 0, 6)]);
+        memory.take(&flush(&mut state));
+        assert_eq!(State::default().attached.keys(&memory, &[]), vec![(1, 0, 6)]);
     }
 
     #[test]
@@ -264,15 +282,9 @@ mod tests {
         let mut memory = Memory::default();
         let mut state = State::default();
         state.kinds.put(1, 1);
-        flush(&mut state, &mut memory);
+        memory.take(&flush(&mut state));
+        state.arrived();
         state.kinds.get(&memory, &1);
-        let mut writes = 0;
-        state
-            .flush::<()>(|_, _, _| {
-                writes += 1;
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(writes, 0);
+        assert_eq!(flush(&mut state).iter().count(), 0);
     }
 }

@@ -8,9 +8,10 @@
 //! All tables live in LMDB's unnamed database, each under its own first byte: one tree, no handles to
 //! open, and a table's range is a range of bytes.
 
+use crate::changes::Changes;
 use crate::fold::FOLD_VERSION;
-use crate::state::{Base, State};
-use crate::table::{Key, Table};
+use crate::state::Base;
+use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
@@ -106,18 +107,6 @@ pub struct Store {
     path: PathBuf,
 }
 
-fn table_number(name: &str) -> u8 {
-    let at = tables::NAMES.iter().position(|table| *table == name);
-    at.map_or(u8::MAX, |at| at as u8 + 1)
-}
-
-fn full_key(table: &str, key: &[u8]) -> Vec<u8> {
-    let mut full = Vec::with_capacity(1 + key.len());
-    full.push(table_number(table));
-    full.extend_from_slice(key);
-    full
-}
-
 impl Store {
     /// Where the tables of this build's fold version lie below `dir`.
     pub fn path_in(dir: &Path) -> PathBuf {
@@ -145,7 +134,7 @@ impl Store {
             }),
             Some(_) => Ok(store),
             None => {
-                let mut txn = store.write()?;
+                let mut txn = store.begin()?;
                 store.put_meta(&mut txn, &Meta { log_id: expected, checkpoint: 0 })?;
                 store.commit(txn)?;
                 Ok(store)
@@ -197,18 +186,21 @@ impl Store {
         Ok(View { store: self, txn })
     }
 
-    /// Writes what `state` changed and the checkpoint, all or nothing.
-    pub fn write_state(&self, state: &mut State, meta: &Meta) -> Result<(), StoreError> {
-        let mut txn = self.write()?;
-        state.flush(|table, key, row| {
-            let key = full_key(table, key);
-            match row {
-                Some(row) => self.rows.put(&mut txn, &key, row),
-                None => self.rows.delete(&mut txn, &key).map(drop),
-            }
-            .map_err(|source| self.fail("write a row", source))
-        })?;
-        self.put_meta(&mut txn, meta)?;
+    /// Writes `changes` and their checkpoint, all or nothing.
+    pub fn write(&self, changes: &Changes) -> Result<(), StoreError> {
+        let mut txn = self.begin()?;
+        let found = self.rows.get(&txn, &[META]);
+        let meta = found.map_err(|source| self.fail("read the checkpoint", source))?;
+        let meta: Option<Meta> = meta.and_then(|bytes| postcard::from_bytes(bytes).ok());
+        let log_id = meta.ok_or_else(|| self.damaged("meta"))?.log_id;
+        for (address, row) in changes.iter() {
+            let written = match row {
+                Some(row) => self.rows.put(&mut txn, address, row),
+                None => self.rows.delete(&mut txn, address).map(drop),
+            };
+            written.map_err(|source| self.fail("write a row", source))?;
+        }
+        self.put_meta(&mut txn, &Meta { log_id, checkpoint: changes.checkpoint })?;
         self.commit(txn)
     }
 
@@ -227,7 +219,7 @@ impl Store {
         self.env.real_disk_size().map_err(|source| self.fail("measure the file", source))
     }
 
-    fn write(&self) -> Result<RwTxn<'_>, StoreError> {
+    fn begin(&self) -> Result<RwTxn<'_>, StoreError> {
         self.env.write_txn().map_err(|source| self.fail("begin to write", source))
     }
 
@@ -243,6 +235,10 @@ impl Store {
 
     fn fail(&self, act: &'static str, source: heed::Error) -> StoreError {
         StoreError::Lmdb { act, path: self.path.clone(), source }
+    }
+
+    fn damaged(&self, table: &'static str) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), table }
     }
 }
 
@@ -262,7 +258,10 @@ pub struct View<'s> {
 impl View<'_> {
     fn meta(&self) -> Result<Option<Meta>, StoreError> {
         match self.bytes(&[META])? {
-            Some(bytes) => Ok(Some(self.decode("meta", bytes)?)),
+            Some(bytes) => {
+                let meta = postcard::from_bytes(bytes);
+                Ok(Some(meta.map_err(|_| self.store.damaged("meta"))?))
+            }
             None => Ok(None),
         }
     }
@@ -279,8 +278,10 @@ impl View<'_> {
 
     /// One row.
     pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Row>, StoreError> {
-        match self.bytes(&full_key(T::NAME, &key.to_bytes()))? {
-            Some(bytes) => Ok(Some(self.decode(T::NAME, bytes)?)),
+        let mut address = Vec::with_capacity(32);
+        put_address::<T>(key, &mut address);
+        match self.bytes(&address)? {
+            Some(bytes) => Ok(Some(self.decode::<T, _>(bytes)?)),
             None => Ok(None),
         }
     }
@@ -293,12 +294,13 @@ impl View<'_> {
         from: &[u8],
         mut take: impl FnMut(T::Key, T::Row) -> bool,
     ) -> Result<(), StoreError> {
-        let low = full_key(T::NAME, &[prefix, from].concat());
-        let high = after(&full_key(T::NAME, prefix));
+        let prefix = address_prefix::<T>(prefix);
+        let low = [&prefix[..], from].concat();
+        let high = after(&prefix);
         let rows = self.store.rows.range(&self.txn, &between(&low, &high));
         for row in rows.map_err(|source| self.store.fail("read a range", source))? {
             let (key, row) = row.map_err(|source| self.store.fail("read a range", source))?;
-            if !take(self.key::<T>(key)?, self.decode(T::NAME, row)?) {
+            if !take(self.key::<T>(key)?, self.decode::<T, _>(row)?) {
                 break;
             }
         }
@@ -311,12 +313,12 @@ impl View<'_> {
         prefix: &[u8],
         mut take: impl FnMut(T::Key, T::Row) -> bool,
     ) -> Result<(), StoreError> {
-        let low = full_key(T::NAME, prefix);
+        let low = address_prefix::<T>(prefix);
         let high = after(&low);
         let rows = self.store.rows.rev_range(&self.txn, &between(&low, &high));
         for row in rows.map_err(|source| self.store.fail("read a range", source))? {
             let (key, row) = row.map_err(|source| self.store.fail("read a range", source))?;
-            if !take(self.key::<T>(key)?, self.decode(T::NAME, row)?) {
+            if !take(self.key::<T>(key)?, self.decode::<T, _>(row)?) {
                 break;
             }
         }
@@ -361,17 +363,13 @@ impl View<'_> {
                 (Some((key, _)), None) | (None, Some((key, _))) => key,
                 (None, None) => return Ok(None),
             };
-            let table = tables::NAMES.get(key[0].wrapping_sub(1) as usize).copied();
-            return Ok(Some(Difference {
-                table: table.unwrap_or("unknown"),
-                key: key[1..].to_vec(),
-            }));
+            return Ok(Some(Difference { table: tables::name(key[0]), key: key[1..].to_vec() }));
         }
     }
 
     fn key<T: Table>(&self, bytes: &[u8]) -> Result<T::Key, StoreError> {
         let key = bytes.get(1..).and_then(T::Key::decode);
-        key.ok_or_else(|| self.damaged(T::NAME))
+        key.ok_or_else(|| self.store.damaged(tables::name(T::NUMBER)))
     }
 
     fn bytes(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
@@ -379,16 +377,9 @@ impl View<'_> {
         found.map_err(|source| self.store.fail("read a row", source))
     }
 
-    fn decode<'a, R: Deserialize<'a>>(
-        &self,
-        table: &'static str,
-        bytes: &'a [u8],
-    ) -> Result<R, StoreError> {
-        postcard::from_bytes(bytes).map_err(|_| self.damaged(table))
-    }
-
-    fn damaged(&self, table: &'static str) -> StoreError {
-        StoreError::Damaged { path: self.store.path.clone(), table }
+    fn decode<'a, T: Table, R: Deserialize<'a>>(&self, bytes: &'a [u8]) -> Result<R, StoreError> {
+        let row = postcard::from_bytes(bytes);
+        row.map_err(|_| self.store.damaged(tables::name(T::NUMBER)))
     }
 }
 
@@ -419,15 +410,14 @@ fn after(prefix: &[u8]) -> Vec<u8> {
 }
 
 impl Base for View<'_> {
-    fn get(&self, table: &'static str, key: &[u8]) -> Option<Vec<u8>> {
-        self.bytes(&full_key(table, key)).ok().flatten().map(<[u8]>::to_vec)
+    fn get(&self, address: &[u8]) -> Option<&[u8]> {
+        self.bytes(address).ok().flatten()
     }
 
-    fn keys(&self, table: &'static str, prefix: &[u8]) -> Vec<Vec<u8>> {
-        let low = full_key(table, prefix);
-        let high = after(&low);
-        let rows = self.store.rows.range(&self.txn, &between(&low, &high));
+    fn addresses(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+        let high = after(prefix);
+        let rows = self.store.rows.range(&self.txn, &between(prefix, &high));
         let rows = rows.into_iter().flatten().flatten();
-        rows.map(|(key, _)| key[1..].to_vec()).collect()
+        rows.map(|(address, _)| address.to_vec()).collect()
     }
 }

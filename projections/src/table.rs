@@ -9,12 +9,26 @@ use std::hash::Hash;
 
 /// A table of the projections. Its types are empty; they only name it.
 pub trait Table: 'static {
-    /// The table's name, in LMDB and in the digest. Never renamed within a fold version.
-    const NAME: &'static str;
+    /// The first byte of its rows' addresses.
+    const NUMBER: u8;
     /// What rows are found by.
     type Key: Key;
     /// What is found.
     type Row: Serialize + DeserializeOwned;
+}
+
+/// Appends to `out` where the row of `key` lies: its table's number, then the key's bytes.
+pub fn put_address<T: Table>(key: &T::Key, out: &mut Vec<u8>) {
+    out.push(T::NUMBER);
+    key.encode(out);
+}
+
+/// Where the rows of `T` lie whose keys begin with the bytes `prefix`.
+pub fn address_prefix<T: Table>(prefix: &[u8]) -> Vec<u8> {
+    let mut address = Vec::with_capacity(32);
+    address.push(T::NUMBER);
+    address.extend_from_slice(prefix);
+    address
 }
 
 /// A key that sorts as its bytes do.

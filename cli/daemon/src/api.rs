@@ -208,10 +208,17 @@ pub struct Import {
 pub struct Imported {
     /// The source's number.
     pub source: u64,
-    /// Lines, and so records.
-    pub records: u64,
+    /// What the transcript is called in the log.
+    pub path: String,
+    /// The BLAKE3 of its bytes, in hexadecimal.
+    pub blake3: String,
     /// Bytes read.
     pub bytes: u64,
+    /// Lines, and so records.
+    pub records: u64,
+    /// How many of them were recorded by an import of the same bytes that was cut off; null where
+    /// there was none.
+    pub continued_after: Option<u64>,
     /// Lines that are no messages.
     pub malformed: u64,
     /// The first of them: line, seq, why.
@@ -230,8 +237,8 @@ pub struct Imported {
 pub struct Malformed {
     /// Its number, from 1.
     pub line: u64,
-    /// Its record.
-    pub seq: u64,
+    /// Its record; null where the import that was cut off made it.
+    pub seq: Option<u64>,
     /// Why.
     pub why: String,
 }

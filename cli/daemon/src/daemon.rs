@@ -44,6 +44,8 @@ pub(crate) struct Daemon {
     pub pool: Pool,
     /// One answer to one request at a time.
     pub answering: tokio::sync::Mutex<()>,
+    /// One import at a time.
+    pub importing: tokio::sync::Mutex<()>,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -95,6 +97,7 @@ impl Daemon {
             folded,
             pool: Pool::default(),
             answering: tokio::sync::Mutex::default(),
+            importing: tokio::sync::Mutex::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         }

@@ -10,12 +10,10 @@ use crate::output::{Streams, clean, now_micros};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use sm_daemon::{HomeError, Writer, api};
-use sm_ingest::{ImportError, ImportSummary, Importer, hash_file};
+use sm_daemon::api::{self, Imported};
+use sm_daemon::{HomeError, Transcript, Writer};
+use sm_ingest::{ImportError, ImportSummary};
 use sm_log::OpenError;
-use sm_projections::tables::{Imports, Sources, Threads};
-use sm_projections::views;
-use sm_projections::{BATCH_RECORDS_MAX, FoldError, Projector, View};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -24,9 +22,6 @@ use std::time::{Duration, Instant};
 
 /// Another command that only catches up is gone within this time.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Readers are not kept waiting longer than this for what was imported.
-const COMMIT_AT_LATEST: Duration = Duration::from_millis(200);
 
 /// Records a captured transcript of a Codex app-server: its plain output, or both directions.
 ///
@@ -42,78 +37,47 @@ pub struct Import {
     again: bool,
 }
 
-/// What was imported.
+/// What was imported, and by which run.
 #[derive(Debug, Serialize)]
-struct Imported {
+struct Done {
     schema: &'static str,
-    /// The source's number.
-    source: u64,
-    path: String,
-    blake3: Option<String>,
-    bytes: u64,
-    records: u64,
-    malformed: u64,
-    malformed_lines: Vec<Malformed>,
-    first_seq: Option<u64>,
-    last_seq: Option<u64>,
-    sessions: Vec<Value>,
+    #[serde(flatten)]
+    imported: Imported,
     elapsed_ms: u64,
     warnings: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Malformed {
-    line: u64,
-    seq: u64,
-    why: String,
 }
 
 impl Import {
     /// Records the file.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let began = Instant::now();
-        let input = Input::open(&self.file, context)?;
-        let imported = match Door::open(context)? {
-            Door::Daemon(client) => self.through(&client, &input, began)?,
-            Door::Own(writer) => self.alone(*writer, context, streams, &input, began)?,
+        let spool = match self.file.as_os_str() == "-" {
+            true => Some(spool(context)?),
+            false => None,
         };
+        let transcript =
+            transcript(spool.as_ref().map_or(&self.file, |file| file.path()), &self.file)?;
+        let (imported, warnings) = match Door::open(context)? {
+            Door::Daemon(client) => (self.through(&client, &transcript)?, Vec::new()),
+            Door::Own(writer) => self.alone(*writer, streams, &transcript)?,
+        };
+        let elapsed_ms = began.elapsed().as_millis() as u64;
+        let done = Done { schema: "sm.import/1", imported, elapsed_ms, warnings };
         match context.json {
-            true => streams.document(&imported)?,
-            false => imported.print(context, streams)?,
+            true => streams.document(&done)?,
+            false => done.print(context, streams)?,
         }
         Ok(Exit::Ok)
     }
 
     /// The daemon holds the lock: it reads the file.
-    fn through(
-        &self,
-        client: &Client<'_>,
-        input: &Input,
-        began: Instant,
-    ) -> Result<Imported, Error> {
-        let path = std::path::absolute(&input.path);
-        let path = path.map_err(|source| Error::io("find", &input.path, &source))?;
-        let done = client.import(&api::Import {
+    fn through(&self, client: &Client<'_>, transcript: &Transcript) -> Result<Imported, Error> {
+        let path = std::path::absolute(&transcript.path);
+        let path = path.map_err(|source| Error::io("find", &transcript.path, &source))?;
+        client.import(&api::Import {
             path: path.to_string_lossy().into_owned(),
-            name: Some(input.name.clone()),
+            name: Some(transcript.name.clone()),
             again: self.again,
-        })?;
-        let why =
-            |line: api::Malformed| Malformed { line: line.line, seq: line.seq, why: line.why };
-        Ok(Imported {
-            schema: "sm.import/1",
-            source: done.source,
-            path: input.name.clone(),
-            blake3: Some(input.hash.clone()),
-            bytes: done.bytes,
-            records: done.records,
-            malformed: done.malformed,
-            malformed_lines: done.malformed_lines.into_iter().map(why).collect(),
-            first_seq: done.first_seq,
-            last_seq: done.last_seq,
-            sessions: done.sessions,
-            elapsed_ms: began.elapsed().as_millis() as u64,
-            warnings: Vec::new(),
         })
     }
 
@@ -121,58 +85,41 @@ impl Import {
     fn alone(
         &self,
         mut writer: Writer,
-        context: &Context,
         streams: &mut Streams,
-        input: &Input,
-        began: Instant,
-    ) -> Result<Imported, Error> {
+        transcript: &Transcript,
+    ) -> Result<(Imported, Vec<String>), Error> {
         let meter = streams.meter();
         writer.projector.catch_up(|seq| meter.tell(format_args!("folding the log: seq {seq}")))?;
-        if !self.again {
-            refuse_repeated(context, &writer, input)?;
-        }
-        let summary = self.record(&mut writer, input, streams)?;
+        let summary = self.record(&mut writer, transcript, streams)?;
         let view = writer.store.view()?;
-        Ok(Imported {
-            schema: "sm.import/1",
-            source: summary.source,
-            path: input.name.clone(),
-            blake3: Some(input.hash.clone()),
-            bytes: summary.bytes,
-            records: summary.records,
-            malformed: summary.malformed,
-            malformed_lines: malformed(&summary),
-            first_seq: summary.first_seq,
-            last_seq: summary.last_seq,
-            sessions: sessions(&view, &summary)?,
-            elapsed_ms: began.elapsed().as_millis() as u64,
-            warnings: warnings(&writer),
-        })
+        let imported = transcript.imported(&view, &summary, |doc| {
+            let doc = serde_json::to_value(&doc);
+            doc.map_err(|error| Error::new(Exit::Failed, "bug", error.to_string()))
+        })?;
+        Ok((imported, warnings(&writer)))
     }
 
     fn record(
         &self,
         writer: &mut Writer,
-        input: &Input,
+        transcript: &Transcript,
         streams: &mut Streams,
     ) -> Result<ImportSummary, Error> {
         let now = now_micros();
-        let file = File::open(&input.path);
-        let file = file.map_err(|source| Error::io("open", &input.path, &source))?;
-        let (bytes, name) = (input.bytes, Path::new(&input.name));
+        let path = &transcript.path;
+        let file = File::open(path).map_err(|source| Error::io("open", path, &source))?;
+        let bytes = transcript.bytes;
         let meter = streams.meter();
         let tell = move |records: u64, read: u64| {
             let part = read.saturating_mul(100).checked_div(bytes).unwrap_or(100);
             meter.tell(format_args!("{records} records, {part} %"));
         };
-        let hash = Some(input.hash.clone());
-        let importer = Importer::begin(writer.log.clone(), name, hash, Some(bytes), now, tell);
-        let importer = importer.map_err(failed)?;
+        let importer =
+            transcript.begin(&writer.log, &writer.store.view()?, self.again, now, tell)?;
         let done = AtomicBool::new(false);
-        let log = writer.log.reader();
         let projector = &mut writer.projector;
         let (summary, folded) = std::thread::scope(|scope| {
-            let folder = scope.spawn(|| fold_along(projector, &log, &done));
+            let folder = scope.spawn(|| projector.fold_along(&done));
             let summary = importer.run(file, now);
             done.store(true, Ordering::Release);
             (summary, folder.join())
@@ -187,64 +134,22 @@ impl Import {
     }
 }
 
-/// Folds what becomes durable until the import is done and all of it is folded.
-fn fold_along(
-    projector: &mut Projector,
-    log: &sm_log::Reader,
-    done: &AtomicBool,
-) -> Result<(), FoldError> {
-    let mut committed = Instant::now();
-    loop {
-        let last_round = done.load(Ordering::Acquire);
-        // Many small commits would cost more than they bring.
-        let wanted = projector.checkpoint() + (BATCH_RECORDS_MAX / 4) as u64;
-        if last_round || log.watermark() >= wanted || committed.elapsed() > COMMIT_AT_LATEST {
-            while projector.advance(BATCH_RECORDS_MAX)? > 0 {}
-            committed = Instant::now();
-        }
-        if last_round {
-            return Ok(());
-        }
-        log.wait(wanted, Duration::from_millis(2));
+/// The transcript at `path`, given as `file`: where that is standard input, `path` is its spool.
+fn transcript(path: &Path, file: &Path) -> Result<Transcript, Error> {
+    let meta = std::fs::metadata(path);
+    let meta = meta.map_err(|source| Error::io("read", path, &source))?;
+    if meta.is_dir() {
+        let shown = path.display();
+        let message = format!("{shown} is a directory, not a transcript");
+        return Err(Error::new(Exit::Usage, "is_a_directory", message).hint(format!(
+            "Import its files: for f in {shown}/*.jsonl; do sm import \"$f\"; done"
+        )));
     }
-}
-
-/// What is imported: a file, or standard input in a file of its own.
-struct Input {
-    name: String,
-    path: PathBuf,
-    hash: String,
-    bytes: u64,
-    _spool: Option<tempfile::NamedTempFile>,
-}
-
-impl Input {
-    fn open(file: &Path, context: &Context) -> Result<Input, Error> {
-        let spool = match file.as_os_str() == "-" {
-            true => Some(spool(context)?),
-            false => None,
-        };
-        let path = spool.as_ref().map_or(file, |spool| spool.path()).to_path_buf();
-        let meta = std::fs::metadata(&path);
-        let meta = meta.map_err(|source| Error::io("read", &path, &source))?;
-        if meta.is_dir() {
-            let shown = file.display();
-            return Err(Error::new(
-                Exit::Usage,
-                "is_a_directory",
-                format!("{shown} is a directory, not a transcript"),
-            )
-            .hint(format!(
-                "Import its files: for f in {shown}/*.jsonl; do sm import \"$f\"; done"
-            )));
-        }
-        let (hash, bytes) = hash_file(&path).map_err(failed)?;
-        let name = match &spool {
-            Some(_) => "-".to_owned(),
-            None => std::path::absolute(&path).unwrap_or(path.clone()).display().to_string(),
-        };
-        Ok(Input { name, path, hash, bytes, _spool: spool })
-    }
+    let name = match path == file {
+        true => std::path::absolute(path).unwrap_or(path.to_path_buf()),
+        false => file.to_path_buf(),
+    };
+    Transcript::new(name.display().to_string(), path.to_path_buf()).map_err(failed)
 }
 
 /// Standard input, kept in a private file: its hash must be known before its first line is recorded.
@@ -288,54 +193,16 @@ impl<'c> Door<'c> {
     }
 }
 
-fn refuse_repeated(context: &Context, writer: &Writer, input: &Input) -> Result<(), Error> {
-    let view = writer.store.view()?;
-    let Some(source) = view.get::<Imports>(&input.hash)? else { return Ok(()) };
-    let before = view.get::<Sources>(&source)?;
-    let at = before.as_ref().and_then(|source| views::time(source.opened_at));
-    let path = before.and_then(|source| source.path);
-    let name = &input.name;
-    let when = at.as_deref().unwrap_or("before");
-    let message = format!("{name} was imported already, {when}, as source {source}");
-    let home = context.home_words();
-    Err(Error::new(Exit::Conflict, "already_imported", message)
-        .hint(format!("See its sessions: sm{home} ps --all. To record it once more: --again"))
-        .details(serde_json::json!({
-            "source": source, "path": path, "imported_at": at, "blake3": input.hash,
-        })))
-}
-
 fn failed(error: ImportError) -> Error {
     match error {
         ImportError::Read { path, line: 0, source } => Error::io("read", &path, &source),
         ImportError::Read { .. } => Error::new(Exit::Failed, "io", error.to_string())
-            .hint("What was read before is recorded. Run it again with --again."),
-        other => Error::new(Exit::Failed, "not_recorded", other.to_string())
-            .hint("What was read before is recorded. See the disk's state: sm doctor."),
+            .hint("What was read before is recorded; the same command goes on after it."),
+        other => Error::new(Exit::Failed, "not_recorded", other.to_string()).hint(
+            "What was read before is recorded; the same command goes on after it. \
+             See the disk's state: sm doctor.",
+        ),
     }
-}
-
-fn malformed(summary: &ImportSummary) -> Vec<Malformed> {
-    let lines = summary.malformed_lines.iter();
-    lines
-        .map(|at| Malformed { line: at.line, seq: at.seq, why: at.kind.label().to_owned() })
-        .collect()
-}
-
-fn sessions(view: &View<'_>, summary: &ImportSummary) -> Result<Vec<Value>, Error> {
-    let mut sids = Vec::new();
-    for thread in &summary.threads {
-        sids.extend(view.get::<Threads>(thread)?);
-    }
-    sids.sort_unstable();
-    let mut docs = Vec::new();
-    for sid in sids {
-        if let Some(doc) = views::session_doc(view, sid)? {
-            let doc = serde_json::to_value(&doc);
-            docs.push(doc.map_err(|error| Error::new(Exit::Failed, "bug", error.to_string()))?);
-        }
-    }
-    Ok(docs)
 }
 
 fn warnings(writer: &Writer) -> Vec<String> {
@@ -346,24 +213,34 @@ fn warnings(writer: &Writer) -> Vec<String> {
     torn.into_iter().chain(writer.recovery.gaps.iter().map(ToString::to_string)).collect()
 }
 
-impl Imported {
+/// How many malformed lines and sessions are shown by name.
+const SHOWN_MAX: usize = 20;
+
+impl Done {
     fn print(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
         let home = context.home_words();
-        let range = match (self.first_seq, self.last_seq) {
+        let done = &self.imported;
+        let range = match (done.first_seq, done.last_seq) {
             (Some(first), Some(last)) => format!(", seq {first} to {last}"),
             _ => String::new(),
         };
+        if let Some(lines) = done.continued_after {
+            streams.line(format_args!(
+                "went on after line {lines}: an import of it was cut off there"
+            ))?;
+        }
         streams.line(format_args!(
             "{} records{range}, {} sessions, {} malformed",
-            self.records,
-            self.sessions.len(),
-            self.malformed
+            done.records,
+            done.sessions.len(),
+            done.malformed
         ))?;
-        for at in self.malformed_lines.iter().take(20) {
-            streams.line(format_args!("  line {}: {} (seq {})", at.line, at.why, at.seq))?;
+        for at in done.malformed_lines.iter().take(SHOWN_MAX) {
+            let seq = at.seq.map_or(String::new(), |seq| format!(" (seq {seq})"));
+            streams.line(format_args!("  line {}: {}{seq}", at.line, at.why))?;
         }
-        if self.malformed > 20 {
-            streams.line(format_args!("  and {} more", self.malformed - 20))?;
+        if done.malformed > SHOWN_MAX as u64 {
+            streams.line(format_args!("  and {} more", done.malformed - SHOWN_MAX as u64))?;
         }
         for warning in &self.warnings {
             streams.say(warning);
@@ -371,12 +248,16 @@ impl Imported {
         let text = |session: &Value, name: &str| {
             session.get(name).and_then(Value::as_str).map(str::to_owned)
         };
-        for session in &self.sessions {
+        for session in done.sessions.iter().take(SHOWN_MAX) {
             let id = text(session, "id").unwrap_or_default();
             let words = ["name", "agent", "title"].iter().find_map(|name| text(session, name));
             streams.line(format_args!("  {id} {}", clean(words.as_deref().unwrap_or("-"))))?;
         }
-        if let Some(id) = self.sessions.last().and_then(|session| text(session, "id")) {
+        if done.sessions.len() > SHOWN_MAX {
+            let more = done.sessions.len() - SHOWN_MAX;
+            streams.line(format_args!("  and {more} more: sm{home} ps --all"))?;
+        }
+        if let Some(id) = done.sessions.last().and_then(|session| text(session, "id")) {
             streams.say(format_args!("Look at it: sm{home} tail {id}"));
         }
         Ok(())

@@ -9,7 +9,6 @@ use serde::Deserialize;
 use sm_daemon::Writer;
 use sm_ingest::{ImportError, Importer};
 use sm_log::Log;
-use sm_projections::{BATCH_RECORDS_MAX, FoldError, Projector};
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::path::Path;
@@ -81,11 +80,10 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<(), Error> {
 
 /// The actors' process: records what was recorded, at its pace, and folds it.
 pub fn act(context: &Context) -> Result<(), Error> {
-    let Writer { log, projector, .. } = context.home.open_writer()?;
+    let Writer { log, mut projector, .. } = context.home.open_writer()?;
     let over = AtomicBool::new(false);
-    let reader = log.reader();
     let (played, folded) = std::thread::scope(|scope| {
-        let folding = scope.spawn(|| fold(projector, &reader, &over));
+        let folding = scope.spawn(|| projector.fold_along(&over));
         let actors: Vec<_> = REELS
             .iter()
             .map(|reel| (reel, log.clone()))
@@ -108,21 +106,6 @@ fn play(reel: &Reel, log: Log) -> Result<(), ImportError> {
     let now = now_micros();
     let importer = Importer::begin(log, Path::new(reel.name), None, None, now, |_, _| {})?;
     importer.run(Paced { rest: reel.bytes, before: None }, now).map(drop)
-}
-
-fn fold(
-    mut projector: Projector,
-    log: &sm_log::Reader,
-    over: &AtomicBool,
-) -> Result<(), FoldError> {
-    loop {
-        let last_round = over.load(Ordering::Acquire);
-        while projector.advance(BATCH_RECORDS_MAX)? > 0 {}
-        if last_round {
-            return Ok(());
-        }
-        log.wait(projector.checkpoint() + 1, Duration::from_millis(50));
-    }
 }
 
 /// Gives lines when they are due.

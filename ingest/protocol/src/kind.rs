@@ -14,7 +14,26 @@ macro_rules! kinds {
             $($(#[$doc])* pub const $name: Kind = Kind($number);)*
         }
 
+        impl Kind {
+            /// The kind that stands for `method`, if it has a number.
+            pub fn of_method(method: &str) -> Option<Kind> {
+                match method {
+                    $($($method => Some(Kind::$name),)?)*
+                    _ => None,
+                }
+            }
+
+            /// The method this kind stands for; `None` for the general kinds.
+            pub fn method(self) -> Option<&'static str> {
+                match self {
+                    $($(Kind::$name => Some($method),)?)*
+                    _ => None,
+                }
+            }
+        }
+
         /// Every kind that stands for one method, with that method's name.
+        #[cfg(test)]
         const METHODS: &[(Kind, &str)] = &[$($((Kind::$name, $method),)?)*];
 
         /// Every kind with its label.
@@ -163,16 +182,6 @@ kinds! {
 }
 
 impl Kind {
-    /// The kind that stands for `method`, if it has a number.
-    pub fn of_method(method: &str) -> Option<Kind> {
-        METHODS.iter().find(|(_, name)| *name == method).map(|(kind, _)| *kind)
-    }
-
-    /// The method this kind stands for; `None` for the general kinds.
-    pub fn method(self) -> Option<&'static str> {
-        METHODS.iter().find(|(kind, _)| *kind == self).map(|(_, name)| *name)
-    }
-
     /// A name for people: the method, or the class in words.
     pub fn label(self) -> &'static str {
         match self {

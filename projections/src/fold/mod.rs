@@ -59,6 +59,9 @@ impl Step<'_> {
     fn record(&mut self, record: &Record<'_>) {
         let kind = Kind(record.kind);
         *self.state.kinds.entry(self.base, &record.kind) += 1;
+        if record.direction != Direction::Own {
+            self.came_from_source();
+        }
         let sid = self.touch(record, kind);
         if self.passes_by(sid, kind) {
             return;
@@ -180,9 +183,11 @@ impl Step<'_> {
 
     /// Reads a payload as `T`; one that cannot be read is counted.
     fn read<'p, T: Deserialize<'p>>(&mut self, payload: &'p [u8]) -> Option<T> {
-        match serde_json::from_slice(payload) {
-            Ok(message) => Some(message),
-            Err(_) => {
+        // Checked as a whole, which is quicker than string by string.
+        let text = std::str::from_utf8(payload).ok();
+        match text.and_then(|text| serde_json::from_str(text).ok()) {
+            Some(message) => Some(message),
+            None => {
                 self.trouble("unreadable message");
                 None
             }

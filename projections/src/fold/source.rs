@@ -1,6 +1,6 @@
 //! Sources: where records come from, and what the end of a life of one means.
 
-use super::Step;
+use super::{At, Step};
 use crate::rows::{ActionStatus, Generation, Outcome, Source, SourceKind};
 use serde::Deserialize;
 use sm_protocol::Text;
@@ -49,16 +49,26 @@ impl Step<'_> {
             opened_at: self.at.time,
             ..Source::default()
         };
+        // From now on the same bytes are known; until the source is closed, as a part.
+        if let Some(hash) = source.blake3.clone() {
+            self.state.imports.put(hash, self.at.seq);
+        }
         self.state.sources.put(self.at.seq, source);
+    }
+
+    /// Counts a record to its source.
+    pub(super) fn came_from_source(&mut self) {
+        let At { seq, source, .. } = self.at;
+        let Some(source) = self.state.sources.get_mut(self.base, &source) else { return };
+        source.records += 1;
+        source.first_seq.get_or_insert(seq);
+        source.last_seq = Some(seq);
     }
 
     pub(super) fn source_closed(&mut self, closed: SourceClosed) {
         let Some(source) = self.state.sources.get_mut(self.base, &closed.source) else { return };
         source.closed = true;
         source.malformed = closed.malformed;
-        if let Some(hash) = source.blake3.clone() {
-            self.state.imports.put(hash, closed.source);
-        }
     }
 
     pub(super) fn generation_started(&mut self, started: GenerationStarted) {

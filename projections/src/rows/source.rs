@@ -55,6 +55,12 @@ pub struct Source {
     pub binary: Option<String>,
     /// When it was opened.
     pub opened_at: Micros,
+    /// Its messages and other lines, `sm`'s own notes not counted.
+    pub records: u64,
+    /// The first of them.
+    pub first_seq: Option<u64>,
+    /// The newest of them.
+    pub last_seq: Option<u64>,
     /// Read to its end.
     pub closed: bool,
     /// Records that are no messages, once closed.

@@ -1,16 +1,15 @@
 //! `POST /v1/import`: a captured transcript, into the log that the daemon writes.
 
-use crate::api::{Import, Imported, Malformed};
+use crate::api::{Import, Imported};
 use crate::daemon::{Daemon, now};
+use crate::import::Transcript;
 use crate::pool::blocking;
 use crate::problem::Refusal;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use serde_json::json;
-use sm_ingest::{ImportSummary, Importer, hash_file};
-use sm_projections::tables::Imports;
-use std::path::{Path, PathBuf};
+use sm_ingest::ImportSummary;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) async fn import(
@@ -26,44 +25,27 @@ pub(crate) async fn import(
     if path.is_dir() {
         return Err(Refusal::bad_request(format!("{} is a folder", path.display())));
     }
+    let name = wish.name.unwrap_or_else(|| path.display().to_string());
+    let transcript = blocking(move || Transcript::new(name, path)).await??;
+    // Two imports of the same bytes at once would each record them.
+    let _one_at_a_time = daemon.importing.lock().await;
     daemon.caught_up().await?;
-    let importing = Arc::clone(&daemon);
-    let summary = blocking(move || run(&importing, &path, &wish)).await??;
+    let (importing, again) = (Arc::clone(&daemon), wish.again);
+    let (transcript, summary) = blocking(move || {
+        let summary = run(&importing, &transcript, again);
+        (transcript, summary)
+    })
+    .await?;
+    let summary = summary?;
     daemon.caught_up().await?;
-    let mut sessions = Vec::new();
-    for thread in &summary.threads {
-        sessions.push(daemon.document(thread)?);
-    }
-    Ok(Json(Imported {
-        source: summary.source,
-        records: summary.records,
-        bytes: summary.bytes,
-        malformed: summary.malformed,
-        malformed_lines: summary
-            .malformed_lines
-            .iter()
-            .map(|line| Malformed { line: line.line, seq: line.seq, why: line.kind.to_string() })
-            .collect(),
-        first_seq: summary.first_seq,
-        last_seq: summary.last_seq,
-        sessions,
-    }))
+    let show = |doc| Ok(daemon.documents(vec![doc])?.pop().unwrap_or_default());
+    daemon.look(|view| transcript.imported(view, &summary, show)).map(Json)
 }
 
-fn run(daemon: &Daemon, path: &Path, wish: &Import) -> Result<ImportSummary, Refusal> {
-    let (hash, bytes) = hash_file(path)?;
-    let before = daemon.look(|view| view.get::<Imports>(&hash))?;
-    if let (Some(source), false) = (before, wish.again) {
-        let message = format!("the same bytes were imported before, as source {source}");
-        return Err(Refusal::new(409, "already_imported", message)
-            .hint("`--again` imports them once more")
-            .details(json!({ "source": source })));
-    }
-    let named = wish.name.as_ref().map(PathBuf::from);
-    let name = named.as_deref().unwrap_or(path);
-    let log = daemon.log().clone();
-    let importer = Importer::begin(log, name, Some(hash), Some(bytes), now(), |_, _| {})?;
-    let file = std::fs::File::open(path)
-        .map_err(|error| Refusal::bad_request(format!("{}: {error}", path.display())))?;
+fn run(daemon: &Daemon, transcript: &Transcript, again: bool) -> Result<ImportSummary, Refusal> {
+    let file = std::fs::File::open(&transcript.path)
+        .map_err(|error| Refusal::bad_request(format!("{}: {error}", transcript.path.display())))?;
+    let importer =
+        daemon.look(|view| transcript.begin(daemon.log(), view, again, now(), |_, _| {}))?;
     Ok(importer.run(file, now())?)
 }
