@@ -6,3 +6,4 @@ mod count;
 mod determinism;
 mod folded;
 mod golden;
+mod phases;

@@ -4,11 +4,13 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, Table, ago, clean, duration_ms, now_micros, tokens};
 use crate::read::{AsOf, Tables, select};
+use crate::show::timeline;
 use clap::Args;
 use serde::Serialize;
 use sm_projections::views::{self, TurnDoc};
 
-/// Shows a session's turns, oldest first: how each ended, how long it took, what it did.
+/// Shows a session's turns, oldest first: how each ended, how long it took, what it did, and as a
+/// picture what the time went into.
 #[derive(Debug, Args)]
 pub struct Turns {
     /// Id, name, unique prefix of either, thread id, @last or @parent.
@@ -18,6 +20,10 @@ pub struct Turns {
     /// Only so many of the newest.
     #[arg(short = 'n', value_name = "N")]
     last: Option<usize>,
+
+    /// One turn by its number, phase by phase.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "last")]
+    turn: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -35,9 +41,17 @@ impl Turns {
         let tables = Tables::open_some(context, streams)?;
         let view = tables.view()?;
         let found = select(context, &view, &self.session)?;
+        let mut turns = views::turns(&view, found.sid, self.last)?;
+        if let Some(number) = self.turn {
+            let known = turns.len();
+            turns.retain(|turn| turn.number == number);
+            if turns.is_empty() {
+                return Err(no_turn(&found.session.id, number, known));
+            }
+        }
         let answer = Answer {
             schema: "sm.turns/1",
-            turns: views::turns(&view, found.sid, self.last)?,
+            turns,
             session_id: found.session.id,
             thread_id: found.session.thread_id,
             as_of: tables.as_of(&view)?,
@@ -51,8 +65,27 @@ impl Turns {
             return Ok(Exit::Ok);
         }
         print(streams, &answer.turns)?;
+        let (now, style) = (now_micros(), streams.style);
+        let drawn = match (self.turn, answer.turns.as_slice()) {
+            (Some(_), [turn]) => timeline::phases(turn, now, style),
+            (_, turns) => timeline::chart(turns, CHART_CELLS, now, style),
+        };
+        for line in drawn {
+            streams.line(line)?;
+        }
         Ok(Exit::Ok)
     }
+}
+
+/// How long the longest bar is.
+const CHART_CELLS: usize = 60;
+
+fn no_turn(session: &str, number: u32, known: usize) -> Error {
+    let message = format!("{session} has no turn {number}");
+    Error::new(Exit::NotFound, "not_found", message).hint(match known {
+        0 => "It has no turns yet.".to_owned(),
+        known => format!("It has turns 1 to {known}: sm turns {session}"),
+    })
 }
 
 fn print(streams: &mut Streams, turns: &[TurnDoc]) -> Result<(), Error> {
@@ -74,7 +107,8 @@ fn print(streams: &mut Streams, turns: &[TurnDoc]) -> Result<(), Error> {
             words = format!("{words} ✗ {}", clean(error));
         }
         if turn.retries > 0 {
-            words = format!("{words} ({} retries)", turn.retries);
+            let retries = if turn.retries == 1 { "retry" } else { "retries" };
+            words = format!("{words} ({} {retries})", turn.retries);
         }
         table.row(vec![
             (None, turn.number.to_string()),

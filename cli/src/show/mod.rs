@@ -6,6 +6,7 @@ mod process;
 mod record;
 mod request;
 mod session;
+pub mod timeline;
 
 pub use action::{ActionLine, action_line};
 pub use process::{Lives, is_alive};

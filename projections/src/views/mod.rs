@@ -5,12 +5,14 @@
 //! process is left to whoever shows it ([`SessionDoc::live`], how long a state has lasted).
 
 mod action;
+mod phase;
 mod request;
 mod select;
 mod session;
 mod turn;
 
 pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions};
+pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};
 pub use session::{

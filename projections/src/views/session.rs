@@ -1,7 +1,7 @@
 //! Sessions as documents: one, all, or a family.
 
 use super::{request_id, time};
-use crate::rows::{ActionKind, Counts, Health, Session, Sid, SourceKind, Tokens};
+use crate::rows::{ActionKind, Counts, Health, McpFailure, Session, Sid, SourceKind, Tokens};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Children, Sessions, Sources, Threads};
@@ -70,6 +70,11 @@ pub struct SessionDoc {
     pub counts: CountsDoc,
     /// What it cost; null until told.
     pub tokens: Option<TokensDoc>,
+    /// Of the total, spent before the log knew of it: by the thread it was forked from, or by itself.
+    /// Sums over sessions leave it out.
+    pub tokens_inherited: u64,
+    /// MCP servers that did not start when last tried: name and error.
+    pub mcp_failed: Vec<McpFailure>,
     /// The folder it works in.
     pub cwd: Option<String>,
     /// The model.
@@ -335,6 +340,8 @@ fn document(
         }),
         counts: CountsDoc::from(&session.counts),
         tokens: session.tokens.map(TokensDoc::from),
+        tokens_inherited: session.tokens_inherited,
+        mcp_failed: session.mcp_failed,
         cwd: session.cwd,
         model: session.model,
         model_provider: session.model_provider,
