@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc as threads;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A line longer than this gives its memory back once it is dealt with.
@@ -364,8 +364,11 @@ fn attend(
         std::thread::spawn(move || outgoing::write_all(messages, stdin));
     }
     if let Some(stderr) = child.stderr.take() {
-        let words = shared.stderr.clone();
-        std::thread::spawn(move || words.drain(stderr));
+        let (words, all_read) = (shared.stderr.clone(), all_read.clone());
+        std::thread::spawn(move || {
+            words.drain(stderr);
+            let _ = all_read.send(());
+        });
     }
     if let Some(stdout) = child.stdout.take() {
         let (shared, sender) = (Arc::clone(shared), sender.clone());
@@ -377,8 +380,12 @@ fn attend(
     let shared = Arc::clone(shared);
     std::thread::spawn(move || {
         let status = shared.reap(&mut child);
-        // Its last lines come before its end; a stranger that holds its output does not matter.
-        let _ = last_line.recv_timeout(LAST_LINES);
+        // Its last lines, on both streams, come before its end; a stranger that holds them does not
+        // matter.
+        let patience = Instant::now() + LAST_LINES;
+        for _stream in 0..2 {
+            let _ = last_line.recv_timeout(patience.saturating_duration_since(Instant::now()));
+        }
         shared.close(status, &sender);
     });
     incoming
