@@ -10,6 +10,7 @@
 
 mod changes;
 pub mod fold;
+mod moment;
 mod projector;
 pub mod rows;
 pub mod state;
@@ -19,5 +20,6 @@ pub mod tables;
 pub mod views;
 
 pub use changes::Changes;
+pub use moment::{Scope, moment};
 pub use projector::{FoldError, Projector};
 pub use store::{Commit, Difference, Meta, Store, StoreError, View};
