@@ -4,6 +4,7 @@
 //! on a session holds its lock from the look at its row to the record of what was done.
 
 use crate::config::Config;
+use crate::names::Given;
 use crate::pool::Pool;
 use crate::problem::Refusal;
 use serde_json::Value;
@@ -46,6 +47,8 @@ pub(crate) struct Daemon {
     pub answering: tokio::sync::Mutex<()>,
     /// One import at a time.
     pub importing: tokio::sync::Mutex<()>,
+    /// Names that are being given.
+    pub given: Given,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -98,6 +101,7 @@ impl Daemon {
             pool: Pool::default(),
             answering: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
+            given: Given::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         }

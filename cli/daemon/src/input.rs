@@ -75,7 +75,8 @@ pub(crate) async fn take(
         input.text = from_agent(daemon, agent, &target, &input.text)?;
     }
     let _lock = daemon.lock(&target.session.thread_id).await;
-    take_locked(daemon, &target.session, &input, &caller).await
+    let taken = take_locked(daemon, &target.session, &input, &caller).await;
+    taken.map_err(|refusal| refusal.of_session(&target.session))
 }
 
 /// What an agent may say: to its own family, and to whoever is not below it with a line on where it
@@ -211,10 +212,15 @@ fn pending(daemon: &Daemon, session: &Session, request: u64) -> Result<Refusal, 
         .map_or((None, None, None), |doc| (Some(doc.kind), doc.asked_at, Some(doc.summary)));
     let message = format!("session {} waits for an answer to request {id}", session.id);
     Ok(Refusal::new(409, "pending_structured_request", message)
-        .hint(format!(
-            "answer it (`sm inbox`), or send with --queue: {}",
-            summary.as_deref().unwrap_or("")
-        ))
+        .hint(match kind {
+            Some("user_input" | "elicitation") => {
+                format!("`sm inbox` shows it, `sm answer {id} …` answers it; or send with --queue")
+            }
+            _ => format!(
+                "`sm inbox` shows it, `sm approve {id}` or `sm deny {id}` decides it; or send \
+                 with --queue"
+            ),
+        })
         .retryable()
         .details(json!({
             "request_id": id, "type": kind, "asked_at": asked_at, "summary": summary,

@@ -7,7 +7,9 @@ use crate::api;
 use crate::daemon::{Daemon, now};
 use crate::problem::Refusal;
 use crate::{input, requests, resume};
-use sm_ingest::app_server::{AppServer, Codex, Incoming, Launch, Version, end_marked, locate};
+use sm_ingest::app_server::{
+    AppServer, Codex, Incoming, Launch, LocateError, Version, end_marked, locate,
+};
 use sm_projections::rows::{Source, SourceKind};
 use sm_projections::tables::Sources;
 use sm_protocol::Kind;
@@ -127,7 +129,9 @@ impl Daemon {
 
     async fn start(self: &Arc<Self>, codex_home: &Path) -> Result<Arc<Server>, Refusal> {
         let search = self.config.search.clone();
-        let codex = blocking(move || locate(&search)).await??;
+        let named = search.explicit.clone();
+        let codex = blocking(move || locate(&search)).await?;
+        let codex = codex.map_err(|error| not_located(error, named.as_deref()))?;
         self.caught_up().await?;
         let (source, generation) = self.source_of(&codex, codex_home)?;
         let launch = Launch {
@@ -303,6 +307,18 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Where one binary and no other was to be taken, the remedy is to name another one.
+fn not_located(error: LocateError, named: Option<&Path>) -> Refusal {
+    let refusal = Refusal::from(error);
+    let Some(named) = named else { return refusal };
+    refusal.hint(format!(
+        "SM_CODEX={} names it: `sm serve --stop` (a daemon keeps the SM_CODEX that it was started \
+         with), then set it to a codex binary, SM_CODEX=/path/to/codex sm …, or unset it: PATH is \
+         searched then",
+        named.display()
+    ))
 }
 
 /// Does what blocks on a thread of its own.

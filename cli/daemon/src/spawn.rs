@@ -6,8 +6,9 @@
 use crate::api::{Input, Mode, Spawn, Spawned};
 use crate::daemon::{Caller, Daemon};
 use crate::input;
+use crate::names;
 use crate::problem::Refusal;
-use crate::rights::Rights;
+use crate::rights::{Approval, Rights, Sandbox};
 use crate::tools;
 use serde_json::{Map, Value, json};
 use sm_projections::views::Selection;
@@ -29,8 +30,8 @@ struct Plan {
     codex_home: PathBuf,
     cwd: String,
     model: Option<String>,
-    approval: Option<String>,
-    sandbox: Option<String>,
+    approval: Option<Approval>,
+    sandbox: Option<Sandbox>,
     env: BTreeMap<String, String>,
 }
 
@@ -40,6 +41,12 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     let caller = daemon.caller(wish.by.as_deref())?;
     let parent = parent(daemon, &wish, &caller)?;
     let plan = plan(daemon, &wish, &caller, parent.as_ref())?;
+    // Agents fill in what they could leave out.
+    let name = wish.name.clone().filter(|name| !name.trim().is_empty());
+    let _reserved = match &name {
+        Some(name) => Some(names::reserve(daemon, name)?),
+        None => None,
+    };
     let server = daemon.server(&plan.codex_home).await?;
     let reply = server.app.call("thread/start", params(daemon, &wish, &plan), STARTING).await?;
     let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
@@ -48,7 +55,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     })?;
     let lock = daemon.lock(thread).await;
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
-        name: wish.name.clone(),
+        name,
         parent: parent.map(|parent| parent.session.thread_id),
         labels: wish.labels.clone(),
         by: caller.word(),
@@ -118,31 +125,29 @@ fn plan(
     let inherited = |field: fn(&sm_projections::rows::Session) -> &Option<String>| {
         session.and_then(|session| field(session).clone())
     };
+    let (sandbox, approval) =
+        (Sandbox::wished(wish.sandbox.as_deref())?, Approval::wished(wish.approval.as_deref())?);
     let mut plan = Plan {
         codex_home,
         cwd: String::new(),
         model: wish.model.clone().or_else(|| inherited(|session| &session.model)),
-        approval: wish.approval.clone(),
-        sandbox: wish.sandbox.clone(),
+        approval,
+        sandbox,
         env,
     };
     let cwd = wish.cwd.as_deref().filter(|cwd| !cwd.is_empty());
     match caller {
         Caller::Agent(agent) => {
-            let wished = (wish.sandbox.as_deref(), wish.approval.as_deref());
             let rights = Rights::of(&agent.session);
-            let rights = rights.of_child(wished.0, wished.1, cwd.map(Path::new))?;
-            plan.approval = Some(rights.approval.as_str().to_owned());
-            plan.sandbox = Some(rights.sandbox.as_str().to_owned());
+            let rights = rights.of_child(sandbox, approval, cwd.map(Path::new))?;
+            plan.approval = Some(rights.approval);
+            plan.sandbox = Some(rights.sandbox);
             plan.cwd = rights.cwd.map(text).unwrap_or_default();
         }
         Caller::User => {
             let rights = session.map(Rights::of);
-            let rights = rights.as_ref();
-            plan.approval =
-                plan.approval.or_else(|| rights.map(|rights| rights.approval.as_str().to_owned()));
-            plan.sandbox =
-                plan.sandbox.or_else(|| rights.map(|rights| rights.sandbox.as_str().to_owned()));
+            plan.approval = approval.or(rights.as_ref().map(|rights| rights.approval));
+            plan.sandbox = sandbox.or(rights.as_ref().map(|rights| rights.sandbox));
             plan.cwd = cwd
                 .map(str::to_owned)
                 .or_else(|| inherited(|session| &session.cwd))
@@ -173,8 +178,11 @@ fn params(daemon: &Daemon, wish: &Spawn, plan: &Plan) -> Value {
         "config": config,
         "dynamicTools": tools::specs(),
     });
-    let told =
-        [("model", &plan.model), ("approvalPolicy", &plan.approval), ("sandbox", &plan.sandbox)];
+    let told = [
+        ("model", plan.model.as_deref()),
+        ("approvalPolicy", plan.approval.map(Approval::as_str)),
+        ("sandbox", plan.sandbox.map(Sandbox::as_str)),
+    ];
     for (name, value) in told {
         if let Some(value) = value {
             params[name] = json!(value);

@@ -5,7 +5,7 @@ use crate::error::{Error, Exit};
 use crate::output::now_micros;
 use crate::output::{Role, Streams, clean};
 use crate::read::{AsOf, Tables, open_log, select};
-use crate::show::{Lives, RecordDoc, SessionShown, label, record_line, show};
+use crate::show::{Lives, RecordDoc, SessionShown, Sessions, label, record_line, show};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::View;
@@ -77,7 +77,8 @@ impl Explain {
         answer.print(streams)?;
         if let Some(cause) = &cause {
             let width = streams.size().map(|(columns, _)| columns);
-            let line = record_line(streams.style, cause, Some(id), width);
+            let doer = Sessions::default().doer(Some(&view), cause);
+            let line = record_line(streams.style, cause, Some(id), doer.as_deref(), width);
             streams.line(format_args!("Made so by record {}:\n{line}", cause.seq))?;
         }
         Ok(Exit::Ok)

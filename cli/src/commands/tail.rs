@@ -86,7 +86,7 @@ impl Tail {
             if at > 0 {
                 streams.line("")?;
             }
-            part.print(streams)?;
+            part.print(streams, self.count)?;
         }
         Ok(Exit::Ok)
     }
@@ -183,9 +183,9 @@ impl Tail {
 }
 
 impl Part {
-    fn print(&self, streams: &mut Streams) -> Result<(), Error> {
+    fn print(&self, streams: &mut Streams, wanted: usize) -> Result<(), Error> {
         let doc = &self.session.doc;
-        if self.actions.is_empty() {
+        if self.actions.is_empty() && wanted > 0 {
             streams.say(format_args!("No actions yet in {} ({}).", label(doc, 40), doc.id));
             return Ok(());
         }
@@ -193,6 +193,9 @@ impl Part {
         let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
         let count = self.actions.len();
         let name = streams.style.paint(Role::Strong, label(doc, 40));
+        if wanted == 0 {
+            return streams.line(format_args!("{name} ({}), {state}", doc.id));
+        }
         streams.line(format_args!("Last {count} actions of {name} ({}), {state}:", doc.id))?;
         for action in &self.actions {
             print_action(streams, action, None)?;

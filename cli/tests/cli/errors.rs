@@ -1,6 +1,6 @@
 //! Each failure: its exit code, its stable code, a remedy; and nothing lost.
 
-use crate::support::Sm;
+use crate::support::{Ran, Sm};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -9,6 +9,12 @@ const GOOD: &[u8] = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"i
 
 /// Runs words that must fail: the exit code, the stable code, and that there is a remedy.
 fn fails(sm: &Sm, words: &[&str], exit: i32, code: &str) {
+    let ran = told(sm, words, exit, code);
+    assert!(ran.out.is_empty(), "{words:?} printed {:?}", ran.text());
+}
+
+/// The same, where what became of each thing named is printed all the same.
+fn told(sm: &Sm, words: &[&str], exit: i32, code: &str) -> Ran {
     let ran = sm.run(&[words, &["--json"]].concat());
     assert_eq!(ran.code, exit, "{words:?}: {}", ran.err);
     let error = ran.error();
@@ -16,10 +22,11 @@ fn fails(sm: &Sm, words: &[&str], exit: i32, code: &str) {
     for field in ["message", "hint", "retryable", "details"] {
         assert!(error.get(field).is_some(), "{words:?}: no {field}");
     }
-    assert!(ran.out.is_empty(), "{words:?} printed {:?}", ran.text());
+    assert!(error["hint"].is_string(), "{words:?}: no remedy: {error}");
     let plain = sm.run(words);
     assert_eq!(plain.code, exit, "{words:?}");
     assert!(plain.err.contains(code), "{words:?}: {}", plain.err);
+    ran
 }
 
 #[test]
@@ -52,6 +59,139 @@ fn wrong_usage_is_two_in_words_and_in_json() {
     assert_eq!((ran.code, ran.error()["code"].as_str()), (2, Some("usage")));
     assert_eq!(sm.run(&["--help"]).code, 0);
     assert_eq!(sm.run(&["--version"]).code, 0);
+}
+
+#[test]
+fn every_wrong_usage_says_how_it_is_used() {
+    let sm = Sm::new();
+    for words in [
+        &["frobnicate"][..],
+        &["send", "x"],
+        &["answer", "r1"],
+        &["spawn", " "],
+        &["spawn", "x", "--sandbox", "everything"],
+        &["spawn", "x", "--approval", "sometimes"],
+        &["spawn", "x", "--name", "@last"],
+        &["spawn", "x", "--name", ""],
+        &["spawn", "x", "--label", "odd"],
+        &["replay", "--since", "never"],
+        &["replay", "--speed", "0"],
+        &["wait", "x", "--timeout", "soon"],
+        &["approve"],
+        &["import"],
+        &["tail"],
+    ] {
+        let ran = sm.run(&[words, &["--json"]].concat());
+        let error = ran.error();
+        assert_eq!(ran.code, 2, "{words:?}: {}", ran.err);
+        let hint = error["hint"].as_str().unwrap_or_else(|| panic!("{words:?}: {error}"));
+        assert!(!hint.contains('\n') && !hint.is_empty(), "{words:?}: {hint:?}");
+        assert!(
+            !error["message"].as_str().expect("words").contains("Usage:"),
+            "{words:?}: {error}"
+        );
+        assert_eq!(sm.run(words).code, 2, "{words:?}");
+    }
+    let ran = sm.run(&["spawn", "x", "--sandbox", "everything"]);
+    assert!(ran.err.contains("read-only, workspace-write, danger-full-access"), "{}", ran.err);
+    let ran = sm.run(&["spawn", "x", "--approval", "sometimes"]);
+    assert!(ran.err.contains("untrusted, on-request, on-failure, never"), "{}", ran.err);
+    assert!(!sm.home().exists(), "something was begun");
+}
+
+/// A command that waits for leave, in a transcript that ends there.
+const WAITING: &[u8] = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T9\"}}}\n\
+{\"method\":\"turn/started\",\"params\":{\"threadId\":\"T9\",\"turn\":{\"id\":\"u1\"}}}\n\
+{\"id\":0,\"method\":\"item/commandExecution/requestApproval\",\"params\":{\"threadId\":\"T9\",\"turnId\":\"u1\",\"itemId\":\"i\",\"command\":\"rm x\"}}\n";
+
+#[test]
+fn what_has_nothing_to_act_on_starts_no_daemon() {
+    let sm = Sm::new();
+    let acts: &[&[&str]] = &[
+        &["approve", "r1"],
+        &["deny", "r1"],
+        &["answer", "r1", "x"],
+        &["answer", "r1", "--raw", "{}"],
+        &["interrupt", "worker"],
+        &["stop", "worker"],
+        &["resume", "worker"],
+        &["send", "worker", "hello"],
+    ];
+    for words in acts {
+        fails(&sm, words, 5, "not_found");
+    }
+    assert!(!sm.home().exists(), "an act on nothing made the data directory");
+
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", WAITING)]).code, 0);
+    let inbox = sm.json(&["inbox"]);
+    let request = inbox["requests"][0]["id"].as_str().expect("a request").to_owned();
+    for words in [
+        &["approve", &request][..],
+        &["deny", &request],
+        &["answer", &request, "--raw", "{}"],
+        &["interrupt", "@last"],
+        &["stop", "@last"],
+        &["resume", "@last"],
+        &["send", "@last", "hello"],
+    ] {
+        told(&sm, words, 8, "session_dead");
+    }
+    for words in acts {
+        told(&sm, words, 5, "not_found");
+    }
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9, "a daemon was started");
+}
+
+#[test]
+fn no_actions_are_shown_where_none_are_wanted() {
+    let sm = Sm::new();
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", WAITING)]).code, 0);
+    let ran = sm.run(&["tail", "@last", "-n", "0"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert!(ran.text().contains("waiting_permission") && ran.text().lines().count() == 1);
+}
+
+#[test]
+fn a_message_that_was_cut_off_says_so() {
+    let sm = Sm::new();
+    let cut = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T9\"}}}\n\
+        {\"method\":\"turn/started\",\"params\":{\"threadId\":\"T9\",\"turn\":{\"id\":\"u1\"}}}\n\
+        {\"method\":\"item/started\",\"params\":{\"threadId\":\"T9\",\"turnId\":\"u1\",\"item\":{\"id\":\"m\",\"type\":\"agentMessage\",\"text\":\"\"}}}\n\
+        {\"method\":\"turn/completed\",\"params\":{\"threadId\":\"T9\",\"turn\":{\"id\":\"u1\",\"status\":\"interrupted\"}}}\n";
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", cut)]).code, 0);
+    let ran = sm.run(&["tail", "@last"]);
+    assert!(ran.text().contains("cut off before it was said whole"), "{}", ran.text());
+}
+
+#[test]
+fn a_repeated_import_is_refused_the_same_with_a_daemon_and_without() {
+    let sm = Sm::new();
+    let file = sm.file("t.jsonl", GOOD);
+    assert_eq!(sm.run(&["import", &file]).code, 0);
+    let alone = sm.run(&["import", &file, "--json"]);
+    assert_eq!(sm.run(&["serve"]).code, 0);
+    let through = sm.run(&["import", &file, "--json"]);
+    let again = sm.run(&["import", &file, "--again", "--json"]);
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    assert_eq!((alone.code, through.code, again.code), (6, 6, 0));
+    assert_eq!(alone.error(), through.error());
+    let details = alone.error()["details"].clone();
+    for fact in ["source", "path", "imported_at", "blake3"] {
+        assert!(!details[fact].is_null(), "{fact}: {details}");
+    }
+}
+
+#[test]
+fn a_codex_that_is_named_wrongly_is_told_with_the_way_to_name_it() {
+    let sm = Sm::new();
+    let cwd = sm.dir.path().to_str().expect("a plain path").to_owned();
+    let ran = sm.run(&["spawn", "x", "--cwd", &cwd, "--json"]);
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    let error = ran.error();
+    assert_eq!((ran.code, error["code"].as_str()), (9, Some("codex_missing")));
+    let hint = error["hint"].as_str().expect("a remedy");
+    assert!(hint.contains("SM_CODEX=/path/to/codex"), "{hint}");
+    assert!(error["message"].as_str().is_some_and(|words| words.contains("no-codex")), "{error}");
 }
 
 #[test]

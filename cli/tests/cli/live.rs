@@ -82,6 +82,11 @@ fn a_session_from_its_start_to_its_end() {
     let refused = sm.run(&["send", "worker", "hello", "--json"]);
     assert_eq!(refused.code, 6, "{}", refused.err);
     assert_eq!(refused.error()["code"], "pending_structured_request");
+    let hint = refused.error()["hint"].as_str().expect("a remedy").to_owned();
+    assert!(hint.contains(&format!("sm approve {first}")) && !hint.contains("touch"), "{hint}");
+    let document: serde_json::Value = serde_json::from_slice(&refused.out).expect("a document");
+    let told = &document["inputs"][0];
+    assert_eq!((&told["given"], &told["session_id"]), (&"worker".into(), &id.as_str().into()));
     live.ok(&["approve", &first]);
     // The same answer again is told so; another one is a conflict.
     live.ok(&["approve", &first]);
@@ -102,6 +107,15 @@ fn a_session_from_its_start_to_its_end() {
     assert_eq!(actions[0]["approvals"][0]["decided_by"], "user");
     assert_eq!(actions[1]["status"], "declined");
 
+    // A name is one live session's; `--json` says who refused, and what to do.
+    let cwd = sm.dir.path().to_str().expect("a plain path");
+    let twin = sm.run(&["spawn", "say: x", "--name", "worker", "--cwd", cwd, "--json"]);
+    assert_eq!((twin.code, twin.error()["code"].as_str()), (6, Some("name_taken")));
+    assert_eq!(twin.error()["details"]["session_id"], id.as_str());
+    assert!(twin.error()["hint"].as_str().is_some_and(|hint| hint.contains(&id)));
+    let odd = sm.run(&["spawn", "say: x", "--name", &id, "--cwd", cwd]);
+    assert_eq!(odd.code, 6, "{}", odd.err);
+
     // Dispatch and wait, twice: never is an older state taken for the new one.
     for word in ["one", "two"] {
         let sent = sm.json(&["send", &id, &format!("say: {word}")]);
@@ -117,6 +131,14 @@ fn a_session_from_its_start_to_its_end() {
     assert_eq!(sm.json(&["show", &id])["session"]["outcome"], "interrupted");
 
     live.ok(&["stop", &id]);
+    let again = live.spawn("worker", "say: x", &[]);
+    for words in [&["show", "worker"][..], &["send", "worker", "say: x"], &["stop", "worker"]] {
+        let ran = sm.run(&[words, &["--json"]].concat());
+        assert_eq!((ran.code, ran.error()["code"].as_str()), (5, Some("ambiguous")), "{words:?}");
+        let candidates = ran.error()["details"]["candidates"].to_string();
+        assert!(candidates.contains(&id) && candidates.contains(&again), "{candidates}");
+    }
+    live.ok(&["stop", &again]);
     assert_eq!(sm.run(&["wait", &id, "--timeout", "5"]).code, 8);
     assert!(sm.json(&["ps"])["sessions"].as_array().is_some_and(Vec::is_empty));
     live.ok(&["resume", &id]);

@@ -29,7 +29,8 @@ fn a_sandboxed_agent_spawns_a_child_and_awaits_it() {
     let child = &children[0];
     assert_eq!(child["name"], "child");
     assert_eq!(child["parent_id"], parent.id.as_str());
-    assert_eq!(child["spawned_by"], parent.thread_id.as_str());
+    assert_eq!(child["spawned_by"], parent.id.as_str());
+    assert_eq!(child["spawned_by_thread"], parent.thread_id.as_str());
     // It has what its parent has.
     for field in ["cwd", "model", "approval_policy", "sandbox"] {
         assert_eq!(child[field], session[field], "{field}");
