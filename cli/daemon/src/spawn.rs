@@ -1,7 +1,7 @@
 //! New sessions.
 //!
-//! What always holds: a session is recorded as Codex's own thread first, then as ours with its name,
-//! parent and maker, then gets its prompt by the one path that all inputs take.
+//! What always holds: Codex's answer that makes a thread, and whose it is, its name and its parent, are
+//! recorded in one frame; then the session gets its prompt by the one path that all inputs take.
 
 use crate::api::{Input, Mode, Spawn, Spawned};
 use crate::daemon::{Caller, Daemon};
@@ -48,21 +48,24 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         None => None,
     };
     let server = daemon.server(&plan.codex_home).await?;
-    let reply = server.app.call("thread/start", params(daemon, &wish, &plan), STARTING).await?;
-    let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
-    let thread = thread.ok_or_else(|| {
-        Refusal::new(502, "codex_error", "Codex's answer to thread/start names no thread")
-    })?;
-    let lock = daemon.lock(thread).await;
+    // Noted along with Codex's answer: nobody ever sees the session without its name and parent.
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
         name,
         parent: parent.map(|parent| parent.session.thread_id),
         labels: wish.labels.clone(),
         by: caller.word(),
-        env: plan.env,
+        env: plan.env.clone(),
     });
-    let receipt = daemon.note(thread, &spawned)?;
-    daemon.folded_to(receipt.last).await?;
+    let params = params(daemon, &wish, &plan);
+    let reply = server.app.call_noting("thread/start", params, STARTING, Some(spawned)).await?;
+    let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
+    let (Some(thread), Some(made)) = (thread, reply.noted) else {
+        let message = "Codex's answer to thread/start names no thread, or was not recorded";
+        return Err(Refusal::new(502, "codex_error", message)
+            .hint("`sm replay -n 20` shows the answer; `sm doctor` the state of the disk"));
+    };
+    let lock = daemon.lock(thread).await;
+    daemon.folded_to(made).await?;
     let session = daemon.session(thread)?.session;
     let mut turn_id = None;
     if let Some(text) = wish.prompt.filter(|prompt| !prompt.trim().is_empty()) {
@@ -81,7 +84,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         id: session.id,
         thread_id: thread.to_owned(),
         turn_id,
-        cursor: daemon.cursor(receipt.last),
+        cursor: daemon.cursor(made),
         session: daemon.document(thread)?,
     })
 }

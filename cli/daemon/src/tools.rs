@@ -18,9 +18,9 @@ use sm_projections::views::{self, Selection};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long `sm_wait` waits where it is not told, and at most.
-const WAIT_DEFAULT: Duration = Duration::from_secs(120);
-const WAIT_MAX: Duration = Duration::from_secs(600);
+/// How long `sm_wait` waits at most, and where it is not told. Models that call their tools from code get
+/// the turn back after 30 s; a result that comes later is lost to one that does not ask for it.
+const WAIT_MAX: Duration = Duration::from_secs(25);
 
 /// The tools as `thread/start` takes them.
 pub(crate) fn specs() -> Value {
@@ -64,11 +64,13 @@ pub(crate) fn specs() -> Value {
             "sm_wait",
             "Waits until sessions have settled: their turn is over and nothing is queued, or they \
              wait for a human, or they are gone. Returns each one's state, outcome and last message. \
-             When the time is up it returns what it knows, with timed_out true: call it again.",
+             It returns within 25 seconds in any case: when some still work by then, what is known so \
+             far comes with timed_out true and the note 'still running, call again'. Call it again \
+             until timed_out is false.",
             json!({
                 "sessions": sessions,
                 "any": { "type": "boolean", "description": "Return as soon as one has settled, not all." },
-                "timeout_seconds": { "type": "number", "description": "How long to wait at most: 120 if left out, never more than 600." },
+                "timeout_seconds": { "type": "number", "description": "How long to wait at most: 25 if left out, never more than 25." },
             }),
             &[],
         ),
@@ -252,17 +254,20 @@ async fn wait(
             .map(|found| found.map(|found| found.session.thread_id))
             .collect::<Result<Vec<_>, _>>()?
     };
-    let patience = wish
-        .timeout_seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .unwrap_or(WAIT_DEFAULT)
-        .min(WAIT_MAX);
+    let patience = patience(wish.timeout_seconds);
     let settled = settle::wait(daemon, &targets, wish.any, patience).await?;
     let mut sessions = Vec::with_capacity(targets.len());
     for thread in &targets {
         sessions.push(settle::report(daemon, thread)?);
     }
-    Ok(json!({ "sessions": sessions, "timed_out": !settled }))
+    let note = (!settled).then_some("still running, call again");
+    Ok(json!({ "sessions": sessions, "timed_out": !settled, "note": note }))
+}
+
+/// How long a wait may take; a time that is none counts as none given.
+fn patience(seconds: Option<f64>) -> Duration {
+    let wished = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    wished.map_or(WAIT_MAX, |wished| wished.min(WAIT_MAX))
 }
 
 /// A session of the caller's family, but not the caller.
@@ -318,4 +323,25 @@ fn result(daemon: &Daemon, caller: &Selection, wish: ResultArguments) -> Result<
         "activity_state": found.session.state.as_str(),
         "result": text,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_before_a_model_that_calls_from_code_is_given_back_its_turn() {
+        for (asked, seconds) in [(None, 25.0), (Some(600.0), 25.0), (Some(0.5), 0.5)] {
+            assert_eq!(patience(asked), Duration::from_secs_f64(seconds), "{asked:?}");
+        }
+        assert_eq!(patience(Some(-1.0)), WAIT_MAX);
+        assert_eq!(patience(Some(f64::NAN)), WAIT_MAX);
+        // The description says what is so.
+        let specs = specs();
+        let tools = specs.as_array().unwrap();
+        let wait = tools.iter().find(|tool| tool["name"] == "sm_wait").unwrap();
+        let words = wait["description"].as_str().unwrap();
+        assert!(words.contains(&format!("within {} seconds", WAIT_MAX.as_secs())), "{words}");
+        assert!(words.contains("call again"), "{words}");
+    }
 }

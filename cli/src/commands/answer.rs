@@ -5,7 +5,7 @@ use crate::daemon::{Client, of_server};
 use crate::error::{Error, Exit};
 use crate::output::{Streams, clean};
 use crate::read::{Tables, nothing_yet, open_log};
-use crate::show::details;
+use crate::show::{details, question_id};
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{self, Answered};
@@ -119,8 +119,8 @@ impl AnswerTo {
         let view = tables.view()?;
         let (seq, row) = find(context, &view, &self.request)?;
         let asked = details(&open_log(context)?, &views::request_doc(&view, seq, row)?);
-        let ids = asked.questions.iter().filter_map(|question| question.get("id")?.as_str());
-        Ok(ids.map(str::to_owned).collect())
+        let ids = asked.questions.iter().filter_map(question_id);
+        Ok(ids.collect())
     }
 }
 

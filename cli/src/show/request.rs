@@ -1,11 +1,72 @@
 //! What a request asks, whole: read from its record, and from its item's.
 
-use crate::output::clean_block;
+use super::Lives;
+use crate::output::{Role, clean_block};
 use serde::Serialize;
 use serde_json::Value;
 use sm_log::Reader;
-use sm_projections::views::RequestDoc;
+use sm_projections::tables::Requests;
+use sm_projections::views::{self, RequestDoc};
+use sm_projections::{StoreError, View};
 use std::fmt::Write as _;
+
+/// A request's document with what the present adds.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestShown {
+    /// What the log tells.
+    #[serde(flatten)]
+    pub doc: RequestDoc,
+    /// Whether the process that asked is alive, so that an answer reaches it; null for imports.
+    pub live: Option<bool>,
+}
+
+/// Adds what the present tells.
+pub fn show_request(
+    view: &View<'_>,
+    lives: &mut Lives,
+    doc: RequestDoc,
+) -> Result<RequestShown, StoreError> {
+    let live = match view.get::<Requests>(&doc.seq)? {
+        Some(row) => lives.of_life(view, row.source, row.generation)?,
+        None => None,
+    };
+    Ok(RequestShown { doc, live })
+}
+
+/// All requests that wait for a human, oldest first.
+pub fn waiting(view: &View<'_>, lives: &mut Lives) -> Result<Vec<RequestShown>, StoreError> {
+    let docs = views::pending_requests(view)?.into_iter().filter(|doc| doc.asks_human);
+    docs.map(|doc| show_request(view, lives, doc)).collect()
+}
+
+/// A question's id as an answer names it.
+pub fn question_id(question: &Value) -> Option<String> {
+    match question.get("id")? {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+impl RequestShown {
+    /// Role and glyph; what nobody waits for is never the brightest.
+    pub fn mark(&self) -> (Role, &'static str) {
+        match self.live {
+            Some(true) => (Role::NeedsHuman, "▲"),
+            Some(false) => (Role::Bad, "✗"),
+            None => (Role::Dim, "◌"),
+        }
+    }
+
+    /// Why an answer reaches nobody; `None`: it reaches who asked.
+    pub fn unheard(&self) -> Option<&'static str> {
+        match self.live {
+            Some(true) => None,
+            Some(false) => Some("its Codex process is gone: nobody waits for the answer"),
+            None => Some("of a transcript: nobody waits for the answer"),
+        }
+    }
+}
 
 /// What a request asks.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -134,7 +195,8 @@ impl Details {
         }
         for question in &self.questions {
             let text = |name: &str| question.get(name).and_then(Value::as_str).unwrap_or_default();
-            put(&format!("{}: {}", text("id"), text("question")));
+            let id = question_id(question).unwrap_or_default();
+            put(&format!("{id}: {}", text("question")));
             let options = question.get("options").and_then(Value::as_array);
             for option in options.into_iter().flatten() {
                 let text =

@@ -125,6 +125,11 @@ fn what_has_nothing_to_act_on_starts_no_daemon() {
     assert_eq!(sm.run(&["import", &sm.file("t.jsonl", WAITING)]).code, 0);
     let inbox = sm.json(&["inbox"]);
     let request = inbox["requests"][0]["id"].as_str().expect("a request").to_owned();
+    assert!(inbox["requests"][0]["live"].is_null());
+    for words in [&["inbox"][..], &[]] {
+        let text = sm.run(words).text();
+        assert!(text.contains("of a transcript: nobody waits"), "{words:?}: {text}");
+    }
     for words in [
         &["approve", &request][..],
         &["deny", &request],

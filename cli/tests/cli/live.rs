@@ -166,6 +166,112 @@ fn questions_are_answered_by_name_or_alone() {
 }
 
 #[test]
+fn a_secret_answer_is_nowhere_in_the_data_directory_nor_on_the_screen() {
+    let Some(live) = Live::start() else { return };
+    let sm = &live.sm;
+    let script = "ask: key=The key? [mine|yours] secret; db=Which? [one|two]\nsay: thanks";
+    let id = live.spawn("asker", script, &["--plan"]);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    let mut told = Vec::new();
+    // Given in every wrong way first: what goes wrong is told without it.
+    for words in [
+        &["answer", &request, "hunter2secret"][..],
+        &["answer", &request, "key=hunter2secret"],
+        &["answer", &request, "--raw", "\"hunter2secret"],
+        &["answer", "r999999", "hunter2secret"],
+    ] {
+        for words in [words.to_vec(), [words, &["--json"]].concat()] {
+            let ran = sm.run(&words);
+            assert!(ran.code != 0, "{words:?} was taken");
+            told.push((words.join(" "), ran));
+        }
+    }
+    let right = sm.run(&["answer", &request, "key=hunter2secret", "db=one"]);
+    assert_eq!(right.code, 0, "{}", right.err);
+    told.push(("the answer".to_owned(), right));
+    let other = sm.run(&["answer", &request, "key=hunter2secret", "db=two"]);
+    assert_eq!(other.code, 6, "{}", other.err);
+    told.push(("another answer".to_owned(), other));
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    for words in [
+        &["show", &id][..],
+        &["show", &id, "--json"],
+        &["tail", &id, "--all"],
+        &["tail", &id, "--all", "--json"],
+        &["tail", &id, "--raw", "-n", "1000"],
+        &["turns", &id, "--json"],
+        &["explain", &id, "--json"],
+        &["replay"],
+        &["replay", "--json"],
+        &["replay", "--raw"],
+        &["inbox", "--json"],
+        &["doctor", "--json"],
+    ] {
+        told.push((words.join(" "), sm.run(words)));
+    }
+    live.ok(&["serve", "--stop"]);
+    for (words, ran) in told {
+        let all = ran.text() + &ran.err;
+        assert!(!all.replace("answer r", "").contains("hunter2secret"), "{words}: {all}");
+    }
+    let secret = b"hunter2secret";
+    let (mut open, mut files) = (vec![sm.home()], 0);
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).expect("a folder").flatten().map(|e| e.path()));
+            continue;
+        }
+        files += 1;
+        let bytes = std::fs::read(&path).expect("a file");
+        let found = bytes.windows(secret.len()).any(|window| window == secret);
+        assert!(!found, "{} holds the secret", path.display());
+    }
+    assert!(files >= 4, "only {files} files were looked at");
+}
+
+#[test]
+fn what_a_dead_process_asked_is_shown_as_such() {
+    let Some(live) = Live::start() else { return };
+    let sm = &live.sm;
+    let id = live.spawn("worker", "run: touch a", &["--approval", "untrusted"]);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    assert_eq!(sm.json(&["inbox"])["requests"][0]["live"], true);
+    let health = sm.json(&["serve", "--status"])["health"].clone();
+    let pids = [&health["pid"], &health["servers"][0]["pid"]];
+    for pid in pids {
+        let pid = pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+        // It may have followed the other one already.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    let began = std::time::Instant::now();
+    while sm.json(&["inbox"])["requests"][0]["live"] != false {
+        assert!(began.elapsed().as_secs() < 60, "it is shown as live");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for words in [&["inbox"][..], &[], &["show", &id]] {
+        let text = live.ok(words).text();
+        assert!(text.contains("nobody waits for the answer"), "{words:?}: {text}");
+        assert!(!text.contains("sm approve"), "{words:?}: {text}");
+    }
+    // No daemon is started to hear that nobody waits.
+    let refused = sm.run(&["approve", &request, "--json"]);
+    assert_eq!((refused.code, refused.error()["code"].as_str()), (6, Some("conflict")));
+    assert!(refused.error()["hint"].as_str().is_some_and(|hint| hint.contains(&id)));
+    let away = sm.run(&["interrupt", &id, "--json"]);
+    assert_eq!((away.code, away.error()["code"].as_str()), (9, Some("daemon_away")));
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+    // Who stops it starts one, which puts in order what was left; then there is nothing more to stop.
+    live.ok(&["stop", &id]);
+    live.ok(&["serve", "--stop"]);
+    assert!(live.ok(&["stop", &id]).text().contains("stopped"));
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+    assert!(sm.json(&["inbox"])["requests"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
 fn an_import_goes_through_the_daemon_that_holds_the_lock() {
     let Some(live) = Live::start() else { return };
     live.ok(&["serve"]);

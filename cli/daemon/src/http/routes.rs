@@ -49,6 +49,17 @@ fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
         .map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}")))
 }
 
+/// The body of an answer. What is wrong with it is told by its place, not in words that quote it: an
+/// answer may be a secret.
+fn answer_body(bytes: &Bytes) -> Result<Answer, Refusal> {
+    let answer: Result<Answer, _> = serde_json::from_slice(bytes);
+    answer.map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Refusal::bad_request(format!("the body is no answer, at line {line} column {column}"))
+            .hint(r#"{"decision":"accept"}, or {"answers":{"ID":["TEXT"]}}"#)
+    })
+}
+
 /// Runs a call to its end even if the caller goes away in the middle of it.
 async fn whole<T: Send + 'static>(
     call: impl Future<Output = Result<T, Refusal>> + Send + 'static,
@@ -204,11 +215,25 @@ pub(crate) async fn answer(
     Path(id): Path<String>,
     bytes: Bytes,
 ) -> Answer200<Answered> {
-    let answer: Answer = body(&bytes)?;
+    let answer = answer_body(&bytes)?;
     Ok(Json(whole(async move { requests::answer(&daemon, &id, answer).await }).await?))
 }
 
 pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {
     daemon.stop();
     Json(json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_no_answer_is_not_quoted() {
+        for body in [r#"{"answers":{"key":"hunter2"}}"#, r#"{"decision":["hunter2"]}"#, "hunter2"] {
+            let refused = answer_body(&Bytes::from(body)).unwrap_err();
+            let told = serde_json::to_string(&refused.problem).unwrap();
+            assert!(!told.contains("hunter2") && told.contains("line 1 column"), "{told}");
+        }
+    }
 }
