@@ -36,8 +36,9 @@ pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
         "mcpServer/elicitation/request" => elicitation(params, answer),
         "execCommandApproval" | "applyPatchApproval" => old_approval(answer),
         _ => Err(Refusal::bad_request(format!(
-            "sm does not know how {method} is answered: give the answer in Codex's own form (raw)"
-        ))),
+            "sm does not know how {method} is answered: give the answer in Codex's own form"
+        ))
+        .hint("`sm answer REQUEST --raw JSON`")),
     }
 }
 

@@ -7,8 +7,9 @@ use crate::api;
 use crate::daemon::{Daemon, now};
 use crate::problem::Refusal;
 use crate::{input, requests, resume};
+use serde_json::json;
 use sm_ingest::app_server::{
-    AppServer, Codex, Incoming, Launch, LocateError, Version, end_marked, locate,
+    AppServer, Codex, Incoming, Launch, LocateError, StartError, Version, end_marked, locate,
 };
 use sm_projections::rows::{Source, SourceKind};
 use sm_projections::tables::Sources;
@@ -134,6 +135,11 @@ impl Daemon {
         let codex = codex.map_err(|error| not_located(error, named.as_deref()))?;
         self.caught_up().await?;
         let (source, generation) = self.source_of(&codex, codex_home)?;
+        let started = Started {
+            binary: codex.binary.clone(),
+            version: codex.version,
+            codex_home: codex_home.to_path_buf(),
+        };
         let launch = Launch {
             binary: codex.binary.clone(),
             codex_home: codex_home.to_path_buf(),
@@ -143,7 +149,9 @@ impl Daemon {
             env_remove: ENV_REMOVE.iter().map(|&name| name.to_owned()).collect(),
         };
         let log = self.log().clone();
-        let (app, incoming) = blocking(move || AppServer::spawn(log, &launch)).await??;
+        let (app, incoming) = blocking(move || AppServer::spawn(log, &launch))
+            .await?
+            .map_err(|error| started.failed(error))?;
         let server = Arc::new(Server {
             app,
             source,
@@ -159,7 +167,7 @@ impl Daemon {
             Err(error) => {
                 server.app.end(Duration::from_millis(500)).await;
                 self.recorded_end(&server).await?;
-                Err(error.into())
+                Err(started.failed(error))
             }
         }
     }
@@ -309,14 +317,44 @@ impl Daemon {
     }
 }
 
+/// What was started, for the case that it failed.
+struct Started {
+    binary: PathBuf,
+    version: Version,
+    codex_home: PathBuf,
+}
+
+impl Started {
+    fn failed(&self, error: StartError) -> Refusal {
+        let refusal = Refusal::from(error);
+        if !matches!(refusal.problem.code.as_str(), "codex_died" | "codex_missing") {
+            return refusal;
+        }
+        let Started { binary, version, codex_home } = self;
+        let message = format!("codex {version}: {}", refusal.problem.message);
+        Refusal::new(refusal.status, &refusal.problem.code, message)
+            .retryable()
+            .hint(format!(
+                "CODEX_HOME={} {} app-server shows more by hand; look at config.toml there",
+                codex_home.display(),
+                binary.display()
+            ))
+            .details(json!({ "binary": binary, "version": version.to_string(), "codex_home": codex_home }))
+    }
+}
+
 /// Where one binary and no other was to be taken, the remedy is to name another one.
 fn not_located(error: LocateError, named: Option<&Path>) -> Refusal {
     let refusal = Refusal::from(error);
     let Some(named) = named else { return refusal };
+    let first = match refusal.problem.code.as_str() {
+        "codex_too_old" => "`npm install -g @openai/codex` brings a newer one; ",
+        _ => "",
+    };
     refusal.hint(format!(
-        "SM_CODEX={} names it: `sm serve --stop` (a daemon keeps the SM_CODEX that it was started \
-         with), then set it to a codex binary, SM_CODEX=/path/to/codex sm …, or unset it: PATH is \
-         searched then",
+        "{first}SM_CODEX={} names this one: set it to a codex binary, SM_CODEX=/path/to/codex sm …, \
+         or unset it, so that PATH is searched; `sm serve --stop` before, because a daemon keeps the \
+         one that it was started with",
         named.display()
     ))
 }

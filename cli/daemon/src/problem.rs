@@ -155,8 +155,7 @@ impl From<StartError> for Refusal {
             StartError::Spawn { .. } => "codex_missing",
             _ => "codex_died",
         };
-        let hint = "`codex app-server` by hand shows more; look at config.toml in its CODEX_HOME";
-        Refusal::new(502, code, error.to_string()).hint(hint).retryable()
+        Refusal::new(502, code, error.to_string()).retryable()
     }
 }
 

@@ -113,10 +113,15 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 
 impl Asked {
     fn print(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
-        let RequestDoc { id, kind, session_id, session_name, asked_micros, .. } = &self.request.doc;
+        let RequestDoc { id, kind, method, session_id, session_name, asked_micros, .. } =
+            &self.request.doc;
         let who = session_name.as_deref().or(session_id.as_deref()).unwrap_or("a server");
         let (role, glyph) = self.request.mark();
-        let head = format!("{glyph} {id} {}", kind.replace('_', " "));
+        let what = match *kind {
+            "other" => clean(method).into_owned(),
+            kind => kind.replace('_', " "),
+        };
+        let head = format!("{glyph} {id} {what}");
         let head = streams.style.paint(role, head);
         let since = ago(now_micros(), *asked_micros);
         streams.line(format_args!("{head} · {} · {since} ago", clean(who)))?;
@@ -137,6 +142,7 @@ impl Asked {
                 let key = question_id(question).unwrap_or_else(|| "ID".to_owned());
                 format!("    sm{home} answer {id} {}=…", clean(&key))
             }
+            ("other" | "tool", _) => format!("    sm{home} answer {id} --raw JSON"),
             ("user_input" | "elicitation", None) => format!("    sm{home} answer {id} --accept"),
             _ => format!("    sm{home} approve {id}   or   sm{home} deny {id} --say WHY"),
         })

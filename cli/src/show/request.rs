@@ -3,7 +3,7 @@
 use super::Lives;
 use crate::output::{Role, clean_block};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sm_log::Reader;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
@@ -77,7 +77,8 @@ pub struct Details {
     pub cwd: Option<String>,
     /// The files it would change: path, kind, diff.
     pub changes: Vec<Change>,
-    /// The questions: id, header, question, options, isSecret, as Codex gave them.
+    /// The questions: id, header, question, options, isSecret, as Codex gave them; an elicitation's
+    /// fields in the same form.
     pub questions: Vec<Value>,
     /// What an MCP server asks.
     pub message: Option<String>,
@@ -87,6 +88,8 @@ pub struct Details {
     pub permissions: Option<Value>,
     /// A tool's arguments.
     pub arguments: Option<Value>,
+    /// All of it, where `sm` does not know the request's kind.
+    pub params: Option<Value>,
 }
 
 /// One file that would change.
@@ -120,12 +123,25 @@ pub fn details(reader: &Reader, request: &RequestDoc) -> Details {
         command,
         cwd: text("cwd"),
         changes,
-        questions: list("questions"),
+        questions: match params.pointer("/requestedSchema/properties").and_then(Value::as_object) {
+            Some(fields) => fields.iter().map(field).collect(),
+            None => list("questions"),
+        },
         message: text("message"),
         decisions: list("availableDecisions"),
         permissions: kept("permissions"),
         arguments: kept("arguments"),
+        params: (request.kind == "other").then(|| params.clone()),
     }
+}
+
+/// A form's field, as a question.
+fn field((id, field): (&String, &Value)) -> Value {
+    let mut words = ["description", "title", "type"].into_iter();
+    let words = words.find_map(|name| field.get(name)?.as_str()).unwrap_or(id);
+    let options = field.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let options: Vec<Value> = options.map(|label| json!({ "label": label })).collect();
+    json!({ "id": id, "question": words, "options": options, "isSecret": false })
 }
 
 fn params(reader: &Reader, seq: u64) -> Option<Value> {
@@ -180,6 +196,9 @@ impl Details {
         }
         if let Some(permissions) = &self.permissions {
             put(&format!("permissions: {permissions}"));
+        }
+        if let Some(params) = &self.params {
+            put(&params.to_string());
         }
         for change in &self.changes {
             let kind = change.kind.as_deref().unwrap_or("change");

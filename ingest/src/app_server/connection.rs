@@ -387,20 +387,24 @@ fn attend(
         std::thread::spawn(move || outgoing::write_all(messages, stdin));
     }
     if let Some(stderr) = child.stderr.take() {
-        let words = shared.stderr.clone();
-        std::thread::spawn(move || words.drain(stderr));
+        let (words, all_read) = (shared.stderr.clone(), all_read.clone());
+        std::thread::spawn(move || {
+            words.drain(stderr);
+            drop(all_read);
+        });
     }
     if let Some(stdout) = child.stdout.take() {
         let (shared, sender) = (Arc::clone(shared), sender.clone());
         std::thread::spawn(move || {
             shared.read(stdout, &sender);
-            let _ = all_read.send(());
+            drop(all_read);
         });
     }
     let shared = Arc::clone(shared);
     std::thread::spawn(move || {
         let status = shared.reap(&mut child);
-        // Its last lines come before its end; a stranger that holds its output does not matter.
+        // Its last lines and words come before its end: nothing is ever sent, but whoever has read all
+        // lets go. A stranger that holds its output does not matter.
         let _ = last_line.recv_timeout(LAST_LINES);
         shared.close(status, &sender);
     });
