@@ -39,6 +39,26 @@ impl AsOf {
     }
 }
 
+/// What every list says beside its rows.
+#[derive(Debug, Serialize)]
+pub struct Head {
+    /// Which list.
+    pub schema: &'static str,
+    /// What the reader should know about it.
+    pub warnings: Vec<String>,
+    /// Hosts that did not answer; this machine always does.
+    pub host_errors: Vec<String>,
+    /// What it reflects.
+    pub as_of: AsOf,
+}
+
+impl Head {
+    /// The head of a list under `schema`.
+    pub fn new(schema: &'static str, as_of: AsOf) -> Head {
+        Head { schema, warnings: Vec::new(), host_errors: Vec::new(), as_of }
+    }
+}
+
 impl Tables {
     /// Opens them; `None` where nothing was ever recorded.
     pub fn open(context: &Context, streams: &Streams) -> Result<Option<Tables>, Error> {

@@ -5,9 +5,9 @@
 //! delivered in order when its session's turn ends. After an interrupt it is held until the next
 //! input or a resume, and each held input says so.
 
-use crate::acts;
 use crate::api::{Input, InputTaken, Mode};
 use crate::daemon::{Caller, Daemon};
+use crate::interrupt::interrupt_turn;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::resume;
@@ -174,7 +174,7 @@ async fn decide(
         (Mode::Start | Mode::Queue, None, Some(_)) => Ok(Fate::Queued(None)),
         (Mode::Steer, None, Some(turn)) => steer(daemon, session, &turn.id, input).await,
         (Mode::Urgent, None, Some(turn)) => {
-            acts::interrupt_turn(daemon, session, &turn.id).await?;
+            interrupt_turn(daemon, session, &turn.id).await?;
             start(daemon, &session.thread_id, input).await
         }
         (_, None, None) => begin(daemon, session, mode, input).await,

@@ -3,12 +3,12 @@
 //! What always holds: of the sessions that `sm` runs and that have not ended, no two are given the
 //! same name, also where two are made at once.
 
-use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use serde_json::json;
 use sm_projections::rows::{ActivityState, Session, SourceKind};
 use sm_projections::table::Key;
 use sm_projections::tables::{Names, Sessions, ShortIds, Sources, Threads};
+use sm_projections::{Store, View};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,8 +20,8 @@ const CHARS_MAX: usize = 100;
 pub(crate) struct Given(Mutex<BTreeSet<String>>);
 
 /// A name that nobody else can be given until this is dropped.
-pub(crate) struct Reserved<'d> {
-    given: &'d Given,
+pub(crate) struct Reserved<'g> {
+    given: &'g Given,
     name: String,
 }
 
@@ -61,9 +61,13 @@ fn shortened(name: &str) -> String {
 }
 
 /// Keeps a name for a session that is about to be made.
-pub(crate) fn reserve<'d>(daemon: &'d Daemon, name: &str) -> Result<Reserved<'d>, Refusal> {
+pub(crate) fn reserve<'g>(
+    given: &'g Given,
+    store: &Store,
+    name: &str,
+) -> Result<Reserved<'g>, Refusal> {
     check_name(name)?;
-    if !daemon.given.names().insert(name.to_owned()) {
+    if !given.names().insert(name.to_owned()) {
         return Err(Refusal::new(
             409,
             "name_taken",
@@ -72,8 +76,8 @@ pub(crate) fn reserve<'d>(daemon: &'d Daemon, name: &str) -> Result<Reserved<'d>
         .hint("give another name")
         .details(json!({ "name": name, "session_id": null, "thread_id": null })));
     }
-    let reserved = Reserved { given: &daemon.given, name: name.to_owned() };
-    match holder(daemon, name)? {
+    let reserved = Reserved { given, name: name.to_owned() };
+    match holder(&store.view()?, name)? {
         None => Ok(reserved),
         Some(other) => Err(taken(name, &other)),
     }
@@ -95,29 +99,27 @@ fn taken(name: &str, other: &Session) -> Refusal {
 }
 
 /// The session that the word would mean: one that runs under that name, or has it as its id.
-fn holder(daemon: &Daemon, name: &str) -> Result<Option<Session>, Refusal> {
-    daemon.look(|view| {
-        let word = name.to_owned();
-        if let Some(sid) = view.get::<ShortIds>(&word)?.or(view.get::<Threads>(&word)?) {
-            return Ok(view.get::<Sessions>(&sid)?);
+fn holder(view: &View<'_>, name: &str) -> Result<Option<Session>, Refusal> {
+    let word = name.to_owned();
+    if let Some(sid) = view.get::<ShortIds>(&word)?.or(view.get::<Threads>(&word)?) {
+        return Ok(view.get::<Sessions>(&sid)?);
+    }
+    let mut named = Vec::new();
+    view.scan::<Names>(&word.to_bytes(), &[], |(found, sid), ()| {
+        if found == name {
+            named.push(sid);
         }
-        let mut named = Vec::new();
-        view.scan::<Names>(&word.to_bytes(), &[], |(found, sid), ()| {
-            if found == name {
-                named.push(sid);
-            }
-            true
-        })?;
-        for sid in named {
-            let Some(session) = view.get::<Sessions>(&sid)? else { continue };
-            let source = view.get::<Sources>(&session.source)?;
-            let is_ours = source.is_some_and(|source| source.kind == SourceKind::AppServer);
-            if is_ours && session.state != ActivityState::Stopped && !session.archived {
-                return Ok(Some(session));
-            }
+        true
+    })?;
+    for sid in named {
+        let Some(session) = view.get::<Sessions>(&sid)? else { continue };
+        let source = view.get::<Sources>(&session.source)?;
+        let is_ours = source.is_some_and(|source| source.kind == SourceKind::AppServer);
+        if is_ours && session.state != ActivityState::Stopped && !session.archived {
+            return Ok(Some(session));
         }
-        Ok(None)
-    })
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -9,10 +9,9 @@ use crate::input;
 use crate::names;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Rights, Sandbox};
-use crate::tools;
-use serde_json::{Map, Value, json};
+use crate::{offer, shell};
+use serde_json::{Value, json};
 use sm_projections::views::Selection;
-use sm_protocol::Kind;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +20,6 @@ use std::time::Duration;
 
 /// How long Codex may take to make a thread.
 const STARTING: Duration = Duration::from_secs(120);
-
-/// How far into a session's records its making is looked for.
-const MAKING_RECORDS_MAX: usize = 256;
 
 /// What a thread is started with, decided.
 struct Plan {
@@ -44,7 +40,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     // Agents fill in what they could leave out.
     let name = wish.name.clone().filter(|name| !name.trim().is_empty());
     let _reserved = match &name {
-        Some(name) => Some(names::reserve(daemon, name)?),
+        Some(name) => Some(names::reserve(&daemon.given, &daemon.store, name)?),
         None => None,
     };
     let server = daemon.server(&plan.codex_home).await?;
@@ -116,7 +112,7 @@ fn plan(
     let session = parent.map(|parent| &parent.session);
     let mut env = wish.env.clone();
     if let (true, Some(session)) = (env.is_empty(), session) {
-        env = env_of(daemon, &session.thread_id)?;
+        env = shell::env_of(daemon, &session.thread_id)?;
     }
     let codex_home = match (caller, &wish.codex_home, session) {
         (Caller::User, Some(home), _) => real(Path::new(home)),
@@ -172,14 +168,14 @@ fn text(path: PathBuf) -> String {
 }
 
 fn params(daemon: &Daemon, wish: &Spawn, plan: &Plan) -> Value {
-    let mut config = shell_config(daemon, &plan.env, None);
+    let mut config = shell::config(daemon, &plan.env, None);
     if let Some(effort) = &wish.effort {
         config.insert("model_reasoning_effort".to_owned(), json!(effort));
     }
     let mut params = json!({
         "cwd": plan.cwd,
         "config": config,
-        "dynamicTools": tools::specs(),
+        "dynamicTools": offer::specs(),
     });
     let told = [
         ("model", plan.model.as_deref()),
@@ -192,45 +188,4 @@ fn params(daemon: &Daemon, wish: &Spawn, plan: &Plan) -> Value {
         }
     }
     params
-}
-
-/// Settings that give a session's commands their environment. The session's short id follows from a
-/// thread id that Codex gives only in its answer, so commands of a session's first life know it by
-/// Codex's own `CODEX_THREAD_ID`; a resumed one has `SM_SESSION_ID` too.
-pub(crate) fn shell_config(
-    daemon: &Daemon,
-    env: &BTreeMap<String, String>,
-    session: Option<&str>,
-) -> Map<String, Value> {
-    let home = daemon.config.home.dir().to_string_lossy().into_owned();
-    let own = [("SM_HOME", Some(home.as_str())), ("SM_SESSION_ID", session)];
-    let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let given = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    given
-        .filter(|(name, _)| is_variable(name))
-        .chain(own)
-        .map(|(name, value)| (format!("shell_environment_policy.set.{name}"), json!(value)))
-        .collect()
-}
-
-/// Whether it is a name that a shell can set; a dot would be a path in Codex's settings.
-fn is_variable(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// The environment that a session was made with.
-pub(crate) fn env_of(daemon: &Daemon, thread: &str) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut records = daemon.reader.session(thread.as_bytes(), 1)?;
-    for _ in 0..MAKING_RECORDS_MAX {
-        let Some((_, record)) = records.next()? else { break };
-        if Kind(record.kind) == Kind::SM_SESSION_SPAWNED
-            && let Some(Synthetic::SessionSpawned(spawned)) =
-                Synthetic::from_payload(record.payload)
-        {
-            return Ok(spawned.env);
-        }
-    }
-    Ok(BTreeMap::new())
 }

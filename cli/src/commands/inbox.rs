@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, ago, clean, now_micros};
-use crate::read::{AsOf, Follow, Tables, open_log};
+use crate::read::{AsOf, Follow, Head, Tables, open_log};
 use crate::show::{Details, Lives, RequestShown, details, question_id, waiting};
 use clap::Args;
 use serde::Serialize;
@@ -30,11 +30,9 @@ struct Asked {
 
 #[derive(Serialize)]
 struct Answer {
-    schema: &'static str,
+    #[serde(flatten)]
+    head: Head,
     requests: Vec<Asked>,
-    warnings: Vec<String>,
-    host_errors: Vec<String>,
-    as_of: AsOf,
 }
 
 #[derive(Serialize)]
@@ -50,17 +48,12 @@ impl Inbox {
         if self.follow {
             return follow(context, streams);
         }
-        let mut answer = Answer {
-            schema: "sm.inbox/1",
-            requests: Vec::new(),
-            warnings: Vec::new(),
-            host_errors: Vec::new(),
-            as_of: AsOf::nothing(),
-        };
+        let head = Head::new("sm.inbox/1", AsOf::nothing());
+        let mut answer = Answer { head, requests: Vec::new() };
         if let Some(tables) = Tables::open(context, streams)? {
             let view = tables.view()?;
             answer.requests = asked(&view, &open_log(context)?)?;
-            answer.as_of = tables.as_of(&view)?;
+            answer.head.as_of = tables.as_of(&view)?;
         }
         if context.json {
             streams.document(&answer)?;

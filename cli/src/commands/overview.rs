@@ -36,9 +36,9 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
             overview.listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }
         overview.requests = waiting(&view, &mut lives)?;
-        overview.listed.as_of = tables.as_of(&view)?;
+        overview.listed.head.as_of = tables.as_of(&view)?;
     } else {
-        overview.listed.as_of = AsOf::nothing();
+        overview.listed.head.as_of = AsOf::nothing();
     }
     if context.json {
         streams.document(&overview)?;

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, Table, now_micros, tokens};
-use crate::read::{AsOf, Tables};
+use crate::read::{AsOf, Head, Tables};
 use crate::show::{Lives, SessionShown, label, show};
 use clap::Args;
 use serde::Serialize;
@@ -25,28 +25,16 @@ pub struct Ps {
 /// The answer of every command that lists sessions.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    /// Which list.
-    pub schema: &'static str,
+    #[serde(flatten)]
+    pub head: Head,
     /// The sessions.
     pub sessions: Vec<SessionShown>,
-    /// What the reader should know about the list.
-    pub warnings: Vec<String>,
-    /// Hosts that did not answer; this machine always does.
-    pub host_errors: Vec<String>,
-    /// What the list reflects.
-    pub as_of: AsOf,
 }
 
 impl Listed {
     /// An empty list under `schema`.
     pub fn empty(schema: &'static str) -> Listed {
-        Listed {
-            schema,
-            sessions: Vec::new(),
-            warnings: Vec::new(),
-            host_errors: Vec::new(),
-            as_of: AsOf::nothing(),
-        }
+        Listed { head: Head::new(schema, AsOf::nothing()), sessions: Vec::new() }
     }
 }
 
@@ -73,7 +61,7 @@ impl Ps {
             return Ok(Exit::Ok);
         }
         print_table(streams, &listed.sessions)?;
-        for warning in &listed.warnings {
+        for warning in &listed.head.warnings {
             streams.say(warning);
         }
         Ok(Exit::Ok)
@@ -96,12 +84,12 @@ impl Ps {
             listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }
         if fitting > listed.sessions.len() {
-            listed.warnings.push(format!(
+            listed.head.warnings.push(format!(
                 "the newest {} of {fitting} sessions; more: sm ps -n {fitting}",
                 listed.sessions.len()
             ));
         }
-        listed.as_of = tables.as_of(&view)?;
+        listed.head.as_of = tables.as_of(&view)?;
         Ok((listed, hidden))
     }
 }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, now_micros};
-use crate::read::{AsOf, Follow, Tables, open_log, pin, select};
+use crate::read::{Follow, Head, Tables, open_log, pin, select};
 use crate::show::{ActionLine, Lives, SessionShown, action_line, label, show};
 use clap::Args;
 use serde::Serialize;
@@ -45,11 +45,9 @@ struct Part {
 
 #[derive(Serialize)]
 struct Answer {
-    schema: &'static str,
+    #[serde(flatten)]
+    head: Head,
     sessions: Vec<Part>,
-    warnings: Vec<String>,
-    host_errors: Vec<String>,
-    as_of: AsOf,
 }
 
 #[derive(Serialize)]
@@ -74,11 +72,8 @@ impl Tail {
         let parts = self.parts(context, &view, &self.sessions)?;
         if context.json {
             streams.document(&Answer {
-                schema: "sm.tail/1",
+                head: Head::new("sm.tail/1", tables.as_of(&view)?),
                 sessions: parts.into_iter().map(|(_, part)| part).collect(),
-                warnings: Vec::new(),
-                host_errors: Vec::new(),
-                as_of: tables.as_of(&view)?,
             })?;
             return Ok(Exit::Ok);
         }

@@ -13,14 +13,14 @@ use axum::http::{Method, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sm_projections::views;
+use sm_projections::views::{self, Selection};
 use std::future::Future;
 use std::sync::Arc;
 
 /// How many rows a list has where it is not told.
 const LIMIT: usize = 100;
 
-type Shared = State<Arc<Daemon>>;
+pub(crate) type Shared = State<Arc<Daemon>>;
 type Answer200<T> = Result<Json<T>, Refusal>;
 
 #[derive(Deserialize, Default)]
@@ -114,51 +114,49 @@ pub(crate) async fn spawn(State(daemon): Shared, bytes: Bytes) -> Answer200<Spaw
     Ok(Json(whole(async move { spawn::spawn(&daemon, wish).await }).await?))
 }
 
-pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+/// The session that a path names, as it is by now.
+async fn named(daemon: &Daemon, id: &str) -> Result<Selection, Refusal> {
     daemon.fresh().await;
-    let found = daemon.find(&id, None)?;
+    daemon.find(id, None)
+}
+
+pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+    let found = named(&daemon, &id).await?;
     Ok(Json(daemon.document(&found.session.thread_id)?))
 }
 
-pub(crate) async fn turns(
+/// A list of what belongs to a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum List {
+    Turns,
+    Actions,
+    Children,
+    Messages,
+}
+
+pub(crate) async fn of_session(
+    which: List,
     State(daemon): Shared,
     Path(id): Path<String>,
     Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let turns = daemon.look(|view| views::turns(view, sid, Some(page.limit())))?;
-    list(&daemon, "turns", turns.iter().map(to_value).collect())
-}
-
-pub(crate) async fn actions(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    Asked(page): Asked<Page>,
-) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let actions = daemon.look(|view| views::actions(view, sid, page.limit(), |_| true))?;
-    list(&daemon, "actions", actions.iter().map(to_value).collect())
-}
-
-pub(crate) async fn children(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let docs = daemon.look(|view| views::children(view, sid))?;
-    let docs = daemon.documents(docs)?;
-    list(&daemon, "children", docs)
-}
-
-pub(crate) async fn messages(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    Asked(page): Asked<Page>,
-) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let messages = messages::list(&daemon, sid, page.limit())?;
-    list(&daemon, "messages", messages)
+    let sid = named(&daemon, &id).await?.sid;
+    let limit = page.limit();
+    match which {
+        List::Turns => {
+            let turns = daemon.look(|view| views::turns(view, sid, Some(limit)))?;
+            list(&daemon, "turns", turns.iter().map(to_value).collect())
+        }
+        List::Actions => {
+            let actions = daemon.look(|view| views::actions(view, sid, limit, |_| true))?;
+            list(&daemon, "actions", actions.iter().map(to_value).collect())
+        }
+        List::Children => {
+            let docs = daemon.look(|view| views::children(view, sid))?;
+            list(&daemon, "children", daemon.documents(docs)?)
+        }
+        List::Messages => list(&daemon, "messages", messages::list(&daemon, sid, limit)?),
+    }
 }
 
 pub(crate) async fn input(
@@ -170,33 +168,14 @@ pub(crate) async fn input(
     Ok(Json(whole(async move { input::take(&daemon, &id, input).await }).await?))
 }
 
-async fn verb(daemon: Arc<Daemon>, id: String, verb: Verb, bytes: Bytes) -> Answer200<Value> {
+pub(crate) async fn act(
+    verb: Verb,
+    State(daemon): Shared,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
     let act: Act = body(&bytes)?;
     Ok(Json(whole(async move { acts::act(&daemon, &id, verb, act).await }).await?))
-}
-
-pub(crate) async fn interrupt(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Answer200<Value> {
-    verb(daemon, id, Verb::Interrupt, bytes).await
-}
-
-pub(crate) async fn stop(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Answer200<Value> {
-    verb(daemon, id, Verb::Stop, bytes).await
-}
-
-pub(crate) async fn resume(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Answer200<Value> {
-    verb(daemon, id, Verb::Resume, bytes).await
 }
 
 pub(crate) async fn requests(State(daemon): Shared) -> Answer200<Value> {
