@@ -48,6 +48,8 @@ fn usage(error: &clap::Error, wants_json: bool) -> Exit {
     if !error.use_stderr() {
         return match error.print() {
             Ok(()) => Exit::Ok,
+            // Whoever asked for help has read enough of it.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
             Err(_) => Exit::Failed,
         };
     }

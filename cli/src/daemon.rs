@@ -167,7 +167,12 @@ fn failed(error: ClientError, context: &Context) -> Error {
     let home = context.home_words();
     let message = error.to_string();
     match error {
-        ClientError::Refused { problem, .. } => refusal(*problem),
+        ClientError::Refused { problem, .. } => {
+            let mut error = refusal(*problem);
+            // The daemon does not know how its data directory is named on this command line.
+            error.hint = error.hint.map(|hint| hint.replace("`sm ", &format!("`sm{home} ")));
+            error
+        }
         ClientError::Home(error) => error.into(),
         ClientError::NotRunning { .. } => Error::new(Exit::Away, "daemon_away", message)
             .hint(format!("Start it: sm{home} serve"))

@@ -108,7 +108,13 @@ pub fn select(context: &Context, view: &View<'_>, word: &str) -> Result<Selectio
         )
         .hint("SM_SESSION_ID says who calls; sm sets it for the sessions that it makes."));
     }
-    Ok(views::find(view, word, context.caller.as_deref())?)
+    views::find(view, word, context.caller.as_deref()).map_err(|error| {
+        let (home, error) = (context.home_words(), Error::from(error));
+        match error.code.as_str() {
+            "not_found" => error.hint(format!("See which there are: sm{home} ps --all")),
+            _ => error,
+        }
+    })
 }
 
 /// The threads that words mean now: who follows stays with those.

@@ -1,9 +1,11 @@
 //! Each failure: its exit code, its stable code, a remedy; and nothing lost.
 
-use crate::support::{Ran, Sm};
+use crate::support::{Ran, Sm, ran};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 const GOOD: &[u8] = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T1\"}}}\n";
 
@@ -215,6 +217,32 @@ fn empty_states_teach_and_are_no_failures() {
 }
 
 #[test]
+fn what_is_no_data_directory_is_told() {
+    let sm = Sm::new();
+    std::fs::write(sm.home(), b"").expect("a file");
+    let file = sm.file("x.jsonl", GOOD);
+    for words in [&["import", &file][..], &["ps"], &["spawn"]] {
+        fails(&sm, words, 1, "not_a_directory");
+    }
+}
+
+#[test]
+fn hints_name_the_data_directory_and_usages_do_not() {
+    let sm = Sm::new().with("SM_HOME", "/nowhere/else");
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", GOOD)]).code, 0);
+    let home = sm.home();
+    let home = format!("sm --home {}", home.display());
+    for words in [&["show", "nobody"][..], &["send", "nobody", "x"], &["approve", "r9"]] {
+        let ran = sm.run(words);
+        assert!(ran.err.contains(&home), "{words:?}: {}", ran.err);
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sm"));
+    let output = command.args(["send"]).env("SM_HOME", sm.home()).output().expect("sm runs");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("Usage: sm send <SESSION>"), "{words}");
+}
+
+#[test]
 fn a_second_writer_is_named() {
     let sm = Sm::new();
     // The first one holds the lock while it waits for the rest of a transcript.
@@ -237,35 +265,69 @@ fn sm_lock(sm: &Sm) -> sm_log::WriterLock {
     lock.expect("nobody else writes")
 }
 
+/// Every file and folder in there, itself first.
+fn all_in(root: &Path) -> Vec<PathBuf> {
+    let mut found = vec![root.to_path_buf()];
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        next += 1;
+        if path.is_dir() {
+            found.extend(std::fs::read_dir(path).expect("a folder").flatten().map(|e| e.path()));
+        }
+    }
+    found
+}
+
 #[test]
 fn a_read_only_data_directory_is_read_and_not_written() {
     let sm = Sm::new();
     assert_eq!(sm.run(&["import", &sm.file("first.jsonl", GOOD)]).code, 0);
     let before = sm.run(&["replay", "--raw"]).out;
-    if rustix::process::getuid().is_root() {
-        // Root writes anywhere: a file in the way refuses it all the same.
-        let other = Sm::new();
-        std::fs::write(other.home(), b"").expect("a file");
-        let file = sm.file("x.jsonl", GOOD);
-        for words in [&["import", &file, "--json"][..], &["ps", "--json"], &["spawn", "--json"]] {
-            let ran = other.run(words);
-            assert_eq!(ran.code, 1, "{words:?}: {}", ran.err);
-            assert_eq!(ran.error()["code"], "not_a_directory", "{words:?}");
-            assert!(ran.error()["hint"].is_string());
-        }
-        return;
+    let second = sm.file("second.jsonl", b"{}\n");
+    // Root writes anywhere, so there somebody else tries: with a copy that they can reach.
+    let is_root = rustix::process::getuid().is_root();
+    let nobody = 65_534;
+    let program = sm.dir.path().join("sm");
+    let open = |mode| std::fs::Permissions::from_mode(mode);
+    if is_root {
+        std::fs::copy(env!("CARGO_BIN_EXE_sm"), &program).expect("a copy");
+        std::fs::set_permissions(sm.dir.path(), open(0o755)).expect("a mode");
     }
-    let set = |mode| {
-        for dir in ["", "log", "projections"] {
-            let dir = sm.home().join(dir);
-            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    let set = |for_folders, for_files| {
+        for path in all_in(&sm.home()).into_iter().rev() {
+            let mode = if path.is_dir() { for_folders } else { for_files };
+            std::fs::set_permissions(&path, open(mode)).expect("a mode");
+            if is_root {
+                std::os::unix::fs::chown(&path, Some(nobody), Some(nobody)).expect("an owner");
+            }
         }
     };
-    set(0o500);
-    let ran = sm.run(&["import", &sm.file("second.jsonl", b"{}\n"), "--json"]);
-    let replayed = sm.run(&["replay", "--raw"]);
-    set(0o700);
-    assert_eq!((ran.code, ran.error()["code"].as_str()), (1, Some("not_permitted")));
+    let run = |words: &[&str]| {
+        let mut command = match is_root {
+            true => sm.command_of(&program, words),
+            false => sm.command(words),
+        };
+        if is_root {
+            command.uid(nobody).gid(nobody);
+        }
+        ran(command.output().expect("sm runs"))
+    };
+    set(0o500, 0o400);
+    let tries =
+        [&["import", &second, "--json"][..], &["serve", "--json"], &["spawn", "x", "--json"]];
+    let refused = tries.map(run);
+    let looks = [&["ps", "--all"][..], &["show"], &["tail", "@last"], &["doctor"], &["inbox"]];
+    let looked = looks.map(run);
+    let replayed = run(&["replay", "--raw"]);
+    set(0o700, 0o600);
+    for ran in refused {
+        let error = ran.error();
+        assert_eq!((ran.code, error["code"].as_str()), (1, Some("not_permitted")), "{error}");
+        assert!(error["hint"].is_string(), "{error}");
+    }
+    for (ran, words) in looked.iter().zip(looks) {
+        assert_eq!(ran.code, 0, "{words:?}: {}{}", ran.text(), ran.err);
+    }
     assert!(replayed.out == before);
 }
 

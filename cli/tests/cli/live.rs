@@ -83,7 +83,7 @@ fn a_session_from_its_start_to_its_end() {
     assert_eq!(refused.code, 6, "{}", refused.err);
     assert_eq!(refused.error()["code"], "pending_structured_request");
     let hint = refused.error()["hint"].as_str().expect("a remedy").to_owned();
-    assert!(hint.contains(&format!("sm approve {first}")) && !hint.contains("touch"), "{hint}");
+    assert!(hint.contains(&format!(" approve {first}`")) && !hint.contains("touch"), "{hint}");
     let document: serde_json::Value = serde_json::from_slice(&refused.out).expect("a document");
     let told = &document["inputs"][0];
     assert_eq!((&told["given"], &told["session_id"]), (&"worker".into(), &id.as_str().into()));
