@@ -49,6 +49,13 @@ impl Daemon {
         let named = search.explicit.clone();
         let codex = blocking(move || locate(&search)).await?;
         let codex = codex.map_err(|error| not_located(error, named.as_deref()))?;
+        // Codex makes its default one itself, but none that it is told of.
+        if !codex_home.is_dir() {
+            let message = format!("there is no CODEX_HOME {}", codex_home.display());
+            return Err(Refusal::not_found(message).hint(
+                "`codex login` makes the default one; `sm spawn --codex-home DIR` names another",
+            ));
+        }
         self.caught_up().await?;
         let (source, generation) = self.source_of(&codex, codex_home)?;
         let attempt = Attempt {

@@ -163,7 +163,8 @@ impl From<CallError> for Refusal {
     fn from(error: CallError) -> Refusal {
         let message = error.to_string();
         match error {
-            CallError::Refused { .. } => Refusal::new(502, "codex_error", message),
+            CallError::Refused { .. } => Refusal::new(502, "codex_error", message)
+                .hint("the words are Codex's own; `sm replay -n 20` shows what it was asked"),
             CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message).retryable(),
             CallError::Log { source, .. } => source.into(),
             _ => Refusal::new(502, "codex_died", message).retryable(),

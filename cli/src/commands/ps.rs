@@ -41,13 +41,13 @@ impl Listed {
 impl Ps {
     /// Prints the list.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let (listed, hidden) = self.list(context, streams)?;
+        let (listed, hidden, fitting) = self.list(context, streams)?;
         if context.json {
             streams.document(&listed)?;
             return Ok(Exit::Ok);
         }
         let home = context.home_words();
-        if listed.sessions.is_empty() {
+        if fitting == 0 {
             match hidden {
                 0 => streams.say(format_args!(
                     "No sessions yet. Start one:  sm{home} spawn 'PROMPT'\n\
@@ -67,10 +67,14 @@ impl Ps {
         Ok(Exit::Ok)
     }
 
-    /// The list, and how many are not in it because they ended.
-    fn list(&self, context: &Context, streams: &mut Streams) -> Result<(Listed, usize), Error> {
+    /// The list, how many are not in it because they ended, and how many are or would be.
+    fn list(
+        &self,
+        context: &Context,
+        streams: &mut Streams,
+    ) -> Result<(Listed, usize, usize), Error> {
         let mut listed = Listed::empty("sm.ps/1");
-        let Some(tables) = Tables::open(context, streams)? else { return Ok((listed, 0)) };
+        let Some(tables) = Tables::open(context, streams)? else { return Ok((listed, 0, 0)) };
         let view = tables.view()?;
         let (mut hidden, mut fitting) = (0, 0);
         let docs = views::sessions(&view, self.limit, |session| {
@@ -90,7 +94,7 @@ impl Ps {
             ));
         }
         listed.head.as_of = tables.as_of(&view)?;
-        Ok((listed, hidden))
+        Ok((listed, hidden, fitting))
     }
 }
 

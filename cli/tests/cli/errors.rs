@@ -156,6 +156,10 @@ fn no_actions_are_shown_where_none_are_wanted() {
     let ran = sm.run(&["tail", "@last", "-n", "0"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert!(ran.text().contains("waiting_permission") && ran.text().lines().count() == 1);
+    let ran = sm.run(&["turns", "@last", "-n", "0"]);
+    assert!(!ran.err.contains("No turns"), "{}", ran.err);
+    let ran = sm.run(&["ps", "-n", "0"]);
+    assert!(!ran.err.contains("No session") && ran.err.contains("of 1 sessions"), "{}", ran.err);
 }
 
 #[test]

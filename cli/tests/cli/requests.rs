@@ -20,6 +20,7 @@ impl Stage {
             panic!("{}: {error}; `cargo build -p sm --examples` builds it", built.display())
         });
         std::fs::write(binary.with_extension("json"), script.to_string()).expect("a file");
+        std::fs::create_dir(sm.dir.path().join(".codex")).expect("a folder");
         let sm = sm.with("SM_CODEX", binary.to_str().expect("a plain path"));
         Stage { sm }
     }
@@ -249,4 +250,48 @@ fn a_codex_that_dies_at_its_start_is_named_with_its_last_words() {
     // Nothing is left behind, and nothing recorded is lost.
     assert!(stage.sm.json(&["ps", "--all"])["sessions"].as_array().is_some_and(Vec::is_empty));
     assert!(stage.sm.run(&["replay"]).text().contains("sm/generation/ended"));
+}
+
+#[test]
+fn a_codex_home_that_is_not_there_is_told_before_codex_is_started() {
+    let stage = Stage::new(&json!({}));
+    std::fs::remove_dir(stage.sm.dir.path().join(".codex")).expect("it was there");
+    let default = stage.spawn("hello");
+    let other = stage.sm.run(&["spawn", "hello", "--codex-home", "/nowhere/at/all", "--json"]);
+    for (ran, home) in [(default, "/.codex"), (other, "/nowhere/at/all")] {
+        let error = ran.error();
+        assert_eq!((ran.code, error["code"].as_str()), (5, Some("not_found")), "{error}");
+        assert!(error["message"].as_str().is_some_and(|words| words.contains(home)), "{error}");
+        assert!(
+            error["hint"].as_str().is_some_and(|hint| hint.contains("--codex-home")),
+            "{error}"
+        );
+    }
+    assert!(stage.sm.json(&["serve", "--status"])["health"]["servers"] == json!([]));
+}
+
+#[test]
+fn sessions_spawned_at_once_in_an_empty_home_have_one_daemon_and_names_of_their_own() {
+    let stage = Stage::new(&json!({}));
+    let (same, other): (Vec<Ran>, Vec<Ran>) = std::thread::scope(|scope| {
+        let cwd = stage.sm.dir.path().to_str().expect("a plain path");
+        let spawn = |name: String| {
+            let sm = &stage.sm;
+            scope
+                .spawn(move || sm.run(&["spawn", "hello", "--name", &name, "--cwd", cwd, "--json"]))
+        };
+        let same: Vec<_> = (0..4).map(|_| spawn("twin".to_owned())).collect();
+        let other: Vec<_> = (0..4).map(|number| spawn(format!("worker-{number}"))).collect();
+        let join = |threads: Vec<std::thread::ScopedJoinHandle<'_, Ran>>| {
+            threads.into_iter().map(|thread| thread.join().expect("sm runs")).collect()
+        };
+        (join(same), join(other))
+    });
+    assert!(other.iter().all(|ran| ran.code == 0), "{other:?}");
+    let made = same.iter().filter(|ran| ran.code == 0).count();
+    assert_eq!(made, 1);
+    for refused in same.iter().filter(|ran| ran.code != 0) {
+        assert_eq!((refused.code, refused.error()["code"].as_str()), (6, Some("name_taken")));
+    }
+    assert_eq!(stage.sm.json(&["ps"])["sessions"].as_array().map(Vec::len), Some(5));
 }

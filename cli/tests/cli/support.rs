@@ -13,6 +13,7 @@ pub struct Sm {
 }
 
 /// What a run gave.
+#[derive(Debug)]
 pub struct Ran {
     pub code: i32,
     pub out: Vec<u8>,
