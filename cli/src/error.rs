@@ -198,6 +198,7 @@ impl From<ReadError> for Error {
             ReadError::BeyondHead { watermark, .. } => {
                 Error::new(Exit::NotFound, "beyond_head", message)
                     .details(json!({"head": watermark}))
+                    .hint(format!("The newest record: sm replay --since {watermark}"))
             }
             ReadError::OtherLog { .. } => Error::new(Exit::Conflict, "other_log", message),
             _ => Error::new(Exit::Failed, "gap", message),
@@ -245,7 +246,7 @@ impl From<SelectError> for Error {
             SelectError::Ambiguous { given, candidates } => {
                 Error::new(Exit::NotFound, "ambiguous", message)
                     .details(json!({"given": given, "candidates": candidates}))
-                    .hint("Give more of its id or name.")
+                    .hint("Give more of the id or name, or the id instead of the name.")
             }
             SelectError::Store(error) => error.into(),
             _ => Error::new(Exit::Failed, "failed", message),

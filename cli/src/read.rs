@@ -39,6 +39,26 @@ impl AsOf {
     }
 }
 
+/// What every list says beside its rows.
+#[derive(Debug, Serialize)]
+pub struct Head {
+    /// Which list.
+    pub schema: &'static str,
+    /// What the reader should know about it.
+    pub warnings: Vec<String>,
+    /// Hosts that did not answer; this machine always does.
+    pub host_errors: Vec<String>,
+    /// What it reflects.
+    pub as_of: AsOf,
+}
+
+impl Head {
+    /// The head of a list under `schema`.
+    pub fn new(schema: &'static str, as_of: AsOf) -> Head {
+        Head { schema, warnings: Vec::new(), host_errors: Vec::new(), as_of }
+    }
+}
+
 impl Tables {
     /// Opens them; `None` where nothing was ever recorded.
     pub fn open(context: &Context, streams: &Streams) -> Result<Option<Tables>, Error> {
@@ -88,7 +108,13 @@ pub fn select(context: &Context, view: &View<'_>, word: &str) -> Result<Selectio
         )
         .hint("SM_SESSION_ID says who calls; sm sets it for the sessions that it makes."));
     }
-    Ok(views::find(view, word, context.caller.as_deref())?)
+    views::find(view, word, context.caller.as_deref()).map_err(|error| {
+        let (home, error) = (context.home_words(), Error::from(error));
+        match error.code.as_str() {
+            "not_found" => error.hint(format!("See which there are: sm{home} ps --all")),
+            _ => error,
+        }
+    })
 }
 
 /// The threads that words mean now: who follows stays with those.

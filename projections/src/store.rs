@@ -107,6 +107,12 @@ pub struct Store {
     path: PathBuf,
 }
 
+/// Whether the system lets nobody of this user write there.
+fn is_denied(why: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(why.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+}
+
 impl Store {
     /// Where the tables of this build's fold version lie below `dir`.
     pub fn path_in(dir: &Path) -> PathBuf {
@@ -142,7 +148,7 @@ impl Store {
         }
     }
 
-    /// Opens existing tables for reading, from any process.
+    /// Opens existing tables for reading, from any process; also where nothing can be written.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there are none.
@@ -150,7 +156,13 @@ impl Store {
         if !path.join("data.mdb").exists() {
             return Err(StoreError::NotFound { path: path.to_path_buf() });
         }
-        Store::open_env(path, EnvFlags::empty())
+        match Store::open_env(path, EnvFlags::empty()) {
+            // A reader's place in LMDB's lock file cannot be taken; nobody writes there either.
+            Err(StoreError::Lmdb { source: heed::Error::Io(why), .. }) if is_denied(&why) => {
+                Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK)
+            }
+            opened => opened,
+        }
     }
 
     fn open_env(path: &Path, flags: EnvFlags) -> Result<Store, StoreError> {
@@ -160,8 +172,8 @@ impl Store {
         };
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_BYTES).max_readers(READERS_MAX);
-        // SAFETY: the only flag ever given, NO_SYNC, is for tables that nobody else reads and that
-        // are thrown away unless they were synced at the end.
+        // SAFETY: NO_SYNC is for tables that nobody else reads and that are thrown away unless they
+        // were synced at the end; NO_LOCK, with READ_ONLY, for files that their user cannot write.
         unsafe { options.flags(flags) };
         // SAFETY: the files are this program's own, private to the user, and opened only through
         // LMDB; heed hands out one environment for each path within a process.

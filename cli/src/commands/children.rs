@@ -57,7 +57,7 @@ impl Children {
         let (members, root) = match Tables::open(context, streams)? {
             Some(tables) => {
                 let view = tables.view()?;
-                listed.as_of = tables.as_of(&view)?;
+                listed.head.as_of = tables.as_of(&view)?;
                 self.members(context, &view, self.word(context))?
             }
             None if self.word(context).is_some() => return Err(crate::read::nothing_yet(context)),

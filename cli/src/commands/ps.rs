@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, Table, now_micros, tokens};
-use crate::read::{AsOf, Tables};
+use crate::read::{AsOf, Head, Tables};
 use crate::show::{Lives, SessionShown, label, show};
 use clap::Args;
 use serde::Serialize;
@@ -25,41 +25,29 @@ pub struct Ps {
 /// The answer of every command that lists sessions.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    /// Which list.
-    pub schema: &'static str,
+    #[serde(flatten)]
+    pub head: Head,
     /// The sessions.
     pub sessions: Vec<SessionShown>,
-    /// What the reader should know about the list.
-    pub warnings: Vec<String>,
-    /// Hosts that did not answer; this machine always does.
-    pub host_errors: Vec<String>,
-    /// What the list reflects.
-    pub as_of: AsOf,
 }
 
 impl Listed {
     /// An empty list under `schema`.
     pub fn empty(schema: &'static str) -> Listed {
-        Listed {
-            schema,
-            sessions: Vec::new(),
-            warnings: Vec::new(),
-            host_errors: Vec::new(),
-            as_of: AsOf::nothing(),
-        }
+        Listed { head: Head::new(schema, AsOf::nothing()), sessions: Vec::new() }
     }
 }
 
 impl Ps {
     /// Prints the list.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let (listed, hidden) = self.list(context, streams)?;
+        let (listed, hidden, fitting) = self.list(context, streams)?;
         if context.json {
             streams.document(&listed)?;
             return Ok(Exit::Ok);
         }
         let home = context.home_words();
-        if listed.sessions.is_empty() {
+        if fitting == 0 {
             match hidden {
                 0 => streams.say(format_args!(
                     "No sessions yet. Start one:  sm{home} spawn 'PROMPT'\n\
@@ -73,16 +61,20 @@ impl Ps {
             return Ok(Exit::Ok);
         }
         print_table(streams, &listed.sessions)?;
-        for warning in &listed.warnings {
+        for warning in &listed.head.warnings {
             streams.say(warning);
         }
         Ok(Exit::Ok)
     }
 
-    /// The list, and how many are not in it because they ended.
-    fn list(&self, context: &Context, streams: &mut Streams) -> Result<(Listed, usize), Error> {
+    /// The list, how many are not in it because they ended, and how many are or would be.
+    fn list(
+        &self,
+        context: &Context,
+        streams: &mut Streams,
+    ) -> Result<(Listed, usize, usize), Error> {
         let mut listed = Listed::empty("sm.ps/1");
-        let Some(tables) = Tables::open(context, streams)? else { return Ok((listed, 0)) };
+        let Some(tables) = Tables::open(context, streams)? else { return Ok((listed, 0, 0)) };
         let view = tables.view()?;
         let (mut hidden, mut fitting) = (0, 0);
         let docs = views::sessions(&view, self.limit, |session| {
@@ -96,13 +88,13 @@ impl Ps {
             listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }
         if fitting > listed.sessions.len() {
-            listed.warnings.push(format!(
+            listed.head.warnings.push(format!(
                 "the newest {} of {fitting} sessions; more: sm ps -n {fitting}",
                 listed.sessions.len()
             ));
         }
-        listed.as_of = tables.as_of(&view)?;
-        Ok((listed, hidden))
+        listed.head.as_of = tables.as_of(&view)?;
+        Ok((listed, hidden, fitting))
     }
 }
 

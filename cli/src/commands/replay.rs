@@ -231,7 +231,9 @@ impl Printer<'_> {
             return streams.json_line(&RecordDoc::new(record, revision, id));
         }
         let width = streams.size().map(|(columns, _)| columns);
-        streams.line(record_line(streams.style, record, id.as_deref(), width))
+        let doer = self.sessions.doer(view.as_ref(), record);
+        let line = record_line(streams.style, record, id.as_deref(), doer.as_deref(), width);
+        streams.line(line)
     }
 }
 

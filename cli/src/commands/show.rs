@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, ago, clean, now_micros, tokens};
 use crate::read::{AsOf, Tables, select};
-use crate::show::{Lives, SessionShown, label, show};
+use crate::show::{Lives, RequestShown, SessionShown, label, show, show_request};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::Request;
@@ -24,7 +24,7 @@ struct Shown {
     schema: &'static str,
     session: SessionShown,
     children: Vec<SessionShown>,
-    requests: Vec<RequestDoc>,
+    requests: Vec<RequestShown>,
     as_of: AsOf,
 }
 
@@ -47,7 +47,8 @@ impl Show {
         for (seq, _) in &found.session.pending {
             let row: Option<Request> = view.get::<Requests>(seq)?;
             if let Some(row) = row {
-                requests.push(views::request_doc(&view, *seq, row)?);
+                let doc = views::request_doc(&view, *seq, row)?;
+                requests.push(show_request(&view, &mut lives, doc)?);
             }
         }
         let as_of = tables.as_of(&view)?;
@@ -151,10 +152,12 @@ impl Shown {
             )?;
         }
         for request in &self.requests {
-            row(
-                "waits for",
-                Some(format!("{} {}: {}", request.id, request.kind, clean(&request.summary))),
-            )?;
+            let words =
+                |doc: &RequestDoc| format!("{} {}: {}", doc.id, doc.kind, clean(&doc.summary));
+            match request.unheard() {
+                None => row("waits for", Some(words(&request.doc)))?,
+                Some(why) => row("asked", Some(format!("{} · {why}", words(&request.doc))))?,
+            }
         }
         Ok(())
     }

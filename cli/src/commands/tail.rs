@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, now_micros};
-use crate::read::{AsOf, Follow, Tables, open_log, pin, select};
+use crate::read::{Follow, Head, Tables, open_log, pin, select};
 use crate::show::{ActionLine, Lives, SessionShown, action_line, label, show};
 use clap::Args;
 use serde::Serialize;
@@ -45,11 +45,9 @@ struct Part {
 
 #[derive(Serialize)]
 struct Answer {
-    schema: &'static str,
+    #[serde(flatten)]
+    head: Head,
     sessions: Vec<Part>,
-    warnings: Vec<String>,
-    host_errors: Vec<String>,
-    as_of: AsOf,
 }
 
 #[derive(Serialize)]
@@ -74,11 +72,8 @@ impl Tail {
         let parts = self.parts(context, &view, &self.sessions)?;
         if context.json {
             streams.document(&Answer {
-                schema: "sm.tail/1",
+                head: Head::new("sm.tail/1", tables.as_of(&view)?),
                 sessions: parts.into_iter().map(|(_, part)| part).collect(),
-                warnings: Vec::new(),
-                host_errors: Vec::new(),
-                as_of: tables.as_of(&view)?,
             })?;
             return Ok(Exit::Ok);
         }
@@ -86,7 +81,7 @@ impl Tail {
             if at > 0 {
                 streams.line("")?;
             }
-            part.print(streams)?;
+            part.print(streams, self.count)?;
         }
         Ok(Exit::Ok)
     }
@@ -183,9 +178,9 @@ impl Tail {
 }
 
 impl Part {
-    fn print(&self, streams: &mut Streams) -> Result<(), Error> {
+    fn print(&self, streams: &mut Streams, wanted: usize) -> Result<(), Error> {
         let doc = &self.session.doc;
-        if self.actions.is_empty() {
+        if self.actions.is_empty() && wanted > 0 {
             streams.say(format_args!("No actions yet in {} ({}).", label(doc, 40), doc.id));
             return Ok(());
         }
@@ -193,6 +188,9 @@ impl Part {
         let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
         let count = self.actions.len();
         let name = streams.style.paint(Role::Strong, label(doc, 40));
+        if wanted == 0 {
+            return streams.line(format_args!("{name} ({}), {state}", doc.id));
+        }
         streams.line(format_args!("Last {count} actions of {name} ({}), {state}:", doc.id))?;
         for action in &self.actions {
             print_action(streams, action, None)?;

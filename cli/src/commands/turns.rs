@@ -60,7 +60,7 @@ impl Turns {
             streams.document(&answer)?;
             return Ok(Exit::Ok);
         }
-        if answer.turns.is_empty() {
+        if answer.turns.is_empty() && self.last != Some(0) {
             streams.say(format_args!("No turns yet in {}.", answer.session_id));
             return Ok(Exit::Ok);
         }
