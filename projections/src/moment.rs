@@ -39,19 +39,21 @@ pub enum Scope {
     Waiting,
 }
 
-/// Writes into `store`, which is empty, what the tables were after record `at`, as far as `scope` asks.
+/// Writes into `store`, which is empty, what the tables were after record `at`, as far as `scopes` ask.
 /// `live` are the tables now, folded to `at` or further. `progress` is told the last seq folded.
 pub fn moment(
     live: &View<'_>,
     log: &Reader,
     at: u64,
-    scope: Scope,
+    scopes: &[Scope],
     store: &Arc<Store>,
     mut progress: impl FnMut(u64),
 ) -> Result<(), FoldError> {
     let mut wanted =
         Wanted { live, at, threads: BTreeSet::new(), seqs: BTreeSet::new(), records: 0 };
-    wanted.scope(scope)?;
+    for scope in scopes {
+        wanted.scope(*scope)?;
+    }
     if wanted.records.saturating_mul(MOST_OF_THE_LOG) > at {
         return Projector::new(Arc::clone(store), log.clone())?.fold_to(
             at,

@@ -63,7 +63,7 @@ fn any_session_at_any_moment_is_as_it_was() {
             }
             let store = dir.path().join(format!("{step}-{sid}"));
             let store = Arc::new(Store::open(&store, &log.id(), Commit::AtTheEnd).unwrap());
-            moment(&view, &log.reader(), at, Scope::Session(*sid), &store, |_| {}).unwrap();
+            moment(&view, &log.reader(), at, &[Scope::Session(*sid)], &store, |_| {}).unwrap();
             let made = store.view().unwrap();
             assert_eq!(documents(&made, thread), documents(&then, thread), "{thread} at {at}");
             partly += 1;
@@ -71,7 +71,7 @@ fn any_session_at_any_moment_is_as_it_was() {
         for scope in [Scope::Newest(5), Scope::Waiting] {
             let store = dir.path().join(format!("{step}-{scope:?}"));
             let store = Arc::new(Store::open(&store, &log.id(), Commit::AtTheEnd).unwrap());
-            moment(&view, &log.reader(), at, scope, &store, |_| {}).unwrap();
+            moment(&view, &log.reader(), at, &[scope], &store, |_| {}).unwrap();
             let made = store.view().unwrap();
             let (left, right) = match scope {
                 Scope::Waiting => (
@@ -102,7 +102,7 @@ fn a_family_is_as_it_was() {
         let then = folded_to(&log, at, &dir.path().join(format!("then-{at}")));
         let store = dir.path().join(format!("made-{at}"));
         let store = Arc::new(Store::open(&store, &log.id(), Commit::AtTheEnd).unwrap());
-        moment(&view, &log.reader(), at, Scope::Family(root.0), &store, |_| {}).unwrap();
+        moment(&view, &log.reader(), at, &[Scope::Family(root.0)], &store, |_| {}).unwrap();
         let (made, then) = (store.view().unwrap(), then.view().unwrap());
         for (_, thread) in &threads {
             assert_eq!(documents(&made, thread), documents(&then, thread), "{thread} at {at}");

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::now_micros;
 use crate::output::{Role, Streams, clean};
-use crate::read::{AsOf, Tables, open_log, select};
+use crate::past::{At, Question};
+use crate::read::{AsOf, open_log};
 use crate::show::{
     Lives, RecordDoc, RequestShown, SessionShown, Sessions, label, record_line, show, show_request,
 };
@@ -21,6 +21,9 @@ pub struct Explain {
     /// Id, name, unique prefix of either, thread id, @last or @parent.
     #[arg(default_value = "@last")]
     session: String,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
@@ -51,15 +54,16 @@ struct Evidence {
 impl Explain {
     /// Prints it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let tables = Tables::open_some(context, streams)?;
+        let words = [self.session.clone()];
+        let tables = self.at.open_some(context, streams, &Question::Sessions(&words))?;
         let view = tables.view()?;
-        let found = select(context, &view, &self.session)?;
+        let found = tables.select(context, &view, &self.session)?;
         let not_found = || Error::new(Exit::NotFound, "not_found", "the session is gone");
         let doc = views::session_doc(&view, found.sid)?.ok_or_else(not_found)?;
         let cause = open_log(context)?.get(doc.cause_seq);
         let cause = cause.as_ref().ok().map(|record| record.record());
-        let mut lives = Lives::default();
-        let session = show(&view, &mut lives, doc, now_micros())?;
+        let mut lives = tables.lives();
+        let session = show(&view, &mut lives, doc, tables.now())?;
         let (pending, open_items) = open_things(&view, &mut lives, found.sid, &found.session)?;
         let id = &found.session.id;
         let answer = Answer {
@@ -208,7 +212,7 @@ impl Answer<'_> {
             let (id, kind, summary) = (&doc.id, doc.kind, clean(&doc.summary));
             streams.line(match request.unheard() {
                 None => format!("Waits: {id} {kind} {summary}"),
-                Some(why) => format!("Asked: {id} {kind} {summary} · {why}"),
+                Some(why) => format!("Question: {id} {kind} {summary} · {why}"),
             })?;
         }
         for item in &self.open_items {

@@ -3,8 +3,9 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, ago, clean, now_micros};
+use crate::past::{At, Question};
 use crate::read::{AsOf, Follow, Head, Tables, open_log};
-use crate::show::{Details, Lives, RequestShown, details, question_id, waiting};
+use crate::show::{Details, RequestShown, details, question_id, waiting};
 use clap::Args;
 use serde::Serialize;
 use sm_log::Reader;
@@ -18,6 +19,9 @@ pub struct Inbox {
     /// Goes on with what is asked next.
     #[arg(short, long)]
     follow: bool,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
@@ -45,14 +49,17 @@ struct Followed<'a> {
 impl Inbox {
     /// Prints it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        self.at.none_when_following(self.follow)?;
         if self.follow {
             return follow(context, streams);
         }
         let head = Head::new("sm.inbox/1", AsOf::nothing());
+        let mut now = now_micros();
         let mut answer = Answer { head, requests: Vec::new() };
-        if let Some(tables) = Tables::open(context, streams)? {
+        if let Some(tables) = self.at.open(context, streams, &Question::Waiting)? {
             let view = tables.view()?;
-            answer.requests = asked(&view, &open_log(context)?)?;
+            answer.requests = asked(&tables, &view, &open_log(context)?)?;
+            now = tables.now();
             answer.head.as_of = tables.as_of(&view)?;
         }
         if context.json {
@@ -63,14 +70,14 @@ impl Inbox {
             streams.say("Nothing waits for you.");
         }
         for asked in &answer.requests {
-            asked.print(context, streams)?;
+            asked.print(context, streams, now)?;
         }
         Ok(Exit::Ok)
     }
 }
 
-fn asked(view: &View<'_>, log: &Reader) -> Result<Vec<Asked>, Error> {
-    let now = now_micros();
+fn asked(tables: &Tables, view: &View<'_>, log: &Reader) -> Result<Vec<Asked>, Error> {
+    let now = tables.now();
     let asked = |request: RequestShown| {
         let at = request.doc.asked_micros;
         Asked {
@@ -79,7 +86,7 @@ fn asked(view: &View<'_>, log: &Reader) -> Result<Vec<Asked>, Error> {
             request,
         }
     };
-    Ok(waiting(view, &mut Lives::default())?.into_iter().map(asked).collect())
+    Ok(waiting(view, &mut tables.lives())?.into_iter().map(asked).collect())
 }
 
 fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
@@ -88,7 +95,7 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     loop {
         let tables = follow.next(streams)?;
         let view = tables.view()?;
-        let waiting = asked(&view, &open_log(context)?)?;
+        let waiting = asked(tables, &view, &open_log(context)?)?;
         drop(view);
         for asked in &waiting {
             if !told.insert(asked.request.doc.seq) {
@@ -96,7 +103,7 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
             }
             match context.json {
                 true => streams.json_line(&Followed { schema: "sm.request/1", asked })?,
-                false => asked.print(context, streams)?,
+                false => asked.print(context, streams, tables.now())?,
             }
         }
         streams.flush()?;
@@ -105,7 +112,7 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 }
 
 impl Asked {
-    fn print(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
+    fn print(&self, context: &Context, streams: &mut Streams, now: i64) -> Result<(), Error> {
         let RequestDoc { id, kind, method, session_id, session_name, asked_micros, .. } =
             &self.request.doc;
         let who = session_name.as_deref().or(session_id.as_deref()).unwrap_or("a server");
@@ -116,7 +123,7 @@ impl Asked {
         };
         let head = format!("{glyph} {id} {what}");
         let head = streams.style.paint(role, head);
-        let since = ago(now_micros(), *asked_micros);
+        let since = ago(now, *asked_micros);
         streams.line(format_args!("{head} · {} · {since} ago", clean(who)))?;
         if let Some(reason) = &self.request.doc.reason {
             streams.line(format_args!("    why: {}", clean(reason)))?;

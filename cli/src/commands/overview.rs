@@ -58,7 +58,7 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     if !listed.sessions.is_empty() {
-        print_table(streams, &listed.sessions)?;
+        print_table(streams, listed)?;
     }
     if others > 0 {
         streams.say(format_args!("{others} stopped or archived: sm{home} ps --all"));

@@ -3,8 +3,9 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, Table, now_micros, tokens};
-use crate::read::{AsOf, Head, Tables};
-use crate::show::{Lives, SessionShown, label, show};
+use crate::past::{At, Question};
+use crate::read::{AsOf, Head};
+use crate::show::{SessionShown, label, show};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::ActivityState;
@@ -20,6 +21,9 @@ pub struct Ps {
     /// At most so many.
     #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
     limit: usize,
+
+    #[command(flatten)]
+    at: At,
 }
 
 /// The answer of every command that lists sessions.
@@ -29,12 +33,16 @@ pub struct Listed {
     pub head: Head,
     /// The sessions.
     pub sessions: Vec<SessionShown>,
+    /// When they are looked at, in Unix microseconds.
+    #[serde(skip)]
+    pub now: i64,
 }
 
 impl Listed {
     /// An empty list under `schema`.
     pub fn empty(schema: &'static str) -> Listed {
-        Listed { head: Head::new(schema, AsOf::nothing()), sessions: Vec::new() }
+        let head = Head::new(schema, AsOf::nothing());
+        Listed { head, sessions: Vec::new(), now: now_micros() }
     }
 }
 
@@ -60,7 +68,7 @@ impl Ps {
             }
             return Ok(Exit::Ok);
         }
-        print_table(streams, &listed.sessions)?;
+        print_table(streams, &listed)?;
         for warning in &listed.head.warnings {
             streams.say(warning);
         }
@@ -74,7 +82,10 @@ impl Ps {
         streams: &mut Streams,
     ) -> Result<(Listed, usize, usize), Error> {
         let mut listed = Listed::empty("sm.ps/1");
-        let Some(tables) = Tables::open(context, streams)? else { return Ok((listed, 0, 0)) };
+        let asked = Question::Newest(self.limit);
+        let Some(tables) = self.at.open(context, streams, &asked)? else {
+            return Ok((listed, 0, 0));
+        };
         let view = tables.view()?;
         let (mut hidden, mut fitting) = (0, 0);
         let docs = views::sessions(&view, self.limit, |session| {
@@ -83,7 +94,8 @@ impl Ps {
             fitting += usize::from(keep);
             keep
         })?;
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let (mut lives, now) = (tables.lives(), tables.now());
+        listed.now = now;
         for doc in docs {
             listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }
@@ -99,10 +111,9 @@ impl Ps {
 }
 
 /// Sessions as a table.
-pub fn print_table(streams: &mut Streams, sessions: &[SessionShown]) -> Result<(), Error> {
+pub fn print_table(streams: &mut Streams, listed: &Listed) -> Result<(), Error> {
     let mut table = Table::new(&["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "LAST ACTION"]);
-    let now = now_micros();
-    for shown in sessions {
+    for shown in &listed.sessions {
         let spent = shown.doc.tokens.as_ref().map_or("-".to_owned(), |used| tokens(used.total));
         table.row(vec![
             (None, shown.doc.id.clone()),
@@ -110,7 +121,7 @@ pub fn print_table(streams: &mut Streams, sessions: &[SessionShown]) -> Result<(
             shown.state_cell(),
             shown.outcome_cell(),
             (None, spent),
-            (None, shown.last_action_words(now, 80)),
+            (None, shown.last_action_words(listed.now, 80)),
         ]);
     }
     table.print(streams)

@@ -2,9 +2,10 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, ago, clean, now_micros, tokens};
-use crate::read::{AsOf, Tables, select};
-use crate::show::{Lives, RequestShown, SessionShown, label, show, show_request};
+use crate::output::{Role, Streams, ago, clean, tokens};
+use crate::past::{At, Question};
+use crate::read::AsOf;
+use crate::show::{RequestShown, SessionShown, label, show, show_request};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::Request;
@@ -17,6 +18,9 @@ pub struct Show {
     /// Id, name, unique prefix of either, thread id, @last or @parent.
     #[arg(default_value = "@last")]
     session: String,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
@@ -31,10 +35,11 @@ struct Shown {
 impl Show {
     /// Prints it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let tables = Tables::open_some(context, streams)?;
+        let words = [self.session.clone()];
+        let tables = self.at.open_some(context, streams, &Question::Families(&words))?;
         let view = tables.view()?;
-        let found = select(context, &view, &self.session)?;
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let found = tables.select(context, &view, &self.session)?;
+        let (mut lives, now) = (tables.lives(), tables.now());
         let doc = views::session_doc(&view, found.sid)?.ok_or_else(|| {
             Error::new(Exit::NotFound, "not_found", format!("no session fits {:?}", self.session))
         })?;

@@ -2,9 +2,10 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, now_micros};
+use crate::output::{Role, Streams};
+use crate::past::{At, Question};
 use crate::read::{Follow, Head, Tables, open_log, pin, select};
-use crate::show::{ActionLine, Lives, SessionShown, action_line, label, show};
+use crate::show::{ActionLine, SessionShown, action_line, label, show};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::View;
@@ -34,6 +35,9 @@ pub struct Tail {
     /// The last records themselves, byte for byte.
     #[arg(long, conflicts_with_all = ["all", "follow"])]
     raw: bool,
+
+    #[command(flatten)]
+    at: At,
 }
 
 /// The last actions of one session.
@@ -41,6 +45,9 @@ pub struct Tail {
 struct Part {
     session: SessionShown,
     actions: Vec<ActionDoc>,
+    /// When they are looked at, in Unix microseconds.
+    #[serde(skip)]
+    now: i64,
 }
 
 #[derive(Serialize)]
@@ -61,15 +68,17 @@ struct Followed<'a> {
 impl Tail {
     /// Prints them.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        self.at.none_when_following(self.follow)?;
         if self.raw {
             return self.raw(context, streams);
         }
         if self.follow {
             return self.follow(context, streams);
         }
-        let tables = Tables::open_some(context, streams)?;
+        let asked = Question::Sessions(&self.sessions);
+        let tables = self.at.open_some(context, streams, &asked)?;
         let view = tables.view()?;
-        let parts = self.parts(context, &view, &self.sessions)?;
+        let parts = self.parts(context, &tables, &view, &self.sessions)?;
         if context.json {
             streams.document(&Answer {
                 head: Head::new("sm.tail/1", tables.as_of(&view)?),
@@ -89,17 +98,18 @@ impl Tail {
     fn parts(
         &self,
         context: &Context,
+        tables: &Tables,
         view: &View<'_>,
         sessions: &[String],
     ) -> Result<Vec<(Sid, Part)>, Error> {
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let (mut lives, now) = (tables.lives(), tables.now());
         let mut parts = Vec::new();
         for word in sessions {
-            let found = select(context, view, word)?;
+            let found = tables.select(context, view, word)?;
             let actions = views::actions(view, found.sid, self.count, |a| self.wants(a))?;
             if let Some(doc) = views::session_doc(view, found.sid)? {
                 let session = show(view, &mut lives, doc, now)?;
-                parts.push((found.sid, Part { session, actions }));
+                parts.push((found.sid, Part { session, actions, now }));
             }
         }
         Ok(parts)
@@ -141,7 +151,7 @@ impl Tail {
             if first {
                 sessions = pin(context, &view, &sessions)?;
             }
-            for (sid, mut part) in self.parts(context, &view, &sessions)? {
+            for (sid, mut part) in self.parts(context, tables, &view, &sessions)? {
                 if !first {
                     // More may have been done since than is shown at first.
                     part.actions = views::actions(&view, sid, 1000, |a| self.wants(a))?;
@@ -158,7 +168,7 @@ impl Tail {
                         let schema = "sm.action/1";
                         streams.json_line(&Followed { schema, session_id: id, action })?;
                     } else {
-                        print_action(streams, action, many.then_some(id.as_str()))?;
+                        print_action(streams, action, part.now, many.then_some(id.as_str()))?;
                     }
                 }
                 if first {
@@ -193,15 +203,20 @@ impl Part {
         }
         streams.line(format_args!("Last {count} actions of {name} ({}), {state}:", doc.id))?;
         for action in &self.actions {
-            print_action(streams, action, None)?;
+            print_action(streams, action, self.now, None)?;
         }
         Ok(())
     }
 }
 
-fn print_action(streams: &mut Streams, action: &ActionDoc, id: Option<&str>) -> Result<(), Error> {
+fn print_action(
+    streams: &mut Streams,
+    action: &ActionDoc,
+    now: i64,
+    id: Option<&str>,
+) -> Result<(), Error> {
     let before = id.map_or("  ".to_owned(), |id| format!("  {id:<7} "));
     let width = streams.size().map(|(columns, _)| columns.saturating_sub(before.len()));
-    let line = action_line(streams.style, action, &ActionLine { now: now_micros(), width });
+    let line = action_line(streams.style, action, &ActionLine { now, width });
     streams.line(format_args!("{before}{line}"))
 }

@@ -2,8 +2,9 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, Table, ago, clean, duration_ms, now_micros, tokens};
-use crate::read::{AsOf, Tables, select};
+use crate::output::{Role, Streams, Table, ago, clean, duration_ms, tokens};
+use crate::past::{At, Question};
+use crate::read::AsOf;
 use crate::show::timeline;
 use clap::Args;
 use serde::Serialize;
@@ -24,6 +25,9 @@ pub struct Turns {
     /// One turn by its number, phase by phase.
     #[arg(long, value_name = "NUMBER", conflicts_with = "last")]
     turn: Option<u32>,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
@@ -38,9 +42,10 @@ struct Answer {
 impl Turns {
     /// Prints them.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let tables = Tables::open_some(context, streams)?;
+        let words = [self.session.clone()];
+        let tables = self.at.open_some(context, streams, &Question::Sessions(&words))?;
         let view = tables.view()?;
-        let found = select(context, &view, &self.session)?;
+        let found = tables.select(context, &view, &self.session)?;
         let mut turns = views::turns(&view, found.sid, self.last)?;
         if let Some(number) = self.turn {
             let known = turns.len();
@@ -64,8 +69,8 @@ impl Turns {
             streams.say(format_args!("No turns yet in {}.", answer.session_id));
             return Ok(Exit::Ok);
         }
-        print(streams, &answer.turns)?;
-        let (now, style) = (now_micros(), streams.style);
+        print(streams, &answer.turns, tables.now())?;
+        let (now, style) = (tables.now(), streams.style);
         let drawn = match (self.turn, answer.turns.as_slice()) {
             (Some(_), [turn]) => timeline::phases(turn, now, style),
             (_, turns) => timeline::chart(turns, CHART_CELLS, now, style),
@@ -88,11 +93,10 @@ fn no_turn(session: &str, number: u32, known: usize) -> Error {
     })
 }
 
-fn print(streams: &mut Streams, turns: &[TurnDoc]) -> Result<(), Error> {
+fn print(streams: &mut Streams, turns: &[TurnDoc], now: i64) -> Result<(), Error> {
     let heads =
         ["TURN", "BEGAN", "TOOK", "OUTCOME", "CMDS", "FILES", "TOOLS", "ASKED", "TOKENS", "PROMPT"];
     let mut table = Table::new(&heads);
-    let now = now_micros();
     for turn in turns {
         let (role, outcome) = match turn.outcome {
             Some("completed") => (Role::Good, "✓ completed".to_owned()),

@@ -12,11 +12,18 @@ use std::collections::HashMap;
 /// Looks each source and process up once, for one answer.
 #[derive(Default)]
 pub struct Lives {
+    /// Nothing is known of any process.
+    unknown: bool,
     sources: HashMap<u64, Option<Source>>,
     alive: HashMap<(u32, Option<u64>), bool>,
 }
 
 impl Lives {
+    /// Looks nowhere: of no session is known whether it is live.
+    pub fn unknown() -> Lives {
+        Lives { unknown: true, ..Lives::default() }
+    }
+
     /// Whether the session with that short id is live; `None` for imports and where nothing tells.
     pub fn of_id(&mut self, view: &View<'_>, id: &str) -> Result<Option<bool>, StoreError> {
         let Some(sid) = view.get::<ShortIds>(&id.to_owned())? else { return Ok(None) };
@@ -43,6 +50,9 @@ impl Lives {
         source: u64,
         generation: u32,
     ) -> Result<Option<bool>, StoreError> {
+        if self.unknown {
+            return Ok(None);
+        }
         let source = match self.sources.get(&source) {
             Some(source) => source,
             None => {

@@ -4,6 +4,7 @@ mod bad_input;
 mod errors;
 mod judged;
 mod live;
+mod past;
 mod pipes;
 mod requests;
 mod support;
