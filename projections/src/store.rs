@@ -41,7 +41,7 @@ pub enum StoreError {
     },
     /// They are of another log.
     #[error(
-        "the projections in {} belong to log {found}, not to {expected}; run `sm rebuild`",
+        "the projections in {} belong to log {found}, not to {expected}",
         path.display()
     )]
     ForeignLog {
@@ -51,6 +51,19 @@ pub enum StoreError {
         found: String,
         /// Whose they should be.
         expected: String,
+    },
+    /// They were made by a newer `sm`, whose meaning of them this one does not know.
+    #[error(
+        "the projections in {} are of fold version {found}, made by a newer sm; this one knows {known}",
+        path.display()
+    )]
+    Newer {
+        /// Where they are.
+        path: PathBuf,
+        /// Their version.
+        found: u32,
+        /// This build's.
+        known: u32,
     },
     /// The operating system refused.
     #[error("failed to {act} {}: {source}", path.display())]
@@ -63,7 +76,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// LMDB refused.
-    #[error("LMDB failed to {act} in {}: {source}; `sm rebuild` makes them anew from the log", path.display())]
+    #[error("LMDB failed to {act} in {}: {source}", path.display())]
     Lmdb {
         /// What was tried.
         act: &'static str,
@@ -73,7 +86,7 @@ pub enum StoreError {
         source: heed::Error,
     },
     /// A row cannot be decoded.
-    #[error("a row of table {table} in {} is damaged; `sm rebuild` makes them anew from the log", path.display())]
+    #[error("a row of table {table} in {} is damaged", path.display())]
     Damaged {
         /// Where.
         path: PathBuf,

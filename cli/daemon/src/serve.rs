@@ -50,8 +50,7 @@ pub enum ServeError {
 /// Runs a daemon until it is told to end: by `POST /v1/shutdown`, SIGTERM or SIGINT.
 pub fn serve(config: Config) -> Result<(), ServeError> {
     let home = config.home.clone();
-    let Writer { log, mut projector, store, .. } = home.open_writer()?;
-    projector.catch_up(|_| {}).map_err(HomeError::from)?;
+    let Writer { log, projector, store, .. } = home.open_writer(|_| {})?;
     home.create_run_dir()?;
     let path = home.socket_path();
     let fail = |act: &'static str| {

@@ -62,7 +62,7 @@ impl Import {
         };
         let transcript =
             transcript(spool.as_ref().map_or(&self.file, |file| file.path()), &self.file)?;
-        let (imported, warnings) = match Door::open(context)? {
+        let (imported, warnings) = match Door::open(context, streams)? {
             Door::Daemon(client) => (self.through(&client, &transcript)?, Vec::new()),
             Door::Own(writer) => self.alone(*writer, streams, &transcript)?,
         };
@@ -93,8 +93,6 @@ impl Import {
         streams: &mut Streams,
         transcript: &Transcript,
     ) -> Result<(Imported, Vec<String>), Error> {
-        let meter = streams.meter();
-        writer.projector.catch_up(|seq| meter.tell(format_args!("folding the log: seq {seq}")))?;
         let summary = self.record(&mut writer, transcript, streams)?;
         let view = writer.store.view()?;
         let imported = transcript.imported(&view, &summary, |doc| {
@@ -187,19 +185,24 @@ enum Door<'c> {
 
 impl<'c> Door<'c> {
     /// The way in, waited for where another command only catches up.
-    fn open(context: &'c Context) -> Result<Door<'c>, Error> {
+    fn open(context: &'c Context, streams: &Streams) -> Result<Door<'c>, Error> {
+        let meter = streams.meter();
         let began = Instant::now();
         loop {
             if let Some(client) = Client::connect(context)? {
                 return Ok(Door::Daemon(client));
             }
-            match context.home.open_writer() {
+            let tell = |seq| meter.tell(format_args!("folding the log: seq {seq}"));
+            match context.home.open_writer(tell) {
                 Err(HomeError::Log(OpenError::Locked { .. }))
                     if began.elapsed() < LOCK_PATIENCE =>
                 {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                opened => return Ok(Door::Own(Box::new(opened?))),
+                opened => {
+                    meter.done();
+                    return Ok(Door::Own(Box::new(opened?)));
+                }
             }
         }
     }

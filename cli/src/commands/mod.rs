@@ -11,6 +11,7 @@ mod import;
 mod inbox;
 mod overview;
 mod ps;
+mod rebuild;
 mod replay;
 mod result;
 mod send;
@@ -48,6 +49,7 @@ pub enum Command {
     Resume(act::Resume),
     Replay(replay::Replay),
     Import(import::Import),
+    Rebuild(rebuild::Rebuild),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
@@ -67,6 +69,7 @@ pub fn run(
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
+        Some(Command::Rebuild(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
         Some(Command::Tail(verb)) => verb.run(context, streams),
         Some(Command::Show(verb)) => verb.run(context, streams),

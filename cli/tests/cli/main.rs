@@ -6,6 +6,7 @@ mod judged;
 mod live;
 mod past;
 mod pipes;
+mod rebuild;
 mod requests;
 mod support;
 mod two_way;
