@@ -108,3 +108,46 @@ fn a_rebuild_where_nothing_was_recorded_says_how_to_begin() {
     let sm = Sm::new();
     fails(&sm.run(&["rebuild", "--json"]), 5, "not_found");
 }
+
+/// Killed again and again at any moment of import and fold: nothing is lost, nothing doubled.
+#[test]
+fn an_import_killed_at_any_moment_comes_to_the_same_end() {
+    let capture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../fixtures/captures/codex-0.169.0/approvals.tap.jsonl"
+    );
+    let once = fs::read(capture).expect("a capture");
+    let bytes = once.repeat(60);
+    let undisturbed = Sm::new();
+    undisturbed.json(&["import", &undisturbed.file("t.jsonl", &bytes)]);
+
+    let sm = Sm::new();
+    let file = sm.file("t.jsonl", &bytes);
+    let mut killed = 0;
+    for round in 0..60u64 {
+        let mut import = sm.command(&["import", &file]).spawn().expect("sm runs");
+        std::thread::sleep(std::time::Duration::from_millis(3 + round * 7 % 90));
+        match import.try_wait().expect("its state") {
+            Some(_) => break,
+            None => {
+                import.kill().expect("SIGKILL");
+                import.wait().expect("its end");
+                killed += 1;
+            }
+        }
+    }
+    assert!(killed > 0, "the import was over before it could be killed");
+    let last = sm.run(&["import", &file, "--json"]);
+    assert!(matches!(last.code, 0 | 6), "{}", last.err);
+    // The two-way form is recorded as the messages it holds.
+    assert_eq!(sm.run(&["replay", "--raw"]).out, undisturbed.run(&["replay", "--raw"]).out);
+    let counted = |sm: &Sm| {
+        let listed = sm.json(&["ps", "--all"]);
+        let sessions = listed["sessions"].as_array().expect("a list").clone();
+        let told = ["id", "activity_state", "outcome", "counts", "tokens", "last_action"];
+        let told = |session: &Value| told.map(|name| session[name].clone());
+        sessions.iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(&sm), counted(&undisturbed));
+    digest(&sm);
+}
