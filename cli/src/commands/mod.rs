@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod export;
 mod import;
 mod inbox;
 mod overview;
@@ -40,6 +41,7 @@ pub enum Command {
     Show(show::Show),
     Turns(turns::Turns),
     Explain(explain::Explain),
+    Export(export::Export),
     Inbox(inbox::Inbox),
     Approve(answer::Approve),
     Deny(answer::Deny),
@@ -69,6 +71,7 @@ pub fn run(
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
+        Some(Command::Export(verb)) => verb.run(context, streams),
         Some(Command::Rebuild(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
         Some(Command::Tail(verb)) => verb.run(context, streams),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod errors;
+mod export;
 mod judged;
 mod live;
 mod past;
