@@ -5,6 +5,7 @@ mod answer;
 mod children;
 mod completions;
 mod demo;
+mod diff;
 mod doctor;
 mod explain;
 mod export;
@@ -41,6 +42,8 @@ pub enum Command {
     Show(show::Show),
     Turns(turns::Turns),
     Explain(explain::Explain),
+    Diff(diff::Diff),
+    Catchup(diff::Catchup),
     Export(export::Export),
     Inbox(inbox::Inbox),
     Approve(answer::Approve),
@@ -71,6 +74,8 @@ pub fn run(
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
+        Some(Command::Diff(verb)) => verb.run(context, streams),
+        Some(Command::Catchup(verb)) => verb.run(context, streams),
         Some(Command::Export(verb)) => verb.run(context, streams),
         Some(Command::Rebuild(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
