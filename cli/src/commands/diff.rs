@@ -181,7 +181,7 @@ fn print(streams: &mut Streams, change: &ChangeDoc) -> Result<(), Error> {
     if !change.waiting.is_empty() {
         streams.line(format_args!("      waits: {}", change.waiting.join(" ")))?;
     } else if let Some(last) = change.last_action.as_deref().filter(|last| !last.is_empty()) {
-        streams.line(format_args!("      {}", cut(&clean(last), 100)))?;
+        streams.line(format_args!("      last: {}", cut(&clean(last), 100)))?;
     }
     Ok(())
 }
