@@ -410,10 +410,10 @@ fn sync_thread(core: &Core) {
     }
 }
 
-/// Makes room. Where nothing is synced, zeros ahead would only cost.
+/// Makes room.
 fn prepare_thread(core: &Core) {
     while !core.ring.is_closed() {
-        if core.options.durability == Durability::Sync && !core.backing_off() {
+        if core.makes_zeros() && !core.backing_off() {
             let _ = prepare::prepare(core);
         }
         let mut guard = core.make_room_wait.lock();

@@ -32,6 +32,9 @@ use crate::walk::{self, Step};
 use crate::watermark::{self, Mark, Page, PageError, Place};
 use crate::writer::{self, Active, Core, Published, SyncStage, Tail, Troubles, WriteStage};
 
+/// A file with so many zeros is not worth looking at any further.
+const BLANK_BYTES: u64 = 1 << 20;
+
 /// What was found when a log was opened for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -194,6 +197,7 @@ fn start(
         make_room: Condvar::new(),
         make_room_wait: Mutex::new(()),
         preparing: Mutex::new(()),
+        bulk: AtomicBool::new(false),
         sealing_wait: Mutex::new(()),
         sealing: Mutex::new(()),
     };
@@ -351,14 +355,15 @@ fn drop_double(
     Ok(Some(gone.to_owned()))
 }
 
-/// Whether there is nothing but zeros behind the file's header. Looks no further than it must.
+/// Whether there is nothing but zeros behind the file's header, as far as it matters: what was never
+/// durable may follow on zeros, but not for long.
 fn is_blank(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
     let path = storage.path(name);
     let read = || {
         let file = storage.open_read(name)?;
         let len = file.len()?;
         let view = file.view(len)?;
-        let frames = view.bytes(len).and_then(|bytes| bytes.get(HEADER_LEN..));
+        let frames = view.bytes(len.min(BLANK_BYTES)).and_then(|bytes| bytes.get(HEADER_LEN..));
         Ok(frames.is_none_or(|bytes| bytes.iter().all(|&byte| byte == 0)))
     };
     read().map_err(OpenError::io("read", path))
@@ -681,5 +686,13 @@ fn writing_place(
 }
 
 fn stage(active: Arc<Active>, position: u64, allocated: u64, next_serial: u64) -> WriteStage {
-    WriteStage { active, position, allocated, next_serial, head: Vec::new(), closed: false }
+    WriteStage {
+        active,
+        position,
+        allocated,
+        ask_at: 0,
+        next_serial,
+        head: Vec::new(),
+        closed: false,
+    }
 }

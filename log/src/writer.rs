@@ -34,9 +34,11 @@ const SOFT_BYTES: usize = 512 << 10;
 const SOFT_BYTES_MAX: usize = 4 << 20;
 const SOFT_UNIT_MICROS: u128 = 400;
 /// Frames that are shorter are copied into one piece for writing.
-const ONE_PIECE: usize = 2 << 10;
+const ONE_PIECE: usize = 16 << 10;
 const ALLOCATE_MIN: u64 = 64 << 10;
 const ALLOCATE_MAX: u64 = 8 << 20;
+/// A sync of more bytes gains nothing from zeros ahead.
+const BULK_BYTES: u64 = 256 << 10;
 
 /// The segment that is written.
 pub struct Active {
@@ -83,6 +85,8 @@ pub struct Core {
     pub make_room_wait: Mutex<()>,
     /// Held by who prepares.
     pub preparing: Mutex<()>,
+    /// The last sync took many bytes.
+    pub bulk: AtomicBool,
     /// Held by who seals.
     pub sealing: Mutex<()>,
 }
@@ -91,7 +95,10 @@ pub struct Core {
 pub struct WriteStage {
     pub active: Arc<Active>,
     pub position: u64,
+    /// How far the file was made when it was last looked at.
     pub allocated: u64,
+    /// Beyond that, whoever prepares is asked for more.
+    pub ask_at: u64,
     pub next_serial: u64,
     pub head: Vec<u8>,
     pub closed: bool,
@@ -239,17 +246,30 @@ impl Core {
         Ok(bytes)
     }
 
-    /// Takes space ahead of the writing: little for a small log, more for a growing one.
+    /// Takes space ahead of the writing, little for a small log and more for a growing one; and
+    /// asks for more while there still is some.
     fn allocate(&self, stage: &mut WriteStage, needed: u64) {
-        if needed <= stage.allocated {
-            return;
+        if needed > stage.allocated {
+            let zeros_come = self.makes_zeros() && !self.bulk.load(SeqCst);
+            let ahead = match zeros_come {
+                true => ALLOCATE_MIN,
+                false => stage.allocated.clamp(ALLOCATE_MIN, ALLOCATE_MAX),
+            };
+            let goal = (needed + ahead).next_multiple_of(4096);
+            let goal = goal.min(self.options.segment_bytes.next_multiple_of(4096)).max(needed);
+            stage.allocated = stage.active.ahead.claim(&*stage.active.file, needed, goal);
+            stage.ask_at = needed + (stage.allocated - needed) / 2;
         }
-        let ahead = stage.allocated.clamp(ALLOCATE_MIN, ALLOCATE_MAX);
-        let goal = (needed + ahead).next_multiple_of(4096);
-        let goal = goal.min(self.options.segment_bytes.next_multiple_of(4096)).max(needed);
-        stage.allocated = stage.active.ahead.claim(&*stage.active.file, needed, goal);
-        *self.active.lock() = (stage.active.clone(), stage.position);
-        self.make_room.notify_one();
+        if needed > stage.ask_at && self.makes_zeros() {
+            stage.ask_at = u64::MAX;
+            *self.active.lock() = (stage.active.clone(), needed);
+            self.make_room.notify_one();
+        }
+    }
+
+    /// Where nothing is synced, zeros ahead would only cost.
+    pub fn makes_zeros(&self) -> bool {
+        self.options.durability == Durability::Sync
     }
 
     /// Notes what was written; gives the next batch to write.
@@ -292,6 +312,8 @@ impl Core {
         stage.active = Arc::new(Active::new(identity, file, made));
         stage.position = HEADER_LEN as u64;
         stage.allocated = made;
+        // Asked for at once where little is made, else when half of it is used.
+        stage.ask_at = made / 2;
         *self.active.lock() = (stage.active.clone(), stage.position);
         self.rolled.notify_all();
         Ok(())
@@ -326,12 +348,12 @@ impl Core {
 
     /// Syncs all that was written before the call. Stops at a failure, which is noted.
     pub fn sync_stage(&self, _stage: &mut SyncStage) {
-        let (dirty, upto) = {
+        let (dirty, before, upto) = {
             let tail = self.tail.lock();
             if tail.failed.is_some() || tail.written == tail.synced {
                 return;
             }
-            (tail.dirty.clone(), tail.written)
+            (tail.dirty.clone(), tail.synced, tail.written)
         };
         if self.names_dirty.swap(false, SeqCst)
             && let Err(error) = self.storage.sync_names()
@@ -353,7 +375,10 @@ impl Core {
             return self.fail(error, Failed::Sync);
         }
         self.synced(upto);
-        if self.options.durability == Durability::Sync {
+        if self.makes_zeros() {
+            let same = before.serial == upto.serial;
+            let bytes = upto.position - if same { before.position } else { 0 };
+            self.bulk.store(bytes > BULK_BYTES, SeqCst);
             // What one sync can take, and as much to be written meanwhile.
             let units = start.elapsed().as_micros() / SOFT_UNIT_MICROS + 1;
             self.ring.set_soft((SOFT_BYTES * units as usize).min(SOFT_BYTES_MAX));
