@@ -76,6 +76,7 @@ mod stats;
 pub mod storage;
 mod varint;
 mod verify;
+mod waiters;
 mod walk;
 mod watermark;
 mod writer;

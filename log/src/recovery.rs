@@ -28,6 +28,7 @@ use crate::seal;
 use crate::sealed;
 use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::storage::Storage;
+use crate::waiters::Waiters;
 use crate::walk::{self, Step};
 use crate::watermark::{self, Mark, Page, PageError, Place};
 use crate::writer::{self, Active, Core, Published, SyncStage, Tail, Troubles, WriteStage};
@@ -190,6 +191,11 @@ fn start(
         uneasy: AtomicBool::new(false),
         names_dirty: AtomicBool::new(false),
         synced_seq: AtomicU64::new(synced),
+        closed: AtomicBool::new(false),
+        leading: AtomicBool::new(false),
+        unsynced: Condvar::new(),
+        unsynced_wait: Mutex::new(()),
+        waiters: Waiters::default(),
         siblings: AtomicUsize::new(0),
         rolled: Condvar::new(),
         active,

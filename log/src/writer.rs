@@ -25,10 +25,14 @@ use crate::progress::Progress;
 use crate::ring::{Batch, Ring};
 use crate::segment::{self, Form, HEADER_LEN, Identity};
 use crate::storage::{File, Storage};
+use crate::waiters::Waiters;
 use crate::watermark::{Mark, PageWriter, Place};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
-const SIBLINGS_WAIT: Duration = Duration::from_micros(50);
+/// How long a sync is held back at most for those that the last one served, and how long for each
+/// of them.
+const SIBLINGS_WAIT: Duration = Duration::from_micros(400);
+const SIBLING_WAIT: Duration = Duration::from_micros(80);
 /// Bytes in the ring for each so many microseconds that a sync takes.
 const SOFT_BYTES: usize = 512 << 10;
 const SOFT_BYTES_MAX: usize = 4 << 20;
@@ -72,6 +76,15 @@ pub struct Core {
     pub names_dirty: AtomicBool,
     /// `tail.synced.seq`, to be read without the tail.
     pub synced_seq: AtomicU64,
+    /// Nothing is written any more.
+    pub closed: AtomicBool,
+    /// Somebody who waits writes and syncs for all.
+    pub leading: AtomicBool,
+    /// Wakes who syncs what nobody waits for.
+    pub unsynced: Condvar,
+    pub unsynced_wait: Mutex<()>,
+    /// Who waits for what was given to be acknowledged.
+    pub waiters: Waiters,
     /// How many waited for the last sync: as many may be about to write.
     pub siblings: AtomicUsize,
     /// Wakes the sealer: there is a segment to seal, or the log is closed.
@@ -398,18 +411,19 @@ impl Core {
         }
         drop(tail);
         self.synced_seq.store(upto.seq, SeqCst);
-        self.siblings.store(self.progress.sleepers(), SeqCst);
-        self.publish(|mark| {
+        let woken = self.publish(|mark| {
             mark.synced = upto;
             if upto.seq >= mark.watermark.seq {
                 mark.watermark = upto;
             }
         });
+        self.siblings.store(woken, SeqCst);
         self.ring.recycle(done.into_iter().map(|written| (written.batch, written.bytes)));
         self.recovered();
     }
 
-    fn publish(&self, change: impl FnOnce(&mut Mark)) {
+    /// Says how far the log is; gives how many waited for that.
+    fn publish(&self, change: impl FnOnce(&mut Mark)) -> usize {
         let mut page = self.page.lock();
         let before = page.mark;
         change(&mut page.mark);
@@ -424,6 +438,7 @@ impl Core {
         } else {
             self.progress.bump();
         }
+        self.waiters.reached(&mark)
     }
 
     pub fn fail(&self, error: io::Error, failed: Failed) {
@@ -439,6 +454,7 @@ impl Core {
         troubles.retry_at = Some(Instant::now() + wait.min(self.options.back_off));
         drop(troubles);
         self.progress.bump();
+        self.waiters.all();
         self.ring.set_soft(usize::MAX);
         self.ring.wake();
     }
@@ -469,20 +485,35 @@ impl Core {
             && self.troubles.lock().retry_at.is_some_and(|at| Instant::now() < at)
     }
 
-    /// Gives those who waited for the last sync, and were woken by it, the time to write what
+    /// Writes and syncs all that is there; false if somebody else is at it.
+    pub fn lead(&self) -> bool {
+        if self.leading.swap(true, SeqCst) {
+            return false;
+        }
+        let _leading = Leading(self);
+        self.await_siblings();
+        self.write_stage(&mut self.write.lock());
+        self.sync_stage(&mut self.sync.lock());
+        true
+    }
+
+    /// Gives those who waited for the last sync, and were woken by it, the time to hand over what
     /// comes next: so that one sync serves them all.
-    pub fn await_siblings(&self) {
+    fn await_siblings(&self) {
         let siblings = self.siblings.load(SeqCst) as u64;
         if siblings < 2 {
             return;
         }
-        let start = Instant::now();
-        while start.elapsed() < SIBLINGS_WAIT {
-            let tail = self.tail.lock();
-            if tail.written.seq.saturating_sub(tail.synced.seq) > siblings {
-                break;
+        let (start, synced) = (Instant::now(), self.synced_seq.load(SeqCst));
+        let (mut arrived, mut last) = (0, start);
+        loop {
+            let (now, came) = (Instant::now(), self.ring.accepted().saturating_sub(synced));
+            if came > arrived {
+                (arrived, last) = (came, now);
             }
-            drop(tail);
+            if came > siblings || now - last > SIBLING_WAIT || now - start > SIBLINGS_WAIT {
+                return;
+            }
             std::thread::yield_now();
         }
     }
@@ -491,6 +522,16 @@ impl Core {
     pub fn has_unsynced(&self) -> bool {
         let tail = self.tail.lock();
         tail.written != tail.synced || tail.failed.is_some()
+    }
+}
+
+/// Somebody leads, until it is dropped.
+struct Leading<'a>(&'a Core);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.0.leading.store(false, SeqCst);
+        self.0.waiters.next_leads();
     }
 }
 
