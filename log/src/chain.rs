@@ -23,7 +23,8 @@ use crate::storage::{File, Storage, View};
 use crate::watermark::{Mark, Page};
 
 const LISTINGS_MAX: usize = 16;
-const POLL: Duration = Duration::from_micros(500);
+/// How long a bell is trusted to ring: the writer may be gone, or have no threads to ring it.
+const UNRUNG: Duration = Duration::from_millis(20);
 
 /// What all readers of one log share.
 pub struct Chain {
@@ -112,6 +113,7 @@ impl Chain {
             return progress.wait(seq, deadline);
         }
         loop {
+            let shown = self.page.bell();
             if self.mark().watermark.seq >= seq {
                 return true;
             }
@@ -119,7 +121,7 @@ impl Chain {
             if left.is_zero() {
                 return false;
             }
-            std::thread::sleep(left.min(POLL));
+            self.page.wait_bell(shown, left.min(UNRUNG));
         }
     }
 

@@ -133,7 +133,15 @@ impl Cursor {
         if self.next > self.mark.watermark.seq {
             return Ok(false);
         }
-        if let Some(open) = &mut self.open {
+        let active = self.mark.watermark;
+        if let Some(open) = &mut self.open
+            && open.span.part.identity.serial == active.serial
+            && open.view.reach() >= active.position
+        {
+            let end_position = Some(active.position);
+            open.limit = Limit { end_seq: active.seq + 1, end_position };
+            (open.span.end, open.end) = (u64::MAX, active.position);
+        } else if let Some(open) = &mut self.open {
             // What was active may have been left for another segment by now.
             match self.chain.locate(self.next, &self.mark)? {
                 Ok((span, limit)) if Arc::ptr_eq(&span.part, &open.span.part) => {

@@ -44,6 +44,7 @@ macro_rules! planted {
     }};
 }
 
+mod bell;
 mod block;
 pub mod caps;
 mod chain;

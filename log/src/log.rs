@@ -66,6 +66,7 @@ impl Log {
                 ("log-write", write_thread as fn(&Core)),
                 ("log-sync", sync_thread),
                 ("log-prepare", prepare_thread),
+                ("log-tell", tell_thread),
             ];
             for (name, work) in works {
                 let core = opened.core.clone();
@@ -215,6 +216,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.core.ring.close();
         self.core.progress.bump();
+        self.core.ringer.news();
         drop(self.core.sealing_wait.lock());
         self.core.rolled.notify_all();
         drop(self.core.unsynced_wait.lock());
@@ -414,6 +416,13 @@ fn pause(core: &Core, time: Duration) {
         let until = (start + time).min(Instant::now() + Duration::from_millis(5));
         std::thread::sleep(until.saturating_duration_since(Instant::now()));
     }
+}
+
+/// Tells other processes.
+fn tell_thread(core: &Core) {
+    let page = core.page.lock().page.clone();
+    let watermark = || core.progress.watermark();
+    core.ringer.run(watermark, || page.ring_bell(), || core.ring.is_closed());
 }
 
 /// Makes room.

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::bell::Ringer;
 use crate::chain::{Chain, Part, Span, spans};
 use crate::error::{Gap, GapReason, OpenError};
 use crate::frame::{self, FrameKind, Head};
@@ -132,7 +133,7 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
     if page.id() != Ok(files.id) {
         page.write_head(files.id);
     }
-    let published = Published { writer, mark: next_mark };
+    let published = Published { page: page.clone(), writer, mark: next_mark };
     let opened = start(storage, options, files.id, page, published, stage, tail, recovery);
     opened.core.ring.restore(again, verdict.next);
     opened.core.write_again()?;
@@ -195,6 +196,7 @@ fn start(
         leading: AtomicBool::new(false),
         unsynced: Condvar::new(),
         unsynced_wait: Mutex::new(()),
+        ringer: Ringer::default(),
         waiters: Waiters::default(),
         siblings: AtomicUsize::new(0),
         rolled: Condvar::new(),

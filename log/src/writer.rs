@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::bell::Ringer;
 use crate::error::OpenError;
 use crate::frame::{self, FrameKind};
 use crate::options::{Durability, Options};
@@ -26,7 +27,7 @@ use crate::ring::{Batch, Ring};
 use crate::segment::{self, Form, HEADER_LEN, Identity};
 use crate::storage::{File, Storage};
 use crate::waiters::Waiters;
-use crate::watermark::{Mark, PageWriter, Place};
+use crate::watermark::{Mark, Page, PageWriter, Place};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);
 /// How long a sync is held back at most for those that the last one served, and how long for each
@@ -83,6 +84,8 @@ pub struct Core {
     /// Wakes who syncs what nobody waits for.
     pub unsynced: Condvar,
     pub unsynced_wait: Mutex<()>,
+    /// Tells other processes.
+    pub ringer: Ringer,
     /// Who waits for what was given to be acknowledged.
     pub waiters: Waiters,
     /// How many waited for the last sync: as many may be about to write.
@@ -147,6 +150,7 @@ pub struct Written {
 
 /// The page, and what it says.
 pub struct Published {
+    pub page: Page,
     pub writer: PageWriter,
     pub mark: Mark,
 }
@@ -438,7 +442,10 @@ impl Core {
         } else {
             self.progress.bump();
         }
-        self.waiters.reached(&mark)
+        drop(page);
+        let woken = self.waiters.reached(&mark);
+        self.ringer.news();
+        woken
     }
 
     pub fn fail(&self, error: io::Error, failed: Failed) {
