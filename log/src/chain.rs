@@ -20,6 +20,7 @@ use crate::progress::Progress;
 use crate::sealed::Cache;
 use crate::segment::{self, Form, Header, Identity, Named};
 use crate::storage::{File, Storage, View};
+use crate::trim::{self, Trimmed};
 use crate::watermark::{Mark, Page};
 
 const LISTINGS_MAX: usize = 16;
@@ -35,6 +36,7 @@ pub struct Chain {
     parts: RwLock<Arc<Parts>>,
     /// The newest mark that was read.
     seen: RwLock<Mark>,
+    trimmed: RwLock<Option<Arc<Trimmed>>>,
 }
 
 /// The segments that hold anything, in order of seq and of serial.
@@ -87,7 +89,8 @@ impl Chain {
         progress: Option<Arc<Progress>>,
     ) -> Chain {
         let (parts, seen) = (RwLock::default(), RwLock::default());
-        Chain { storage, id, page, progress, parts, seen }
+        let trimmed = RwLock::default();
+        Chain { storage, id, page, progress, parts, seen, trimmed }
     }
 
     /// What the shared page says now.
@@ -138,6 +141,28 @@ impl Chain {
         Ok(parts)
     }
 
+    /// What is left of what was trimmed; `None` where nothing was, or what is left is damaged.
+    pub fn trimmed(&self, mark: &Mark) -> Result<Option<Arc<Trimmed>>, ReadError> {
+        if mark.floor <= 1 {
+            return Ok(None);
+        }
+        let held = self.trimmed.read().clone();
+        if held.as_ref().is_some_and(|trimmed| trimmed.floor >= mark.floor) {
+            return Ok(held);
+        }
+        let found = Trimmed::read(&*self.storage, self.id);
+        let found = found.map_err(ReadError::io("read", self.storage.path(trim::NAME)))?;
+        let found = found.map(Arc::new);
+        self.trimmed.write().clone_from(&found);
+        Ok(found)
+    }
+
+    /// How many of a session's records were trimmed.
+    pub fn trimmed_records(&self, mark: &Mark, session: &[u8]) -> Result<u64, ReadError> {
+        let trimmed = self.trimmed(mark)?;
+        Ok(trimmed.and_then(|trimmed| trimmed.sessions.get(session).copied()).unwrap_or(0))
+    }
+
     /// Lists the segments again when they are next asked for.
     pub fn forget(&self) {
         let mut parts = self.parts.write();
@@ -167,19 +192,28 @@ impl Chain {
             Some(span) if seq < span.end => Ok(Ok((span.clone(), parts.limit(span, mark)))),
             _ => {
                 let next = parts.list.get(after).map_or(mark.watermark.seq + 1, |span| span.first);
-                Ok(Err(Gap {
-                    first: seq,
-                    last: next.saturating_sub(1).max(seq),
-                    file: self.storage.path(""),
-                    position: 0,
-                    reason: GapReason::Segment,
-                }))
+                let (file, mut last) = (self.storage.path(""), next.saturating_sub(1).max(seq));
+                let (floor, mut reason) = (self.mark().floor, GapReason::Segment);
+                if seq < floor {
+                    (last, reason) = (last.min(floor - 1), GapReason::Trimmed);
+                }
+                Ok(Err(Gap { first: seq, last, file, position: 0, reason }))
             }
         }
     }
 }
 
 impl Parts {
+    /// The names of all segments that have nothing but seqs below the floor.
+    pub fn below(&self, floor: u64) -> Vec<String> {
+        below(&self.all, floor)
+    }
+
+    /// The segments from the floor on.
+    pub fn kept(&self, floor: u64) -> impl DoubleEndedIterator<Item = &Span> {
+        self.list.iter().filter(move |span| span.end > floor)
+    }
+
     /// Segments that hold nothing, as later ones have all their seqs.
     pub fn shadowed(&self) -> impl Iterator<Item = &Arc<Part>> {
         let listed = |part: &Part| {
@@ -279,6 +313,15 @@ fn identify(storage: &dyn Storage, name: &str, named: Identity) -> io::Result<Op
         Header::Newer { .. } => None,
         _ => Some(named),
     })
+}
+
+/// The names of all segments that have nothing but seqs below the floor, given all by serial.
+pub fn below(all: &BTreeMap<u64, Arc<Part>>, floor: u64) -> Vec<String> {
+    let list = spans(all);
+    let gone = list.iter().take_while(|span| span.end <= floor);
+    // What is older than one that went was covered by it, or came before it.
+    let last = gone.map(|span| span.part.identity.serial).max().unwrap_or(0);
+    all.range(..=last).map(|(_, part)| part.name.clone()).collect()
 }
 
 /// Which seqs each segment has, given all by serial.

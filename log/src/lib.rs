@@ -75,6 +75,7 @@ mod sha256;
 mod span;
 mod stats;
 pub mod storage;
+mod trim;
 mod varint;
 mod verify;
 mod waiters;

@@ -19,6 +19,7 @@ use crate::recovery::{self, Recovery};
 use crate::ring::Refused;
 use crate::seal;
 use crate::storage::{Directory, Storage};
+use crate::trim;
 use crate::writer::Core;
 
 /// The one writer of a log. Clones share it; the directory's lock is held while any clone lives.
@@ -156,6 +157,17 @@ impl Log {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Removes the sealed segments that lie wholly below `keep_from`; gives the oldest seq that is
+    /// kept. Records keep their seqs and revisions. Below it reading is refused
+    /// ([`ReadError::BelowFloor`], [`ReadError::NoRevision`]); a cursor that is there comes to a gap
+    /// ([`GapReason::Trimmed`](crate::GapReason::Trimmed)), at the latest with its next segment.
+    /// After a crash it has happened, or not.
+    pub fn trim(&self, keep_from: u64) -> Result<u64, ReadError> {
+        let core = &self.handle.core;
+        let _nor_sealing = core.sealing.lock();
+        trim::trim(core, &self.handle.chain, keep_from)
     }
 
     /// The last seq given away.

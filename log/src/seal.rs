@@ -188,13 +188,14 @@ impl Job<'_> {
                 return Ok(base + later);
             }
         }
-        Ok(later)
+        Ok(later + self.chain.trimmed_records(self.mark, session)?)
     }
 
     /// Serial and hash of the segment before; zeros if there is none, or its trailer is damaged.
     fn previous(&self) -> io::Result<(u64, Hash)> {
         let Some(before) = self.index.checked_sub(1).map(|index| &self.parts.list[index]) else {
-            return Ok((0, [0; 32]));
+            let trimmed = self.chain.trimmed(self.mark).map_err(into_io)?;
+            return Ok(trimmed.map_or((0, [0; 32]), |trimmed| (trimmed.serial, trimmed.hash)));
         };
         let (view, len) = before.part.try_view(&*self.chain.storage, None)?;
         let trailer = view.bytes(len).and_then(Trailer::decode);

@@ -17,8 +17,8 @@ use crate::id::LogId;
 
 /// Bytes of the header, and position of the first frame.
 pub const HEADER_LEN: usize = 64;
-/// The format that is written.
-pub const VERSION: u32 = 0;
+/// The format that is written. What version 1 means never changes: docs/format.md.
+pub const VERSION: u32 = 1;
 
 /// What follows the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

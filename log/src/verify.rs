@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use crate::block;
-use crate::chain::{Chain, Limit, Parts, Span};
+use crate::chain::{Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::{Footer, TRAILER_LEN, Trailer};
 use crate::segment::{self, Form, HEADER_LEN, Header};
 use crate::sha256::Sha256;
-use crate::watermark::Mark;
+use crate::trim;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,9 +68,16 @@ pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
         last: mark.watermark.seq,
         ..Verification::default()
     };
-    let mut check = Check { chain, mark: &mark, parts: &parts, deep, previous: None, found };
+    let trimmed = chain.trimmed(&mark)?;
+    let previous = trimmed.as_ref().map(|trimmed| (trimmed.serial, trimmed.hash));
+    let mut check = Check { chain, deep, previous, found };
+    if mark.floor > 1 && trimmed.is_none_or(|trimmed| trimmed.floor < mark.floor) {
+        let what = "what says where the chain begins since the trim is missing or damaged";
+        let file = chain.storage.path(trim::NAME);
+        check.found.problems.push(Problem { file, position: 0, seqs: None, what });
+    }
     let mut next = check.found.first;
-    for span in &parts.list {
+    for span in parts.kept(mark.floor) {
         let limit = parts.limit(span, &mark);
         if next < span.first {
             check.missing(next, span.first - 1);
@@ -86,10 +93,8 @@ pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
 
 struct Check<'a> {
     chain: &'a Chain,
-    mark: &'a Mark,
-    parts: &'a Parts,
     deep: bool,
-    /// Serial and hash of the sealed segment before.
+    /// Serial and hash of the sealed segment before, or of the last one that was trimmed.
     previous: Option<(u64, [u8; 32])>,
     found: Verification,
 }
@@ -162,6 +167,9 @@ impl Check<'_> {
                 _ => self.found.declared.push(gap),
             }
         }
+        if footer.end_seq < limit.end_seq {
+            self.missing(footer.end_seq, limit.end_seq - 1);
+        }
         if self.deep && !footer.rebuilt {
             self.postings(span, limit, &footer)?;
         }
@@ -185,10 +193,9 @@ impl Check<'_> {
         }
         let expected = self.previous.unwrap_or_default();
         let links = (footer.previous_serial, footer.previous);
-        // The first one that is kept may follow on one that was trimmed.
-        let is_first = self.previous.is_none() && self.found.sealed == 1;
-        let is_oldest = self.parts.list.first().is_some_and(|first| first.first == span.first);
-        if !footer.rebuilt && links != expected && !(is_first && is_oldest && self.mark.floor > 1) {
+        // Said already: nothing tells what the first one that is kept follows on.
+        let unknown = self.previous.is_none() && self.found.first > 1;
+        if !footer.rebuilt && links != expected && !unknown {
             let what = "it does not follow on the segment before: that one was changed or replaced";
             self.problem(span, end, None, what);
         }

@@ -27,7 +27,7 @@ use crate::storage::Words;
 /// The file's name.
 pub const NAME: &str = "watermark";
 const MAGIC: u64 = u64::from_le_bytes(*b"smlogwat");
-const VERSION: u64 = 0;
+const VERSION: u64 = 1;
 const HEAD_WORDS: usize = 4;
 const SLOTS: [usize; 2] = [64, 128];
 const SLOT_WORDS: usize = 16;

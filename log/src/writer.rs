@@ -180,6 +180,51 @@ impl Tail {
 }
 
 impl Core {
+    /// A log that goes on at the stage's place.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        options: Options,
+        published: Published,
+        stage: WriteStage,
+        tail: Tail,
+    ) -> Core {
+        Core {
+            ring: Ring::new(options.ring_bytes),
+            storage,
+            options,
+            progress: Arc::new(Progress::new(published.mark.watermark.seq)),
+            synced_seq: AtomicU64::new(tail.synced.seq),
+            active: Mutex::new((stage.active.clone(), stage.position)),
+            write: Mutex::new(stage),
+            sync: Mutex::new(SyncStage),
+            tail: Mutex::new(tail),
+            page: Mutex::new(published),
+            troubles: Mutex::new(Troubles::default()),
+            uneasy: AtomicBool::new(false),
+            names_dirty: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            leading: AtomicBool::new(false),
+            unsynced: Condvar::new(),
+            unsynced_wait: Mutex::new(()),
+            ringer: Ringer::default(),
+            waiters: Waiters::default(),
+            siblings: AtomicUsize::new(0),
+            rolled: Condvar::new(),
+            sealing_wait: Mutex::new(()),
+            sealing: Mutex::new(()),
+            prepared: Mutex::new(None),
+            make_room: Condvar::new(),
+            make_room_wait: Mutex::new(()),
+            preparing: Mutex::new(()),
+            bulk: AtomicBool::new(false),
+        }
+    }
+
+    /// Readers refuse what is below from now on.
+    pub fn publish_floor(&self, floor: u64) {
+        self.publish(|mark| mark.floor = mark.floor.max(floor));
+    }
+
     /// Writes and syncs what recovery has put into the ring.
     pub fn write_again(&self) -> Result<(), OpenError> {
         if self.ring.is_empty() {
