@@ -31,8 +31,11 @@ fn main() -> Done {
     Ok(())
 }
 
+/// How a log is made.
+type Make = fn(&Path) -> Done;
+
 /// Each log's name, and how it is made.
-const LOGS: [(&str, fn(&Path) -> Done); 14] = [
+const LOGS: [(&str, Make); 14] = [
     ("empty", |dir| write(dir, 0, false).map(drop)),
     ("plain", |dir| write(dir, 14, false).map(drop)),
     ("sealed", |dir| write(dir, 30, true).map(drop)),

@@ -163,8 +163,9 @@ impl Chain {
         Ok(trimmed.and_then(|trimmed| trimmed.sessions.get(session).copied()).unwrap_or(0))
     }
 
-    /// Lists the segments again when they are next asked for.
+    /// Looks anew how far the log is, and lists the segments again, when that is next asked for.
     pub fn forget(&self) {
+        *self.seen.write() = Mark::default();
         let mut parts = self.parts.write();
         let (all, list) = (parts.all.clone(), parts.list.clone());
         *parts = Arc::new(Parts { all, list, ..Parts::default() });
@@ -204,7 +205,7 @@ impl Chain {
 }
 
 impl Parts {
-    /// The names of all segments that have nothing but seqs below the floor.
+    /// The names that segments with nothing but seqs below the floor may have.
     pub fn below(&self, floor: u64) -> Vec<String> {
         below(&self.all, floor)
     }
@@ -315,13 +316,16 @@ fn identify(storage: &dyn Storage, name: &str, named: Identity) -> io::Result<Op
     })
 }
 
-/// The names of all segments that have nothing but seqs below the floor, given all by serial.
+/// The names that segments with nothing but seqs below the floor have or may still have, given all by
+/// serial: sealing may have left the plain one.
 pub fn below(all: &BTreeMap<u64, Arc<Part>>, floor: u64) -> Vec<String> {
     let list = spans(all);
     let gone = list.iter().take_while(|span| span.end <= floor);
     // What is older than one that went was covered by it, or came before it.
     let last = gone.map(|span| span.part.identity.serial).max().unwrap_or(0);
-    all.range(..=last).map(|(_, part)| part.name.clone()).collect()
+    let forms = [Form::Plain, Form::Sealed];
+    let names = |part: &Arc<Part>| forms.map(|form| part.identity.name(form));
+    all.range(..=last).flat_map(|(_, part)| names(part)).collect()
 }
 
 /// Which seqs each segment has, given all by serial.

@@ -140,7 +140,17 @@ impl Reader {
     /// Proves the log up to its watermark: frames, footers and the chain of sealed segments; `deep`
     /// unpacks every block and follows every posting, too.
     pub fn verify(&self, deep: bool) -> Result<Verification, ReadError> {
-        self.chain.again(|| verify::verify(&self.chain, deep))
+        self.verify_watched(deep, |_, _| {})
+    }
+
+    /// The same; `watch` is told, after each segment, the last seq that was looked at and the last
+    /// one there is.
+    pub fn verify_watched(
+        &self,
+        deep: bool,
+        mut watch: impl FnMut(u64, u64),
+    ) -> Result<Verification, ReadError> {
+        self.chain.again(|| verify::verify(&self.chain, deep, &mut watch))
     }
 
     /// Waits until the watermark is at least `seq`; false if the time was over before.

@@ -147,8 +147,8 @@ pub fn trim(core: &Core, chain: &Chain, keep_from: u64) -> Result<u64, ReadError
     (trimmed.floor, trimmed.serial) = (last.end, last.part.identity.serial);
     trimmed.write(storage, chain.id).map_err(ReadError::io("write", &path))?;
     core.publish_floor(trimmed.floor);
-    storage.sync_names().map_err(ReadError::io("name", path))?;
     chain.forget();
+    storage.sync_names().map_err(ReadError::io("name", path))?;
     finish(storage, &parts, trimmed.floor)
         .map_err(ReadError::io("remove from", storage.path("")))?;
     Ok(trimmed.floor)
@@ -156,14 +156,15 @@ pub fn trim(core: &Core, chain: &Chain, keep_from: u64) -> Result<u64, ReadError
 
 /// Removes what a trim has left below its floor.
 fn finish(storage: &dyn Storage, parts: &Parts, floor: u64) -> io::Result<()> {
-    let names = parts.below(floor);
-    for name in &names {
-        match storage.remove(name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+    let mut removed = false;
+    for name in parts.below(floor) {
+        match storage.remove(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(()) => removed = true,
         }
     }
-    if names.is_empty() { Ok(()) } else { storage.sync_names() }
+    if removed { storage.sync_names() } else { Ok(()) }
 }
 
 #[cfg(test)]

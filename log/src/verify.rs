@@ -1,6 +1,7 @@
 //! Proving a log: every frame, block and footer fits its checksum, the chain of sealed segments holds,
 //! and no seq is missing that is not declared.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::block;
@@ -49,6 +50,18 @@ pub struct Problem {
     pub what: &'static str,
 }
 
+impl Problem {
+    /// What can be done about it.
+    pub fn remedy(&self) -> &'static str {
+        match self.seqs {
+            Some(_) => {
+                "put the file back from a copy; without one those seqs stay a gap, and all else reads"
+            }
+            None => "nothing is lost; a copy of the file puts it right",
+        }
+    }
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}, position {}: {}", self.file.display(), self.position, self.what)?;
@@ -59,8 +72,13 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Verifies a log up to its watermark. `deep`: unpacks every block, too.
-pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
+/// Verifies a log up to its watermark. `deep`: unpacks every block, too. `watch` is told of each
+/// segment's last seq and of the last one of all.
+pub fn verify(
+    chain: &Chain,
+    deep: bool,
+    watch: &mut dyn FnMut(u64, u64),
+) -> Result<Verification, ReadError> {
     let mark = chain.mark();
     let parts = chain.parts(&mark)?;
     let found = Verification {
@@ -83,6 +101,7 @@ pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
             check.missing(next, span.first - 1);
         }
         check.segment(span, &limit)?;
+        watch(limit.end_seq - 1, mark.watermark.seq);
         next = next.max(limit.end_seq);
     }
     if next <= mark.watermark.seq {
@@ -214,29 +233,41 @@ impl Check<'_> {
         }
     }
 
-    /// Every record is where the footer says, and no other.
+    /// Every record is where the footer says, and no other: one pass over the blocks.
     fn postings(&mut self, span: &Span, limit: &Limit, footer: &Footer) -> Result<(), ReadError> {
-        let mut counted = 0;
-        for posting in &footer.sessions {
-            for seq in posting.seqs.list() {
-                match span.record(self.chain, limit, seq)? {
-                    Ok(record) if record.record().session == posting.key => counted += 1,
-                    Ok(_) => {
-                        self.problem(span, 0, None, "a posting names another session's record")
-                    }
-                    Err(_) => counted += 1,
+        let mut found: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
+        let mut missing = Vec::new();
+        for seq in span.first..limit.end_seq {
+            let Ok(record) = span.record(self.chain, limit, seq)? else {
+                missing.push(seq);
+                continue;
+            };
+            self.found.records += 1;
+            let session = record.record().session;
+            if session.is_empty() {
+                continue;
+            }
+            match found.get_mut(session) {
+                Some(seqs) => seqs.push(seq),
+                None => {
+                    found.insert(session.to_vec(), vec![seq]);
                 }
             }
         }
-        let mut with_session = 0;
-        for seq in span.first..limit.end_seq {
-            if let Ok(record) = span.record(self.chain, limit, seq)? {
-                self.found.records += 1;
-                with_session += u64::from(!record.record().session.is_empty());
-            }
+        let mut fits = true;
+        for posting in &footer.sessions {
+            let mut seqs = posting.seqs.list();
+            seqs.retain(|seq| missing.binary_search(seq).is_err());
+            fits &= found.remove(&posting.key).unwrap_or_default() == seqs;
         }
-        if with_session > counted {
-            self.problem(span, 0, None, "the postings miss records");
+        if !fits || !found.is_empty() {
+            let what = "the list of a session's records does not fit the records";
+            self.problem(
+                span,
+                (footer.blocks.last()).map_or(0, |b| b.position + b.len),
+                None,
+                what,
+            );
         }
         Ok(())
     }

@@ -17,8 +17,10 @@ mod send;
 mod serve;
 mod show;
 mod spawn;
+mod stats;
 mod tail;
 mod turns;
+mod verify;
 mod wait;
 
 use crate::context::Context;
@@ -50,6 +52,8 @@ pub enum Command {
     Import(import::Import),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
+    Verify(verify::Verify),
+    Stats(stats::Stats),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -84,6 +88,8 @@ pub fn run(
         Some(Command::Replay(verb)) => verb.run(context, streams),
         Some(Command::Import(verb)) => verb.run(context, streams),
         Some(Command::Doctor(verb)) => verb.run(context, streams),
+        Some(Command::Verify(verb)) => verb.run(context, streams),
+        Some(Command::Stats(verb)) => verb.run(context, streams),
         Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),

@@ -5,5 +5,6 @@ mod errors;
 mod judged;
 mod live;
 mod pipes;
+mod proof;
 mod support;
 mod two_way;

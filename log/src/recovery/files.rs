@@ -99,8 +99,12 @@ impl Files {
     /// Does what a trim had not got to.
     pub fn remove_below(&mut self, storage: &dyn Storage, floor: u64) -> Result<(), OpenError> {
         for name in below(&self.parts, floor) {
-            storage.remove(&name).map_err(OpenError::io("remove", storage.path(&name)))?;
-            self.parts.retain(|_, part| part.name != name);
+            match storage.remove(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(OpenError::io("remove", storage.path(&name))(error));
+                }
+                _ => self.parts.retain(|_, part| part.name != name),
+            }
         }
         Ok(())
     }
