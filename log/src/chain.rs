@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 
+use crate::block;
 use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::Footer;
+use crate::frame;
 use crate::id::LogId;
 use crate::index::Index;
 use crate::prepare::PREPARED;
@@ -23,6 +25,8 @@ use crate::storage::{File, Storage, View};
 use crate::trim::{self, Trimmed};
 use crate::watermark::{Mark, Page};
 
+/// So much of a file is looked at to tell whether it is a segment: more than one frame's head.
+const BEGINNING: u64 = 512 << 10;
 const LISTINGS_MAX: usize = 16;
 /// How long a bell is trusted to ring: the writer may be gone, or have no threads to ring it.
 const UNRUNG: Duration = Duration::from_millis(20);
@@ -263,7 +267,7 @@ impl Parts {
                 continue;
             }
             let identity = Identity { log: chain.id, first_seq: named.first_seq, serial };
-            if let Some(identity) = identify(&*chain.storage, &name, identity)? {
+            if let Some(identity) = identify(&*chain.storage, &name, identity, named.form)? {
                 all.insert(serial, Arc::new(Part::new(name, identity, named.form)));
             }
         }
@@ -300,20 +304,45 @@ fn used_prepared(chain: &Chain) -> io::Result<Option<Named>> {
     })
 }
 
-/// Whose segment a file is: its header says so, or its name where the header is damaged. `None`:
-/// another log's.
-fn identify(storage: &dyn Storage, name: &str, named: Identity) -> io::Result<Option<Identity>> {
+/// Whose segment a file is: its header says so, or its name where the header is damaged or may not be
+/// read: then reading it will say why. `None`: another log's, or none at all.
+fn identify(
+    storage: &dyn Storage,
+    name: &str,
+    named: Identity,
+    form: Form,
+) -> io::Result<Option<Identity>> {
     let mut header = [0; segment::HEADER_LEN];
     let read = storage.open_read(name).and_then(|file| file.read_at(&mut header, 0));
     match read {
-        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     Ok(match segment::decode_header(&header) {
         Header::Valid { identity, .. } if identity.log != named.log => None,
         Header::Newer { .. } => None,
+        Header::Damaged if is_foreign(storage, name, &named, form)? => None,
         _ => Some(named),
     })
+}
+
+/// Whether a file whose header does not fit never was the segment it is named as: nothing of the
+/// header is as it should be, it is not zeros either, and no frame or block begins behind it.
+pub fn is_foreign(
+    storage: &dyn Storage,
+    name: &str,
+    named: &Identity,
+    form: Form,
+) -> io::Result<bool> {
+    let Ok(file) = storage.open_read(name) else { return Ok(false) };
+    let mut bytes = vec![0; file.len()?.min(BEGINNING) as usize];
+    file.read_at(&mut bytes, 0)?;
+    let seed = named.seed();
+    let begins = match form {
+        Form::Plain => frame::decode_head(&bytes, segment::HEADER_LEN, seed).is_some(),
+        Form::Sealed => block::decode_head(&bytes, segment::HEADER_LEN, seed).is_some(),
+    };
+    Ok(!begins && !segment::resembles(&bytes, named, form))
 }
 
 /// The names that segments with nothing but seqs below the floor have or may still have, given all by

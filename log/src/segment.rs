@@ -137,6 +137,15 @@ pub fn decode_header(bytes: &[u8]) -> Header {
     Header::Valid { identity, form, created: word(48) as i64 }
 }
 
+/// Whether bytes may be a header of that segment that rotted, or that a power cut left in part: most of
+/// what tells a log and its files from others is there, or all is zeros.
+pub fn resembles(bytes: &[u8], identity: &Identity, form: Form) -> bool {
+    let expected = encode_header(identity, form, 0);
+    let header = &bytes[..bytes.len().min(HEADER_LEN)];
+    let marks = (0..8).chain(16..32).filter(|&at| header.get(at) == Some(&expected[at])).count();
+    marks >= 12 || header.iter().all(|&byte| byte == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

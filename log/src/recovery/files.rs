@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Stranger;
-use crate::chain::{Part, below};
+use crate::chain::{Part, below, is_foreign};
 use crate::error::OpenError;
 use crate::id::LogId;
 use crate::prepare::PREPARED;
@@ -58,7 +58,18 @@ impl Files {
             headless: Vec::new(),
         };
         for ((named, name), header) in named.into_iter().zip(headers) {
-            files.sort_in(storage, name, named, header);
+            let Named { serial, first_seq, form } = named;
+            let identity = Identity { log: id, first_seq, serial };
+            let foreign = header == Header::Damaged
+                && is_foreign(storage, &name, &identity, form)
+                    .map_err(OpenError::io("read", storage.path(&name)))?;
+            match foreign {
+                true => files.strangers.push(Stranger {
+                    file: storage.path(&name),
+                    what: "nothing in it is of a segment; ignored",
+                }),
+                false => files.sort_in(storage, name, named, header),
+            }
         }
         Ok(files)
     }

@@ -8,7 +8,7 @@
 //!   `sync_names`.
 //! * The shared words reach the medium when [`Sim::flush_words`] is called, or in part at the cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ struct Bytes {
     durable: Vec<u8>,
     /// Ranges written since the last successful sync, with what they were given.
     pending: Vec<(usize, Vec<u8>)>,
-    /// The same from before a failed sync: a cut may keep them, a sync does not.
+    /// The same from before a failed sync, in pieces of sectors: a cut may keep them, a sync does not.
     doomed: Vec<(usize, Vec<u8>)>,
 }
 
@@ -314,15 +314,31 @@ impl Bytes {
         self.pending.push((at, bytes.to_vec()));
     }
 
+    /// A sector that was written is brought to the medium as it is now, with what a failed sync had
+    /// left of it; the other ones of that sync stay as doomed as they were.
     fn sync(&mut self) {
+        let mut touched = BTreeSet::new();
         for (at, bytes) in std::mem::take(&mut self.pending) {
             put(&mut self.durable, at, &bytes);
+            touched.extend(at / SECTOR..(at + bytes.len()).div_ceil(SECTOR));
         }
-        // What a failed sync has spoilt in the same place is overwritten by now, or stays doomed.
+        for sector in &touched {
+            let to = self.live.len().min(sector * SECTOR + SECTOR);
+            let now = self.live[(sector * SECTOR).min(to)..to].to_vec();
+            put(&mut self.durable, sector * SECTOR, &now);
+        }
+        self.doomed.retain(|(at, _)| !touched.contains(&(at / SECTOR)));
     }
 
     fn fail_sync(&mut self) {
-        self.doomed.append(&mut self.pending);
+        for (at, bytes) in std::mem::take(&mut self.pending) {
+            let mut from = 0;
+            while from < bytes.len() {
+                let to = bytes.len().min((at + from) / SECTOR * SECTOR + SECTOR - at);
+                self.doomed.push((at + from, bytes[from..to].to_vec()));
+                from = to;
+            }
+        }
     }
 
     /// For each sector one of the versions it may have.
