@@ -83,6 +83,11 @@ mod walk;
 mod watermark;
 mod writer;
 
+/// The example of the README, so that it is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use cursor::{Cursor, Item};
 pub use error::{AppendError, Cause, Gap, GapReason, OpenError, ReadError};
 pub use id::{LogId, ParseLogIdError};

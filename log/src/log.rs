@@ -209,6 +209,7 @@ impl Log {
         health.synced = core.tail.lock().synced.seq;
         health.ring_bytes_used = core.ring.used();
         health.ring_bytes = core.ring.capacity();
+        health.waited = core.ring.waited();
         health
     }
 
@@ -311,6 +312,9 @@ pub struct Health {
     pub ring_bytes_used: usize,
     /// Their bound.
     pub ring_bytes: usize,
+    /// Calls that had to wait for room in the ring, or in the short line before the disk that is kept
+    /// while all is well.
+    pub waited: u64,
     /// Whether the last try to write or sync failed.
     pub failing: bool,
     /// Writes and syncs that failed since the log was opened.

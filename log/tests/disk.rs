@@ -99,6 +99,8 @@ fn a_full_disk_is_survived_and_what_is_lost_is_declared() {
     }
     let health = log.health();
     assert!(health.failing && health.persist_errors > 0 && health.lost.len() == 3, "{health:?}");
+    // The ring is as full as it may be, no fuller, and says so.
+    assert!(health.ring_bytes_used <= health.ring_bytes && health.waited >= 3, "{health:?}");
     assert!(log.watermark() < numbers.len() as u64);
     // What was acknowledged can be read all the while.
     let reader = Reader::open(&dir).unwrap();

@@ -201,7 +201,7 @@ fn is_blank(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
         let len = file.len()?;
         let view = file.view(len)?;
         let frames = view.bytes(len.min(BLANK_BYTES)).and_then(|bytes| bytes.get(HEADER_LEN..));
-        Ok(frames.is_none_or(|bytes| bytes.iter().all(|&byte| byte == 0)))
+        Ok(frames.is_none_or(segment::is_zeros))
     };
     read().map_err(OpenError::io("read", path))
 }

@@ -24,7 +24,7 @@ pub fn writing_place(
         let rest = view.bytes(len).and_then(|bytes| bytes.get(walk.place.position as usize..));
         if walk.place.serial == span.part.identity.serial
             && len >= HEADER_LEN as u64
-            && rest.is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
+            && rest.is_some_and(segment::is_zeros)
         {
             let file = storage.open(&span.part.name)?;
             if files.headless.contains(&span.part.identity.serial) {
