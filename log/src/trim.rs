@@ -86,16 +86,16 @@ impl Trimmed {
         Some(Trimmed { floor, serial, hash, sessions })
     }
 
+    /// Which log such a file belongs to.
+    pub fn log(storage: &dyn Storage) -> io::Result<Option<LogId>> {
+        let Some(bytes) = read(storage)? else { return Ok(None) };
+        let id = bytes.get(16..HEAD_LEN).and_then(|id| id.try_into().ok()).map(LogId);
+        Ok(id.filter(|&id| Trimmed::decode(&bytes, id).is_some()))
+    }
+
     /// Reads it from the storage; `None` if there is none, or it is damaged.
     pub fn read(storage: &dyn Storage, log: LogId) -> io::Result<Option<Trimmed>> {
-        let file = match storage.open_read(NAME) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut bytes = vec![0; file.len()? as usize];
-        file.read_at(&mut bytes, 0)?;
-        Ok(Trimmed::decode(&bytes, log))
+        Ok(read(storage)?.and_then(|bytes| Trimmed::decode(&bytes, log)))
     }
 
     fn write(&self, storage: &dyn Storage, log: LogId) -> io::Result<()> {
@@ -108,6 +108,17 @@ impl Trimmed {
         file.sync()?;
         storage.rename(&unfinished, NAME)
     }
+}
+
+fn read(storage: &dyn Storage) -> io::Result<Option<Vec<u8>>> {
+    let file = match storage.open_read(NAME) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = vec![0; file.len()? as usize];
+    file.read_at(&mut bytes, 0)?;
+    Ok(Some(bytes))
 }
 
 /// Removes the sealed segments that lie wholly below `keep_from`; gives the oldest seq kept.

@@ -26,7 +26,7 @@ fn watch(criterion: &mut Criterion, name: &str, records: usize, run: impl Fn() -
 fn acts(criterion: &mut Criterion) {
     let load = Load::mixed();
     let written = Written::new("plain", &load, 1 << 30, false).closed();
-    watch(criterion, "floor: buffered", RECORDS, || floors::buffered(&load));
+    watch(criterion, "floor: buffered", RECORDS, || floors::buffered(&load, 256 << 10));
     watch(criterion, "os, batches of 64", RECORDS, || log::batches(&load, Durability::Os, 64));
     watch(criterion, "os, each awaited", RECORDS, || log::batches(&load, Durability::Os, 1));
     watch(criterion, "sync, one by one", RECORDS, || log::pipelined(&load, Durability::Sync, 1));

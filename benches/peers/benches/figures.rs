@@ -46,8 +46,19 @@ fn main() {
         Box::new(move || peers::groups(open, load, group, of)) as Box<dyn Fn() -> Figure + '_>
     };
     let mut lines: Vec<Line<'_>> = vec![
-        ("floor: buffered", None, Box::new(|| floors::buffered(&load))),
-        ("os, batches of 64", Some("floor: buffered"), Box::new(|| log::batches(&load, Os, 64))),
+        ("floor: buffered", None, Box::new(|| floors::buffered(&load, 256 << 10))),
+        ("floor: pieces of 40 KiB", None, Box::new(|| floors::buffered(&load, 40 << 10))),
+        (
+            "os, batches of 64",
+            Some("floor: pieces of 40 KiB"),
+            Box::new(|| log::batches(&load, Os, 64)),
+        ),
+        ("os, recorded, batches of 64", None, Box::new(|| log::batches(&recorded, Os, 64))),
+        (
+            "os, recorded, and sealing",
+            Some("os, recorded, batches of 64"),
+            Box::new(|| log::batches_while_sealing(&recorded, Os, 64)),
+        ),
         ("os, one by one", Some("floor: buffered"), Box::new(|| log::pipelined(&load, Os, 1))),
         (
             "seglog, buffered",
@@ -195,9 +206,12 @@ fn main() {
     report(&lines, &all);
     if let Some(sealed) = made.sealed.get() {
         let (payload, file) = sealed.sealed_bytes();
+        let share = payload as f64 / file as f64;
+        println!("sealed: {payload} bytes of payload in {file}: 1/{share:.1}");
+        let sqlite = Filled::new(&recorded).bytes() as f64 / recorded.payload_bytes(RECORDS) as f64;
         println!(
-            "sealed: {payload} bytes of payload in {file}: 1/{:.1}",
-            payload as f64 / file as f64
+            "sqlite: {sqlite:.2} bytes for a byte of payload: sealed takes 1/{:.1}",
+            sqlite * share
         );
     }
 }

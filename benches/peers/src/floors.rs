@@ -37,15 +37,15 @@ fn file(place: &Path, len: u64, zeroed: bool) -> File {
     file
 }
 
-/// Frames gathered in 256 KiB, then written; space taken before.
-pub fn buffered(load: &Load) -> Figure {
+/// Frames gathered in pieces of that many bytes, then written; space taken before.
+pub fn buffered(load: &Load, piece: usize) -> Figure {
     let place = Place::new("floor");
     let file = file(&place.0, 192 << 20, false);
     let (mut buffer, mut at) = (Vec::with_capacity(512 << 10), 0);
     let start = Instant::now();
     for index in 0..RECORDS {
         frame(&mut buffer, &load.entry(index));
-        if buffer.len() >= 256 << 10 {
+        if buffer.len() >= piece {
             file.write_all_at(&buffer, at).expect("write");
             at += buffer.len() as u64;
             buffer.clear();

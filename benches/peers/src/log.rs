@@ -29,6 +29,21 @@ pub fn batches(load: &Load, durability: Durability, batch: usize) -> Figure {
     rate(RECORDS, start.elapsed())
 }
 
+/// The same with small segments that are sealed meanwhile: what sealing takes away from appending.
+pub fn batches_while_sealing(load: &Load, durability: Durability, batch: usize) -> Figure {
+    let place = Place::new("log");
+    let options = Options::durability(durability).with_segment_bytes(8 << 20);
+    let log = Log::open(&place.0, options).expect("a log").0;
+    let mut entries = Vec::new();
+    let start = Instant::now();
+    for from in (0..RECORDS).step_by(batch) {
+        entries.clear();
+        entries.extend((from..(from + batch).min(RECORDS)).map(|index| load.entry(index)));
+        log.commit(&entries).expect("commit");
+    }
+    rate(RECORDS, start.elapsed())
+}
+
 /// Appends without waiting, until all is acknowledged; latency from append to acknowledgement.
 pub fn pipelined(load: &Load, durability: Durability, batch: usize) -> Figure {
     let place = Place::new("log");

@@ -13,6 +13,7 @@ use crate::seal;
 use crate::sealed;
 use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::storage::Storage;
+use crate::trim::{self, Trimmed};
 use crate::watermark::{self, Page, PageError};
 
 /// A file with so many zeros is not worth looking at any further.
@@ -74,7 +75,7 @@ impl Files {
         Ok(files)
     }
 
-    /// The id that the page has; or else that of the newest whole header.
+    /// The id that the page has; or else that of the newest whole header, or of the trim file.
     fn id(
         storage: &dyn Storage,
         page: &Page,
@@ -94,7 +95,9 @@ impl Files {
             Header::Valid { identity, .. } => Some(identity.log),
             _ => None,
         });
-        match known {
+        let trimmed = Trimmed::log(storage);
+        let trimmed = trimmed.map_err(OpenError::io("read", storage.path(trim::NAME)))?;
+        match known.or(trimmed) {
             Some(id) => Ok(id),
             // Made, and then the power went before anything was durable.
             None if blank => LogId::random().map_err(OpenError::io("name", storage.path(""))),
