@@ -72,6 +72,8 @@ struct State {
     spare: Vec<Batch>,
     next_seq: u64,
     used: usize,
+    /// Calls that had to wait for room.
+    waited: u64,
     /// Bytes in the queue.
     queued: usize,
     /// The writer's thread sleeps and wants to be woken.
@@ -96,6 +98,7 @@ impl Ring {
             spare: Vec::new(),
             next_seq: 1,
             used: 0,
+            waited: 0,
             queued: 0,
             parked: false,
             closed: false,
@@ -131,6 +134,7 @@ impl Ring {
         let mut state = self.state.lock();
         if state.is_full(bytes, self.soft.load(SeqCst)) {
             let deadline = Instant::now() + patience;
+            state.waited += 1;
             while state.is_full(bytes, self.soft.load(SeqCst)) && !state.closed {
                 if self.room.wait_until(&mut state, deadline).timed_out() {
                     break;
@@ -248,6 +252,11 @@ impl Ring {
 
     pub fn used(&self) -> usize {
         self.state.lock().used
+    }
+
+    /// How many calls had to wait for room.
+    pub fn waited(&self) -> u64 {
+        self.state.lock().waited
     }
 
     pub fn capacity(&self) -> usize {

@@ -20,8 +20,10 @@ mod send;
 mod serve;
 mod show;
 mod spawn;
+mod stats;
 mod tail;
 mod turns;
+mod verify;
 mod wait;
 
 use crate::context::Context;
@@ -57,6 +59,8 @@ pub enum Command {
     Rebuild(rebuild::Rebuild),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
+    Verify(verify::Verify),
+    Stats(stats::Stats),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -95,6 +99,8 @@ pub fn run(
         Some(Command::Replay(verb)) => verb.run(context, streams),
         Some(Command::Import(verb)) => verb.run(context, streams),
         Some(Command::Doctor(verb)) => verb.run(context, streams),
+        Some(Command::Verify(verb)) => verb.run(context, streams),
+        Some(Command::Stats(verb)) => verb.run(context, streams),
         Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),

@@ -7,6 +7,7 @@ mod judged;
 mod live;
 mod past;
 mod pipes;
+mod proof;
 mod rebuild;
 mod requests;
 mod support;
