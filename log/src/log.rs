@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::caps::{PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::caps::{FRAME_BYTES, PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::chain::Chain;
 use crate::error::{AppendError, Cause, OpenError, ReadError};
 use crate::id::LogId;
@@ -116,7 +116,17 @@ impl Log {
             return Ok(Receipt { first: last + 1, last, core: core.clone() });
         }
         match core.ring.accept(entries, core.options.patience, wake) {
-            Ok((first, last)) => Ok(Receipt { first, last, core: core.clone() }),
+            Ok((first, last, queued)) => {
+                // A full frame is written at once, by who has it in his cache, if nobody else is at it.
+                if wake
+                    && queued >= FRAME_BYTES
+                    && core.options.durability == Durability::Os
+                    && let Some(mut stage) = core.write.try_lock()
+                {
+                    core.write_stage(&mut stage);
+                }
+                Ok(Receipt { first, last, core: core.clone() })
+            }
             Err(Refused::Closed) => Err(AppendError::Closed),
             Err(Refused::Lost { first, last }) => {
                 let mut troubles = core.troubles.lock();

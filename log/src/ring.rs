@@ -122,14 +122,15 @@ impl Ring {
         state.next_seq = next_seq;
     }
 
-    /// Takes the entries in and gives their first and last seq. Waits for room for at most
+    /// Takes the entries in and gives their first and last seq, and how many bytes wait to be written
+    /// now. Waits for room for at most
     /// `patience`; then they are lost. `wake`: see to it that the writer's thread looks.
     pub fn accept(
         &self,
         entries: &[Entry<'_>],
         patience: Duration,
         wake: bool,
-    ) -> Result<(u64, u64), Refused> {
+    ) -> Result<(u64, u64, usize), Refused> {
         let bytes: usize = entries.iter().map(frame::encoded_len).sum();
         let mut state = self.state.lock();
         if state.is_full(bytes, self.soft.load(SeqCst)) {
@@ -158,7 +159,7 @@ impl Ring {
             state.parked = false;
             self.work.notify_one();
         }
-        Ok((first, last))
+        Ok((first, last, state.queued))
     }
 
     /// The next batch to write.

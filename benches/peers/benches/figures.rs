@@ -154,7 +154,7 @@ fn main() {
             Some("sync, 1 producer"),
             Box::new(|| log::producers(&load, 64, 500)),
         ),
-        ("floor: scan", None, Box::new(|| floors::scan(&plain().files()))),
+        ("floor: scan", None, Box::new(|| floors::scan(&load, &plain().files()))),
         ("replay (p50: GB/s)", Some("floor: scan"), Box::new(|| plain().replay(RECORDS))),
         (
             "replay sealed (p50: GB/s)",
