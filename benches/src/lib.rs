@@ -2,4 +2,5 @@
 
 pub mod sm;
 pub mod sqlite;
+pub mod sqlite_tables;
 pub mod traffic;

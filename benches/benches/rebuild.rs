@@ -1,0 +1,63 @@
+//! A rebuild of all projections from a log that is there, durable at the end, beside the same folds kept
+//! in memory only, and beside SQLite keeping the like tables; same run.
+
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use sm_benches::{sm, sqlite_tables, traffic};
+use sm_log::{Item, Log, Options, Reader};
+use sm_projections::fold::fold;
+use sm_projections::state::{Nothing, State};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const RECORDS: usize = 200_000;
+
+/// Folds everything into rows in memory, and nothing else.
+fn in_memory(log: &Reader) -> State {
+    let mut state = State::default();
+    let mut cursor = log.cursor(1).expect("the log can be read");
+    while let Some(item) = cursor.next().expect("the log can be read") {
+        if let Item::Record(record) = item {
+            fold(&mut state, &Nothing, &record);
+        }
+    }
+    state
+}
+
+fn timed(mut work: impl FnMut(&Path)) -> impl FnMut(u64) -> Duration {
+    move |rounds| {
+        let mut taken = Duration::ZERO;
+        for _ in 0..rounds {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let begin = Instant::now();
+            work(dir.path());
+            taken += begin.elapsed();
+        }
+        taken
+    }
+}
+
+fn rebuild(criterion: &mut Criterion) {
+    let transcript = traffic::transcript(RECORDS, None);
+    let home = tempfile::tempdir().expect("a temporary folder");
+    sm::import(home.path(), &transcript);
+    let (log, _) = Log::open(home.path().join("log"), Options::default()).expect("the log opens");
+    let reader = log.reader();
+    let mut group = criterion.benchmark_group("rebuild");
+    group.sampling_mode(SamplingMode::Flat).sample_size(10);
+    group.throughput(Throughput::Elements(reader.watermark()));
+    group.bench_function("sm", |bencher| {
+        bencher.iter_custom(timed(|dir| {
+            sm_projections::rebuild(dir, &reader, |_| {}).expect("the log folds");
+        }));
+    });
+    group.bench_function("in_memory", |bencher| {
+        bencher.iter_custom(timed(|_| drop(std::hint::black_box(in_memory(&reader)))));
+    });
+    group.bench_function("sqlite", |bencher| {
+        bencher.iter_custom(timed(|dir| drop(sqlite_tables::rebuild(dir, &transcript))));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, rebuild);
+criterion_main!(benches);
