@@ -115,7 +115,7 @@ fn message(db: &Connection, seq: u64, line: &[u8]) {
                     item["id"].as_str(),
                     item["status"].as_str(),
                     item["exitCode"].as_i64(),
-                    item["changes"].as_array().map(Vec::len),
+                    item["changes"].as_array().map(|changes| changes.len() as i64),
                     at
                 ],
             );

@@ -19,8 +19,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The most malformed lines that a summary names.
-const MALFORMED_MAX: usize = 1000;
+/// The most malformed lines that a summary names, and the most marked ones.
+const NAMED_MAX: usize = 1000;
+
+/// A line of so many bytes is marked as long.
+const LONG_LINE_BYTES: usize = 1_000_000;
 
 /// The most entries and bytes handed to the log at once.
 const BATCH_ENTRIES: usize = 512;
@@ -61,6 +64,17 @@ pub struct MalformedLine {
     pub kind: Kind,
 }
 
+/// A line that is kept as it came and is odd: see [`flags::oddities`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkedLine {
+    /// Its number in the file, from 1.
+    pub line: u64,
+    /// Its record; `None` where an earlier run of the import made it.
+    pub seq: Option<u64>,
+    /// Its flags.
+    pub flags: u16,
+}
+
 /// Where an import that was cut off had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CutOff {
@@ -89,6 +103,10 @@ pub struct ImportSummary {
     pub malformed: u64,
     /// The first of them.
     pub malformed_lines: Vec<MalformedLine>,
+    /// How many lines are odd: cut, of another line end, or long.
+    pub marked: u64,
+    /// The first of them.
+    pub marked_lines: Vec<MarkedLine>,
     /// The first line's record.
     pub first_seq: Option<u64>,
     /// The last line's record.
@@ -279,6 +297,12 @@ impl Importer {
         if !line.terminated {
             flags |= flags::UNTERMINATED;
         }
+        if line.terminated && line.bytes.ends_with(b"\r") {
+            flags |= flags::CARRIAGE_RETURN;
+        }
+        if line.bytes.len() >= LONG_LINE_BYTES {
+            flags |= flags::LONG_LINE;
+        }
         let greets_again = had_greeted && reading.envelope.greets && direction == Direction::Server;
         let prepared = Prepared {
             time: self.time,
@@ -343,9 +367,16 @@ impl Importer {
         summary.last_seq = seq.or(summary.last_seq);
         if prepared.kind.is_malformed() {
             summary.malformed += 1;
-            if summary.malformed_lines.len() < MALFORMED_MAX {
+            if summary.malformed_lines.len() < NAMED_MAX {
                 let line = summary.records;
                 summary.malformed_lines.push(MalformedLine { line, seq, kind: prepared.kind });
+            }
+        }
+        if flags::oddities(prepared.flags).next().is_some() {
+            summary.marked += 1;
+            if summary.marked_lines.len() < NAMED_MAX {
+                let (line, flags) = (summary.records, prepared.flags);
+                summary.marked_lines.push(MarkedLine { line, seq, flags });
             }
         }
         // Most lines name the thread that the line before named.

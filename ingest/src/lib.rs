@@ -10,7 +10,9 @@ mod lines;
 mod recorder;
 mod secrets;
 
-pub use import::{CutOff, ImportError, ImportSummary, Importer, MalformedLine, hash_file};
+pub use import::{
+    CutOff, ImportError, ImportSummary, Importer, MalformedLine, MarkedLine, hash_file,
+};
 pub use interpreter::{Interpreter, Reading};
 pub use recorder::{Recorder, Scribe};
 pub use secrets::MASK;

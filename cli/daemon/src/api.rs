@@ -223,6 +223,10 @@ pub struct Imported {
     pub malformed: u64,
     /// The first of them: line, seq, why.
     pub malformed_lines: Vec<Malformed>,
+    /// Lines that are kept as they came and are odd: cut, of another line end, or long.
+    pub marked: u64,
+    /// The first of them: line, seq, why.
+    pub marked_lines: Vec<Malformed>,
     /// The first line's record.
     pub first_seq: Option<u64>,
     /// The last line's record.
@@ -231,7 +235,7 @@ pub struct Imported {
     pub sessions: Vec<serde_json::Value>,
 }
 
-/// A line that is no message.
+/// A line that is no message, or odd.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Malformed {

@@ -11,6 +11,7 @@ use sm_log::Log;
 use sm_projections::tables::{Imports, Sources, Threads};
 use sm_projections::views::{self, SessionDoc};
 use sm_projections::{StoreError, View};
+use sm_protocol::flags;
 use std::path::{Path, PathBuf};
 
 /// A captured transcript.
@@ -92,12 +93,17 @@ impl Transcript {
                 sessions.push(show(doc)?);
             }
         }
-        let lines = summary.malformed_lines.iter();
-        let why = |line: &sm_ingest::MalformedLine| Malformed {
-            line: line.line,
-            seq: line.seq,
-            why: line.kind.label().to_owned(),
-        };
+        let malformed = summary.malformed_lines.iter();
+        let malformed = malformed.map(|at| Malformed {
+            line: at.line,
+            seq: at.seq,
+            why: at.kind.label().to_owned(),
+        });
+        let marked = summary.marked_lines.iter().map(|at| Malformed {
+            line: at.line,
+            seq: at.seq,
+            why: flags::oddities(at.flags).collect::<Vec<_>>().join(", "),
+        });
         Ok(Imported {
             source: summary.source,
             path: self.name.clone(),
@@ -106,7 +112,9 @@ impl Transcript {
             records: summary.records,
             continued_after: summary.continued_after,
             malformed: summary.malformed,
-            malformed_lines: lines.map(why).collect(),
+            malformed_lines: malformed.collect(),
+            marked: summary.marked,
+            marked_lines: marked.collect(),
             first_seq: summary.first_seq,
             last_seq: summary.last_seq,
             sessions,
@@ -180,6 +188,7 @@ mod tests {
             let whole_of = |summary: ImportSummary| ImportSummary {
                 continued_after: None,
                 malformed_lines: Vec::new(),
+                marked_lines: Vec::new(),
                 ..summary
             };
             assert_eq!(whole_of(summary), whole_of(expected.clone()), "cut at byte {cut}");

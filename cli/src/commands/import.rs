@@ -10,7 +10,7 @@ use crate::output::{Streams, clean, now_micros};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use sm_daemon::api::{self, Imported};
+use sm_daemon::api::{self, Imported, Malformed};
 use sm_daemon::{HomeError, Transcript, Writer};
 use sm_ingest::{ImportError, ImportSummary};
 use sm_log::OpenError;
@@ -214,7 +214,7 @@ fn failed(error: ImportError) -> Error {
         ImportError::Read { .. } => Error::new(Exit::Failed, "io", error.to_string())
             .hint("What was read before is recorded; the same command goes on after it."),
         other => Error::new(Exit::Failed, "not_recorded", other.to_string()).hint(
-            "What was read before is recorded; the same command goes on after it. \
+            "What was acknowledged is kept; the same command goes on after it. \
              See the disk's state: sm doctor.",
         ),
     }
@@ -250,12 +250,10 @@ impl Done {
             done.sessions.len(),
             done.malformed
         ))?;
-        for at in done.malformed_lines.iter().take(SHOWN_MAX) {
-            let seq = at.seq.map_or(String::new(), |seq| format!(" (seq {seq})"));
-            streams.line(format_args!("  line {}: {}{seq}", at.line, at.why))?;
-        }
-        if done.malformed > SHOWN_MAX as u64 {
-            streams.line(format_args!("  and {} more", done.malformed - SHOWN_MAX as u64))?;
+        print_lines(streams, &done.malformed_lines, done.malformed)?;
+        if done.marked > 0 {
+            streams.line(format_args!("{} lines kept as they came, and marked", done.marked))?;
+            print_lines(streams, &done.marked_lines, done.marked)?;
         }
         for warning in &self.warnings {
             streams.say(warning);
@@ -277,4 +275,15 @@ impl Done {
         }
         Ok(())
     }
+}
+
+fn print_lines(streams: &mut Streams, lines: &[Malformed], count: u64) -> Result<(), Error> {
+    for at in lines.iter().take(SHOWN_MAX) {
+        let seq = at.seq.map_or(String::new(), |seq| format!(" (seq {seq})"));
+        streams.line(format_args!("  line {}: {}{seq}", at.line, at.why))?;
+    }
+    if count > SHOWN_MAX as u64 {
+        streams.line(format_args!("  and {} more", count - SHOWN_MAX as u64))?;
+    }
+    Ok(())
 }

@@ -162,6 +162,8 @@ fn flag_words(record: &Record<'_>) -> Vec<&'static str> {
     [
         (record.flags & flags::REDACTED != 0, "redacted"),
         (record.flags & flags::UNTERMINATED != 0, "unterminated"),
+        (record.flags & flags::CARRIAGE_RETURN != 0, "carriage_return"),
+        (record.flags & flags::LONG_LINE != 0, "long_line"),
         (record.flags & flags::TWO_WAY != 0, "two_way"),
         (kind.is_synthetic(), "synthetic"),
         (kind.is_malformed(), "malformed"),

@@ -66,7 +66,7 @@ pub fn chart(turns: &[TurnDoc], room: usize, now: i64, style: Style) -> Vec<Stri
             cells.iter().map(|(phase, cells)| paint(*phase, *cells, style)).collect();
         lines.push(format!("{:>digits$} {drawn} {}", turn.number, took(length(turn))));
     }
-    lines.push(legend(turns, style));
+    lines.push(legend(turns, now, style));
     lines
 }
 
@@ -80,14 +80,14 @@ fn took(micros: i64) -> String {
 }
 
 /// Each phase that occurs, its glyph, its words and its time over all turns.
-fn legend(turns: &[TurnDoc], style: Style) -> String {
-    let each = Phase::ALL.iter().filter_map(|phase| {
-        let of =
-            || turns.iter().flat_map(|turn| &turn.time_in).filter(|t| t.phase == phase.as_str());
-        of().next()?;
-        let (glyph, role, words) = look(*phase);
-        let ms: i64 = of().map(|time| time.ms).sum();
-        Some(format!("{} {words} {}", style.paint(role, glyph), duration_ms(ms)))
+fn legend(turns: &[TurnDoc], now: i64, style: Style) -> String {
+    let each = Phase::ALL.iter().filter_map(|kind| {
+        let phases = turns.iter().flat_map(|turn| &turn.phases);
+        let mut of = phases.filter(|phase| phase.kind == *kind).peekable();
+        of.peek()?;
+        let (glyph, role, words) = look(*kind);
+        let whole: i64 = of.map(|phase| micros(phase, now)).sum();
+        Some(format!("{} {words} {}", style.paint(role, glyph), took(whole)))
     });
     each.collect::<Vec<_>>().join("  ")
 }

@@ -236,8 +236,9 @@ impl Step<'_> {
         let row = self.action(sid, action);
         let (kind, before) = (row.kind, row.status);
         row.status = status;
-        row.ended_at = Some(at.time);
         row.end_seq = Some(at.seq);
+        let ended_at = self.end_time(sid, status == ActionStatus::Lost);
+        self.action(sid, action).ended_at = Some(ended_at);
         let session = self.session(sid);
         session.open_items.retain(|item| item.seq != action);
         count_end(&mut session.counts, kind, before, u64::wrapping_sub);

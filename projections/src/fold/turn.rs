@@ -7,7 +7,7 @@
 
 use super::Step;
 use crate::rows::{
-    ActionKind, ActionStatus, Health, OpenTurn, Outcome, RequestStatus, Sid, Turn, line,
+    ActionKind, ActionStatus, Health, Micros, OpenTurn, Outcome, RequestStatus, Sid, Turn, line,
 };
 use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
@@ -137,9 +137,10 @@ impl Step<'_> {
             return;
         }
         row.outcome = outcome;
-        row.ended_at = Some(at.time);
         row.end_seq = Some(at.seq);
         row.error = error.map(line);
+        let ended_at = self.end_time(sid, outcome == Outcome::Lost);
+        self.turn(sid, turn).ended_at = Some(ended_at);
         let session = self.session(sid);
         *outcome_count(&mut session.counts, before) -= u64::from(before != Outcome::None);
         *outcome_count(&mut session.counts, outcome) += u64::from(outcome != Outcome::None);
@@ -166,6 +167,16 @@ impl Step<'_> {
                     _ => RequestStatus::Cleared,
                 },
             );
+        }
+    }
+
+    /// When what ends at the record at hand ended: what was lost, at its session's last sign of life,
+    /// for its process's end may be told much later.
+    pub(super) fn end_time(&mut self, sid: Sid, lost: bool) -> Micros {
+        let now = self.at.time;
+        match lost {
+            true => self.session(sid).last_at.min(now),
+            false => now,
         }
     }
 
