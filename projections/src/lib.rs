@@ -11,6 +11,7 @@
 mod changes;
 pub mod fold;
 mod projector;
+pub mod readable;
 pub mod rows;
 pub mod state;
 mod store;
