@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod fixture;
 mod import;
 mod inbox;
 mod overview;
@@ -48,6 +49,7 @@ pub enum Command {
     Resume(act::Resume),
     Replay(replay::Replay),
     Import(import::Import),
+    Fixture(fixture::Fixture),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
@@ -83,6 +85,7 @@ pub fn run(
         Some(Command::Result(verb)) => verb.run(context, streams),
         Some(Command::Replay(verb)) => verb.run(context, streams),
         Some(Command::Import(verb)) => verb.run(context, streams),
+        Some(Command::Fixture(verb)) => verb.run(context, streams),
         Some(Command::Doctor(verb)) => verb.run(context, streams),
         Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod errors;
+mod fixture;
 mod judged;
 mod live;
 mod pipes;
