@@ -5,6 +5,7 @@ mod ci;
 mod codex;
 mod record;
 mod tidy;
+mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ usage: cargo xtask CHORE
   codex [VERSION]                       install Codex into .tools and print its native binary
   record [--codex VERSION] [--scenario NAME]…
                                         record real traffic of that Codex into fixtures/codex
+  traffic                               cut the model of `sm fixture gen` out of the recordings
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Some((&"tidy", rest)) => tidy::chore(rest),
         Some((&"codex", rest)) => codex::chore(rest),
         Some((&"record", rest)) => record::chore(rest),
+        Some((&"traffic", rest)) => traffic::chore(rest),
         // What a recorded Codex starts as its MCP server is this very program.
         Some((&record::MCP_CHORE, _)) => record::mcp_server(),
         _ => {

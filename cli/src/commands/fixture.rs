@@ -5,13 +5,14 @@
 
 mod check;
 mod folded;
+mod generate;
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use clap::{Args, Subcommand};
 
-/// Transcripts as regression tests: check them.
+/// Transcripts as regression tests: check them; generate traffic of any size.
 ///
 /// A fixture is a transcript (NAME.jsonl, or NAME.tap.jsonl of both directions) and beside it
 /// golden/NAME.txt: what the folds made of it, as text to review.
@@ -24,6 +25,7 @@ pub struct Fixture {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(check::Check),
+    Gen(generate::Gen),
 }
 
 impl Fixture {
@@ -31,6 +33,7 @@ impl Fixture {
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         match &self.verb {
             Verb::Check(verb) => verb.run(context, streams),
+            Verb::Gen(verb) => verb.run(context, streams),
         }
     }
 }

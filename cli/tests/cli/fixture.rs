@@ -131,3 +131,29 @@ fn nothing_to_check_is_said_and_teaches() {
     let missing = sm.dir.path().join("missing");
     assert_eq!(sm.run(&["fixture", "check", word(&missing)]).code, 5);
 }
+
+#[test]
+fn generated_traffic_is_the_same_each_time_and_is_taken_in() {
+    let sm = Sm::new();
+    let file = sm.dir.path().join("gen.jsonl");
+    let words = ["fixture", "gen", "--events", "3000", "--seed", "5", "--sessions", "6"];
+    let done = sm.json(&[&words[..], &["-o", word(&file)]].concat());
+    let bytes = fs::read(&file).expect("the traffic");
+    assert_eq!((&done["events"], &done["sessions"]), (&3000.into(), &6.into()));
+    assert_eq!(done["bytes"], bytes.len());
+    assert!(sm.run(&words).out == bytes, "standard output gets other bytes");
+    assert!(sm.run(&[&words[..], &["-o", "-"]].concat()).out == bytes);
+
+    let imported = sm.json(&["import", word(&file)]);
+    assert_eq!((&imported["records"], &imported["malformed"]), (&3000.into(), &0.into()));
+    assert_eq!(sm.json(&["replay", "--verify"])["equal"], true);
+    assert_eq!(sm.json(&["doctor"])["checks"]["folding"]["status"], "ok");
+    assert!(sm.run(&["replay", "--raw"]).out == bytes);
+
+    let ran = sm.run(&["fixture", "gen", "--events", "4", "--sessions", "2", "--json", "-o", "x"]);
+    let error = ran.error();
+    assert_eq!((ran.code, error["code"].as_str()), (2, Some("usage")));
+    assert!(error["hint"].as_str().expect("a hint").contains("--events 7"), "{error}");
+    assert!(!Path::new("x").exists());
+    assert_eq!(sm.run(&["fixture", "gen", "--events", "9", "--json"]).code, 2);
+}
