@@ -6,13 +6,16 @@
 mod check;
 mod folded;
 mod generate;
+mod record;
+mod redact;
+mod strings;
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use clap::{Args, Subcommand};
 
-/// Transcripts as regression tests: check them; generate traffic of any size.
+/// Transcripts as regression tests: check them, make them of sessions, generate traffic of any size.
 ///
 /// A fixture is a transcript (NAME.jsonl, or NAME.tap.jsonl of both directions) and beside it
 /// golden/NAME.txt: what the folds made of it, as text to review.
@@ -25,6 +28,7 @@ pub struct Fixture {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(check::Check),
+    Record(record::RecordOf),
     Gen(generate::Gen),
 }
 
@@ -33,6 +37,7 @@ impl Fixture {
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         match &self.verb {
             Verb::Check(verb) => verb.run(context, streams),
+            Verb::Record(verb) => verb.run(context, streams),
             Verb::Gen(verb) => verb.run(context, streams),
         }
     }

@@ -157,3 +157,163 @@ fn generated_traffic_is_the_same_each_time_and_is_taken_in() {
     assert!(!Path::new("x").exists());
     assert_eq!(sm.run(&["fixture", "gen", "--events", "9", "--json"]).code, 2);
 }
+
+/// The ids of the sessions that nobody spawned.
+fn roots(sm: &Sm) -> Vec<String> {
+    let sessions = sm.json(&["ps", "--all"])["sessions"].as_array().expect("sessions").clone();
+    let roots = sessions.iter().filter(|session| session["parent_id"].is_null());
+    roots.map(|session| session["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn a_recorded_fixture_is_the_sessions_part_of_its_transcript() {
+    for scenario in ["approvals", "crash", "parallel", "subagents", "userinput"] {
+        let sm = Sm::new();
+        let tap = recorded("0.169.0").join(format!("{scenario}.tap.jsonl"));
+        sm.json(&["import", word(&tap)]);
+        let original = fs::read_to_string(&tap).expect("a transcript");
+        let suite = sm.dir.path().join("suite");
+        for root in roots(&sm) {
+            let words = ["fixture", "record", &root, "-o", word(&suite), "--tree"];
+            let done = sm.json(&words);
+            let text = fs::read_to_string(done["transcript"].as_str().expect("a path"))
+                .expect("the transcript");
+            // Its lines are lines of the original, in the same order.
+            let mut rest = original.lines();
+            // But for what the log itself never took in.
+            for line in text.lines().filter(|line| !line.contains("[redacted by sm]")) {
+                assert!(rest.any(|known| known == line), "{scenario}: {line}");
+            }
+            // Nothing that names one of its threads is missing.
+            for thread in done["threads"].as_array().expect("threads") {
+                let member = format!("\"threadId\":{thread}");
+                let of = |text: &str| text.lines().filter(|line| line.contains(&member)).count();
+                assert_eq!(of(&text), of(&original), "{scenario} {thread}");
+            }
+            assert_eq!(done["records"], text.lines().count());
+            assert_eq!(sm.run(&words).code, 6, "a fixture is never overwritten");
+        }
+        sm.json(&["fixture", "check", word(&suite)]);
+    }
+}
+
+/// The words of a golden text that a redaction may have changed, against what they became.
+fn changed_words(plain: &str, redacted: &str) -> std::collections::BTreeMap<String, String> {
+    let words = |text: &str| -> Vec<String> {
+        text.split([' ', '"', '\n', '/']).map(str::to_owned).collect()
+    };
+    // A workspace's path may have more parts than what stands for it: compared line by line.
+    let mut changed = std::collections::BTreeMap::new();
+    assert_eq!(plain.lines().count(), redacted.lines().count());
+    for (a, b) in plain.lines().zip(redacted.lines()) {
+        let (old, new) = (words(a), words(b));
+        assert_eq!(old.len(), new.len(), "{a}\n{b}");
+        for (old, new) in old.into_iter().zip(new).filter(|(old, new)| old != new) {
+            let before = changed.insert(old.clone(), new.clone());
+            assert!(before.is_none_or(|before| before == new), "{old} becomes {new} too");
+        }
+    }
+    changed
+}
+
+#[test]
+fn a_redacted_fixture_tells_the_same_in_other_words() {
+    let taps: Vec<PathBuf> = crate::support::captures(true)
+        .into_iter()
+        .filter(|tap| tap.starts_with(recorded("0.169.0")))
+        .collect();
+    assert!(taps.len() > 40);
+    crate::support::each(&taps, |tap| {
+        let sm = Sm::new();
+        sm.json(&["import", word(tap)]);
+        let Some(root) = roots(&sm).into_iter().next() else { return };
+        let suite = sm.dir.path().join("suite");
+        let record = |name: &str, more: &[&str]| {
+            let words = ["fixture", "record", &root, "--tree", "--name", name, "-o", word(&suite)];
+            sm.json(&[&words[..], more].concat())
+        };
+        let (plain, redacted) = (record("plain", &[]), record("redacted", &["--redact"]));
+        let read = |done: &serde_json::Value, what: &str| {
+            fs::read_to_string(done[what].as_str().expect("a path")).expect("the file")
+        };
+        let changed = changed_words(&read(&plain, "golden"), &read(&redacted, "golden"));
+        for (old, new) in &changed {
+            let known = new.starts_with("00000000-") || new == "workspace" || new == "user";
+            assert!(known, "{}: {old} became {new}", tap.display());
+        }
+        let text = read(&redacted, "transcript");
+        for traces in ["/repo\"", "/repo/", "/home/dev", "01a1fc"] {
+            assert!(!text.contains(traces), "{}: {traces} is left", tap.display());
+        }
+        assert!(redacted["redacted"]["ids"]["distinct"].as_u64() > Some(0));
+        assert_eq!(read(&record("again", &["--redact"]), "transcript"), text);
+        sm.json(&["fixture", "check", word(&suite)]);
+    });
+}
+
+#[test]
+fn secrets_are_taken_out_wherever_they_stand() {
+    let secrets = [
+        "sk-proj-abcdefghijklmnop1234",
+        "ghp_abcdefghijklmnopqrst12",
+        "hunter22hunter",
+        "alice@corp.example.org",
+        "/home/alice/work",
+        "alice",
+        "10.20.30.40",
+    ];
+    let item = r#"{"method":"item/completed","params":{"threadId":"T1","turnId":"u1","item":"#;
+    let lines = [
+        r#"{"method":"thread/started","params":{"thread":{"id":"T1","cwd":"/home/alice/work/app"}}}"#.to_owned(),
+        r#"{"method":"turn/started","params":{"threadId":"T1","turn":{"id":"u1"}}}"#.to_owned(),
+        r#"{"method":"item/started","params":{"threadId":"T1","turnId":"u1","item":{"type":"agentMessage","id":"m1","text":""}}}"#.to_owned(),
+        r#"{"method":"item/agentMessage/delta","params":{"threadId":"T1","turnId":"u1","itemId":"m1","delta":"use sk-proj-abcde"}}"#.to_owned(),
+        r#"{"method":"item/agentMessage/delta","params":{"threadId":"T1","turnId":"u1","itemId":"m1","delta":"fghijklmnop1234 for alice"}}"#.to_owned(),
+        format!(r#"{item}{{"type":"agentMessage","id":"m1","text":"use sk-proj-abcdefghijklmnop1234 for alice"}}}}}}"#),
+        format!(r#"{item}{{"type":"commandExecution","id":"c1","status":"completed","exitCode":0,"command":"/bin/bash -lc 'curl -H \"Authorization: Bearer ghp_abcdefghijklmnopqrst12\" http://10.20.30.40/'","cwd":"/home/alice/work/app","aggregatedOutput":"hunter22hunter\nalice@corp.example.org\n"}}}}}}"#),
+        format!(r#"{item}{{"type":"fileChange","id":"f1","status":"completed","changes":[{{"path":"/home/alice/work/app/.env","kind":{{"type":"add"}},"diff":"DB_PASSWORD=hunter22hunter\nA=1\n"}}]}}}}}}"#),
+        r#"{"method":"turn/completed","params":{"threadId":"T1","turn":{"id":"u1","status":"completed"}}}"#.to_owned(),
+    ];
+    let sm = Sm::new();
+    sm.json(&["import", &sm.file("t.jsonl", (lines.join("\n") + "\n").as_bytes())]);
+    let suite = sm.dir.path().join("suite");
+    let done = sm.json(&["fixture", "record", "T1", "--redact", "--name", "x", "-o", word(&suite)]);
+    let transcript = fs::read_to_string(suite.join("x.tap.jsonl")).expect("the transcript");
+    let golden = fs::read_to_string(suite.join("golden/x.tap.txt")).expect("the golden text");
+    for secret in secrets {
+        assert!(!transcript.contains(secret), "{secret} is left:\n{transcript}");
+        assert!(!golden.contains(secret), "{secret} is left:\n{golden}");
+    }
+    // The pieces of the message, put together, are the message.
+    assert!(transcript.contains(r#""text":"use REDACTED-KEY-1 for user""#), "{transcript}");
+    let deltas: Vec<&str> = transcript
+        .lines()
+        .filter_map(|line| line.split_once(r#""delta":""#)?.1.split('"').next())
+        .collect();
+    assert_eq!(deltas.concat(), "use REDACTED-KEY-1 for user");
+    assert!(golden.contains("[add /workspace/.env +2 -0]"), "{golden}");
+    let counted = |kind: &str| done["redacted"][kind]["distinct"].as_u64().unwrap_or(0);
+    for (kind, count) in
+        [("keys", 1), ("tokens", 1), ("secrets", 1), ("emails", 1), ("addresses", 1), ("users", 1)]
+    {
+        assert_eq!(counted(kind), count, "{kind}: {}", done["redacted"]);
+    }
+    let shown = sm.run(&["fixture", "record", "T1", "--redact", "--name", "y", "-o", word(&suite)]);
+    assert!(shown.text().contains("keys") && shown.err.contains("read it before"), "{}", shown.err);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_said() {
+    let sm = Sm::new();
+    let ran = sm.run(&["fixture", "record", "nobody", "--json"]);
+    assert_eq!((ran.code, ran.error()["code"].as_str()), (5, Some("not_found")));
+    sm.json(&[
+        "import",
+        &sm.file(
+            "t.jsonl",
+            b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T1\"}}}\n",
+        ),
+    ]);
+    let ran = sm.run(&["fixture", "record", "T1", "--name", "a/b", "--json"]);
+    assert_eq!((ran.code, ran.error()["code"].as_str()), (2, Some("usage")));
+}
