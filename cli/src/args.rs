@@ -15,8 +15,8 @@ Exit codes: 0 ok · 1 failed · 2 usage · 3 waits for a human · 5 not found ·
 #[derive(Debug, Parser)]
 #[command(name = "sm", version, after_help = AFTER, max_term_width = 100)]
 pub struct Args {
-    /// The data directory [default: $XDG_DATA_HOME/sm, else ~/.local/share/sm].
-    #[arg(long, global = true, env = "SM_HOME", value_name = "DIR", hide_env_values = true)]
+    /// The data directory [default: $SM_HOME, else $XDG_DATA_HOME/sm, else ~/.local/share/sm].
+    #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
 
     /// Answers as JSON; JSON lines when following.

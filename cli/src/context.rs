@@ -24,7 +24,9 @@ impl Context {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let thread = variable("SM_SERVER").and_then(|_| variable("CODEX_THREAD_ID"));
         let caller = variable("SM_SESSION_ID").or(thread);
-        let dir = match &args.home {
+        // Read here and not by clap, which would name --home in every usage then.
+        let named = args.home.clone().or_else(|| std::env::var_os("SM_HOME").map(PathBuf::from));
+        let dir = match &named {
             Some(dir) => absolute(dir)?,
             None => default_home()?,
         };

@@ -5,9 +5,14 @@ use crate::codex;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
+use crate::read::{Tables, nothing_yet, select};
 use serde_json::Value;
 use sm_daemon::api::{self, Health, Problem};
 use sm_daemon::{ClientError, Config, Refusal, ServeError, Start};
+use sm_projections::View;
+use sm_projections::rows::SourceKind;
+use sm_projections::tables::Sources;
+use sm_projections::views::Selection;
 use std::path::Path;
 
 /// A running daemon.
@@ -64,6 +69,33 @@ impl<'c> Client<'c> {
         Ok(Client { client, context })
     }
 
+    /// The daemon of this data directory. Where none runs it is started only if one of the
+    /// sessions that `words` mean can be acted on; else the first of them says why not.
+    pub fn for_sessions(
+        context: &'c Context,
+        streams: &Streams,
+        words: &[String],
+    ) -> Result<Client<'c>, Error> {
+        if let Some(client) = Client::connect(context)? {
+            return Ok(client);
+        }
+        let tables = Tables::open_some(context, streams)?;
+        let found: Vec<Result<Selection, Error>> = {
+            let view = tables.view()?;
+            words.iter().map(|word| of_server(context, &view, word)).collect()
+        };
+        // The daemon opens them itself.
+        drop(tables);
+        let mut why = None;
+        for found in found {
+            match found {
+                Ok(_) => return Client::or_start(context, streams),
+                Err(error) => why = why.or(Some(error)),
+            }
+        }
+        Err(why.unwrap_or_else(|| nothing_yet(context)))
+    }
+
     /// How the daemon is.
     pub fn health(&self) -> Result<Health, Error> {
         self.told(self.client.health())
@@ -108,11 +140,39 @@ impl<'c> Client<'c> {
     }
 }
 
+/// The session that `word` means, if there is or can be a process behind it.
+pub fn of_server(context: &Context, view: &View<'_>, word: &str) -> Result<Selection, Error> {
+    let found = select(context, view, word)?;
+    let source = view.get::<Sources>(&found.session.source)?;
+    match source.map(|source| source.kind) {
+        Some(SourceKind::AppServer) => Ok(found),
+        Some(SourceKind::Import) => Err(imported(context, &found.session.id)),
+        _ => {
+            let message = format!("nothing is known of session {}", found.session.id);
+            Err(Error::new(Exit::Dead, "session_dead", message)
+                .hint("Only another session names it: sm show tells which."))
+        }
+    }
+}
+
+/// Nobody waits behind a transcript.
+pub fn imported(context: &Context, id: &str) -> Error {
+    let home = context.home_words();
+    let message = format!("session {id} was imported: there is no process behind it");
+    Error::new(Exit::Dead, "session_dead", message)
+        .hint(format!("Read it: sm{home} tail {id}. A live one: sm{home} spawn 'PROMPT'"))
+}
+
 fn failed(error: ClientError, context: &Context) -> Error {
     let home = context.home_words();
     let message = error.to_string();
     match error {
-        ClientError::Refused { problem, .. } => refusal(*problem),
+        ClientError::Refused { problem, .. } => {
+            let mut error = refusal(*problem);
+            // The daemon does not know how its data directory is named on this command line.
+            error.hint = error.hint.map(|hint| hint.replace("`sm ", &format!("`sm{home} ")));
+            error
+        }
         ClientError::Home(error) => error.into(),
         ClientError::NotRunning { .. } => Error::new(Exit::Away, "daemon_away", message)
             .hint(format!("Start it: sm{home} serve"))
@@ -139,9 +199,11 @@ fn failed(error: ClientError, context: &Context) -> Error {
 fn refusal(problem: Problem) -> Error {
     let exit = match problem.code.as_str() {
         "not_found" | "ambiguous" => Exit::NotFound,
-        "conflict" | "pending_structured_request" | "already_imported" | "already_answered" => {
-            Exit::Conflict
-        }
+        "conflict"
+        | "pending_structured_request"
+        | "already_imported"
+        | "already_answered"
+        | "name_taken" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
         "bad_request" => Exit::Usage,

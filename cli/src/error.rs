@@ -158,6 +158,11 @@ impl From<HomeError> for Error {
             HomeError::Log(error) => error.into(),
             HomeError::Store(error) => error.into(),
             HomeError::Fold(error) => error.into(),
+            HomeError::Building { .. } => {
+                Error::new(Exit::Failed, "projections_building", error.to_string())
+                    .hint("Try again in a moment.")
+                    .retryable()
+            }
             other => Error::new(Exit::Failed, "failed", other.to_string()),
         }
     }
@@ -198,6 +203,7 @@ impl From<ReadError> for Error {
             ReadError::BeyondHead { watermark, .. } => {
                 Error::new(Exit::NotFound, "beyond_head", message)
                     .details(json!({"head": watermark}))
+                    .hint(format!("The newest record: sm replay --since {watermark}"))
             }
             ReadError::OtherLog { .. } => Error::new(Exit::Conflict, "other_log", message),
             _ => Error::new(Exit::Failed, "gap", message),
@@ -218,9 +224,17 @@ impl From<StoreError> for Error {
             StoreError::Io { act, path, source } => Error::io(act, &path, &source),
             StoreError::ForeignLog { .. } => {
                 Error::new(Exit::Conflict, "foreign_projections", error.to_string())
+                    .hint("Fold this directory's own log: sm rebuild")
+            }
+            StoreError::Newer { ref path, .. } => {
+                let hint = format!(
+                    "Use the newer sm. Or throw them away, they are derived: rm -r {}",
+                    path.display()
+                );
+                Error::new(Exit::Conflict, "newer_projections", error.to_string()).hint(hint)
             }
             other => Error::new(Exit::Failed, "projections", other.to_string())
-                .hint("See what is wrong: sm doctor."),
+                .hint("Fold them anew from the log: sm rebuild"),
         }
     }
 }
@@ -230,7 +244,8 @@ impl From<FoldError> for Error {
         match error {
             FoldError::Store(error) => error.into(),
             FoldError::Log(error) => error.into(),
-            other => Error::new(Exit::Conflict, "projections_ahead", other.to_string()),
+            other => Error::new(Exit::Conflict, "projections_ahead", other.to_string())
+                .hint("Fold the log that is there: sm rebuild"),
         }
     }
 }
@@ -245,7 +260,7 @@ impl From<SelectError> for Error {
             SelectError::Ambiguous { given, candidates } => {
                 Error::new(Exit::NotFound, "ambiguous", message)
                     .details(json!({"given": given, "candidates": candidates}))
-                    .hint("Give more of its id or name.")
+                    .hint("Give more of the id or name, or the id instead of the name.")
             }
             SelectError::Store(error) => error.into(),
             _ => Error::new(Exit::Failed, "failed", message),

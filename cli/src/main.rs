@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod bound;
 mod codex;
 mod commands;
 mod context;
@@ -9,6 +10,7 @@ mod daemon;
 mod demo;
 mod error;
 mod output;
+mod past;
 mod read;
 mod show;
 

@@ -5,16 +5,21 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::Streams;
+use crate::output::{Streams, now_micros};
+use crate::past::Past;
+use crate::show::Lives;
 use serde::Serialize;
 use sm_log::Reader;
 use sm_projections::views::{self, Selection};
 use sm_projections::{Store, View};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The tables, open for reading.
 pub struct Tables {
-    store: Store,
+    store: Arc<Store>,
+    /// They are those of a moment gone by.
+    past: Option<Past>,
     /// The log's id.
     pub log_id: String,
     /// The log's last durable seq when they were opened.
@@ -39,6 +44,26 @@ impl AsOf {
     }
 }
 
+/// What every list says beside its rows.
+#[derive(Debug, Serialize)]
+pub struct Head {
+    /// Which list.
+    pub schema: &'static str,
+    /// What the reader should know about it.
+    pub warnings: Vec<String>,
+    /// Hosts that did not answer; this machine always does.
+    pub host_errors: Vec<String>,
+    /// What it reflects.
+    pub as_of: AsOf,
+}
+
+impl Head {
+    /// The head of a list under `schema`.
+    pub fn new(schema: &'static str, as_of: AsOf) -> Head {
+        Head { schema, warnings: Vec::new(), host_errors: Vec::new(), as_of }
+    }
+}
+
 impl Tables {
     /// Opens them; `None` where nothing was ever recorded.
     pub fn open(context: &Context, streams: &Streams) -> Result<Option<Tables>, Error> {
@@ -55,7 +80,41 @@ impl Tables {
         let (Some(store), Some(log_id)) = (readings.store, readings.log_id) else {
             return Ok(None);
         };
-        Ok(Some(Tables { store, log_id, head: readings.watermark }))
+        Ok(Some(Tables { store: Arc::new(store), past: None, log_id, head: readings.watermark }))
+    }
+
+    /// The tables in `store`, of the moment `past`, in place of these.
+    pub fn gone_by(&self, store: Arc<Store>, past: Past) -> Tables {
+        Tables { store, past: Some(past), log_id: self.log_id.clone(), head: self.head }
+    }
+
+    /// The present of whoever looks: that of the moment where it is gone by. Unix microseconds.
+    pub fn now(&self) -> i64 {
+        self.past.as_ref().map_or_else(now_micros, |past| past.time)
+    }
+
+    /// Looks at processes; at none, where their moment is gone by.
+    pub fn lives(&self) -> Lives {
+        match self.past {
+            Some(_) => Lives::unknown(),
+            None => Lives::default(),
+        }
+    }
+
+    /// The session that `word` means. In a moment gone by, a word means what it means now, if it was
+    /// there then.
+    pub fn select(
+        &self,
+        context: &Context,
+        view: &View<'_>,
+        word: &str,
+    ) -> Result<Selection, Error> {
+        let Some(past) = &self.past else { return select(context, view, word) };
+        let thread = past.threads.get(word).map_or(word, String::as_str);
+        select(context, view, thread).map_err(|error| match past.began.get(word) {
+            Some(began) if error.code == "not_found" => past.not_yet(word, *began),
+            _ => error,
+        })
     }
 
     /// Opens them for a question about one session.
@@ -88,7 +147,13 @@ pub fn select(context: &Context, view: &View<'_>, word: &str) -> Result<Selectio
         )
         .hint("SM_SESSION_ID says who calls; sm sets it for the sessions that it makes."));
     }
-    Ok(views::find(view, word, context.caller.as_deref())?)
+    views::find(view, word, context.caller.as_deref()).map_err(|error| {
+        let (home, error) = (context.home_words(), Error::from(error));
+        match error.code.as_str() {
+            "not_found" => error.hint(format!("See which there are: sm{home} ps --all")),
+            _ => error,
+        }
+    })
 }
 
 /// The threads that words mean now: who follows stays with those.

@@ -4,7 +4,7 @@
 //! flagged; a response belongs to its request's thread. An interpreter knows one life of one source,
 //! because JSON-RPC ids mean nothing beyond it.
 
-use crate::secrets;
+use crate::secrets::{self, Secrets};
 use sm_log::Direction;
 use sm_protocol::{Envelope, Kind, RpcId, Shape, flags};
 use std::borrow::Cow;
@@ -39,7 +39,7 @@ impl Reading<'_> {
 struct Unanswered {
     thread: String,
     method: String,
-    secret_questions: Vec<String>,
+    secrets: Secrets,
 }
 
 /// Reads the messages of one life of one source.
@@ -74,8 +74,7 @@ impl Interpreter {
                     if !request.thread.is_empty() {
                         thread = Cow::Owned(request.thread);
                     }
-                    masked =
-                        secrets::mask_answer(&request.method, &request.secret_questions, bytes);
+                    masked = secrets::mask_answer(&request.method, &request.secrets, bytes);
                 } else if direction == Direction::Server {
                     masked = secrets::mask_unclaimed_answer(bytes);
                 }
@@ -111,9 +110,9 @@ impl Interpreter {
         let request = Unanswered {
             thread: envelope.thread.as_deref().unwrap_or("").to_owned(),
             method: method.to_owned(),
-            secret_questions: match envelope.kind {
-                Kind::USER_INPUT_REQUEST => secrets::secret_questions(bytes),
-                _ => Vec::new(),
+            secrets: match envelope.kind {
+                Kind::USER_INPUT_REQUEST => secrets::secrets(bytes),
+                _ => Secrets::None,
             },
         };
         let unanswered = self.unanswered_of(direction);
@@ -129,7 +128,9 @@ impl Interpreter {
             Direction::Server => Direction::Client,
             _ => Direction::Server,
         };
-        self.unanswered_of(asker).remove(envelope.id.as_ref()?)
+        let id = envelope.id.as_ref()?;
+        let unanswered = self.unanswered_of(asker);
+        unanswered.remove(id).or_else(|| unanswered.remove(&other_form(id)))
     }
 
     fn unanswered_of(&mut self, asker: Direction) -> &mut HashMap<RpcId, Unanswered> {
@@ -137,6 +138,15 @@ impl Interpreter {
             Direction::Server => &mut self.from_server,
             _ => &mut self.from_client,
         }
+    }
+}
+
+/// The same id as a string where it is a number, and the other way round: a client that is not strict
+/// about it answers the same request, whose secrets are the same.
+fn other_form(id: &RpcId) -> RpcId {
+    match id.0.strip_prefix('"').and_then(|id| id.strip_suffix('"')) {
+        Some(inner) => RpcId(inner.to_owned()),
+        None => RpcId(format!("\"{}\"", id.0)),
     }
 }
 
@@ -175,6 +185,23 @@ mod tests {
         let text = String::from_utf8(answer.payload.to_vec()).unwrap();
         assert!(!text.contains("hunter2") && text.contains("\"A\""), "{text}");
         assert_eq!(answer.flags, flags::REDACTED);
+    }
+
+    #[test]
+    fn an_answer_whose_id_has_another_form_is_masked_all_the_same() {
+        for (asked, answered) in [("7", "\"7\""), ("\"7\"", "7")] {
+            let mut wire = Interpreter::new();
+            let request = format!(
+                r#"{{"id":{asked},"method":"item/tool/requestUserInput","params":{{"threadId":"T","questions":[{{"id":"k","isSecret":true}}]}}}}"#
+            );
+            wire.read(Direction::Server, request.as_bytes());
+            let answer = format!(
+                r#"{{"id":{answered},"result":{{"answers":{{"k":{{"answers":["hunter2"]}}}}}}}}"#
+            );
+            let reading = wire.read(Direction::Client, answer.as_bytes());
+            assert!(!String::from_utf8_lossy(&reading.payload).contains("hunter2"));
+            assert_eq!((reading.thread.as_ref(), reading.flags), ("T", flags::REDACTED));
+        }
     }
 
     #[test]

@@ -43,16 +43,28 @@ impl Scribe {
         thread: &str,
         message: &Synthetic,
     ) -> Result<Receipt, AppendError> {
-        self.log.append(&[Entry {
-            time,
-            session: thread.as_bytes(),
-            source,
-            generation,
-            kind: message.kind().0,
-            direction: Direction::Own,
-            flags: 0,
-            payload: &message.to_payload(),
-        }])
+        self.log.append(&[own(source, generation, time, thread, message, &message.to_payload())])
+    }
+}
+
+/// What `sm` says, as an entry; `payload` is the message's own.
+fn own<'a>(
+    source: u64,
+    generation: u32,
+    time: i64,
+    thread: &'a str,
+    message: &Synthetic,
+    payload: &'a [u8],
+) -> Entry<'a> {
+    Entry {
+        time,
+        session: thread.as_bytes(),
+        source,
+        generation,
+        kind: message.kind().0,
+        direction: Direction::Own,
+        flags: 0,
+        payload,
     }
 }
 
@@ -88,8 +100,20 @@ impl Recorder {
         time: i64,
         bytes: &'a [u8],
     ) -> Result<(Reading<'a>, Receipt), AppendError> {
+        self.record_noting(direction, time, bytes, |_| None)
+    }
+
+    /// The same, and with it, in one frame, what `sm` has to say of the message in its thread: nobody
+    /// ever sees the one without the other.
+    pub fn record_noting<'a>(
+        &mut self,
+        direction: Direction,
+        time: i64,
+        bytes: &'a [u8],
+        note: impl FnOnce(&Reading<'a>) -> Option<Synthetic>,
+    ) -> Result<(Reading<'a>, Receipt), AppendError> {
         let reading = self.interpreter.read(direction, bytes);
-        let receipt = self.log.append(&[Entry {
+        let message = Entry {
             time,
             session: reading.thread.as_bytes(),
             source: self.source,
@@ -98,7 +122,14 @@ impl Recorder {
             direction,
             flags: reading.flags,
             payload: &reading.payload,
-        }])?;
+        };
+        let receipt = match note(&reading) {
+            None => self.log.append(&[message])?,
+            Some(note) => {
+                let payload = note.to_payload();
+                self.log.append(&[message, own(0, 0, time, &reading.thread, &note, &payload)])?
+            }
+        };
         Ok((reading, receipt))
     }
 }

@@ -5,7 +5,6 @@
 //! message is left alone.
 
 use serde_json::Value;
-use sm_protocol::message::{Call, ServerRequest};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "[redacted by sm]";
@@ -36,19 +35,43 @@ pub fn mask_call(method: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     is_account_method(method).then(|| mask_members(bytes)).flatten()
 }
 
+/// Which answers to questions must not be written down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// None of them.
+    #[default]
+    None,
+    /// All but those to the questions with these ids. Not the other way round: an answer under a name
+    /// that nobody foresaw is then masked, not kept.
+    AllBut(Vec<String>),
+}
+
 /// An answer to `method` with its secrets masked; `None` if it has none.
-pub fn mask_answer(method: &str, secret_questions: &[String], bytes: &[u8]) -> Option<Vec<u8>> {
+pub fn mask_answer(method: &str, secrets: &Secrets, bytes: &[u8]) -> Option<Vec<u8>> {
     if is_account_method(method) {
         return mask_members(bytes);
     }
-    if secret_questions.is_empty() {
-        return None;
-    }
+    let Secrets::AllBut(public) = secrets else { return None };
     let mut message: Value = serde_json::from_slice(bytes).ok()?;
-    let answers = message.get_mut("result")?.get_mut("answers")?.as_object_mut()?;
-    for question in secret_questions {
-        if let Some(answer) = answers.get_mut(question) {
-            mask_all(answer);
+    for (name, value) in message.as_object_mut()? {
+        match (name.as_str(), value) {
+            ("id", _) => {}
+            ("result", Value::Object(result)) => {
+                for (name, value) in result {
+                    match (name.as_str(), value) {
+                        ("answers", Value::Object(answers)) => answers
+                            .iter_mut()
+                            .filter(|(id, _)| !public.contains(id))
+                            .for_each(|(_, answer)| mask_all(answer)),
+                        (_, other) => mask_all(other),
+                    }
+                }
+            }
+            ("error", Value::Object(error)) => error
+                .iter_mut()
+                .filter(|(name, _)| *name != "code")
+                .for_each(|(_, value)| mask_all(value)),
+            (_, other) => mask_all(other),
         }
     }
     serde_json::to_vec(&message).ok()
@@ -62,15 +85,39 @@ pub fn mask_unclaimed_answer(bytes: &[u8]) -> Option<Vec<u8>> {
     (bytes.len() < 16_384 && has(b"\"authToken\"")).then(|| mask_members(bytes)).flatten()
 }
 
-/// The ids of the questions in `item/tool/requestUserInput` whose answers are secret.
-pub fn secret_questions(bytes: &[u8]) -> Vec<String> {
-    let Ok(call) = serde_json::from_slice::<Call<'_, ServerRequest<'_>>>(bytes) else {
-        return Vec::new();
-    };
-    let questions = call.params.get().map(|params| &params.questions.0);
-    let questions = questions.into_iter().flatten().filter_map(|question| question.get());
-    let secret = questions.filter(|question| question.is_secret.0 == Some(true));
-    secret.filter_map(|question| question.id.get().map(str::to_owned)).collect()
+/// What of the answers to an `item/tool/requestUserInput` is secret.
+pub fn secrets(bytes: &[u8]) -> Secrets {
+    let Ok(call) = serde_json::from_slice::<Value>(bytes) else { return Secrets::None };
+    let params = call.get("params").unwrap_or(&Value::Null);
+    if !holds_secret(params) {
+        return Secrets::None;
+    }
+    let questions = params.get("questions").and_then(Value::as_array);
+    let questions = || questions.into_iter().flatten();
+    let secret: Vec<String> = questions().filter(|q| holds_secret(q)).filter_map(id_of).collect();
+    let public = questions().filter(|question| !holds_secret(question)).filter_map(id_of);
+    Secrets::AllBut(public.filter(|id| !secret.contains(id)).collect())
+}
+
+/// A question's id as the answers name it: a number there is a string here.
+fn id_of(question: &Value) -> Option<String> {
+    match question.get("id")? {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether something in there is marked secret, in whatever form.
+fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            let is_mark = matches!(name.as_str(), "isSecret" | "is_secret");
+            is_mark && !matches!(value, Value::Null | Value::Bool(false)) || holds_secret(value)
+        }),
+        Value::Array(values) => values.iter().any(holds_secret),
+        _ => false,
+    }
 }
 
 fn mask_members(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -122,7 +169,8 @@ mod tests {
 
         let tokens = br#"{"id":1,"result":{"accessToken":"a.b.c","planType":"pro"}}"#;
         let method = "account/chatgptAuthTokens/refresh";
-        let masked = String::from_utf8(mask_answer(method, &[], tokens).unwrap()).unwrap();
+        let masked =
+            String::from_utf8(mask_answer(method, &Secrets::None, tokens).unwrap()).unwrap();
         assert!(!masked.contains("a.b.c") && masked.contains("pro"), "{masked}");
 
         let status = br#"{"id":4,"result":{"authMethod":"apikey","authToken":"t0k"}}"#;
@@ -135,6 +183,61 @@ mod tests {
         let usage =
             br#"{"method":"thread/tokenUsage/updated","params":{"tokenUsage":{"total":3}}}"#;
         assert_eq!(mask_call("thread/tokenUsage/updated", usage), None);
-        assert_eq!(mask_answer("turn/start", &[], br#"{"id":1,"result":{"token":"x"}}"#), None);
+        assert_eq!(
+            mask_answer("turn/start", &Secrets::None, br#"{"id":1,"result":{"token":"x"}}"#),
+            None
+        );
+    }
+
+    /// The answer as it is kept, where `questions` were asked.
+    fn kept(questions: &str, answer: &str) -> String {
+        let asked = format!(r#"{{"id":1,"method":"m","params":{{"questions":{questions}}}}}"#);
+        let bytes = mask_answer(
+            "item/tool/requestUserInput",
+            &secrets(asked.as_bytes()),
+            answer.as_bytes(),
+        );
+        bytes.map_or(answer.to_owned(), |bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn a_secret_answer_is_masked_under_whatever_name_and_in_whatever_form() {
+        let plain = r#"{"id":"n","isSecret":false}"#;
+        for secret in [
+            r#"{"id":"7","isSecret":true}"#,
+            r#"{"id":7,"isSecret":true}"#,
+            r#"{"id":7.5,"isSecret":"true"}"#,
+            r#"{"id":null,"isSecret":1}"#,
+            r#"{"isSecret":true}"#,
+        ] {
+            let questions = format!("[{secret},{plain}]");
+            for answer in [
+                r#"{"id":1,"result":{"answers":{"7":{"answers":["hunter2"]},"n":{"answers":["A"]}}}}"#,
+                r#"{"id":1,"result":{"answers":{"7":"hunter2","n":["A"]}}}"#,
+                r#"{"id":1,"result":{"answers":{"":[12345,"hunter2"],"n":"A"}}}"#,
+                r#"{"id":1,"result":{"answers":["hunter2"],"note":"A"}}"#,
+                r#"{"id":1,"result":"hunter2","note":"A"}"#,
+                r#"{"id":1,"error":{"code":1,"message":"hunter2"},"note":"A"}"#,
+            ] {
+                let kept = kept(&questions, answer);
+                assert!(!kept.contains("hunter2") && !kept.contains("12345"), "{kept}");
+                assert!(kept.contains(MASK) && kept.contains("\"id\":1"), "{kept}");
+                assert!(!answer.contains("\"n\":") || kept.contains("\"A\""), "{kept}");
+            }
+        }
+        // A secret question wins over a plain one of the same id.
+        let questions = r#"[{"id":"n","isSecret":true},{"id":"n"}]"#;
+        assert!(
+            !kept(questions, r#"{"id":1,"result":{"answers":{"n":["hunter2"]}}}"#)
+                .contains("hunter2")
+        );
+    }
+
+    #[test]
+    fn answers_to_plain_questions_are_verbatim() {
+        let answer = r#"{ "id":1, "result":{"answers":{"n":{"answers":["A"]}}}}"#;
+        for questions in [r#"[{"id":"n"}]"#, r#"[{"id":"n","isSecret":false}]"#, "[]", "null"] {
+            assert_eq!(kept(questions, answer), answer);
+        }
     }
 }

@@ -169,8 +169,10 @@ async fn a_server_that_ignores_its_end_is_forced_and_its_group_goes_with_it() {
     let child = wait_for(&pid_file);
     let ended = server.end(Duration::from_millis(50)).await;
     assert_eq!(ended.reason, "was killed by signal 9");
-    let child = sm_ingest::app_server::ProcessId::of(child);
-    assert!(child.is_none_or(|child| !child.is_alive()));
+    // Its signal was sent before the server's end was told; it ends whenever the system comes to it.
+    while sm_ingest::app_server::ProcessId::of(child).is_some_and(|child| child.is_alive()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 fn wait_for(path: &Path) -> u32 {

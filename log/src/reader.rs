@@ -82,6 +82,11 @@ impl Reader {
         self.chain.again(|| session::count(&self.chain, session))
     }
 
+    /// The seqs of the session's records up to `through`, in order.
+    pub fn seqs(&self, session: &[u8], through: u64) -> Result<Vec<u64>, ReadError> {
+        self.chain.again(|| session::seqs(&self.chain, session, through))
+    }
+
     /// The session's records, from a revision on: 1 to one after the last.
     pub fn session(&self, session: &[u8], from_revision: u64) -> Result<SessionCursor, ReadError> {
         let last = self.revisions(session)?;

@@ -80,6 +80,19 @@ pub(crate) fn count(chain: &Chain, session: &[u8]) -> Result<u64, ReadError> {
     Ok(pages.last().map_or(0, |page| page.before + page.count))
 }
 
+/// The session's seqs up to `through`, in order.
+pub(crate) fn seqs(chain: &Chain, session: &[u8], through: u64) -> Result<Vec<u64>, ReadError> {
+    let mut seqs = Vec::new();
+    for page in pages(chain, session, 1)? {
+        if page.span.first > through {
+            break;
+        }
+        seqs.extend(page.span.seqs(chain, &page.limit, session)?);
+    }
+    seqs.truncate(seqs.partition_point(|seq| *seq <= through));
+    Ok(seqs)
+}
+
 /// The session's posting with that revision.
 pub(crate) fn find(
     chain: &Chain,

@@ -10,8 +10,10 @@
 
 mod changes;
 pub mod fold;
+mod moment;
 mod projector;
 pub mod readable;
+mod rebuild;
 pub mod rows;
 pub mod state;
 mod store;
@@ -20,5 +22,7 @@ pub mod tables;
 pub mod views;
 
 pub use changes::Changes;
+pub use moment::{Scope, moment};
 pub use projector::{FoldError, Projector};
+pub use rebuild::{rebuild, sweep};
 pub use store::{Commit, Difference, Meta, Store, StoreError, View};

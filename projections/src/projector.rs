@@ -36,10 +36,7 @@ pub enum FoldError {
     #[error(transparent)]
     Log(#[from] ReadError),
     /// The tables are ahead of the log: it was replaced or cut by another hand.
-    #[error(
-        "the projections reflect seq {checkpoint}, but the log ends at {watermark}; \
-         run `sm rebuild` to make them anew"
-    )]
+    #[error("the projections reflect seq {checkpoint}, but the log ends at {watermark}")]
     Ahead {
         /// Of the tables.
         checkpoint: u64,

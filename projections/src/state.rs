@@ -203,6 +203,7 @@ state! {
     troubles: Troubles, 256;
     totals: Totals, 16;
     gaps: Gaps, 256;
+    spans: Spans, 8192;
 }
 
 #[cfg(test)]

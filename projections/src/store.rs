@@ -41,7 +41,7 @@ pub enum StoreError {
     },
     /// They are of another log.
     #[error(
-        "the projections in {} belong to log {found}, not to {expected}; run `sm rebuild`",
+        "the projections in {} belong to log {found}, not to {expected}",
         path.display()
     )]
     ForeignLog {
@@ -51,6 +51,19 @@ pub enum StoreError {
         found: String,
         /// Whose they should be.
         expected: String,
+    },
+    /// They were made by a newer `sm`, whose meaning of them this one does not know.
+    #[error(
+        "the projections in {} are of fold version {found}, made by a newer sm; this one knows {known}",
+        path.display()
+    )]
+    Newer {
+        /// Where they are.
+        path: PathBuf,
+        /// Their version.
+        found: u32,
+        /// This build's.
+        known: u32,
     },
     /// The operating system refused.
     #[error("failed to {act} {}: {source}", path.display())]
@@ -63,7 +76,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// LMDB refused.
-    #[error("LMDB failed to {act} in {}: {source}; `sm rebuild` makes them anew from the log", path.display())]
+    #[error("LMDB failed to {act} in {}: {source}", path.display())]
     Lmdb {
         /// What was tried.
         act: &'static str,
@@ -73,7 +86,7 @@ pub enum StoreError {
         source: heed::Error,
     },
     /// A row cannot be decoded.
-    #[error("a row of table {table} in {} is damaged; `sm rebuild` makes them anew from the log", path.display())]
+    #[error("a row of table {table} in {} is damaged", path.display())]
     Damaged {
         /// Where.
         path: PathBuf,
@@ -105,6 +118,12 @@ pub struct Store {
     env: Env<WithoutTls>,
     rows: Database<'static, Bytes, Bytes>,
     path: PathBuf,
+}
+
+/// Whether the system lets nobody of this user write there.
+fn is_denied(why: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(why.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 impl Store {
@@ -142,7 +161,7 @@ impl Store {
         }
     }
 
-    /// Opens existing tables for reading, from any process.
+    /// Opens existing tables for reading, from any process; also where nothing can be written.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there are none.
@@ -150,7 +169,13 @@ impl Store {
         if !path.join("data.mdb").exists() {
             return Err(StoreError::NotFound { path: path.to_path_buf() });
         }
-        Store::open_env(path, EnvFlags::empty())
+        match Store::open_env(path, EnvFlags::empty()) {
+            // A reader's place in LMDB's lock file cannot be taken; nobody writes there either.
+            Err(StoreError::Lmdb { source: heed::Error::Io(why), .. }) if is_denied(&why) => {
+                Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK)
+            }
+            opened => opened,
+        }
     }
 
     fn open_env(path: &Path, flags: EnvFlags) -> Result<Store, StoreError> {
@@ -160,8 +185,8 @@ impl Store {
         };
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_BYTES).max_readers(READERS_MAX);
-        // SAFETY: the only flag ever given, NO_SYNC, is for tables that nobody else reads and that
-        // are thrown away unless they were synced at the end.
+        // SAFETY: NO_SYNC is for tables that nobody else reads and that are thrown away unless they
+        // were synced at the end; NO_LOCK, with READ_ONLY, for files that their user cannot write.
         unsafe { options.flags(flags) };
         // SAFETY: the files are this program's own, private to the user, and opened only through
         // LMDB; heed hands out one environment for each path within a process.

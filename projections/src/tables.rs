@@ -3,7 +3,7 @@
 //! What always holds: a table's number is the first byte of all its rows' addresses, from 1, and is
 //! never given to another table within a fold version. [`NAMES`] lists all of them.
 
-use crate::rows::{Action, Input, Request, Session, Sid, Source, Turn};
+use crate::rows::{Action, Input, Request, Session, Sid, Source, Span, Turn};
 use crate::table::{IdHash, Table};
 
 macro_rules! tables {
@@ -68,6 +68,8 @@ tables! {
     20 Troubles = "troubles": String => u64;
     /// How many sessions there are, under 0: the next session's number.
     21 Totals = "totals": u16 => u64;
+    /// (session, seq of the record that began it): the spans of every turn.
+    23 Spans = "spans": (Sid, u64) => Span;
     /// Declared gaps: first seq → last seq.
     22 Gaps = "gaps": u64 => u64;
 }

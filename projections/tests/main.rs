@@ -6,3 +6,5 @@ mod count;
 mod determinism;
 mod folded;
 mod golden;
+mod moments;
+mod phases;

@@ -2,6 +2,7 @@
 
 use crate::api::Act;
 use crate::daemon::{Caller, Daemon};
+use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
 use crate::{input, resume};
 use serde_json::{Value, json};
@@ -11,8 +12,8 @@ use sm_protocol::synthetic::{SessionEnded, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long Codex may take to end a turn.
-const ENDING: Duration = Duration::from_secs(30);
+/// How long Codex may take to let go of a thread.
+const LETTING_GO: Duration = Duration::from_secs(30);
 
 /// A verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,38 +69,6 @@ async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusa
     interrupted
 }
 
-/// Interrupts a turn and waits until it has ended.
-pub(crate) async fn interrupt_turn(
-    daemon: &Arc<Daemon>,
-    session: &Session,
-    turn: &str,
-) -> Result<(), Refusal> {
-    let Some(server) = daemon.pool.by_source(session.source, session.generation) else {
-        return Err(Refusal::conflict(format!(
-            "the server of session {} has just ended, and its turn with it",
-            session.id
-        ))
-        .retryable());
-    };
-    let params = json!({ "threadId": session.thread_id, "turnId": turn });
-    let answer = server.app.call("turn/interrupt", params, ENDING).await;
-    let has_ended = |daemon: &Daemon| {
-        let now = daemon.session(&session.thread_id)?.session;
-        Ok::<_, Refusal>(now.open_turn.is_none_or(|open| open.id != turn))
-    };
-    let patience = match &answer {
-        Ok(_) => ENDING,
-        // It may have ended by itself in the meantime.
-        Err(_) => Duration::from_millis(500),
-    };
-    let ended = daemon.until(patience, |_| Ok(has_ended(daemon)?.then_some(()))).await?;
-    match (ended, answer) {
-        (Some(()), _) => Ok(()),
-        (None, Err(error)) => Err(error.into()),
-        (None, Ok(_)) => Err(Refusal::new(502, "timeout", "Codex did not end the turn in time")),
-    }
-}
-
 async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<(), Refusal> {
     let thread = session.thread_id.as_str();
     for (number, _) in input::waiting(daemon, thread)? {
@@ -115,7 +84,7 @@ async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<()
     if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
         let params = json!({ "threadId": thread });
         // Older releases do not know it; the thread stays loaded there, which does no harm.
-        let _ = server.app.call("thread/unsubscribe", params, ENDING).await;
+        let _ = server.app.call("thread/unsubscribe", params, LETTING_GO).await;
     }
     let ended = Synthetic::SessionEnded(SessionEnded { by: by.word() });
     let receipt = daemon.note(thread, &ended)?;

@@ -249,7 +249,7 @@ pub struct Malformed {
 pub struct Problem {
     /// `not_found`, `ambiguous`, `conflict`, `pending_structured_request`, `already_imported`,
     /// `already_answered`, `forbidden`, `codex_missing`, `codex_too_old`, `codex_died`,
-    /// `codex_error`, `session_dead`, `bad_request`, `timeout`, `failed`.
+    /// `codex_error`, `session_dead`, `name_taken`, `bad_request`, `timeout`, `failed`.
     pub code: String,
     /// What failed and why.
     pub message: String,

@@ -4,7 +4,8 @@
 //! on a session holds its lock from the look at its row to the record of what was done.
 
 use crate::config::Config;
-use crate::pool::Pool;
+use crate::names::Given;
+use crate::pool::{Pool, Started};
 use crate::problem::Refusal;
 use serde_json::Value;
 use sm_ingest::Scribe;
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
 /// How long an answer waits for the tables to tell what was done.
 const FOLD_PATIENCE: Duration = Duration::from_secs(30);
@@ -42,10 +43,14 @@ pub(crate) struct Daemon {
     /// The last durable seq.
     pub watermark: watch::Receiver<u64>,
     pub pool: Pool,
+    /// Hands each server that was started to whoever attends to it.
+    pub started: mpsc::UnboundedSender<Started>,
     /// One answer to one request at a time.
     pub answering: tokio::sync::Mutex<()>,
     /// One import at a time.
     pub importing: tokio::sync::Mutex<()>,
+    /// Names that are being given.
+    pub given: Given,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -76,19 +81,21 @@ pub(crate) fn now() -> i64 {
 }
 
 impl Daemon {
+    /// A daemon, and the servers that it will start, for whoever attends to them.
     pub fn new(
         config: Config,
         log: Log,
         store: Arc<Store>,
         folded: watch::Receiver<u64>,
-    ) -> Daemon {
+    ) -> (Daemon, mpsc::UnboundedReceiver<Started>) {
         let codex_home = config.codex_home.canonicalize().unwrap_or(config.codex_home);
         let config = Config { codex_home, ..config };
+        let (started, attended) = mpsc::unbounded_channel();
         let (advanced, watermark) = watch::channel(log.watermark());
         log.on_advance(move |seq| {
             advanced.send_replace(seq);
         });
-        Daemon {
+        let daemon = Daemon {
             config,
             watermark,
             reader: log.reader(),
@@ -96,11 +103,14 @@ impl Daemon {
             store,
             folded,
             pool: Pool::default(),
+            started,
             answering: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
+            given: Given::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
-        }
+        };
+        (daemon, attended)
     }
 
     pub fn log(&self) -> &Log {
@@ -306,6 +316,14 @@ impl Daemon {
         };
         lock.lock_owned().await
     }
+}
+
+/// Does what blocks on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Refusal::new(500, "failed", format!("the work was cut short: {error}")))
 }
 
 /// A document as JSON. Documents are plain data, so this cannot fail.

@@ -36,8 +36,9 @@ pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
         "mcpServer/elicitation/request" => elicitation(params, answer),
         "execCommandApproval" | "applyPatchApproval" => old_approval(answer),
         _ => Err(Refusal::bad_request(format!(
-            "sm does not know how {method} is answered: give the answer in Codex's own form (raw)"
-        ))),
+            "sm does not know how {method} is answered: give the answer in Codex's own form"
+        ))
+        .hint("`sm answer REQUEST --raw JSON`")),
     }
 }
 
@@ -121,15 +122,12 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         .hint("answer them, or interrupt the session"));
     }
     let questions = params.get("questions").and_then(Value::as_array);
-    let ids: Vec<&str> = questions
-        .into_iter()
-        .flatten()
-        .map(|question| question.get("id").and_then(Value::as_str).unwrap_or(""))
-        .collect();
+    let ids: Vec<String> = questions.into_iter().flatten().map(question_id).collect();
     let mut told: BTreeMap<&str, &Vec<String>> = BTreeMap::new();
     for (key, values) in &answer.answers {
         let by_number = key.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let id = ids.iter().find(|id| *id == key).or_else(|| ids.get(by_number?)).copied();
+        let id = ids.iter().find(|id| *id == key).or_else(|| ids.get(by_number?));
+        let id = id.map(String::as_str);
         let id = id.ok_or_else(|| {
             Refusal::bad_request(format!("no question {key:?}: there are {}", ids.join(", ")))
         })?;
@@ -139,7 +137,7 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
     }
     let missing: Vec<&str> = ids
         .iter()
-        .copied()
+        .map(String::as_str)
         .filter(|id| told.get(id).is_none_or(|values| values.is_empty()))
         .collect();
     if !missing.is_empty() {
@@ -152,6 +150,15 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         .collect();
     let result = json!({ "answers": answers });
     Ok(Verdict { word: "answer".to_owned(), result, interrupts: false })
+}
+
+/// A question's id as the answers name it; a number is a string there.
+fn question_id(question: &Value) -> String {
+    match question.get("id") {
+        Some(Value::String(id)) => id.clone(),
+        Some(Value::Number(id)) => id.to_string(),
+        _ => String::new(),
+    }
 }
 
 fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
@@ -198,8 +205,9 @@ fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Va
 
 fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Refusal> {
     let one = values.first().map(String::as_str).unwrap_or("");
+    // What was given is not shown: nobody knows what a form asks for.
     let wrong =
-        |kind: &str| Refusal::bad_request(format!("{field} takes a {kind}, {one:?} is none"));
+        |kind: &str| Refusal::bad_request(format!("{field} takes a {kind}, the answer is none"));
     match kind {
         Some("array") => Ok(json!(values)),
         Some("boolean") => match one {
@@ -295,6 +303,11 @@ mod tests {
         assert!(verdict(INPUT, &params, &answers(&[("0", &["a"])])).is_err());
         assert!(verdict(INPUT, &params, &answers(&[("1", &["a"]), ("db", &["b"])])).is_err());
         assert!(verdict(INPUT, &params, &decide("accept")).is_err());
+        let numbered = json!({ "questions": [{ "id": 7 }] });
+        assert_eq!(
+            verdict(INPUT, &numbered, &answers(&[("7", &["x"])])).unwrap().result,
+            json!({ "answers": { "7": { "answers": ["x"] } } })
+        );
     }
 
     #[test]

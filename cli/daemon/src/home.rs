@@ -5,13 +5,13 @@
 //!
 //! ```text
 //!  HOME/log/            the log, and its lock
-//!  HOME/projections/v1/ LMDB, derived, may be deleted
+//!  HOME/projections/v2/ LMDB, derived, may be deleted
 //!  HOME/run/sm.sock     the daemon's HTTP, while one runs
 //!  HOME/run/daemon.log  what the daemon says of itself
 //! ```
 
 use sm_log::{Log, OpenError, Options, Reader, Recovery, WriterLock};
-use sm_projections::{Commit, FoldError, Projector, Store, StoreError};
+use sm_projections::{Commit, FoldError, Projector, Store, StoreError, rebuild, sweep};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +48,12 @@ pub enum HomeError {
     /// The log cannot be folded.
     #[error(transparent)]
     Fold(#[from] FoldError),
+    /// Another process makes the projections of this build's version, and has not done so yet.
+    #[error("the projections in {} are being made by another process", dir.display())]
+    Building {
+        /// The data directory.
+        dir: PathBuf,
+    },
 }
 
 /// The whole of a data directory, open for writing by the holder of its lock.
@@ -90,7 +96,12 @@ impl Home {
 
     /// Where this build's tables lie.
     pub fn store_path(&self) -> PathBuf {
-        Store::path_in(&self.dir.join("projections"))
+        Store::path_in(&self.projections_dir())
+    }
+
+    /// Where tables of any version lie.
+    pub fn projections_dir(&self) -> PathBuf {
+        self.dir.join("projections")
     }
 
     /// The folder of the running daemon.
@@ -137,20 +148,44 @@ impl Home {
         Ok(())
     }
 
-    /// Opens everything for writing, made if it is not there.
+    /// Opens everything for writing, made if it is not there, with the tables folded to the log's
+    /// end; `progress` is told the seq reached.
     ///
     /// # Errors
     /// [`OpenError::Locked`] while somebody else writes.
-    pub fn open_writer(&self) -> Result<Writer, HomeError> {
+    pub fn open_writer(&self, progress: impl FnMut(u64)) -> Result<Writer, HomeError> {
         self.create()?;
         let (log, recovery) = Log::open(self.log_dir(), Options::default())?;
-        self.writer(log, recovery)
+        self.writer(log, recovery, progress)
     }
 
-    fn writer(&self, log: Log, recovery: Recovery) -> Result<Writer, HomeError> {
-        let store = Arc::new(Store::open(&self.store_path(), &log.id(), Commit::Synced)?);
-        let projector = Projector::new(Arc::clone(&store), log.reader())?;
+    fn writer(
+        &self,
+        log: Log,
+        recovery: Recovery,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Writer, HomeError> {
+        let path = self.store_path();
+        sweep(&self.projections_dir())?;
+        if !path.exists() && log.watermark() > 0 {
+            // There are none of this version: those of another one serve until these are whole.
+            rebuild(&self.projections_dir(), &log.reader(), &mut progress)?;
+        }
+        let store = Arc::new(Store::open(&path, &log.id(), Commit::Synced)?);
+        let mut projector = Projector::new(Arc::clone(&store), log.reader())?;
+        projector.catch_up(progress)?;
         Ok(Writer { log, recovery, store, projector })
+    }
+
+    /// Makes the tables anew from the log and puts them in the place of those that are there, whatever
+    /// their state.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] while somebody else writes.
+    pub fn rebuild(&self, progress: impl FnMut(u64)) -> Result<u64, HomeError> {
+        let (log, _) = Log::open(self.log_dir(), Options::default())?;
+        rebuild(&self.projections_dir(), &log.reader(), progress)?;
+        Ok(log.watermark())
     }
 
     /// Opens everything for reading. Where nobody writes and the tables are behind the log, they are
@@ -178,7 +213,11 @@ impl Home {
             self.catch_up(lock, progress)?;
         }
         let watermark = sm_log::peek(self.log_dir())?.watermark;
-        Ok(Readings { store: self.existing_store()?, watermark, log_id })
+        let store = self.existing_store()?;
+        if store.is_none() && watermark > 0 {
+            return Err(HomeError::Building { dir: self.dir.clone() });
+        }
+        Ok(Readings { store, watermark, log_id })
     }
 
     fn existing_store(&self) -> Result<Option<Store>, HomeError> {
@@ -191,9 +230,7 @@ impl Home {
 
     fn catch_up(&self, lock: WriterLock, progress: impl FnMut(u64)) -> Result<(), HomeError> {
         let (log, recovery) = Log::open_with(lock, Options::default())?;
-        let mut writer = self.writer(log, recovery)?;
-        writer.projector.catch_up(progress)?;
-        Ok(())
+        self.writer(log, recovery, progress).map(drop)
     }
 
     /// The log, for reading.

@@ -165,14 +165,14 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let transcript = Transcript::new("transcript".to_owned(), path).unwrap();
 
-        let mut whole = Home::new(dir.path().join("whole")).open_writer().unwrap();
+        let mut whole = Home::new(dir.path().join("whole")).open_writer(|_| {}).unwrap();
         let expected = import(&mut whole, &transcript, &bytes[..]).unwrap();
         assert_eq!(expected.malformed, 2);
         let (records, step) = (expected.records, bytes.len() / 40);
         let mut continued = 0;
         for cut in (0..bytes.len()).step_by(step) {
             let home = Home::new(dir.path().join(cut.to_string()));
-            let mut writer = home.open_writer().unwrap();
+            let mut writer = home.open_writer(|_| {}).unwrap();
             // A log is told apart by its id only, which no row holds.
             assert!(import(&mut writer, &transcript, CutShort(&bytes, cut)).is_none());
             let summary = import(&mut writer, &transcript, &bytes[..]).unwrap();
@@ -194,7 +194,7 @@ mod tests {
         let path = dir.path().join("transcript.jsonl");
         std::fs::write(&path, "{}\n").unwrap();
         let transcript = Transcript::new("transcript".to_owned(), path).unwrap();
-        let mut writer = Home::new(dir.path().join("home")).open_writer().unwrap();
+        let mut writer = Home::new(dir.path().join("home")).open_writer(|_| {}).unwrap();
         import(&mut writer, &transcript, &b"{}\n"[..]).unwrap();
         let view = writer.store.view().unwrap();
         let refused = transcript.begin(&writer.log, &view, false, NOW, |_, _| {}).err().unwrap();

@@ -5,9 +5,9 @@
 //! delivered in order when its session's turn ends. After an interrupt it is held until the next
 //! input or a resume, and each held input says so.
 
-use crate::acts;
 use crate::api::{Input, InputTaken, Mode};
 use crate::daemon::{Caller, Daemon};
+use crate::interrupt::interrupt_turn;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::resume;
@@ -75,7 +75,8 @@ pub(crate) async fn take(
         input.text = from_agent(daemon, agent, &target, &input.text)?;
     }
     let _lock = daemon.lock(&target.session.thread_id).await;
-    take_locked(daemon, &target.session, &input, &caller).await
+    let taken = take_locked(daemon, &target.session, &input, &caller).await;
+    taken.map_err(|refusal| refusal.of_session(&target.session))
 }
 
 /// What an agent may say: to its own family, and to whoever is not below it with a line on where it
@@ -173,7 +174,7 @@ async fn decide(
         (Mode::Start | Mode::Queue, None, Some(_)) => Ok(Fate::Queued(None)),
         (Mode::Steer, None, Some(turn)) => steer(daemon, session, &turn.id, input).await,
         (Mode::Urgent, None, Some(turn)) => {
-            acts::interrupt_turn(daemon, session, &turn.id).await?;
+            interrupt_turn(daemon, session, &turn.id).await?;
             start(daemon, &session.thread_id, input).await
         }
         (_, None, None) => begin(daemon, session, mode, input).await,
@@ -211,10 +212,15 @@ fn pending(daemon: &Daemon, session: &Session, request: u64) -> Result<Refusal, 
         .map_or((None, None, None), |doc| (Some(doc.kind), doc.asked_at, Some(doc.summary)));
     let message = format!("session {} waits for an answer to request {id}", session.id);
     Ok(Refusal::new(409, "pending_structured_request", message)
-        .hint(format!(
-            "answer it (`sm inbox`), or send with --queue: {}",
-            summary.as_deref().unwrap_or("")
-        ))
+        .hint(match kind {
+            Some("user_input" | "elicitation") => {
+                format!("`sm inbox` shows it, `sm answer {id} …` answers it; or send with --queue")
+            }
+            _ => format!(
+                "`sm inbox` shows it, `sm approve {id}` or `sm deny {id}` decides it; or send \
+                 with --queue"
+            ),
+        })
         .retryable()
         .details(json!({
             "request_id": id, "type": kind, "asked_at": asked_at, "summary": summary,

@@ -1,16 +1,19 @@
 //! Supervises Codex, holds requests, serves HTTP.
 //!
 //! What always holds: prints nothing, parses no arguments, reads no environment but what it is
-//! handed.
+//! handed. Modules import each other one way: what a server says of itself goes to `attend`, which knows
+//! everybody, over a channel from `launch`, which knows nobody.
 //!
 //! ```text
-//!  client ──HTTP──▶ routes ──▶ input · acts · requests · spawn ──▶ pool ──▶ codex app-server
-//!                      ▲                                             │
-//!                   tables ◀── folding ◀── log ◀── all that is said ─┘
+//!  client ──HTTP──▶ routes ──▶ spawn · input · acts · requests ──▶ resume ──▶ launch ──▶ codex app-server
+//!                      ▲             ▲                                          │              │
+//!                      │             └───────────── attend ◀────────────────────┘              │
+//!                   tables ◀── folding ◀── log ◀────────────── all that is said ───────────────┘
 //! ```
 
 mod acts;
 pub mod api;
+mod attend;
 pub mod client;
 mod config;
 mod daemon;
@@ -20,7 +23,11 @@ mod home;
 mod http;
 mod import;
 mod input;
+mod interrupt;
+mod launch;
 mod messages;
+mod names;
+mod offer;
 mod pool;
 mod problem;
 mod recovery;
@@ -29,6 +36,7 @@ mod resume;
 mod rights;
 mod serve;
 mod settle;
+mod shell;
 mod spawn;
 mod tools;
 
@@ -36,6 +44,7 @@ pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};
 pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
+pub use names::check_name;
 pub use problem::Refusal;
 pub use serve::{ServeError, serve};
 pub use sm_ingest::app_server::{Codex, LocateError, Search, Version, locate};

@@ -4,11 +4,12 @@ use crate::api::{Problem, ProblemBody};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sm_ingest::ImportError;
 use sm_ingest::app_server::{CallError, LocateError, StartError};
 use sm_log::{AppendError, ReadError};
 use sm_projections::StoreError;
+use sm_projections::rows::Session;
 use sm_projections::views::SelectError;
 
 /// A call that was not done.
@@ -73,6 +74,19 @@ impl Refusal {
         self
     }
 
+    /// With the session that refused, among the other facts.
+    #[must_use]
+    pub fn of_session(mut self, session: &Session) -> Refusal {
+        if self.problem.details.is_null() {
+            self.problem.details = json!({});
+        }
+        if let Some(facts) = self.problem.details.as_object_mut() {
+            facts.entry("session_id").or_insert_with(|| json!(session.id));
+            facts.entry("thread_id").or_insert_with(|| json!(session.thread_id));
+        }
+        self
+    }
+
     /// With facts.
     #[must_use]
     pub fn details(mut self, details: Value) -> Refusal {
@@ -109,14 +123,16 @@ impl From<AppendError> for Refusal {
 
 impl From<SelectError> for Refusal {
     fn from(error: SelectError) -> Refusal {
+        let message = error.to_string();
         match error {
-            SelectError::NotFound { .. } => {
-                Refusal::not_found(error.to_string()).hint("`sm ps --all` lists every session")
-            }
-            SelectError::Ambiguous { .. } => Refusal::new(409, "ambiguous", error.to_string())
-                .hint("use more of the id, or the id instead of the name"),
+            SelectError::NotFound { given } => Refusal::not_found(message)
+                .hint("`sm ps --all` lists every session")
+                .details(json!({ "given": given })),
+            SelectError::Ambiguous { given, candidates } => Refusal::new(409, "ambiguous", message)
+                .hint("give more of the id or name, or the id instead of the name")
+                .details(json!({ "given": given, "candidates": candidates })),
             SelectError::Store(error) => error.into(),
-            _ => Refusal::new(500, "failed", error.to_string()),
+            _ => Refusal::new(500, "failed", message),
         }
     }
 }
@@ -139,8 +155,7 @@ impl From<StartError> for Refusal {
             StartError::Spawn { .. } => "codex_missing",
             _ => "codex_died",
         };
-        let hint = "`codex app-server` by hand shows more; look at config.toml in its CODEX_HOME";
-        Refusal::new(502, code, error.to_string()).hint(hint).retryable()
+        Refusal::new(502, code, error.to_string()).retryable()
     }
 }
 
@@ -148,7 +163,8 @@ impl From<CallError> for Refusal {
     fn from(error: CallError) -> Refusal {
         let message = error.to_string();
         match error {
-            CallError::Refused { .. } => Refusal::new(502, "codex_error", message),
+            CallError::Refused { .. } => Refusal::new(502, "codex_error", message)
+                .hint("the words are Codex's own; `sm replay -n 20` shows what it was asked"),
             CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message).retryable(),
             CallError::Log { source, .. } => source.into(),
             _ => Refusal::new(502, "codex_died", message).retryable(),

@@ -4,9 +4,8 @@
 //! is declared ended only once its process is gone; an input whose way cannot be told is unknown,
 //! never sent again.
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, blocking};
 use crate::input::{self, message_id};
-use crate::pool::blocking;
 use crate::problem::Refusal;
 use crate::resume;
 use serde_json::Value;

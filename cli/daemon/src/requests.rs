@@ -136,6 +136,10 @@ pub(crate) async fn answer(
             )));
         }
     }
+    if let Some(asking) = &asked.session {
+        // Nobody waits behind a transcript.
+        daemon.codex_home_of(&asking.session)?;
+    }
     let server = daemon.pool.by_source(asked.row.source, asked.row.generation);
     let server = server.ok_or_else(|| {
         Refusal::conflict(format!("the Codex process that asked request {id} is ending"))
@@ -226,14 +230,24 @@ fn repeated(daemon: &Daemon, asked: &Asked, verdict: &Verdict) -> Result<Answere
     if is_same {
         return Ok(Answered { request: document(daemon, &id)?, repeated: true });
     }
-    let decided = asked.row.decision.as_deref().unwrap_or("answered elsewhere");
-    let by = asked.row.decided_by.as_deref().unwrap_or("somebody else");
+    let document = document(daemon, &id)?;
+    let text = |name: &str, else_: &'static str| match document[name].as_str() {
+        Some(text) => text.to_owned(),
+        None => else_.to_owned(),
+    };
+    let (decided, by) =
+        (text("decision", "answered elsewhere"), text("decided_by", "somebody else"));
     Err(Refusal::new(
         409,
         "already_answered",
         format!("request {id} was decided: {decided}, by {by}"),
     )
-    .details(json!({ "decision": asked.row.decision, "decided_by": asked.row.decided_by })))
+    .hint(format!("`sm interrupt {}` stops what came of it", text("session_id", "SESSION")))
+    .details(json!({
+        "decision": document["decision"],
+        "decided_by": document["decided_by"],
+        "decided_by_thread": document["decided_by_thread"],
+    })))
 }
 
 /// The result that was sent, if it was `sm` that sent it.

@@ -3,11 +3,10 @@
 //! What always holds: a session is resumed on its own thread or not at all.
 
 use crate::daemon::Daemon;
-use crate::input;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Sandbox};
-use crate::spawn;
+use crate::shell;
 use serde_json::json;
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::Session;
@@ -45,20 +44,6 @@ pub(crate) fn attached(
     })
 }
 
-/// Resumes sessions one after the other, and delivers what waits for them.
-pub(crate) async fn resume_all(daemon: &Arc<Daemon>, threads: Vec<String>) {
-    for thread in threads {
-        let resumed = {
-            let _lock = daemon.lock(&thread).await;
-            ensure(daemon, &thread).await.map(drop)
-        };
-        match resumed {
-            Ok(()) => input::deliver_soon(daemon, &thread),
-            Err(error) => daemon.say(&format!("session {thread} was not resumed: {error}")),
-        }
-    }
-}
-
 /// The server that has the session's thread loaded, loaded now if need be. The caller holds the
 /// session's lock.
 pub(crate) async fn ensure(daemon: &Arc<Daemon>, thread: &str) -> Result<Arc<Server>, Refusal> {
@@ -81,11 +66,11 @@ pub(crate) async fn load(
     session: &Session,
 ) -> Result<(), Refusal> {
     let thread = &session.thread_id;
-    let env = spawn::env_of(daemon, thread)?;
+    let env = shell::env_of(daemon, thread)?;
     let mut params = json!({
         "threadId": thread,
         "excludeTurns": true,
-        "config": spawn::shell_config(daemon, &env, Some(&session.id)),
+        "config": shell::config(daemon, &env, Some(&session.id)),
     });
     for (name, value) in in_force(session) {
         params[name] = json!(value);

@@ -16,6 +16,13 @@ pub(crate) enum Sandbox {
 }
 
 impl Sandbox {
+    const ALL: [Sandbox; 3] = [Sandbox::ReadOnly, Sandbox::WorkspaceWrite, Sandbox::FullAccess];
+
+    /// What a caller asks for; none asks for nothing.
+    pub fn wished(word: Option<&str>) -> Result<Option<Sandbox>, Refusal> {
+        wished(word, "sandbox", Sandbox::of_word, &Sandbox::ALL.map(Sandbox::as_str))
+    }
+
     /// Understands both forms that Codex uses.
     pub fn of_word(word: &str) -> Option<Sandbox> {
         match word {
@@ -47,6 +54,14 @@ pub(crate) enum Approval {
 }
 
 impl Approval {
+    const ALL: [Approval; 4] =
+        [Approval::Untrusted, Approval::OnRequest, Approval::OnFailure, Approval::Never];
+
+    /// What a caller asks for; none asks for nothing.
+    pub fn wished(word: Option<&str>) -> Result<Option<Approval>, Refusal> {
+        wished(word, "approval", Approval::of_word, &Approval::ALL.map(Approval::as_str))
+    }
+
     pub fn of_word(word: &str) -> Option<Approval> {
         match word {
             "untrusted" => Some(Approval::Untrusted),
@@ -65,6 +80,22 @@ impl Approval {
             Approval::Never => "never",
         }
     }
+}
+
+/// A word that is none of ours would be Codex's to refuse, in words that help nobody.
+fn wished<T>(
+    word: Option<&str>,
+    what: &str,
+    of_word: fn(&str) -> Option<T>,
+    words: &[&str],
+) -> Result<Option<T>, Refusal> {
+    // Agents fill in what they could leave out.
+    let Some(word) = word.filter(|word| !word.is_empty()) else { return Ok(None) };
+    let wrong = || {
+        Refusal::bad_request(format!("{word:?} is no {what}"))
+            .hint(format!("one of {}", words.join(", ")))
+    };
+    of_word(word).map(Some).ok_or_else(wrong)
 }
 
 /// What a session may do.
@@ -95,21 +126,12 @@ impl Rights {
     /// The rights of a child that asks for these; what it does not ask for it inherits.
     pub fn of_child(
         &self,
-        sandbox: Option<&str>,
-        approval: Option<&str>,
+        sandbox: Option<Sandbox>,
+        approval: Option<Approval>,
         cwd: Option<&Path>,
     ) -> Result<Rights, Refusal> {
-        let unknown = |what: &str, word: &str| {
-            Refusal::bad_request(format!("{word:?} is no {what} that an agent can give"))
-        };
-        let sandbox = match sandbox {
-            None => self.sandbox,
-            Some(word) => Sandbox::of_word(word).ok_or_else(|| unknown("sandbox", word))?,
-        };
-        let approval = match approval {
-            None => self.approval,
-            Some(word) => Approval::of_word(word).ok_or_else(|| unknown("approval", word))?,
-        };
+        let sandbox = sandbox.unwrap_or(self.sandbox);
+        let approval = approval.unwrap_or(self.approval);
         if sandbox > self.sandbox {
             return Err(more("sandbox", sandbox.as_str(), self.sandbox.as_str()));
         }
@@ -163,12 +185,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let parent = parent(dir.path());
         assert_eq!(parent.of_child(None, None, None).unwrap(), parent);
-        let less = parent.of_child(Some("read-only"), Some("untrusted"), None).unwrap();
+        let less =
+            parent.of_child(Some(Sandbox::ReadOnly), Some(Approval::Untrusted), None).unwrap();
         assert_eq!((less.sandbox, less.approval), (Sandbox::ReadOnly, Approval::Untrusted));
-        for (sandbox, approval) in [(Some("danger-full-access"), None), (None, Some("never"))] {
+        for (sandbox, approval) in
+            [(Some(Sandbox::FullAccess), None), (None, Some(Approval::Never))]
+        {
             assert_eq!(parent.of_child(sandbox, approval, None).unwrap_err().status, 403);
         }
-        assert_eq!(parent.of_child(Some("everything"), None, None).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn a_word_that_is_no_right_is_refused_with_those_that_are() {
+        assert_eq!(Sandbox::wished(Some("workspaceWrite")).unwrap(), Some(Sandbox::WorkspaceWrite));
+        assert_eq!(Approval::wished(Some("")).unwrap(), None);
+        let refused = Sandbox::wished(Some("everything")).unwrap_err();
+        assert_eq!(refused.status, 400);
+        let hint = refused.problem.hint.unwrap();
+        assert_eq!(hint, "one of read-only, workspace-write, danger-full-access");
+        assert!(Approval::wished(Some("sometimes")).is_err());
     }
 
     #[test]

@@ -7,8 +7,9 @@ use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::folding::Folding;
 use crate::home::{HomeError, Writer};
+use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
-use crate::{acts, http, recovery, resume};
+use crate::{attend, http, recovery};
 use sm_projections::rows::Session;
 use sm_projections::tables::Sessions;
 use std::io;
@@ -49,8 +50,7 @@ pub enum ServeError {
 /// Runs a daemon until it is told to end: by `POST /v1/shutdown`, SIGTERM or SIGINT.
 pub fn serve(config: Config) -> Result<(), ServeError> {
     let home = config.home.clone();
-    let Writer { log, mut projector, store, .. } = home.open_writer()?;
-    projector.catch_up(|_| {}).map_err(HomeError::from)?;
+    let Writer { log, projector, store, .. } = home.open_writer(|_| {})?;
     home.create_run_dir()?;
     let path = home.socket_path();
     let fail = |act: &'static str| {
@@ -62,8 +62,12 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(fail("start the runtime for"))?;
-    let daemon = Daemon::new(config, log.clone(), store, folding.folded());
-    let served = runtime.block_on(run(Arc::new(daemon), &path));
+    let (daemon, started) = Daemon::new(config, log.clone(), store, folding.folded());
+    let daemon = Arc::new(daemon);
+    let served = runtime.block_on(async {
+        tokio::spawn(attend::attend_all(Arc::clone(&daemon), started));
+        run(daemon, &path).await
+    });
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(folding);
     let synced = log.sync();
@@ -86,7 +90,7 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
     })?;
     daemon.say(&format!("serving on {}", path.display()));
     let resuming = Arc::clone(&daemon);
-    tokio::spawn(async move { resume::resume_all(&resuming, lost).await });
+    tokio::spawn(async move { attend::resume_all(&resuming, lost).await });
     let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));
     let server = axum::serve(listener, router)
         .with_graceful_shutdown(async move { stopping.stopped().await });
@@ -135,7 +139,7 @@ async fn end_servers(daemon: &Arc<Daemon>) {
         let daemon = Arc::clone(daemon);
         turns.push(tokio::spawn(async move {
             let Some(open) = &session.open_turn else { return };
-            let interrupted = acts::interrupt_turn(&daemon, &session, &open.id);
+            let interrupted = interrupt_turn(&daemon, &session, &open.id);
             let _ = tokio::time::timeout(ENDING, interrupted).await;
         }));
     }

@@ -1,17 +1,17 @@
 //! New sessions.
 //!
-//! What always holds: a session is recorded as Codex's own thread first, then as ours with its name,
-//! parent and maker, then gets its prompt by the one path that all inputs take.
+//! What always holds: Codex's answer that makes a thread, and whose it is, its name and its parent, are
+//! recorded in one frame; then the session gets its prompt by the one path that all inputs take.
 
 use crate::api::{Input, Mode, Spawn, Spawned};
 use crate::daemon::{Caller, Daemon};
 use crate::input;
+use crate::names;
 use crate::problem::Refusal;
-use crate::rights::Rights;
-use crate::tools;
-use serde_json::{Map, Value, json};
+use crate::rights::{Approval, Rights, Sandbox};
+use crate::{offer, shell};
+use serde_json::{Value, json};
 use sm_projections::views::Selection;
-use sm_protocol::Kind;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,16 +21,13 @@ use std::time::Duration;
 /// How long Codex may take to make a thread.
 const STARTING: Duration = Duration::from_secs(120);
 
-/// How far into a session's records its making is looked for.
-const MAKING_RECORDS_MAX: usize = 256;
-
 /// What a thread is started with, decided.
 struct Plan {
     codex_home: PathBuf,
     cwd: String,
     model: Option<String>,
-    approval: Option<String>,
-    sandbox: Option<String>,
+    approval: Option<Approval>,
+    sandbox: Option<Sandbox>,
     env: BTreeMap<String, String>,
 }
 
@@ -40,22 +37,31 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     let caller = daemon.caller(wish.by.as_deref())?;
     let parent = parent(daemon, &wish, &caller)?;
     let plan = plan(daemon, &wish, &caller, parent.as_ref())?;
+    // Agents fill in what they could leave out.
+    let name = wish.name.clone().filter(|name| !name.trim().is_empty());
+    let _reserved = match &name {
+        Some(name) => Some(names::reserve(&daemon.given, &daemon.store, name)?),
+        None => None,
+    };
     let server = daemon.server(&plan.codex_home).await?;
-    let reply = server.app.call("thread/start", params(daemon, &wish, &plan), STARTING).await?;
-    let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
-    let thread = thread.ok_or_else(|| {
-        Refusal::new(502, "codex_error", "Codex's answer to thread/start names no thread")
-    })?;
-    let lock = daemon.lock(thread).await;
+    // Noted along with Codex's answer: nobody ever sees the session without its name and parent.
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
-        name: wish.name.clone(),
+        name,
         parent: parent.map(|parent| parent.session.thread_id),
         labels: wish.labels.clone(),
         by: caller.word(),
-        env: plan.env,
+        env: plan.env.clone(),
     });
-    let receipt = daemon.note(thread, &spawned)?;
-    daemon.folded_to(receipt.last).await?;
+    let params = params(daemon, &wish, &plan);
+    let reply = server.app.call_noting("thread/start", params, STARTING, Some(spawned)).await?;
+    let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
+    let (Some(thread), Some(made)) = (thread, reply.noted) else {
+        let message = "Codex's answer to thread/start names no thread, or was not recorded";
+        return Err(Refusal::new(502, "codex_error", message)
+            .hint("`sm replay -n 20` shows the answer; `sm doctor` the state of the disk"));
+    };
+    let lock = daemon.lock(thread).await;
+    daemon.folded_to(made).await?;
     let session = daemon.session(thread)?.session;
     let mut turn_id = None;
     if let Some(text) = wish.prompt.filter(|prompt| !prompt.trim().is_empty()) {
@@ -74,7 +80,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         id: session.id,
         thread_id: thread.to_owned(),
         turn_id,
-        cursor: daemon.cursor(receipt.last),
+        cursor: daemon.cursor(made),
         session: daemon.document(thread)?,
     })
 }
@@ -106,7 +112,7 @@ fn plan(
     let session = parent.map(|parent| &parent.session);
     let mut env = wish.env.clone();
     if let (true, Some(session)) = (env.is_empty(), session) {
-        env = env_of(daemon, &session.thread_id)?;
+        env = shell::env_of(daemon, &session.thread_id)?;
     }
     let codex_home = match (caller, &wish.codex_home, session) {
         (Caller::User, Some(home), _) => real(Path::new(home)),
@@ -118,31 +124,29 @@ fn plan(
     let inherited = |field: fn(&sm_projections::rows::Session) -> &Option<String>| {
         session.and_then(|session| field(session).clone())
     };
+    let (sandbox, approval) =
+        (Sandbox::wished(wish.sandbox.as_deref())?, Approval::wished(wish.approval.as_deref())?);
     let mut plan = Plan {
         codex_home,
         cwd: String::new(),
         model: wish.model.clone().or_else(|| inherited(|session| &session.model)),
-        approval: wish.approval.clone(),
-        sandbox: wish.sandbox.clone(),
+        approval,
+        sandbox,
         env,
     };
     let cwd = wish.cwd.as_deref().filter(|cwd| !cwd.is_empty());
     match caller {
         Caller::Agent(agent) => {
-            let wished = (wish.sandbox.as_deref(), wish.approval.as_deref());
             let rights = Rights::of(&agent.session);
-            let rights = rights.of_child(wished.0, wished.1, cwd.map(Path::new))?;
-            plan.approval = Some(rights.approval.as_str().to_owned());
-            plan.sandbox = Some(rights.sandbox.as_str().to_owned());
+            let rights = rights.of_child(sandbox, approval, cwd.map(Path::new))?;
+            plan.approval = Some(rights.approval);
+            plan.sandbox = Some(rights.sandbox);
             plan.cwd = rights.cwd.map(text).unwrap_or_default();
         }
         Caller::User => {
             let rights = session.map(Rights::of);
-            let rights = rights.as_ref();
-            plan.approval =
-                plan.approval.or_else(|| rights.map(|rights| rights.approval.as_str().to_owned()));
-            plan.sandbox =
-                plan.sandbox.or_else(|| rights.map(|rights| rights.sandbox.as_str().to_owned()));
+            plan.approval = approval.or(rights.as_ref().map(|rights| rights.approval));
+            plan.sandbox = sandbox.or(rights.as_ref().map(|rights| rights.sandbox));
             plan.cwd = cwd
                 .map(str::to_owned)
                 .or_else(|| inherited(|session| &session.cwd))
@@ -164,62 +168,24 @@ fn text(path: PathBuf) -> String {
 }
 
 fn params(daemon: &Daemon, wish: &Spawn, plan: &Plan) -> Value {
-    let mut config = shell_config(daemon, &plan.env, None);
+    let mut config = shell::config(daemon, &plan.env, None);
     if let Some(effort) = &wish.effort {
         config.insert("model_reasoning_effort".to_owned(), json!(effort));
     }
     let mut params = json!({
         "cwd": plan.cwd,
         "config": config,
-        "dynamicTools": tools::specs(),
+        "dynamicTools": offer::specs(),
     });
-    let told =
-        [("model", &plan.model), ("approvalPolicy", &plan.approval), ("sandbox", &plan.sandbox)];
+    let told = [
+        ("model", plan.model.as_deref()),
+        ("approvalPolicy", plan.approval.map(Approval::as_str)),
+        ("sandbox", plan.sandbox.map(Sandbox::as_str)),
+    ];
     for (name, value) in told {
         if let Some(value) = value {
             params[name] = json!(value);
         }
     }
     params
-}
-
-/// Settings that give a session's commands their environment. The session's short id follows from a
-/// thread id that Codex gives only in its answer, so commands of a session's first life know it by
-/// Codex's own `CODEX_THREAD_ID`; a resumed one has `SM_SESSION_ID` too.
-pub(crate) fn shell_config(
-    daemon: &Daemon,
-    env: &BTreeMap<String, String>,
-    session: Option<&str>,
-) -> Map<String, Value> {
-    let home = daemon.config.home.dir().to_string_lossy().into_owned();
-    let own = [("SM_HOME", Some(home.as_str())), ("SM_SESSION_ID", session)];
-    let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let given = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    given
-        .filter(|(name, _)| is_variable(name))
-        .chain(own)
-        .map(|(name, value)| (format!("shell_environment_policy.set.{name}"), json!(value)))
-        .collect()
-}
-
-/// Whether it is a name that a shell can set; a dot would be a path in Codex's settings.
-fn is_variable(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// The environment that a session was made with.
-pub(crate) fn env_of(daemon: &Daemon, thread: &str) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut records = daemon.reader.session(thread.as_bytes(), 1)?;
-    for _ in 0..MAKING_RECORDS_MAX {
-        let Some((_, record)) = records.next()? else { break };
-        if Kind(record.kind) == Kind::SM_SESSION_SPAWNED
-            && let Some(Synthetic::SessionSpawned(spawned)) =
-                Synthetic::from_payload(record.payload)
-        {
-            return Ok(spawned.env);
-        }
-    }
-    Ok(BTreeMap::new())
 }

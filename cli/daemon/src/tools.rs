@@ -6,6 +6,7 @@
 
 use crate::api::{Input, Mode, Spawn};
 use crate::daemon::{Daemon, to_value};
+use crate::offer::WAIT_MAX;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::{input, messages, settle, spawn};
@@ -17,91 +18,6 @@ use sm_projections::tables::Requests;
 use sm_projections::views::{self, Selection};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long `sm_wait` waits where it is not told, and at most.
-const WAIT_DEFAULT: Duration = Duration::from_secs(120);
-const WAIT_MAX: Duration = Duration::from_secs(600);
-
-/// The tools as `thread/start` takes them.
-pub(crate) fn specs() -> Value {
-    let session = json!({
-        "type": "string",
-        "description": "A session: its id, its name, or an unambiguous beginning of either.",
-    });
-    let sessions = json!({
-        "type": "array", "items": session,
-        "description": "The sessions meant; none means all your children.",
-    });
-    json!([
-        tool(
-            "sm_spawn",
-            "Starts another agent in a session of its own, as your child, and returns at once with \
-             its id. It works on its own while you go on; use sm_wait to wait for it and to get \
-             what it said. It has your folder, model and rights unless you give it less.",
-            json!({
-                "prompt": { "type": "string", "description": "What the child is to do. It sees nothing of your conversation: say all it needs to know." },
-                "name": { "type": "string", "description": "A short name to call it by." },
-                "cwd": { "type": "string", "description": "The folder it works in, yours or one below it; yours if left out." },
-                "model": { "type": "string", "description": "The model it uses; yours if left out." },
-                "effort": { "type": "string", "description": "Its reasoning effort: low, medium, high." },
-                "sandbox": { "type": "string", "enum": ["read-only", "workspace-write", "danger-full-access"], "description": "How far its commands reach: at most as far as yours." },
-                "approval": { "type": "string", "enum": ["untrusted", "on-request", "never"], "description": "When it asks a human: at least as often as you." },
-            }),
-            &["prompt"],
-        ),
-        tool(
-            "sm_send",
-            "Sends a message to a session of your family. An idle one begins a turn with it, a busy \
-             one gets it when its turn ends, or at once with mode steer.",
-            json!({
-                "session": session,
-                "text": { "type": "string", "description": "The message." },
-                "mode": { "type": "string", "enum": ["start", "steer", "urgent", "queue"], "description": "start (default): a new turn, queued if busy. steer: into the running turn. urgent: ends the running turn first. queue: always after what waits." },
-            }),
-            &["session", "text"],
-        ),
-        tool(
-            "sm_wait",
-            "Waits until sessions have settled: their turn is over and nothing is queued, or they \
-             wait for a human, or they are gone. Returns each one's state, outcome and last message. \
-             When the time is up it returns what it knows, with timed_out true: call it again.",
-            json!({
-                "sessions": sessions,
-                "any": { "type": "boolean", "description": "Return as soon as one has settled, not all." },
-                "timeout_seconds": { "type": "number", "description": "How long to wait at most: 120 if left out, never more than 600." },
-            }),
-            &[],
-        ),
-        tool(
-            "sm_children",
-            "Lists your children: state, outcome, last action, tokens of each.",
-            json!({
-                "recursive": { "type": "boolean", "description": "Their children too." },
-            }),
-            &[],
-        ),
-        tool(
-            "sm_result",
-            "The last message of a session of your family, whole.",
-            json!({ "session": session }),
-            &["session"],
-        ),
-    ])
-}
-
-fn tool(name: &str, description: &str, properties: Value, required: &[&str]) -> Value {
-    json!({
-        "type": "function",
-        "name": name,
-        "description": description,
-        "inputSchema": {
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        },
-    })
-}
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -252,17 +168,20 @@ async fn wait(
             .map(|found| found.map(|found| found.session.thread_id))
             .collect::<Result<Vec<_>, _>>()?
     };
-    let patience = wish
-        .timeout_seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .unwrap_or(WAIT_DEFAULT)
-        .min(WAIT_MAX);
+    let patience = patience(wish.timeout_seconds);
     let settled = settle::wait(daemon, &targets, wish.any, patience).await?;
     let mut sessions = Vec::with_capacity(targets.len());
     for thread in &targets {
         sessions.push(settle::report(daemon, thread)?);
     }
-    Ok(json!({ "sessions": sessions, "timed_out": !settled }))
+    let note = (!settled).then_some("still running, call again");
+    Ok(json!({ "sessions": sessions, "timed_out": !settled, "note": note }))
+}
+
+/// How long a wait may take; a time that is none counts as none given.
+fn patience(seconds: Option<f64>) -> Duration {
+    let wished = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    wished.map_or(WAIT_MAX, |wished| wished.min(WAIT_MAX))
 }
 
 /// A session of the caller's family, but not the caller.
@@ -318,4 +237,25 @@ fn result(daemon: &Daemon, caller: &Selection, wish: ResultArguments) -> Result<
         "activity_state": found.session.state.as_str(),
         "result": text,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_before_a_model_that_calls_from_code_is_given_back_its_turn() {
+        for (asked, seconds) in [(None, 25.0), (Some(600.0), 25.0), (Some(0.5), 0.5)] {
+            assert_eq!(patience(asked), Duration::from_secs_f64(seconds), "{asked:?}");
+        }
+        assert_eq!(patience(Some(-1.0)), WAIT_MAX);
+        assert_eq!(patience(Some(f64::NAN)), WAIT_MAX);
+        // The description says what is so.
+        let specs = crate::offer::specs();
+        let tools = specs.as_array().unwrap();
+        let wait = tools.iter().find(|tool| tool["name"] == "sm_wait").unwrap();
+        let words = wait["description"].as_str().unwrap();
+        assert!(words.contains(&format!("within {} seconds", WAIT_MAX.as_secs())), "{words}");
+        assert!(words.contains("call again"), "{words}");
+    }
 }

@@ -1,12 +1,15 @@
 //! `sm interrupt`, `sm stop`, `sm resume`: the thread's life.
 
 use crate::context::Context;
-use crate::daemon::{Client, Verb};
+use crate::daemon::{Client, Verb, of_server};
 use crate::error::{Error, Exit};
-use crate::output::{Streams, state};
+use crate::output::{Streams, now_micros, state};
+use crate::read::Tables;
+use crate::show::{Lives, show};
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::Act;
+use sm_projections::views;
 
 /// Ends the running turn; what waits in the queue is held.
 #[derive(Debug, Args)]
@@ -63,12 +66,11 @@ fn act(
     verb: Verb,
     sessions: &[String],
 ) -> Result<Exit, Error> {
-    let client = Client::or_start(context, streams)?;
-    let body = Act { by: context.caller.clone() };
+    let actor = Actor::find(context, streams, verb, sessions)?;
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;
     for word in sessions {
-        match client.act(verb, word, &body) {
+        match actor.act(context, verb, word) {
             Ok(session) => {
                 if !context.json {
                     let text = |name: &str| session.get(name).and_then(Value::as_str);
@@ -97,5 +99,67 @@ fn act(
         Some(error) if sessions.len() == 1 || context.json => Err(error),
         Some(error) => Ok(error.exit),
         None => Ok(Exit::Ok),
+    }
+}
+
+/// Who does it.
+enum Actor<'c> {
+    /// The daemon.
+    Daemon(Client<'c>),
+    /// Nobody: no daemon runs, and none is started for what would have nothing to do.
+    Nobody(Tables),
+}
+
+impl<'c> Actor<'c> {
+    fn find(
+        context: &'c Context,
+        streams: &Streams,
+        verb: Verb,
+        words: &[String],
+    ) -> Result<Actor<'c>, Error> {
+        if let Some(client) = Client::connect(context)? {
+            return Ok(Actor::Daemon(client));
+        }
+        let tables = Tables::open_some(context, streams)?;
+        let mut is_needed = false;
+        {
+            let view = tables.view()?;
+            for word in words {
+                let found = of_server(context, &view, word);
+                is_needed |= found.is_ok_and(|found| match verb {
+                    // Its turn ended with the daemon before.
+                    Verb::Interrupt => false,
+                    Verb::Stop => !found.session.ended,
+                    Verb::Resume => true,
+                });
+            }
+        }
+        if !is_needed {
+            return Ok(Actor::Nobody(tables));
+        }
+        drop(tables);
+        Client::or_start(context, streams).map(Actor::Daemon)
+    }
+
+    /// The session as it is then.
+    fn act(&self, context: &Context, verb: Verb, word: &str) -> Result<Value, Error> {
+        let tables = match self {
+            Actor::Daemon(client) => {
+                return client.act(verb, word, &Act { by: context.caller.clone() });
+            }
+            Actor::Nobody(tables) => tables,
+        };
+        let view = tables.view()?;
+        let found = of_server(context, &view, word)?;
+        let (id, home) = (&found.session.id, context.home_words());
+        if verb != Verb::Stop {
+            let message = format!("no daemon runs, so no turn of session {id} does");
+            return Err(Error::new(Exit::Away, "daemon_away", message)
+                .hint(format!("Load it again: sm{home} resume {id}")));
+        }
+        // Stopped is what it was to be.
+        let doc = views::session_doc(&view, found.sid)?;
+        let shown = doc.map(|doc| show(&view, &mut Lives::default(), doc, now_micros()));
+        Ok(serde_json::to_value(shown.transpose()?).unwrap_or_default())
     }
 }

@@ -1,14 +1,16 @@
 //! `sm approve`, `sm deny`, `sm answer`: what a request waits for.
 
 use crate::context::Context;
-use crate::daemon::Client;
+use crate::daemon::{Client, of_server};
 use crate::error::{Error, Exit};
 use crate::output::{Streams, clean};
-use crate::read::{Tables, open_log};
-use crate::show::details;
+use crate::read::{Tables, nothing_yet, open_log};
+use crate::show::{details, question_id};
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{self, Answered};
+use sm_projections::View;
+use sm_projections::rows::Request;
 use sm_projections::tables::Requests;
 use sm_projections::views;
 use std::collections::BTreeMap;
@@ -115,18 +117,55 @@ impl AnswerTo {
     fn questions(&self, context: &Context, streams: &Streams) -> Result<Vec<String>, Error> {
         let tables = Tables::open_some(context, streams)?;
         let view = tables.view()?;
-        let missing = || {
-            let message = format!("there is no request {:?}", self.request);
-            let home = context.home_words();
-            Error::new(Exit::NotFound, "not_found", message)
-                .hint(format!("See what waits: sm{home} inbox"))
-        };
-        let seq = views::parse_request_id(&self.request).ok_or_else(missing)?;
-        let row = view.get::<Requests>(&seq)?.ok_or_else(missing)?;
+        let (seq, row) = find(context, &view, &self.request)?;
         let asked = details(&open_log(context)?, &views::request_doc(&view, seq, row)?);
-        let ids = asked.questions.iter().filter_map(|question| question.get("id")?.as_str());
-        Ok(ids.map(str::to_owned).collect())
+        let ids = asked.questions.iter().filter_map(question_id);
+        Ok(ids.collect())
     }
+}
+
+/// The request of that id.
+fn find(context: &Context, view: &View<'_>, id: &str) -> Result<(u64, Request), Error> {
+    let missing = || {
+        let home = context.home_words();
+        Error::new(Exit::NotFound, "not_found", format!("there is no request {id:?}"))
+            .hint(format!("See what waits: sm{home} inbox"))
+    };
+    let seq = views::parse_request_id(id).ok_or_else(missing)?;
+    Ok((seq, view.get::<Requests>(&seq)?.ok_or_else(missing)?))
+}
+
+/// Why nobody waits for an answer to that request, where no daemon runs.
+fn not_waiting(context: &Context, view: &View<'_>, id: &str) -> Result<Error, Error> {
+    let (seq, row) = match find(context, view, id) {
+        Ok(found) => found,
+        Err(error) => return Ok(error),
+    };
+    let doc = views::request_doc(view, seq, row)?;
+    let home = context.home_words();
+    if let Some(session) = &doc.session_id
+        && let Err(error) = of_server(context, view, session)
+    {
+        return Ok(error);
+    }
+    if doc.status == "answered" {
+        let decided = doc.decision.as_deref().unwrap_or("answered");
+        let by = doc.decided_by.as_deref().unwrap_or("somebody else");
+        let message = format!("request {} was decided: {decided}, by {by}", doc.id);
+        return Ok(Error::new(Exit::Conflict, "already_answered", message)
+            .details(json!({
+                "decision": doc.decision,
+                "decided_by": doc.decided_by,
+                "decided_by_thread": doc.decided_by_thread,
+            }))
+            .hint(format!("See what waits: sm{home} inbox")));
+    }
+    let session = doc.session_id.as_deref().unwrap_or("SESSION");
+    let message =
+        format!("request {} no longer waits: no daemon runs, nor the Codex that asked it", doc.id);
+    Ok(Error::new(Exit::Conflict, "conflict", message).hint(format!(
+        "Load its session again: sm{home} resume {session}; it asks anew where it still needs to."
+    )))
 }
 
 /// Sorts answers by the questions they are for.
@@ -142,10 +181,12 @@ fn by_question(
             (None, [only]) => (only.as_str(), answer.as_str()),
             (None, []) => ("", answer.as_str()),
             (None, several) => {
-                return Err(Error::usage(format!(
-                    "say which question {answer:?} answers: ID=TEXT, with ID one of {}",
-                    several.join(", ")
-                )));
+                // The text itself is not shown: it may be a secret.
+                let ids = several.join(", ");
+                let message = "there are several questions, and one answer names none of them";
+                return Err(
+                    Error::usage(message).hint(format!("Give ID=TEXT, with ID one of {ids}."))
+                );
             }
         };
         let text = if text == "-" {
@@ -164,11 +205,21 @@ fn answer_all(
     requests: &[String],
     answer: &api::Answer,
 ) -> Result<Exit, Error> {
-    let client = Client::or_start(context, streams)?;
+    // None is started: what asked ended with the daemon before, at the latest.
+    let client = Client::connect(context)?;
+    let tables = match client {
+        Some(_) => None,
+        None => Some(Tables::open_some(context, streams)?),
+    };
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;
     for id in requests {
-        match client.answer(id, answer) {
+        let done = match (&client, &tables) {
+            (Some(client), _) => client.answer(id, answer),
+            (None, Some(tables)) => Err(not_waiting(context, &tables.view()?, id)?),
+            (None, None) => Err(nothing_yet(context)),
+        };
+        match done {
             Ok(answered) => {
                 if !context.json {
                     print(streams, id, &answered)?;

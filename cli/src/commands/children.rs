@@ -4,8 +4,9 @@ use super::ps::Listed;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, now_micros};
-use crate::read::{Follow, Tables, select};
-use crate::show::{Lives, SessionShown, family_line, show};
+use crate::past::{At, Question};
+use crate::read::{Follow, Tables};
+use crate::show::{SessionShown, family_line, show};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::Sid;
@@ -32,6 +33,9 @@ pub struct Children {
     /// Goes on showing what changes.
     #[arg(short, long)]
     follow: bool,
+
+    #[command(flatten)]
+    at: At,
 }
 
 /// One line of the family.
@@ -50,15 +54,18 @@ struct Changed<'a> {
 impl Children {
     /// Prints them.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        self.at.none_when_following(self.follow)?;
         if self.follow {
             return self.follow(context, streams);
         }
         let mut listed = Listed::empty("sm.children/1");
-        let (members, root) = match Tables::open(context, streams)? {
+        let words: Vec<String> = self.word(context).map(str::to_owned).into_iter().collect();
+        let (members, root) = match self.at.open(context, streams, &Question::Families(&words))? {
             Some(tables) => {
+                listed.now = tables.now();
                 let view = tables.view()?;
-                listed.as_of = tables.as_of(&view)?;
-                self.members(context, &view, self.word(context))?
+                listed.head.as_of = tables.as_of(&view)?;
+                self.members(context, &tables, &view, self.word(context))?
             }
             None if self.word(context).is_some() => return Err(crate::read::nothing_yet(context)),
             None => (Vec::new(), None),
@@ -76,9 +83,8 @@ impl Children {
                 "No child sessions{whose}{which}. Make one: sm{home} spawn 'PROMPT' --parent SESSION"
             ));
         }
-        let now = now_micros();
         for member in &members {
-            streams.line(family_line(streams.style, &member.shown, member.depth, now))?;
+            streams.line(family_line(streams.style, &member.shown, member.depth, listed.now))?;
         }
         Ok(Exit::Ok)
     }
@@ -91,12 +97,13 @@ impl Children {
     fn members(
         &self,
         context: &Context,
+        tables: &Tables,
         view: &View<'_>,
         word: Option<&str>,
     ) -> Result<(Vec<Member>, Option<String>), Error> {
         let mut docs: Vec<(usize, SessionDoc)> = Vec::new();
         let root = match word {
-            Some(word) => Some(select(context, view, word)?),
+            Some(word) => Some(tables.select(context, view, word)?),
             None => None,
         };
         match &root {
@@ -108,7 +115,7 @@ impl Children {
                 }
             }
         }
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let (mut lives, now) = (tables.lives(), tables.now());
         let mut members = Vec::new();
         for (depth, doc) in docs {
             if self.all || !(doc.archived || doc.activity_state == "stopped") {
@@ -144,7 +151,7 @@ impl Children {
             let tables = follow.next(streams)?;
             let view = tables.view()?;
             let seq = view.checkpoint()?;
-            let (members, root) = self.members(context, &view, word.as_deref())?;
+            let (members, root) = self.members(context, tables, &view, word.as_deref())?;
             // What @last means may change; whose family is followed does not.
             word = word.and(root);
             drop(view);

@@ -2,16 +2,18 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::now_micros;
 use crate::output::{Role, Streams, clean};
-use crate::read::{AsOf, Tables, open_log, select};
-use crate::show::{Lives, RecordDoc, SessionShown, label, record_line, show};
+use crate::past::{At, Question};
+use crate::read::{AsOf, open_log};
+use crate::show::{
+    Lives, RecordDoc, RequestShown, SessionShown, Sessions, label, record_line, show, show_request,
+};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::View;
 use sm_projections::rows::{Action, ActivityState, Request, Session, Sid};
 use sm_projections::tables::{Actions, Requests};
-use sm_projections::views::{self, ActionDoc, RequestDoc};
+use sm_projections::views::{self, ActionDoc};
 
 /// Shows why a session is in its state: the record that made it so, and the evidence.
 #[derive(Debug, Args)]
@@ -19,6 +21,9 @@ pub struct Explain {
     /// Id, name, unique prefix of either, thread id, @last or @parent.
     #[arg(default_value = "@last")]
     session: String,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
@@ -29,7 +34,7 @@ struct Answer<'a> {
     since: Option<String>,
     cause: Option<RecordDoc<'a>>,
     evidence: Vec<Evidence>,
-    pending: Vec<RequestDoc>,
+    pending: Vec<RequestShown>,
     open_items: Vec<ActionDoc>,
     as_of: AsOf,
 }
@@ -49,15 +54,17 @@ struct Evidence {
 impl Explain {
     /// Prints it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let tables = Tables::open_some(context, streams)?;
+        let words = [self.session.clone()];
+        let tables = self.at.open_some(context, streams, &Question::Sessions(&words))?;
         let view = tables.view()?;
-        let found = select(context, &view, &self.session)?;
+        let found = tables.select(context, &view, &self.session)?;
         let not_found = || Error::new(Exit::NotFound, "not_found", "the session is gone");
         let doc = views::session_doc(&view, found.sid)?.ok_or_else(not_found)?;
         let cause = open_log(context)?.get(doc.cause_seq);
         let cause = cause.as_ref().ok().map(|record| record.record());
-        let session = show(&view, &mut Lives::default(), doc, now_micros())?;
-        let (pending, open_items) = open_things(&view, found.sid, &found.session)?;
+        let mut lives = tables.lives();
+        let session = show(&view, &mut lives, doc, tables.now())?;
+        let (pending, open_items) = open_things(&view, &mut lives, found.sid, &found.session)?;
         let id = &found.session.id;
         let answer = Answer {
             schema: "sm.explain/1",
@@ -77,7 +84,8 @@ impl Explain {
         answer.print(streams)?;
         if let Some(cause) = &cause {
             let width = streams.size().map(|(columns, _)| columns);
-            let line = record_line(streams.style, cause, Some(id), width);
+            let doer = Sessions::default().doer(Some(&view), cause);
+            let line = record_line(streams.style, cause, Some(id), doer.as_deref(), width);
             streams.line(format_args!("Made so by record {}:\n{line}", cause.seq))?;
         }
         Ok(Exit::Ok)
@@ -86,14 +94,16 @@ impl Explain {
 
 fn open_things(
     view: &View<'_>,
+    lives: &mut Lives,
     sid: Sid,
     session: &Session,
-) -> Result<(Vec<RequestDoc>, Vec<ActionDoc>), Error> {
+) -> Result<(Vec<RequestShown>, Vec<ActionDoc>), Error> {
     let mut pending = Vec::new();
     for (seq, _) in &session.pending {
         let row: Option<Request> = view.get::<Requests>(seq)?;
         if let Some(row) = row {
-            pending.push(views::request_doc(view, *seq, row)?);
+            let doc = views::request_doc(view, *seq, row)?;
+            pending.push(show_request(view, lives, doc)?);
         }
     }
     let mut open = Vec::new();
@@ -198,8 +208,12 @@ impl Answer<'_> {
             streams.line(format_args!("  {}", streams.style.paint(role, line)))?;
         }
         for request in &self.pending {
-            let summary = clean(&request.summary);
-            streams.line(format_args!("Waits: {} {} {summary}", request.id, request.kind))?;
+            let doc = &request.doc;
+            let (id, kind, summary) = (&doc.id, doc.kind, clean(&doc.summary));
+            streams.line(match request.unheard() {
+                None => format!("Waits: {id} {kind} {summary}"),
+                Some(why) => format!("Question: {id} {kind} {summary} · {why}"),
+            })?;
         }
         for item in &self.open_items {
             let summary = clean(&item.summary);

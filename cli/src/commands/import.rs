@@ -51,13 +51,18 @@ impl Import {
     /// Records the file.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let began = Instant::now();
-        let spool = match self.file.as_os_str() == "-" {
-            true => Some(spool(context)?),
-            false => None,
+        let spool = if self.file.as_os_str() == "-" {
+            Some(spool(context, io::stdin().lock())?)
+        } else if is_stream(&self.file) {
+            let stream = File::open(&self.file);
+            let stream = stream.map_err(|source| Error::io("open", &self.file, &source))?;
+            Some(spool(context, stream)?)
+        } else {
+            None
         };
         let transcript =
             transcript(spool.as_ref().map_or(&self.file, |file| file.path()), &self.file)?;
-        let (imported, warnings) = match Door::open(context)? {
+        let (imported, warnings) = match Door::open(context, streams)? {
             Door::Daemon(client) => (self.through(&client, &transcript)?, Vec::new()),
             Door::Own(writer) => self.alone(*writer, streams, &transcript)?,
         };
@@ -88,8 +93,6 @@ impl Import {
         streams: &mut Streams,
         transcript: &Transcript,
     ) -> Result<(Imported, Vec<String>), Error> {
-        let meter = streams.meter();
-        writer.projector.catch_up(|seq| meter.tell(format_args!("folding the log: seq {seq}")))?;
         let summary = self.record(&mut writer, transcript, streams)?;
         let view = writer.store.view()?;
         let imported = transcript.imported(&view, &summary, |doc| {
@@ -139,8 +142,9 @@ fn transcript(path: &Path, file: &Path) -> Result<Transcript, Error> {
     let meta = std::fs::metadata(path);
     let meta = meta.map_err(|source| Error::io("read", path, &source))?;
     if meta.is_dir() {
-        let shown = path.display();
-        let message = format!("{shown} is a directory, not a transcript");
+        let shown = path.to_string_lossy();
+        let shown = shown.trim_end_matches('/');
+        let message = format!("{} is a directory, not a transcript", path.display());
         return Err(Error::new(Exit::Usage, "is_a_directory", message).hint(format!(
             "Import its files: for f in {shown}/*.jsonl; do sm import \"$f\"; done"
         )));
@@ -152,16 +156,22 @@ fn transcript(path: &Path, file: &Path) -> Result<Transcript, Error> {
     Transcript::new(name.display().to_string(), path.to_path_buf()).map_err(failed)
 }
 
-/// Standard input, kept in a private file: its hash must be known before its first line is recorded.
-fn spool(context: &Context) -> Result<tempfile::NamedTempFile, Error> {
+/// Whether it can be read only once: a pipe, as `<(command)` makes one.
+fn is_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
+/// What can be read only once, kept in a private file: its hash must be known before its first line is
+/// recorded.
+fn spool(context: &Context, mut stream: impl Read) -> Result<tempfile::NamedTempFile, Error> {
     context.home.create()?;
     let dir = context.home.dir();
     let mut file = tempfile::Builder::new()
         .prefix("import-")
         .tempfile_in(dir)
         .map_err(|source| Error::io("make a file in", dir, &source))?;
-    let copied = io::copy(&mut io::stdin().lock().by_ref(), &mut file);
-    copied.map_err(|source| Error::io("spool standard input to", dir, &source))?;
+    let copied = io::copy(&mut stream, &mut file);
+    copied.map_err(|source| Error::io("copy what is to be imported to", dir, &source))?;
     Ok(file)
 }
 
@@ -175,19 +185,24 @@ enum Door<'c> {
 
 impl<'c> Door<'c> {
     /// The way in, waited for where another command only catches up.
-    fn open(context: &'c Context) -> Result<Door<'c>, Error> {
+    fn open(context: &'c Context, streams: &Streams) -> Result<Door<'c>, Error> {
+        let meter = streams.meter();
         let began = Instant::now();
         loop {
             if let Some(client) = Client::connect(context)? {
                 return Ok(Door::Daemon(client));
             }
-            match context.home.open_writer() {
+            let tell = |seq| meter.tell(format_args!("folding the log: seq {seq}"));
+            match context.home.open_writer(tell) {
                 Err(HomeError::Log(OpenError::Locked { .. }))
                     if began.elapsed() < LOCK_PATIENCE =>
                 {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                opened => return Ok(Door::Own(Box::new(opened?))),
+                opened => {
+                    meter.done();
+                    return Ok(Door::Own(Box::new(opened?)));
+                }
             }
         }
     }

@@ -2,14 +2,15 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, ago, clean, now_micros};
-use crate::read::{AsOf, Follow, Tables, open_log};
-use crate::show::{Details, details};
+use crate::output::{Streams, ago, clean, now_micros};
+use crate::past::{At, Question};
+use crate::read::{AsOf, Follow, Head, Tables, open_log};
+use crate::show::{Details, RequestShown, details, question_id, waiting};
 use clap::Args;
 use serde::Serialize;
 use sm_log::Reader;
 use sm_projections::View;
-use sm_projections::views::{self, RequestDoc};
+use sm_projections::views::RequestDoc;
 use std::collections::HashSet;
 
 /// Shows what waits for an answer: the command, the diff or the questions, and who asks.
@@ -18,23 +19,24 @@ pub struct Inbox {
     /// Goes on with what is asked next.
     #[arg(short, long)]
     follow: bool,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
 struct Asked {
     #[serde(flatten)]
-    request: RequestDoc,
+    request: RequestShown,
     details: Details,
     waiting_ms: Option<i64>,
 }
 
 #[derive(Serialize)]
 struct Answer {
-    schema: &'static str,
+    #[serde(flatten)]
+    head: Head,
     requests: Vec<Asked>,
-    warnings: Vec<String>,
-    host_errors: Vec<String>,
-    as_of: AsOf,
 }
 
 #[derive(Serialize)]
@@ -47,20 +49,18 @@ struct Followed<'a> {
 impl Inbox {
     /// Prints it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        self.at.none_when_following(self.follow)?;
         if self.follow {
             return follow(context, streams);
         }
-        let mut answer = Answer {
-            schema: "sm.inbox/1",
-            requests: Vec::new(),
-            warnings: Vec::new(),
-            host_errors: Vec::new(),
-            as_of: AsOf::nothing(),
-        };
-        if let Some(tables) = Tables::open(context, streams)? {
+        let head = Head::new("sm.inbox/1", AsOf::nothing());
+        let mut now = now_micros();
+        let mut answer = Answer { head, requests: Vec::new() };
+        if let Some(tables) = self.at.open(context, streams, &Question::Waiting)? {
             let view = tables.view()?;
-            answer.requests = asked(&view, &open_log(context)?)?;
-            answer.as_of = tables.as_of(&view)?;
+            answer.requests = asked(&tables, &view, &open_log(context)?)?;
+            now = tables.now();
+            answer.head.as_of = tables.as_of(&view)?;
         }
         if context.json {
             streams.document(&answer)?;
@@ -70,22 +70,23 @@ impl Inbox {
             streams.say("Nothing waits for you.");
         }
         for asked in &answer.requests {
-            asked.print(context, streams)?;
+            asked.print(context, streams, now)?;
         }
         Ok(Exit::Ok)
     }
 }
 
-fn asked(view: &View<'_>, log: &Reader) -> Result<Vec<Asked>, Error> {
-    let now = now_micros();
-    let requests = views::pending_requests(view)?.into_iter().filter(|r| r.asks_human);
-    Ok(requests
-        .map(|request| Asked {
-            details: details(log, &request),
-            waiting_ms: (request.asked_micros > 0).then(|| (now - request.asked_micros) / 1000),
+fn asked(tables: &Tables, view: &View<'_>, log: &Reader) -> Result<Vec<Asked>, Error> {
+    let now = tables.now();
+    let asked = |request: RequestShown| {
+        let at = request.doc.asked_micros;
+        Asked {
+            details: details(log, &request.doc),
+            waiting_ms: (at > 0).then(|| (now - at) / 1000),
             request,
-        })
-        .collect())
+        }
+    };
+    Ok(waiting(view, &mut tables.lives())?.into_iter().map(asked).collect())
 }
 
 fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
@@ -94,15 +95,15 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     loop {
         let tables = follow.next(streams)?;
         let view = tables.view()?;
-        let waiting = asked(&view, &open_log(context)?)?;
+        let waiting = asked(tables, &view, &open_log(context)?)?;
         drop(view);
         for asked in &waiting {
-            if !told.insert(asked.request.seq) {
+            if !told.insert(asked.request.doc.seq) {
                 continue;
             }
             match context.json {
                 true => streams.json_line(&Followed { schema: "sm.request/1", asked })?,
-                false => asked.print(context, streams)?,
+                false => asked.print(context, streams, tables.now())?,
             }
         }
         streams.flush()?;
@@ -111,23 +112,37 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 }
 
 impl Asked {
-    fn print(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
-        let RequestDoc { id, kind, session_id, session_name, asked_micros, .. } = &self.request;
+    fn print(&self, context: &Context, streams: &mut Streams, now: i64) -> Result<(), Error> {
+        let RequestDoc { id, kind, method, session_id, session_name, asked_micros, .. } =
+            &self.request.doc;
         let who = session_name.as_deref().or(session_id.as_deref()).unwrap_or("a server");
-        let head = format!("▲ {id} {}", kind.replace('_', " "));
-        let head = streams.style.paint(Role::NeedsHuman, head);
-        let since = ago(now_micros(), *asked_micros);
+        let (role, glyph) = self.request.mark();
+        let what = match *kind {
+            "other" => clean(method).into_owned(),
+            kind => kind.replace('_', " "),
+        };
+        let head = format!("{glyph} {id} {what}");
+        let head = streams.style.paint(role, head);
+        let since = ago(now, *asked_micros);
         streams.line(format_args!("{head} · {} · {since} ago", clean(who)))?;
-        if let Some(reason) = &self.request.reason {
+        if let Some(reason) = &self.request.doc.reason {
             streams.line(format_args!("    why: {}", clean(reason)))?;
         }
         streams.bytes(self.details.text().as_bytes())?;
         let home = context.home_words();
+        if let Some(why) = self.request.unheard() {
+            let resume = match (self.request.live, session_id) {
+                (Some(false), Some(id)) => format!("; sm{home} resume {id}"),
+                _ => String::new(),
+            };
+            return streams.line(format_args!("    {why}{resume}"));
+        }
         streams.line(match (*kind, self.details.questions.first()) {
             ("user_input" | "elicitation", Some(question)) => {
-                let key = question.get("id").and_then(serde_json::Value::as_str).unwrap_or("ID");
-                format!("    sm{home} answer {id} {}=…", clean(key))
+                let key = question_id(question).unwrap_or_else(|| "ID".to_owned());
+                format!("    sm{home} answer {id} {}=…", clean(&key))
             }
+            ("other" | "tool", _) => format!("    sm{home} answer {id} --raw JSON"),
             ("user_input" | "elicitation", None) => format!("    sm{home} answer {id} --accept"),
             _ => format!("    sm{home} approve {id}   or   sm{home} deny {id} --say WHY"),
         })

@@ -7,11 +7,13 @@ mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod export;
 mod fixture;
 mod import;
 mod inbox;
 mod overview;
 mod ps;
+mod rebuild;
 mod replay;
 mod result;
 mod send;
@@ -40,6 +42,7 @@ pub enum Command {
     Show(show::Show),
     Turns(turns::Turns),
     Explain(explain::Explain),
+    Export(export::Export),
     Inbox(inbox::Inbox),
     Approve(answer::Approve),
     Deny(answer::Deny),
@@ -50,6 +53,7 @@ pub enum Command {
     Replay(replay::Replay),
     Import(import::Import),
     Fixture(fixture::Fixture),
+    Rebuild(rebuild::Rebuild),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
@@ -69,6 +73,8 @@ pub fn run(
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
+        Some(Command::Export(verb)) => verb.run(context, streams),
+        Some(Command::Rebuild(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
         Some(Command::Tail(verb)) => verb.run(context, streams),
         Some(Command::Show(verb)) => verb.run(context, streams),

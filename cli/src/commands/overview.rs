@@ -3,12 +3,12 @@
 use super::ps::{Listed, print_table};
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, clean, now_micros};
+use crate::output::{Streams, clean, now_micros};
 use crate::read::{AsOf, Tables};
-use crate::show::{Lives, show};
+use crate::show::{Lives, RequestShown, show, waiting};
 use serde::Serialize;
 use sm_projections::rows::ActivityState;
-use sm_projections::views::{self, RequestDoc};
+use sm_projections::views;
 
 /// How many sessions it shows.
 const SESSIONS_MAX: usize = 20;
@@ -17,7 +17,7 @@ const SESSIONS_MAX: usize = 20;
 struct Overview {
     #[serde(flatten)]
     listed: Listed,
-    requests: Vec<RequestDoc>,
+    requests: Vec<RequestShown>,
 }
 
 /// Prints the newest open sessions and what waits for the user.
@@ -35,11 +35,10 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         for doc in docs {
             overview.listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }
-        overview.requests = views::pending_requests(&view)?;
-        overview.requests.retain(|request| request.asks_human);
-        overview.listed.as_of = tables.as_of(&view)?;
+        overview.requests = waiting(&view, &mut lives)?;
+        overview.listed.head.as_of = tables.as_of(&view)?;
     } else {
-        overview.listed.as_of = AsOf::nothing();
+        overview.listed.head.as_of = AsOf::nothing();
     }
     if context.json {
         streams.document(&overview)?;
@@ -59,15 +58,21 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     if !listed.sessions.is_empty() {
-        print_table(streams, &listed.sessions)?;
+        print_table(streams, listed)?;
     }
     if others > 0 {
         streams.say(format_args!("{others} stopped or archived: sm{home} ps --all"));
     }
     for request in requests {
-        let who = request.session_name.as_deref().or(request.session_id.as_deref());
-        let line = format!("▲ {} waits for you: {}", who.unwrap_or("a server"), request.summary);
-        let line = streams.style.paint(Role::NeedsHuman, clean(&line));
+        let doc = &request.doc;
+        let who = doc.session_name.as_deref().or(doc.session_id.as_deref());
+        let who = who.unwrap_or("a server");
+        let (role, glyph) = request.mark();
+        let line = match request.unheard() {
+            None => format!("{glyph} {who} waits for you: {}", doc.summary),
+            Some(why) => format!("{glyph} {who} asked: {} · {why}", doc.summary),
+        };
+        let line = streams.style.paint(role, clean(&line));
         streams.line(format_args!("{line}  (sm{home} inbox)"))?;
     }
     Ok(Exit::Ok)

@@ -3,8 +3,9 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, Table, now_micros, tokens};
-use crate::read::{AsOf, Tables};
-use crate::show::{Lives, SessionShown, label, show};
+use crate::past::{At, Question};
+use crate::read::{AsOf, Head};
+use crate::show::{SessionShown, label, show};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::ActivityState;
@@ -20,46 +21,41 @@ pub struct Ps {
     /// At most so many.
     #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
     limit: usize,
+
+    #[command(flatten)]
+    at: At,
 }
 
 /// The answer of every command that lists sessions.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    /// Which list.
-    pub schema: &'static str,
+    #[serde(flatten)]
+    pub head: Head,
     /// The sessions.
     pub sessions: Vec<SessionShown>,
-    /// What the reader should know about the list.
-    pub warnings: Vec<String>,
-    /// Hosts that did not answer; this machine always does.
-    pub host_errors: Vec<String>,
-    /// What the list reflects.
-    pub as_of: AsOf,
+    /// When they are looked at, in Unix microseconds.
+    #[serde(skip)]
+    pub now: i64,
 }
 
 impl Listed {
     /// An empty list under `schema`.
     pub fn empty(schema: &'static str) -> Listed {
-        Listed {
-            schema,
-            sessions: Vec::new(),
-            warnings: Vec::new(),
-            host_errors: Vec::new(),
-            as_of: AsOf::nothing(),
-        }
+        let head = Head::new(schema, AsOf::nothing());
+        Listed { head, sessions: Vec::new(), now: now_micros() }
     }
 }
 
 impl Ps {
     /// Prints the list.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let (listed, hidden) = self.list(context, streams)?;
+        let (listed, hidden, fitting) = self.list(context, streams)?;
         if context.json {
             streams.document(&listed)?;
             return Ok(Exit::Ok);
         }
         let home = context.home_words();
-        if listed.sessions.is_empty() {
+        if fitting == 0 {
             match hidden {
                 0 => streams.say(format_args!(
                     "No sessions yet. Start one:  sm{home} spawn 'PROMPT'\n\
@@ -72,17 +68,24 @@ impl Ps {
             }
             return Ok(Exit::Ok);
         }
-        print_table(streams, &listed.sessions)?;
-        for warning in &listed.warnings {
+        print_table(streams, &listed)?;
+        for warning in &listed.head.warnings {
             streams.say(warning);
         }
         Ok(Exit::Ok)
     }
 
-    /// The list, and how many are not in it because they ended.
-    fn list(&self, context: &Context, streams: &mut Streams) -> Result<(Listed, usize), Error> {
+    /// The list, how many are not in it because they ended, and how many are or would be.
+    fn list(
+        &self,
+        context: &Context,
+        streams: &mut Streams,
+    ) -> Result<(Listed, usize, usize), Error> {
         let mut listed = Listed::empty("sm.ps/1");
-        let Some(tables) = Tables::open(context, streams)? else { return Ok((listed, 0)) };
+        let asked = Question::Newest(self.limit);
+        let Some(tables) = self.at.open(context, streams, &asked)? else {
+            return Ok((listed, 0, 0));
+        };
         let view = tables.view()?;
         let (mut hidden, mut fitting) = (0, 0);
         let docs = views::sessions(&view, self.limit, |session| {
@@ -91,26 +94,26 @@ impl Ps {
             fitting += usize::from(keep);
             keep
         })?;
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let (mut lives, now) = (tables.lives(), tables.now());
+        listed.now = now;
         for doc in docs {
             listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }
         if fitting > listed.sessions.len() {
-            listed.warnings.push(format!(
+            listed.head.warnings.push(format!(
                 "the newest {} of {fitting} sessions; more: sm ps -n {fitting}",
                 listed.sessions.len()
             ));
         }
-        listed.as_of = tables.as_of(&view)?;
-        Ok((listed, hidden))
+        listed.head.as_of = tables.as_of(&view)?;
+        Ok((listed, hidden, fitting))
     }
 }
 
 /// Sessions as a table.
-pub fn print_table(streams: &mut Streams, sessions: &[SessionShown]) -> Result<(), Error> {
+pub fn print_table(streams: &mut Streams, listed: &Listed) -> Result<(), Error> {
     let mut table = Table::new(&["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "LAST ACTION"]);
-    let now = now_micros();
-    for shown in sessions {
+    for shown in &listed.sessions {
         let spent = shown.doc.tokens.as_ref().map_or("-".to_owned(), |used| tokens(used.total));
         table.row(vec![
             (None, shown.doc.id.clone()),
@@ -118,7 +121,7 @@ pub fn print_table(streams: &mut Streams, sessions: &[SessionShown]) -> Result<(
             shown.state_cell(),
             shown.outcome_cell(),
             (None, spent),
-            (None, shown.last_action_words(now, 80)),
+            (None, shown.last_action_words(listed.now, 80)),
         ]);
     }
     table.print(streams)

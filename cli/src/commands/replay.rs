@@ -6,13 +6,14 @@
 mod range;
 mod verify;
 
+use crate::bound::Bound;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use crate::read::{Tables, nothing_yet, open_log, select};
 use crate::show::{RecordDoc, Revisions, Sessions, record_line};
 use clap::Args;
-use range::{Bound, Pace, Range};
+use range::{Pace, Range};
 use sm_log::{Direction, Item, ReadError, Reader, Record};
 use sm_protocol::{Kind, flags};
 use std::time::Duration;
@@ -231,7 +232,9 @@ impl Printer<'_> {
             return streams.json_line(&RecordDoc::new(record, revision, id));
         }
         let width = streams.size().map(|(columns, _)| columns);
-        streams.line(record_line(streams.style, record, id.as_deref(), width))
+        let doer = self.sessions.doer(view.as_ref(), record);
+        let line = record_line(streams.style, record, id.as_deref(), doer.as_deref(), width);
+        streams.line(line)
     }
 }
 

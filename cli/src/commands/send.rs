@@ -70,7 +70,7 @@ impl Send {
             by: context.caller.clone(),
             plan: self.plan.then_some(true),
         };
-        let client = Client::or_start(context, streams)?;
+        let client = Client::for_sessions(context, streams, sessions)?;
         let mut told: Vec<Value> = Vec::new();
         let mut failed: Option<Error> = None;
         for word in sessions {
@@ -83,7 +83,7 @@ impl Send {
                         print(streams, &taken)?;
                     }
                     told.push(json!({
-                        "session_id": taken.session_id, "input": taken.input,
+                        "given": word, "session_id": taken.session_id, "input": taken.input,
                         "status": taken.status, "turn_id": taken.turn_id,
                         "reason": taken.reason, "cursor": taken.cursor, "error": null,
                     }));
@@ -93,7 +93,8 @@ impl Send {
                         error.tell(streams, false);
                     }
                     told.push(json!({
-                        "session_id": word, "input": null, "status": "refused", "turn_id": null,
+                        "given": word, "session_id": error.details.get("session_id"),
+                        "input": null, "status": "refused", "turn_id": null,
                         "reason": error.message, "cursor": null,
                         "error": {"code": error.code, "message": error.message, "hint": error.hint},
                     }));

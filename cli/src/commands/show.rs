@@ -2,9 +2,10 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, ago, clean, now_micros, tokens};
-use crate::read::{AsOf, Tables, select};
-use crate::show::{Lives, SessionShown, label, show};
+use crate::output::{Role, Streams, ago, clean, tokens};
+use crate::past::{At, Question};
+use crate::read::AsOf;
+use crate::show::{RequestShown, SessionShown, label, show, show_request};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::Request;
@@ -17,6 +18,9 @@ pub struct Show {
     /// Id, name, unique prefix of either, thread id, @last or @parent.
     #[arg(default_value = "@last")]
     session: String,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
@@ -24,17 +28,18 @@ struct Shown {
     schema: &'static str,
     session: SessionShown,
     children: Vec<SessionShown>,
-    requests: Vec<RequestDoc>,
+    requests: Vec<RequestShown>,
     as_of: AsOf,
 }
 
 impl Show {
     /// Prints it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let tables = Tables::open_some(context, streams)?;
+        let words = [self.session.clone()];
+        let tables = self.at.open_some(context, streams, &Question::Families(&words))?;
         let view = tables.view()?;
-        let found = select(context, &view, &self.session)?;
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let found = tables.select(context, &view, &self.session)?;
+        let (mut lives, now) = (tables.lives(), tables.now());
         let doc = views::session_doc(&view, found.sid)?.ok_or_else(|| {
             Error::new(Exit::NotFound, "not_found", format!("no session fits {:?}", self.session))
         })?;
@@ -47,7 +52,8 @@ impl Show {
         for (seq, _) in &found.session.pending {
             let row: Option<Request> = view.get::<Requests>(seq)?;
             if let Some(row) = row {
-                requests.push(views::request_doc(&view, *seq, row)?);
+                let doc = views::request_doc(&view, *seq, row)?;
+                requests.push(show_request(&view, &mut lives, doc)?);
             }
         }
         let as_of = tables.as_of(&view)?;
@@ -151,10 +157,12 @@ impl Shown {
             )?;
         }
         for request in &self.requests {
-            row(
-                "waits for",
-                Some(format!("{} {}: {}", request.id, request.kind, clean(&request.summary))),
-            )?;
+            let words =
+                |doc: &RequestDoc| format!("{} {}: {}", doc.id, doc.kind, clean(&doc.summary));
+            match request.unheard() {
+                None => row("waits for", Some(words(&request.doc)))?,
+                Some(why) => row("asked", Some(format!("{} · {why}", words(&request.doc))))?,
+            }
         }
         Ok(())
     }

@@ -35,12 +35,12 @@ pub struct Spawn {
     #[arg(long)]
     effort: Option<String>,
 
-    /// When it asks: untrusted, on-request, never.
-    #[arg(long, value_name = "WHEN")]
+    /// When it asks.
+    #[arg(long, value_name = "WHEN", value_parser = ["untrusted", "on-request", "on-failure", "never"])]
     approval: Option<String>,
 
-    /// read-only, workspace-write or danger-full-access.
-    #[arg(long)]
+    /// How far its commands reach.
+    #[arg(long, value_parser = ["read-only", "workspace-write", "danger-full-access"])]
     sandbox: Option<String>,
 
     /// The session it hangs under [default: the calling one].
@@ -100,6 +100,9 @@ impl Spawn {
             let message = format!("{} is not a directory to work in", cwd.display());
             return Err(Error::new(Exit::NotFound, "file_not_found", message)
                 .hint("Name one with --cwd DIR."));
+        }
+        if let Some(name) = &self.name {
+            sm_daemon::check_name(name)?;
         }
         if let Some(label) = self.labels.iter().find(|label| !label.contains('=')) {
             return Err(Error::usage(format!("{label:?} is no label: KEY=VALUE")));

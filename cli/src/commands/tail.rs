@@ -2,9 +2,10 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, now_micros};
-use crate::read::{AsOf, Follow, Tables, open_log, pin, select};
-use crate::show::{ActionLine, Lives, SessionShown, action_line, label, show};
+use crate::output::{Role, Streams};
+use crate::past::{At, Question};
+use crate::read::{Follow, Head, Tables, open_log, pin, select};
+use crate::show::{ActionLine, SessionShown, action_line, label, show};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::View;
@@ -34,6 +35,9 @@ pub struct Tail {
     /// The last records themselves, byte for byte.
     #[arg(long, conflicts_with_all = ["all", "follow"])]
     raw: bool,
+
+    #[command(flatten)]
+    at: At,
 }
 
 /// The last actions of one session.
@@ -41,15 +45,16 @@ pub struct Tail {
 struct Part {
     session: SessionShown,
     actions: Vec<ActionDoc>,
+    /// When they are looked at, in Unix microseconds.
+    #[serde(skip)]
+    now: i64,
 }
 
 #[derive(Serialize)]
 struct Answer {
-    schema: &'static str,
+    #[serde(flatten)]
+    head: Head,
     sessions: Vec<Part>,
-    warnings: Vec<String>,
-    host_errors: Vec<String>,
-    as_of: AsOf,
 }
 
 #[derive(Serialize)]
@@ -63,22 +68,21 @@ struct Followed<'a> {
 impl Tail {
     /// Prints them.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        self.at.none_when_following(self.follow)?;
         if self.raw {
             return self.raw(context, streams);
         }
         if self.follow {
             return self.follow(context, streams);
         }
-        let tables = Tables::open_some(context, streams)?;
+        let asked = Question::Sessions(&self.sessions);
+        let tables = self.at.open_some(context, streams, &asked)?;
         let view = tables.view()?;
-        let parts = self.parts(context, &view, &self.sessions)?;
+        let parts = self.parts(context, &tables, &view, &self.sessions)?;
         if context.json {
             streams.document(&Answer {
-                schema: "sm.tail/1",
+                head: Head::new("sm.tail/1", tables.as_of(&view)?),
                 sessions: parts.into_iter().map(|(_, part)| part).collect(),
-                warnings: Vec::new(),
-                host_errors: Vec::new(),
-                as_of: tables.as_of(&view)?,
             })?;
             return Ok(Exit::Ok);
         }
@@ -86,7 +90,7 @@ impl Tail {
             if at > 0 {
                 streams.line("")?;
             }
-            part.print(streams)?;
+            part.print(streams, self.count)?;
         }
         Ok(Exit::Ok)
     }
@@ -94,17 +98,18 @@ impl Tail {
     fn parts(
         &self,
         context: &Context,
+        tables: &Tables,
         view: &View<'_>,
         sessions: &[String],
     ) -> Result<Vec<(Sid, Part)>, Error> {
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let (mut lives, now) = (tables.lives(), tables.now());
         let mut parts = Vec::new();
         for word in sessions {
-            let found = select(context, view, word)?;
+            let found = tables.select(context, view, word)?;
             let actions = views::actions(view, found.sid, self.count, |a| self.wants(a))?;
             if let Some(doc) = views::session_doc(view, found.sid)? {
                 let session = show(view, &mut lives, doc, now)?;
-                parts.push((found.sid, Part { session, actions }));
+                parts.push((found.sid, Part { session, actions, now }));
             }
         }
         Ok(parts)
@@ -146,7 +151,7 @@ impl Tail {
             if first {
                 sessions = pin(context, &view, &sessions)?;
             }
-            for (sid, mut part) in self.parts(context, &view, &sessions)? {
+            for (sid, mut part) in self.parts(context, tables, &view, &sessions)? {
                 if !first {
                     // More may have been done since than is shown at first.
                     part.actions = views::actions(&view, sid, 1000, |a| self.wants(a))?;
@@ -163,7 +168,7 @@ impl Tail {
                         let schema = "sm.action/1";
                         streams.json_line(&Followed { schema, session_id: id, action })?;
                     } else {
-                        print_action(streams, action, many.then_some(id.as_str()))?;
+                        print_action(streams, action, part.now, many.then_some(id.as_str()))?;
                     }
                 }
                 if first {
@@ -183,9 +188,9 @@ impl Tail {
 }
 
 impl Part {
-    fn print(&self, streams: &mut Streams) -> Result<(), Error> {
+    fn print(&self, streams: &mut Streams, wanted: usize) -> Result<(), Error> {
         let doc = &self.session.doc;
-        if self.actions.is_empty() {
+        if self.actions.is_empty() && wanted > 0 {
             streams.say(format_args!("No actions yet in {} ({}).", label(doc, 40), doc.id));
             return Ok(());
         }
@@ -193,17 +198,25 @@ impl Part {
         let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
         let count = self.actions.len();
         let name = streams.style.paint(Role::Strong, label(doc, 40));
+        if wanted == 0 {
+            return streams.line(format_args!("{name} ({}), {state}", doc.id));
+        }
         streams.line(format_args!("Last {count} actions of {name} ({}), {state}:", doc.id))?;
         for action in &self.actions {
-            print_action(streams, action, None)?;
+            print_action(streams, action, self.now, None)?;
         }
         Ok(())
     }
 }
 
-fn print_action(streams: &mut Streams, action: &ActionDoc, id: Option<&str>) -> Result<(), Error> {
+fn print_action(
+    streams: &mut Streams,
+    action: &ActionDoc,
+    now: i64,
+    id: Option<&str>,
+) -> Result<(), Error> {
     let before = id.map_or("  ".to_owned(), |id| format!("  {id:<7} "));
     let width = streams.size().map(|(columns, _)| columns.saturating_sub(before.len()));
-    let line = action_line(streams.style, action, &ActionLine { now: now_micros(), width });
+    let line = action_line(streams.style, action, &ActionLine { now, width });
     streams.line(format_args!("{before}{line}"))
 }

@@ -2,13 +2,16 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Role, Streams, Table, ago, clean, duration_ms, now_micros, tokens};
-use crate::read::{AsOf, Tables, select};
+use crate::output::{Role, Streams, Table, ago, clean, duration_ms, tokens};
+use crate::past::{At, Question};
+use crate::read::AsOf;
+use crate::show::timeline;
 use clap::Args;
 use serde::Serialize;
 use sm_projections::views::{self, TurnDoc};
 
-/// Shows a session's turns, oldest first: how each ended, how long it took, what it did.
+/// Shows a session's turns, oldest first: how each ended, how long it took, what it did, and as a
+/// picture what the time went into.
 #[derive(Debug, Args)]
 pub struct Turns {
     /// Id, name, unique prefix of either, thread id, @last or @parent.
@@ -18,6 +21,13 @@ pub struct Turns {
     /// Only so many of the newest.
     #[arg(short = 'n', value_name = "N")]
     last: Option<usize>,
+
+    /// One turn by its number, phase by phase.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "last")]
+    turn: Option<u32>,
+
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Serialize)]
@@ -32,12 +42,21 @@ struct Answer {
 impl Turns {
     /// Prints them.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let tables = Tables::open_some(context, streams)?;
+        let words = [self.session.clone()];
+        let tables = self.at.open_some(context, streams, &Question::Sessions(&words))?;
         let view = tables.view()?;
-        let found = select(context, &view, &self.session)?;
+        let found = tables.select(context, &view, &self.session)?;
+        let mut turns = views::turns(&view, found.sid, self.last)?;
+        if let Some(number) = self.turn {
+            let known = turns.len();
+            turns.retain(|turn| turn.number == number);
+            if turns.is_empty() {
+                return Err(no_turn(&found.session.id, number, known));
+            }
+        }
         let answer = Answer {
             schema: "sm.turns/1",
-            turns: views::turns(&view, found.sid, self.last)?,
+            turns,
             session_id: found.session.id,
             thread_id: found.session.thread_id,
             as_of: tables.as_of(&view)?,
@@ -46,20 +65,38 @@ impl Turns {
             streams.document(&answer)?;
             return Ok(Exit::Ok);
         }
-        if answer.turns.is_empty() {
+        if answer.turns.is_empty() && self.last != Some(0) {
             streams.say(format_args!("No turns yet in {}.", answer.session_id));
             return Ok(Exit::Ok);
         }
-        print(streams, &answer.turns)?;
+        print(streams, &answer.turns, tables.now())?;
+        let (now, style) = (tables.now(), streams.style);
+        let drawn = match (self.turn, answer.turns.as_slice()) {
+            (Some(_), [turn]) => timeline::phases(turn, now, style),
+            (_, turns) => timeline::chart(turns, CHART_CELLS, now, style),
+        };
+        for line in drawn {
+            streams.line(line)?;
+        }
         Ok(Exit::Ok)
     }
 }
 
-fn print(streams: &mut Streams, turns: &[TurnDoc]) -> Result<(), Error> {
+/// How long the longest bar is.
+const CHART_CELLS: usize = 60;
+
+fn no_turn(session: &str, number: u32, known: usize) -> Error {
+    let message = format!("{session} has no turn {number}");
+    Error::new(Exit::NotFound, "not_found", message).hint(match known {
+        0 => "It has no turns yet.".to_owned(),
+        known => format!("It has turns 1 to {known}: sm turns {session}"),
+    })
+}
+
+fn print(streams: &mut Streams, turns: &[TurnDoc], now: i64) -> Result<(), Error> {
     let heads =
         ["TURN", "BEGAN", "TOOK", "OUTCOME", "CMDS", "FILES", "TOOLS", "ASKED", "TOKENS", "PROMPT"];
     let mut table = Table::new(&heads);
-    let now = now_micros();
     for turn in turns {
         let (role, outcome) = match turn.outcome {
             Some("completed") => (Role::Good, "✓ completed".to_owned()),
@@ -74,7 +111,8 @@ fn print(streams: &mut Streams, turns: &[TurnDoc]) -> Result<(), Error> {
             words = format!("{words} ✗ {}", clean(error));
         }
         if turn.retries > 0 {
-            words = format!("{words} ({} retries)", turn.retries);
+            let retries = if turn.retries == 1 { "retry" } else { "retries" };
+            words = format!("{words} ({} {retries})", turn.retries);
         }
         table.row(vec![
             (None, turn.number.to_string()),

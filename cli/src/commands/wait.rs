@@ -6,7 +6,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean_block, now_micros};
-use crate::read::{AsOf, Follow, Tables, pin, select};
+use crate::read::{Follow, Head, Tables, pin, select};
 use crate::show::{Lives, SessionShown, label, show};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -119,13 +119,11 @@ struct Waited {
 
 #[derive(Serialize)]
 struct Answer {
-    schema: &'static str,
+    #[serde(flatten)]
+    head: Head,
     /// `reached`, `needs_human`, `dead` or `timed_out`.
     reason: &'static str,
     sessions: Vec<Waited>,
-    warnings: Vec<String>,
-    host_errors: Vec<String>,
-    as_of: AsOf,
 }
 
 impl Wait {
@@ -346,9 +344,7 @@ fn answer(
             cursor: format!("{}:{}", tables.log_id, as_of.seq),
         });
     }
-    let schema = "sm.wait/1";
-    let (warnings, host_errors) = (Vec::new(), Vec::new());
-    Ok(Answer { schema, reason, sessions, warnings, host_errors, as_of })
+    Ok(Answer { head: Head::new("sm.wait/1", as_of), reason, sessions })
 }
 
 impl Answer {

@@ -80,7 +80,7 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<(), Error> {
 
 /// The actors' process: records what was recorded, at its pace, and folds it.
 pub fn act(context: &Context) -> Result<(), Error> {
-    let Writer { log, mut projector, .. } = context.home.open_writer()?;
+    let Writer { log, mut projector, .. } = context.home.open_writer(|_| {})?;
     let over = AtomicBool::new(false);
     let (played, folded) = std::thread::scope(|scope| {
         let folding = scope.spawn(|| projector.fold_along(&over));

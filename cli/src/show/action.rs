@@ -45,7 +45,10 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     }
     let facts =
         if facts.is_empty() { String::new() } else { format!(" · {}", facts.join(" · ")) };
-    let summary = clean(&action.summary);
+    let summary = match action.summary.as_str() {
+        "" => unsaid(action).into(),
+        summary => clean(summary),
+    };
     let taken = when.chars().count() + 10 + facts.chars().count();
     let summary = match line.width {
         Some(width) => cut(&summary, width.saturating_sub(taken).max(16)),
@@ -59,6 +62,16 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     };
     let when = style.paint(Role::Dim, when);
     format!("{when} {glyph} {word:<6} {summary}{}", style.paint(role, facts))
+}
+
+/// What stands in place of words that never came whole.
+fn unsaid(action: &ActionDoc) -> &'static str {
+    match (action.kind, action.status) {
+        (_, "completed") => "",
+        ("message" | "plan" | "reasoning", "in_progress") => "(not yet said whole)",
+        ("message" | "plan" | "reasoning", _) => "(cut off before it was said whole)",
+        _ => "",
+    }
 }
 
 /// Glyph and word of an action's kind.

@@ -6,9 +6,10 @@ mod process;
 mod record;
 mod request;
 mod session;
+pub mod timeline;
 
 pub use action::{ActionLine, action_line};
 pub use process::{Lives, is_alive};
 pub use record::{RecordDoc, Revisions, Sessions, record_line};
-pub use request::{Details, details};
+pub use request::{Details, RequestShown, details, question_id, show_request, waiting};
 pub use session::{SessionShown, family_line, label, show};

@@ -12,11 +12,18 @@ use std::collections::HashMap;
 /// Looks each source and process up once, for one answer.
 #[derive(Default)]
 pub struct Lives {
+    /// Nothing is known of any process.
+    unknown: bool,
     sources: HashMap<u64, Option<Source>>,
     alive: HashMap<(u32, Option<u64>), bool>,
 }
 
 impl Lives {
+    /// Looks nowhere: of no session is known whether it is live.
+    pub fn unknown() -> Lives {
+        Lives { unknown: true, ..Lives::default() }
+    }
+
     /// Whether the session with that short id is live; `None` for imports and where nothing tells.
     pub fn of_id(&mut self, view: &View<'_>, id: &str) -> Result<Option<bool>, StoreError> {
         let Some(sid) = view.get::<ShortIds>(&id.to_owned())? else { return Ok(None) };
@@ -28,20 +35,35 @@ impl Lives {
 
     /// Whether the session is live.
     pub fn of(&mut self, view: &View<'_>, session: &Session) -> Result<Option<bool>, StoreError> {
-        let source = match self.sources.get(&session.source) {
+        let alive = self.of_life(view, session.source, session.generation)?;
+        let is_over = session.ended || session.gone;
+        Ok(match self.sources.get(&session.source) {
+            Some(Some(source)) if source.kind == SourceKind::AppServer && is_over => Some(false),
+            _ => alive,
+        })
+    }
+
+    /// Whether that life of that source goes on; `None` for imports and where nothing tells.
+    pub fn of_life(
+        &mut self,
+        view: &View<'_>,
+        source: u64,
+        generation: u32,
+    ) -> Result<Option<bool>, StoreError> {
+        if self.unknown {
+            return Ok(None);
+        }
+        let source = match self.sources.get(&source) {
             Some(source) => source,
             None => {
-                let row = view.get::<Sources>(&session.source)?;
-                self.sources.entry(session.source).or_insert(row)
+                let row = view.get::<Sources>(&source)?;
+                self.sources.entry(source).or_insert(row)
             }
         };
         let Some(source) = source.as_ref().filter(|row| row.kind == SourceKind::AppServer) else {
             return Ok(None);
         };
-        if session.ended || session.gone {
-            return Ok(Some(false));
-        }
-        let Some(life) = source.generations.get(session.generation as usize) else {
+        let Some(life) = source.generations.get(generation as usize) else {
             return Ok(None);
         };
         Ok(match (life.ended_at, life.pid) {

@@ -32,6 +32,16 @@ impl Sessions {
         self.ids.insert(thread.to_vec(), id.clone());
         id
     }
+
+    /// The short id of the session that did what a record of sm's own tells; `None` where it was no
+    /// session.
+    pub fn doer(&mut self, view: Option<&View<'_>>, record: &Record<'_>) -> Option<String> {
+        if !Kind(record.kind).is_synthetic() {
+            return None;
+        }
+        let message: Value = serde_json::from_slice(record.payload).ok()?;
+        self.id(view, message.pointer("/params/by")?.as_str()?.as_bytes())
+    }
 }
 
 /// Each session's revision numbers, counted along a walk in the log's order.
@@ -168,11 +178,12 @@ fn method_of(record: &Record<'_>) -> Option<String> {
     }
 }
 
-/// `seq  time  session  ← method  what`
+/// `seq  time  session  ← method  what`; `doer` stands in place of the thread of whoever did it.
 pub fn record_line(
     style: Style,
     record: &Record<'_>,
     session_id: Option<&str>,
+    doer: Option<&str>,
     width: Option<usize>,
 ) -> String {
     let time = time(record.time).filter(|_| record.time > 0);
@@ -189,7 +200,7 @@ pub fn record_line(
     marks.retain(|word| matches!(*word, "redacted" | "unterminated" | "malformed"));
     let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(" ")) };
     let head = format!("{:>7} {time:<12} {:<7} {arrow}", record.seq, session_id.unwrap_or("-"));
-    let summary = record_summary(record.payload);
+    let summary = record_summary(record.payload, doer);
     let taken = head.chars().count() + name.chars().count() + marks.len() + 4;
     let most = width.map_or(200, |width| width.saturating_sub(taken).max(12));
     let name = match kind {
@@ -204,10 +215,13 @@ pub fn record_line(
 }
 
 /// What a message says, in a few words.
-pub fn record_summary(payload: &[u8]) -> String {
-    let Ok(message) = serde_json::from_slice::<Value>(payload) else {
+pub fn record_summary(payload: &[u8], doer: Option<&str>) -> String {
+    let Ok(mut message) = serde_json::from_slice::<Value>(payload) else {
         return clean(&String::from_utf8_lossy(&payload[..payload.len().min(400)])).into_owned();
     };
+    if let (Some(doer), Some(by)) = (doer, message.pointer_mut("/params/by")) {
+        *by = doer.into();
+    }
     let body = ["params", "result", "error"].iter().find_map(|name| message.get(name));
     let words = body.map(body_words).unwrap_or_default();
     clean(&words).into_owned()
@@ -307,8 +321,10 @@ mod tests {
     #[test]
     fn a_summary_picks_the_words_and_never_fails() {
         let item = br#"{"method":"item/completed","params":{"item":{"type":"commandExecution","command":"ls","exitCode":0,"status":"completed"}}}"#;
-        assert_eq!(record_summary(item), "commandExecution ls completed exit 0");
-        assert_eq!(record_summary(b"\xff{"), "\u{fffd}{");
-        assert_eq!(record_summary(b"[1]"), "");
+        assert_eq!(record_summary(item, None), "commandExecution ls completed exit 0");
+        assert_eq!(record_summary(b"\xff{", None), "\u{fffd}{");
+        assert_eq!(record_summary(b"[1]", None), "");
+        let decided = br#"{"method":"sm/request/decided","params":{"decision":"accept","by":"T"}}"#;
+        assert_eq!(record_summary(decided, Some("k2p")), "accept · k2p");
     }
 }

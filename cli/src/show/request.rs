@@ -1,11 +1,72 @@
 //! What a request asks, whole: read from its record, and from its item's.
 
-use crate::output::clean_block;
+use super::Lives;
+use crate::output::{Role, clean_block};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sm_log::Reader;
-use sm_projections::views::RequestDoc;
+use sm_projections::tables::Requests;
+use sm_projections::views::{self, RequestDoc};
+use sm_projections::{StoreError, View};
 use std::fmt::Write as _;
+
+/// A request's document with what the present adds.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestShown {
+    /// What the log tells.
+    #[serde(flatten)]
+    pub doc: RequestDoc,
+    /// Whether the process that asked is alive, so that an answer reaches it; null for imports.
+    pub live: Option<bool>,
+}
+
+/// Adds what the present tells.
+pub fn show_request(
+    view: &View<'_>,
+    lives: &mut Lives,
+    doc: RequestDoc,
+) -> Result<RequestShown, StoreError> {
+    let live = match view.get::<Requests>(&doc.seq)? {
+        Some(row) => lives.of_life(view, row.source, row.generation)?,
+        None => None,
+    };
+    Ok(RequestShown { doc, live })
+}
+
+/// All requests that wait for a human, oldest first.
+pub fn waiting(view: &View<'_>, lives: &mut Lives) -> Result<Vec<RequestShown>, StoreError> {
+    let docs = views::pending_requests(view)?.into_iter().filter(|doc| doc.asks_human);
+    docs.map(|doc| show_request(view, lives, doc)).collect()
+}
+
+/// A question's id as an answer names it.
+pub fn question_id(question: &Value) -> Option<String> {
+    match question.get("id")? {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+impl RequestShown {
+    /// Role and glyph; what nobody waits for is never the brightest.
+    pub fn mark(&self) -> (Role, &'static str) {
+        match self.live {
+            Some(true) => (Role::NeedsHuman, "▲"),
+            Some(false) => (Role::Bad, "✗"),
+            None => (Role::Dim, "◌"),
+        }
+    }
+
+    /// Why an answer reaches nobody; `None`: it reaches who asked.
+    pub fn unheard(&self) -> Option<&'static str> {
+        match self.live {
+            Some(true) => None,
+            Some(false) => Some("its Codex process is gone: nobody waits for the answer"),
+            None => Some("of a transcript: nobody waits for the answer"),
+        }
+    }
+}
 
 /// What a request asks.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -16,7 +77,8 @@ pub struct Details {
     pub cwd: Option<String>,
     /// The files it would change: path, kind, diff.
     pub changes: Vec<Change>,
-    /// The questions: id, header, question, options, isSecret, as Codex gave them.
+    /// The questions: id, header, question, options, isSecret, as Codex gave them; an elicitation's
+    /// fields in the same form.
     pub questions: Vec<Value>,
     /// What an MCP server asks.
     pub message: Option<String>,
@@ -26,6 +88,8 @@ pub struct Details {
     pub permissions: Option<Value>,
     /// A tool's arguments.
     pub arguments: Option<Value>,
+    /// All of it, where `sm` does not know the request's kind.
+    pub params: Option<Value>,
 }
 
 /// One file that would change.
@@ -59,12 +123,25 @@ pub fn details(reader: &Reader, request: &RequestDoc) -> Details {
         command,
         cwd: text("cwd"),
         changes,
-        questions: list("questions"),
+        questions: match params.pointer("/requestedSchema/properties").and_then(Value::as_object) {
+            Some(fields) => fields.iter().map(field).collect(),
+            None => list("questions"),
+        },
         message: text("message"),
         decisions: list("availableDecisions"),
         permissions: kept("permissions"),
         arguments: kept("arguments"),
+        params: (request.kind == "other").then(|| params.clone()),
     }
+}
+
+/// A form's field, as a question.
+fn field((id, field): (&String, &Value)) -> Value {
+    let mut words = ["description", "title", "type"].into_iter();
+    let words = words.find_map(|name| field.get(name)?.as_str()).unwrap_or(id);
+    let options = field.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let options: Vec<Value> = options.map(|label| json!({ "label": label })).collect();
+    json!({ "id": id, "question": words, "options": options, "isSecret": false })
 }
 
 fn params(reader: &Reader, seq: u64) -> Option<Value> {
@@ -120,6 +197,9 @@ impl Details {
         if let Some(permissions) = &self.permissions {
             put(&format!("permissions: {permissions}"));
         }
+        if let Some(params) = &self.params {
+            put(&params.to_string());
+        }
         for change in &self.changes {
             let kind = change.kind.as_deref().unwrap_or("change");
             put(&format!("{kind} {}", change.path));
@@ -134,7 +214,8 @@ impl Details {
         }
         for question in &self.questions {
             let text = |name: &str| question.get(name).and_then(Value::as_str).unwrap_or_default();
-            put(&format!("{}: {}", text("id"), text("question")));
+            let id = question_id(question).unwrap_or_default();
+            put(&format!("{id}: {}", text("question")));
             let options = question.get("options").and_then(Value::as_array);
             for option in options.into_iter().flatten() {
                 let text =

@@ -120,7 +120,10 @@ pub fn family_line(style: Style, shown: &SessionShown, depth: usize, now: i64) -
     }
     if matches!(doc.activity_state, "waiting_permission" | "waiting_input") {
         let ids = doc.pending_request_ids.join(" ");
-        parts.push(style.paint(Role::NeedsHuman, format!("waits for an answer: {ids}")));
+        parts.push(match doc.live {
+            Some(true) => style.paint(Role::NeedsHuman, format!("waits for an answer: {ids}")),
+            _ => style.paint(Role::Dim, format!("asked: {ids}")),
+        });
     }
     if let Some(quiet) = shown.quiet_for_ms {
         parts.push(format!("quiet {}", age(quiet * 1000)));

@@ -114,3 +114,21 @@ fn standard_input_is_a_transcript_too_and_known_again() {
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("import-")), "{left:?}");
 }
+
+#[test]
+fn a_pipe_is_imported_whole_although_it_can_be_read_only_once() {
+    let sm = Sm::new();
+    let path = sm.dir.path().join("pipe");
+    let fifo = rustix::fs::FileType::Fifo;
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).expect("a pipe");
+    let line = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T1\"}}}\n";
+    let writer = {
+        let path = path.clone();
+        std::thread::spawn(move || std::fs::write(path, line))
+    };
+    let imported = sm.json(&["import", path.to_str().expect("a plain path")]);
+    writer.join().expect("the writer ends").expect("it is read");
+    assert_eq!((&imported["records"], &imported["path"]), (&1.into(), &path.to_str().into()));
+    assert_eq!(sm.run(&["replay", "--raw"]).out, line);
+}

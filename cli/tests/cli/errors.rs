@@ -1,14 +1,22 @@
 //! Each failure: its exit code, its stable code, a remedy; and nothing lost.
 
-use crate::support::Sm;
+use crate::support::{Ran, Sm, ran};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 const GOOD: &[u8] = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T1\"}}}\n";
 
 /// Runs words that must fail: the exit code, the stable code, and that there is a remedy.
 fn fails(sm: &Sm, words: &[&str], exit: i32, code: &str) {
+    let ran = told(sm, words, exit, code);
+    assert!(ran.out.is_empty(), "{words:?} printed {:?}", ran.text());
+}
+
+/// The same, where what became of each thing named is printed all the same.
+fn told(sm: &Sm, words: &[&str], exit: i32, code: &str) -> Ran {
     let ran = sm.run(&[words, &["--json"]].concat());
     assert_eq!(ran.code, exit, "{words:?}: {}", ran.err);
     let error = ran.error();
@@ -16,10 +24,11 @@ fn fails(sm: &Sm, words: &[&str], exit: i32, code: &str) {
     for field in ["message", "hint", "retryable", "details"] {
         assert!(error.get(field).is_some(), "{words:?}: no {field}");
     }
-    assert!(ran.out.is_empty(), "{words:?} printed {:?}", ran.text());
+    assert!(error["hint"].is_string(), "{words:?}: no remedy: {error}");
     let plain = sm.run(words);
     assert_eq!(plain.code, exit, "{words:?}");
     assert!(plain.err.contains(code), "{words:?}: {}", plain.err);
+    ran
 }
 
 #[test]
@@ -55,6 +64,148 @@ fn wrong_usage_is_two_in_words_and_in_json() {
 }
 
 #[test]
+fn every_wrong_usage_says_how_it_is_used() {
+    let sm = Sm::new();
+    for words in [
+        &["frobnicate"][..],
+        &["send", "x"],
+        &["answer", "r1"],
+        &["spawn", " "],
+        &["spawn", "x", "--sandbox", "everything"],
+        &["spawn", "x", "--approval", "sometimes"],
+        &["spawn", "x", "--name", "@last"],
+        &["spawn", "x", "--name", ""],
+        &["spawn", "x", "--label", "odd"],
+        &["replay", "--since", "never"],
+        &["replay", "--speed", "0"],
+        &["wait", "x", "--timeout", "soon"],
+        &["approve"],
+        &["import"],
+        &["tail"],
+    ] {
+        let ran = sm.run(&[words, &["--json"]].concat());
+        let error = ran.error();
+        assert_eq!(ran.code, 2, "{words:?}: {}", ran.err);
+        let hint = error["hint"].as_str().unwrap_or_else(|| panic!("{words:?}: {error}"));
+        assert!(!hint.contains('\n') && !hint.is_empty(), "{words:?}: {hint:?}");
+        assert!(
+            !error["message"].as_str().expect("words").contains("Usage:"),
+            "{words:?}: {error}"
+        );
+        assert_eq!(sm.run(words).code, 2, "{words:?}");
+    }
+    let ran = sm.run(&["spawn", "x", "--sandbox", "everything"]);
+    assert!(ran.err.contains("read-only, workspace-write, danger-full-access"), "{}", ran.err);
+    let ran = sm.run(&["spawn", "x", "--approval", "sometimes"]);
+    assert!(ran.err.contains("untrusted, on-request, on-failure, never"), "{}", ran.err);
+    assert!(!sm.home().exists(), "something was begun");
+}
+
+/// A command that waits for leave, in a transcript that ends there.
+const WAITING: &[u8] = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T9\"}}}\n\
+{\"method\":\"turn/started\",\"params\":{\"threadId\":\"T9\",\"turn\":{\"id\":\"u1\"}}}\n\
+{\"id\":0,\"method\":\"item/commandExecution/requestApproval\",\"params\":{\"threadId\":\"T9\",\"turnId\":\"u1\",\"itemId\":\"i\",\"command\":\"rm x\"}}\n";
+
+#[test]
+fn what_has_nothing_to_act_on_starts_no_daemon() {
+    let sm = Sm::new();
+    let acts: &[&[&str]] = &[
+        &["approve", "r1"],
+        &["deny", "r1"],
+        &["answer", "r1", "x"],
+        &["answer", "r1", "--raw", "{}"],
+        &["interrupt", "worker"],
+        &["stop", "worker"],
+        &["resume", "worker"],
+        &["send", "worker", "hello"],
+    ];
+    for words in acts {
+        fails(&sm, words, 5, "not_found");
+    }
+    assert!(!sm.home().exists(), "an act on nothing made the data directory");
+
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", WAITING)]).code, 0);
+    let inbox = sm.json(&["inbox"]);
+    let request = inbox["requests"][0]["id"].as_str().expect("a request").to_owned();
+    assert!(inbox["requests"][0]["live"].is_null());
+    for words in [&["inbox"][..], &[]] {
+        let text = sm.run(words).text();
+        assert!(text.contains("of a transcript: nobody waits"), "{words:?}: {text}");
+    }
+    for words in [
+        &["approve", &request][..],
+        &["deny", &request],
+        &["answer", &request, "--raw", "{}"],
+        &["interrupt", "@last"],
+        &["stop", "@last"],
+        &["resume", "@last"],
+        &["send", "@last", "hello"],
+    ] {
+        told(&sm, words, 8, "session_dead");
+    }
+    for words in acts {
+        told(&sm, words, 5, "not_found");
+    }
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9, "a daemon was started");
+}
+
+#[test]
+fn no_actions_are_shown_where_none_are_wanted() {
+    let sm = Sm::new();
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", WAITING)]).code, 0);
+    let ran = sm.run(&["tail", "@last", "-n", "0"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert!(ran.text().contains("waiting_permission") && ran.text().lines().count() == 1);
+    let ran = sm.run(&["turns", "@last", "-n", "0"]);
+    assert!(!ran.err.contains("No turns"), "{}", ran.err);
+    let ran = sm.run(&["ps", "-n", "0"]);
+    assert!(!ran.err.contains("No session") && ran.err.contains("of 1 sessions"), "{}", ran.err);
+}
+
+#[test]
+fn a_message_that_was_cut_off_says_so() {
+    let sm = Sm::new();
+    let cut = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T9\"}}}\n\
+        {\"method\":\"turn/started\",\"params\":{\"threadId\":\"T9\",\"turn\":{\"id\":\"u1\"}}}\n\
+        {\"method\":\"item/started\",\"params\":{\"threadId\":\"T9\",\"turnId\":\"u1\",\"item\":{\"id\":\"m\",\"type\":\"agentMessage\",\"text\":\"\"}}}\n\
+        {\"method\":\"turn/completed\",\"params\":{\"threadId\":\"T9\",\"turn\":{\"id\":\"u1\",\"status\":\"interrupted\"}}}\n";
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", cut)]).code, 0);
+    let ran = sm.run(&["tail", "@last"]);
+    assert!(ran.text().contains("cut off before it was said whole"), "{}", ran.text());
+}
+
+#[test]
+fn a_repeated_import_is_refused_the_same_with_a_daemon_and_without() {
+    let sm = Sm::new();
+    let file = sm.file("t.jsonl", GOOD);
+    assert_eq!(sm.run(&["import", &file]).code, 0);
+    let alone = sm.run(&["import", &file, "--json"]);
+    assert_eq!(sm.run(&["serve"]).code, 0);
+    let through = sm.run(&["import", &file, "--json"]);
+    let again = sm.run(&["import", &file, "--again", "--json"]);
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    assert_eq!((alone.code, through.code, again.code), (6, 6, 0));
+    assert_eq!(alone.error(), through.error());
+    let details = alone.error()["details"].clone();
+    for fact in ["source", "path", "imported_at", "blake3"] {
+        assert!(!details[fact].is_null(), "{fact}: {details}");
+    }
+}
+
+#[test]
+fn a_codex_that_is_named_wrongly_is_told_with_the_way_to_name_it() {
+    let sm = Sm::new();
+    let cwd = sm.dir.path().to_str().expect("a plain path").to_owned();
+    let ran = sm.run(&["spawn", "x", "--cwd", &cwd, "--json"]);
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    let error = ran.error();
+    assert_eq!((ran.code, error["code"].as_str()), (9, Some("codex_missing")));
+    let hint = error["hint"].as_str().expect("a remedy");
+    assert!(hint.contains("SM_CODEX=/path/to/codex"), "{hint}");
+    assert!(error["message"].as_str().is_some_and(|words| words.contains("no-codex")), "{error}");
+}
+
+#[test]
 fn empty_states_teach_and_are_no_failures() {
     let sm = Sm::new();
     for words in [&[][..], &["ps"], &["children"], &["inbox"], &["replay"]] {
@@ -67,6 +218,32 @@ fn empty_states_teach_and_are_no_failures() {
         assert!(document["schema"].is_string() && document["as_of"]["seq"] == 0, "{words:?}");
     }
     assert!(!sm.home().exists(), "a look made the data directory");
+}
+
+#[test]
+fn what_is_no_data_directory_is_told() {
+    let sm = Sm::new();
+    std::fs::write(sm.home(), b"").expect("a file");
+    let file = sm.file("x.jsonl", GOOD);
+    for words in [&["import", &file][..], &["ps"], &["spawn"]] {
+        fails(&sm, words, 1, "not_a_directory");
+    }
+}
+
+#[test]
+fn hints_name_the_data_directory_and_usages_do_not() {
+    let sm = Sm::new().with("SM_HOME", "/nowhere/else");
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", GOOD)]).code, 0);
+    let home = sm.home();
+    let home = format!("sm --home {}", home.display());
+    for words in [&["show", "nobody"][..], &["send", "nobody", "x"], &["approve", "r9"]] {
+        let ran = sm.run(words);
+        assert!(ran.err.contains(&home), "{words:?}: {}", ran.err);
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sm"));
+    let output = command.args(["send"]).env("SM_HOME", sm.home()).output().expect("sm runs");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("Usage: sm send <SESSION>"), "{words}");
 }
 
 #[test]
@@ -92,35 +269,69 @@ fn sm_lock(sm: &Sm) -> sm_log::WriterLock {
     lock.expect("nobody else writes")
 }
 
+/// Every file and folder in there, itself first.
+fn all_in(root: &Path) -> Vec<PathBuf> {
+    let mut found = vec![root.to_path_buf()];
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        next += 1;
+        if path.is_dir() {
+            found.extend(std::fs::read_dir(path).expect("a folder").flatten().map(|e| e.path()));
+        }
+    }
+    found
+}
+
 #[test]
 fn a_read_only_data_directory_is_read_and_not_written() {
     let sm = Sm::new();
     assert_eq!(sm.run(&["import", &sm.file("first.jsonl", GOOD)]).code, 0);
     let before = sm.run(&["replay", "--raw"]).out;
-    if rustix::process::getuid().is_root() {
-        // Root writes anywhere: a file in the way refuses it all the same.
-        let other = Sm::new();
-        std::fs::write(other.home(), b"").expect("a file");
-        let file = sm.file("x.jsonl", GOOD);
-        for words in [&["import", &file, "--json"][..], &["ps", "--json"], &["spawn", "--json"]] {
-            let ran = other.run(words);
-            assert_eq!(ran.code, 1, "{words:?}: {}", ran.err);
-            assert_eq!(ran.error()["code"], "not_a_directory", "{words:?}");
-            assert!(ran.error()["hint"].is_string());
-        }
-        return;
+    let second = sm.file("second.jsonl", b"{}\n");
+    // Root writes anywhere, so there somebody else tries: with a copy that they can reach.
+    let is_root = rustix::process::getuid().is_root();
+    let nobody = 65_534;
+    let program = sm.dir.path().join("sm");
+    let open = |mode| std::fs::Permissions::from_mode(mode);
+    if is_root {
+        std::fs::copy(env!("CARGO_BIN_EXE_sm"), &program).expect("a copy");
+        std::fs::set_permissions(sm.dir.path(), open(0o755)).expect("a mode");
     }
-    let set = |mode| {
-        for dir in ["", "log", "projections"] {
-            let dir = sm.home().join(dir);
-            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    let set = |for_folders, for_files| {
+        for path in all_in(&sm.home()).into_iter().rev() {
+            let mode = if path.is_dir() { for_folders } else { for_files };
+            std::fs::set_permissions(&path, open(mode)).expect("a mode");
+            if is_root {
+                std::os::unix::fs::chown(&path, Some(nobody), Some(nobody)).expect("an owner");
+            }
         }
     };
-    set(0o500);
-    let ran = sm.run(&["import", &sm.file("second.jsonl", b"{}\n"), "--json"]);
-    let replayed = sm.run(&["replay", "--raw"]);
-    set(0o700);
-    assert_eq!((ran.code, ran.error()["code"].as_str()), (1, Some("not_permitted")));
+    let run = |words: &[&str]| {
+        let mut command = match is_root {
+            true => sm.command_of(&program, words),
+            false => sm.command(words),
+        };
+        if is_root {
+            command.uid(nobody).gid(nobody);
+        }
+        ran(command.output().expect("sm runs"))
+    };
+    set(0o500, 0o400);
+    let tries =
+        [&["import", &second, "--json"][..], &["serve", "--json"], &["spawn", "x", "--json"]];
+    let refused = tries.map(run);
+    let looks = [&["ps", "--all"][..], &["show"], &["tail", "@last"], &["doctor"], &["inbox"]];
+    let looked = looks.map(run);
+    let replayed = run(&["replay", "--raw"]);
+    set(0o700, 0o600);
+    for ran in refused {
+        let error = ran.error();
+        assert_eq!((ran.code, error["code"].as_str()), (1, Some("not_permitted")), "{error}");
+        assert!(error["hint"].is_string(), "{error}");
+    }
+    for (ran, words) in looked.iter().zip(looks) {
+        assert_eq!(ran.code, 0, "{words:?}: {}{}", ran.text(), ran.err);
+    }
     assert!(replayed.out == before);
 }
 

@@ -82,6 +82,11 @@ fn a_session_from_its_start_to_its_end() {
     let refused = sm.run(&["send", "worker", "hello", "--json"]);
     assert_eq!(refused.code, 6, "{}", refused.err);
     assert_eq!(refused.error()["code"], "pending_structured_request");
+    let hint = refused.error()["hint"].as_str().expect("a remedy").to_owned();
+    assert!(hint.contains(&format!(" approve {first}`")) && !hint.contains("touch"), "{hint}");
+    let document: serde_json::Value = serde_json::from_slice(&refused.out).expect("a document");
+    let told = &document["inputs"][0];
+    assert_eq!((&told["given"], &told["session_id"]), (&"worker".into(), &id.as_str().into()));
     live.ok(&["approve", &first]);
     // The same answer again is told so; another one is a conflict.
     live.ok(&["approve", &first]);
@@ -102,6 +107,15 @@ fn a_session_from_its_start_to_its_end() {
     assert_eq!(actions[0]["approvals"][0]["decided_by"], "user");
     assert_eq!(actions[1]["status"], "declined");
 
+    // A name is one live session's; `--json` says who refused, and what to do.
+    let cwd = sm.dir.path().to_str().expect("a plain path");
+    let twin = sm.run(&["spawn", "say: x", "--name", "worker", "--cwd", cwd, "--json"]);
+    assert_eq!((twin.code, twin.error()["code"].as_str()), (6, Some("name_taken")));
+    assert_eq!(twin.error()["details"]["session_id"], id.as_str());
+    assert!(twin.error()["hint"].as_str().is_some_and(|hint| hint.contains(&id)));
+    let odd = sm.run(&["spawn", "say: x", "--name", &id, "--cwd", cwd]);
+    assert_eq!(odd.code, 6, "{}", odd.err);
+
     // Dispatch and wait, twice: never is an older state taken for the new one.
     for word in ["one", "two"] {
         let sent = sm.json(&["send", &id, &format!("say: {word}")]);
@@ -117,6 +131,14 @@ fn a_session_from_its_start_to_its_end() {
     assert_eq!(sm.json(&["show", &id])["session"]["outcome"], "interrupted");
 
     live.ok(&["stop", &id]);
+    let again = live.spawn("worker", "say: x", &[]);
+    for words in [&["show", "worker"][..], &["send", "worker", "say: x"], &["stop", "worker"]] {
+        let ran = sm.run(&[words, &["--json"]].concat());
+        assert_eq!((ran.code, ran.error()["code"].as_str()), (5, Some("ambiguous")), "{words:?}");
+        let candidates = ran.error()["details"]["candidates"].to_string();
+        assert!(candidates.contains(&id) && candidates.contains(&again), "{candidates}");
+    }
+    live.ok(&["stop", &again]);
     assert_eq!(sm.run(&["wait", &id, "--timeout", "5"]).code, 8);
     assert!(sm.json(&["ps"])["sessions"].as_array().is_some_and(Vec::is_empty));
     live.ok(&["resume", &id]);
@@ -141,6 +163,112 @@ fn questions_are_answered_by_name_or_alone() {
     live.ok(&["answer", &request, "formal"]);
     live.ok(&["wait", &id, "--timeout", "60"]);
     assert_eq!(live.ok(&["result", &id]).text(), "thanks");
+}
+
+#[test]
+fn a_secret_answer_is_nowhere_in_the_data_directory_nor_on_the_screen() {
+    let Some(live) = Live::start() else { return };
+    let sm = &live.sm;
+    let script = "ask: key=The key? [mine|yours] secret; db=Which? [one|two]\nsay: thanks";
+    let id = live.spawn("asker", script, &["--plan"]);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    let mut told = Vec::new();
+    // Given in every wrong way first: what goes wrong is told without it.
+    for words in [
+        &["answer", &request, "hunter2secret"][..],
+        &["answer", &request, "key=hunter2secret"],
+        &["answer", &request, "--raw", "\"hunter2secret"],
+        &["answer", "r999999", "hunter2secret"],
+    ] {
+        for words in [words.to_vec(), [words, &["--json"]].concat()] {
+            let ran = sm.run(&words);
+            assert!(ran.code != 0, "{words:?} was taken");
+            told.push((words.join(" "), ran));
+        }
+    }
+    let right = sm.run(&["answer", &request, "key=hunter2secret", "db=one"]);
+    assert_eq!(right.code, 0, "{}", right.err);
+    told.push(("the answer".to_owned(), right));
+    let other = sm.run(&["answer", &request, "key=hunter2secret", "db=two"]);
+    assert_eq!(other.code, 6, "{}", other.err);
+    told.push(("another answer".to_owned(), other));
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    for words in [
+        &["show", &id][..],
+        &["show", &id, "--json"],
+        &["tail", &id, "--all"],
+        &["tail", &id, "--all", "--json"],
+        &["tail", &id, "--raw", "-n", "1000"],
+        &["turns", &id, "--json"],
+        &["explain", &id, "--json"],
+        &["replay"],
+        &["replay", "--json"],
+        &["replay", "--raw"],
+        &["inbox", "--json"],
+        &["doctor", "--json"],
+    ] {
+        told.push((words.join(" "), sm.run(words)));
+    }
+    live.ok(&["serve", "--stop"]);
+    for (words, ran) in told {
+        let all = ran.text() + &ran.err;
+        assert!(!all.replace("answer r", "").contains("hunter2secret"), "{words}: {all}");
+    }
+    let secret = b"hunter2secret";
+    let (mut open, mut files) = (vec![sm.home()], 0);
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).expect("a folder").flatten().map(|e| e.path()));
+            continue;
+        }
+        files += 1;
+        let bytes = std::fs::read(&path).expect("a file");
+        let found = bytes.windows(secret.len()).any(|window| window == secret);
+        assert!(!found, "{} holds the secret", path.display());
+    }
+    assert!(files >= 4, "only {files} files were looked at");
+}
+
+#[test]
+fn what_a_dead_process_asked_is_shown_as_such() {
+    let Some(live) = Live::start() else { return };
+    let sm = &live.sm;
+    let id = live.spawn("worker", "run: touch a", &["--approval", "untrusted"]);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    assert_eq!(sm.json(&["inbox"])["requests"][0]["live"], true);
+    let health = sm.json(&["serve", "--status"])["health"].clone();
+    let pids = [&health["pid"], &health["servers"][0]["pid"]];
+    for pid in pids {
+        let pid = pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+        // It may have followed the other one already.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    let began = std::time::Instant::now();
+    while sm.json(&["inbox"])["requests"][0]["live"] != false {
+        assert!(began.elapsed().as_secs() < 60, "it is shown as live");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for words in [&["inbox"][..], &[], &["show", &id]] {
+        let text = live.ok(words).text();
+        assert!(text.contains("nobody waits for the answer"), "{words:?}: {text}");
+        assert!(!text.contains("sm approve"), "{words:?}: {text}");
+    }
+    // No daemon is started to hear that nobody waits.
+    let refused = sm.run(&["approve", &request, "--json"]);
+    assert_eq!((refused.code, refused.error()["code"].as_str()), (6, Some("conflict")));
+    assert!(refused.error()["hint"].as_str().is_some_and(|hint| hint.contains(&id)));
+    let away = sm.run(&["interrupt", &id, "--json"]);
+    assert_eq!((away.code, away.error()["code"].as_str()), (9, Some("daemon_away")));
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+    // Who stops it starts one, which puts in order what was left; then there is nothing more to stop.
+    live.ok(&["stop", &id]);
+    live.ok(&["serve", "--stop"]);
+    assert!(live.ok(&["stop", &id]).text().contains("stopped"));
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+    assert!(sm.json(&["inbox"])["requests"].as_array().is_some_and(Vec::is_empty));
 }
 
 #[test]

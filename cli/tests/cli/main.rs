@@ -2,9 +2,13 @@
 
 mod bad_input;
 mod errors;
+mod export;
 mod fixture;
 mod judged;
 mod live;
+mod past;
 mod pipes;
+mod rebuild;
+mod requests;
 mod support;
 mod two_way;

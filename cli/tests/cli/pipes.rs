@@ -16,7 +16,15 @@ fn with_traffic() -> Sm {
 #[test]
 fn a_closed_pipe_is_quiet() {
     let sm = with_traffic();
-    for words in [&["replay"][..], &["replay", "--json"], &["replay", "--raw"], &["replay", "-f"]] {
+    for words in [
+        &["replay"][..],
+        &["replay", "--json"],
+        &["replay", "--raw"],
+        &["replay", "-f"],
+        &["tail", "@last", "-f", "-n", "1000"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
         let mut command = sm.command(words);
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sm runs");
@@ -33,6 +41,18 @@ fn a_closed_pipe_is_quiet() {
         assert_eq!(output.status.code(), Some(0), "{words:?}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
     }
+}
+
+#[test]
+fn help_that_nobody_reads_is_no_failure() {
+    let sm = Sm::new();
+    let mut child = sm.command(&["--help"]).stdout(closed_pipe()).spawn().expect("sm runs");
+    assert_eq!(child.wait().expect("sm ends").code(), Some(0));
+}
+
+/// A pipe whose reader is gone.
+fn closed_pipe() -> std::io::PipeWriter {
+    std::io::pipe().expect("a pipe").1
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub struct Sm {
 }
 
 /// What a run gave.
+#[derive(Debug)]
 pub struct Ran {
     pub code: i32,
     pub out: Vec<u8>,
@@ -36,7 +37,12 @@ impl Sm {
 
     /// The command, cut off from the caller's surroundings.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sm"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_sm")), words)
+    }
+
+    /// The same of a copy of the program.
+    pub fn command_of(&self, program: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", self.dir.path())
@@ -86,7 +92,7 @@ impl Sm {
     }
 }
 
-fn ran(output: Output) -> Ran {
+pub fn ran(output: Output) -> Ran {
     Ran {
         code: output.status.code().expect("an exit code"),
         out: output.stdout,

@@ -124,6 +124,8 @@ kinds! {
     RATE_LIMITS_UPDATED = 74, "account/rateLimits/updated";
     /// The model was changed by the server.
     MODEL_REROUTED = 75, "model/rerouted";
+    /// How the start of an MCP server goes.
+    MCP_STARTUP_STATUS = 76, "mcpServer/startupStatus/updated";
 
     /// Asks leave to run a command.
     COMMAND_APPROVAL = 96, "item/commandExecution/requestApproval";

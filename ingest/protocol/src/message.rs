@@ -252,6 +252,21 @@ pub struct Tokens {
     pub reasoning_output_tokens: Int,
 }
 
+/// `mcpServer/startupStatus/updated`.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct McpStartup<'a> {
+    /// The server's name.
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// `starting`, `ready`, `failed` or `cancelled`.
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    /// Why it failed.
+    #[serde(borrow)]
+    pub error: Text<'a>,
+}
+
 /// `turn/started` and `turn/completed`.
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]

@@ -5,6 +5,7 @@ use super::now;
 use super::outgoing::{self, Wire};
 use super::process::ProcessId;
 use super::stderr::LastWords;
+use crate::interpreter::Reading;
 use crate::recorder::{Recorder, Scribe};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use serde_json::value::RawValue;
@@ -100,17 +101,27 @@ pub struct Reply {
     pub seq: u64,
     /// The result.
     pub result: Value,
+    /// The record of what was noted along with it.
+    pub noted: Option<u64>,
 }
 
 struct Answer {
     seq: u64,
+    noted: Option<u64>,
     payload: Vec<u8>,
+}
+
+/// A call that waits for its answer.
+struct Waiting {
+    answer: oneshot::Sender<Answer>,
+    /// What is to be noted along with a success.
+    note: Option<Synthetic>,
 }
 
 #[derive(Default)]
 struct Calls {
     next: u64,
-    waiting: HashMap<u64, oneshot::Sender<Answer>>,
+    waiting: HashMap<u64, Waiting>,
     /// The server is gone.
     closed: bool,
 }
@@ -216,8 +227,19 @@ impl AppServer {
         params: Value,
         patience: Duration,
     ) -> Result<Reply, CallError> {
+        self.call_noting(method, params, patience, None).await
+    }
+
+    /// The same; a success that names a thread is recorded together with `note`, in that thread.
+    pub async fn call_noting(
+        &self,
+        method: &str,
+        params: Value,
+        patience: Duration,
+        note: Option<Synthetic>,
+    ) -> Result<Reply, CallError> {
         let name = || method.to_owned();
-        let (id, answer) = self.send_call(method, &params)?;
+        let (id, answer) = self.send_call(method, &params, note)?;
         let _forget = Forget { shared: &self.shared, id };
         let answer = match tokio::time::timeout(patience, answer).await {
             Err(_) => return Err(CallError::NoAnswer { method: name(), waited: patience }),
@@ -237,13 +259,14 @@ impl AppServer {
             });
         }
         let result = message.get_mut("result").map(Value::take).unwrap_or_default();
-        Ok(Reply { seq, result })
+        Ok(Reply { seq, result, noted: answer.noted })
     }
 
     fn send_call(
         &self,
         method: &str,
         params: &Value,
+        note: Option<Synthetic>,
     ) -> Result<(u64, oneshot::Receiver<Answer>), CallError> {
         let name = || method.to_owned();
         let mut wire = lock(&self.shared.wire);
@@ -255,7 +278,7 @@ impl AppServer {
             }
             calls.next += 1;
             let id = calls.next;
-            calls.waiting.insert(id, sender);
+            calls.waiting.insert(id, Waiting { answer: sender, note });
             id
         };
         let message = json!({ "id": id, "method": method, "params": params });
@@ -364,20 +387,24 @@ fn attend(
         std::thread::spawn(move || outgoing::write_all(messages, stdin));
     }
     if let Some(stderr) = child.stderr.take() {
-        let words = shared.stderr.clone();
-        std::thread::spawn(move || words.drain(stderr));
+        let (words, all_read) = (shared.stderr.clone(), all_read.clone());
+        std::thread::spawn(move || {
+            words.drain(stderr);
+            drop(all_read);
+        });
     }
     if let Some(stdout) = child.stdout.take() {
         let (shared, sender) = (Arc::clone(shared), sender.clone());
         std::thread::spawn(move || {
             shared.read(stdout, &sender);
-            let _ = all_read.send(());
+            drop(all_read);
         });
     }
     let shared = Arc::clone(shared);
     std::thread::spawn(move || {
         let status = shared.reap(&mut child);
-        // Its last lines come before its end; a stranger that holds its output does not matter.
+        // Its last lines and words come before its end: nothing is ever sent, but whoever has read all
+        // lets go. A stranger that holds its output does not matter.
         let _ = last_line.recv_timeout(LAST_LINES);
         shared.close(status, &sender);
     });
@@ -436,26 +463,37 @@ impl Shared {
         }
     }
 
+    /// What is to be noted along with an answer.
+    fn note_of(&self, envelope: &Envelope<'_>) -> Option<Synthetic> {
+        if envelope.shape != Shape::Response || envelope.thread.is_none() {
+            return None;
+        }
+        let id = envelope.id.as_ref()?.0.parse().ok()?;
+        lock(&self.calls).waiting.get_mut(&id)?.note.take()
+    }
+
     fn heard(&self, line: &[u8], incoming: &mpsc::UnboundedSender<Incoming>) {
         let recorded = {
             let mut wire = lock(&self.wire);
-            let recorded = wire.recorder.record(Direction::Server, now(), line);
+            let note = |reading: &Reading<'_>| self.note_of(&reading.envelope);
+            let recorded = wire.recorder.record_noting(Direction::Server, now(), line, note);
             recorded.map(|(reading, receipt)| {
-                (reading.envelope, reading.thread.into_owned(), receipt.first)
+                let noted = (receipt.last > receipt.first).then_some(receipt.last);
+                (reading.envelope, reading.thread.into_owned(), receipt.first, noted)
             })
         };
         // What a failing disk lost is declared in the log; the conversation goes on.
-        let (envelope, thread, seq) = recorded.unwrap_or_else(|_| {
+        let (envelope, thread, seq, noted) = recorded.unwrap_or_else(|_| {
             let envelope = Envelope::scan(line);
             let thread = envelope.thread.as_deref().unwrap_or("").to_owned();
-            (envelope, thread, 0)
+            (envelope, thread, 0, None)
         });
         match envelope.shape {
             Shape::Response | Shape::ErrorResponse => {
                 let id = envelope.id.and_then(|id| id.0.parse::<u64>().ok());
                 let caller = id.and_then(|id| lock(&self.calls).waiting.remove(&id));
                 if let Some(caller) = caller {
-                    let _ = caller.send(Answer { seq, payload: line.to_vec() });
+                    let _ = caller.answer.send(Answer { seq, noted, payload: line.to_vec() });
                 }
             }
             Shape::Request => {

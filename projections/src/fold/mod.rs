@@ -7,6 +7,8 @@
 
 mod activity;
 mod item;
+mod mcp;
+mod phase;
 mod request;
 mod session;
 mod sm;
@@ -21,7 +23,7 @@ use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]
@@ -69,6 +71,7 @@ impl Step<'_> {
         self.dispatch(sid, kind, record);
         if let Some(sid) = sid {
             self.settle(sid);
+            self.enter_phase(sid);
         }
     }
 
@@ -137,10 +140,11 @@ impl Step<'_> {
                 }
             }
             Kind::REQUEST => {
-                self.count_method(payload);
-                self.request(sid, kind, payload);
+                let known = self.count_method(payload);
+                self.request(sid, known.unwrap_or(kind), payload);
             }
-            Kind::NOTIFICATION | Kind::OTHER_OBJECT => self.count_method(payload),
+            Kind::NOTIFICATION => self.unnumbered(sid, payload),
+            Kind::OTHER_OBJECT => drop(self.count_method(payload)),
             Kind::COMMAND_APPROVAL
             | Kind::FILE_CHANGE_APPROVAL
             | Kind::PERMISSIONS_APPROVAL
@@ -156,6 +160,14 @@ impl Step<'_> {
                     self.thread_message(sid, kind, payload);
                 }
             }
+        }
+    }
+
+    /// A notification whose method had no number when it was recorded; it may have one by now.
+    fn unnumbered(&mut self, sid: Option<Sid>, payload: &[u8]) {
+        let now = self.count_method(payload);
+        if let (Some(kind), Some(sid)) = (now, sid) {
+            self.thread_message(sid, kind, payload);
         }
     }
 
@@ -176,6 +188,7 @@ impl Step<'_> {
             Kind::ITEM_STARTED => self.item_started(sid, payload),
             Kind::ITEM_COMPLETED => self.item_completed(sid, payload),
             Kind::ERROR => self.error(sid, payload),
+            Kind::MCP_STARTUP_STATUS => self.mcp_startup(sid, payload),
             kind if kind.is_delta() => self.item_delta(sid, kind, payload),
             _ => {}
         }
@@ -203,11 +216,13 @@ impl Step<'_> {
         *self.state.troubles.entry(self.base, &what.to_owned()) += 1;
     }
 
-    fn count_method(&mut self, payload: &[u8]) {
+    /// Counts a message by its method; returns the method's kind, if it has a number in this build.
+    fn count_method(&mut self, payload: &[u8]) -> Option<Kind> {
         let envelope = sm_protocol::Envelope::scan(payload);
         let method = envelope.method.as_deref().unwrap_or("(no method)");
         let end = (0..=method.len().min(200)).rev().find(|end| method.is_char_boundary(*end));
         *self.state.methods.entry(self.base, &method[..end.unwrap_or(0)].to_owned()) += 1;
+        Kind::of_method(method)
     }
 
     fn session(&mut self, sid: Sid) -> &mut Session {

@@ -233,22 +233,38 @@ impl Step<'_> {
         let Some(update) = self.params::<TokenUsageUpdated>(payload) else { return };
         let Some(usage) = update.token_usage.get() else { return };
         let Some(total) = usage.total.get() else { return };
-        let count = |value: Int| value.0.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
-        let last = usage.last.get();
-        let tokens = Tokens {
-            total: count(total.total_tokens),
-            input: count(total.input_tokens),
-            cached: count(total.cached_input_tokens),
-            output: count(total.output_tokens),
-            reasoning: count(total.reasoning_output_tokens),
-            context: last.map_or(0, |last| count(last.total_tokens)),
-            window: usage.model_context_window.0.and_then(|window| u64::try_from(window).ok()),
-        };
+        let last = usage.last.get().map(counts).unwrap_or_default();
+        let window = usage.model_context_window.0.and_then(|window| u64::try_from(window).ok());
+        let tokens = Tokens { context: last.total, window, ..counts(total) };
         let session = self.session(sid);
-        session.tokens = Some(tokens);
-        if let Some(turn) = session.open_turn.as_ref().map(|turn| turn.seq) {
-            self.turn(sid, turn).tokens_after = Some(tokens);
+        let turn = session.open_turn.as_ref().map(|turn| turn.seq);
+        // What a fork, or a thread from before the log, is first told to have spent was spent
+        // elsewhere, but for the model call that just ended.
+        let before = session.tokens.unwrap_or_else(|| match turn {
+            Some(_) => tokens.less(last),
+            None => tokens,
+        });
+        if session.tokens.is_none() {
+            session.tokens_inherited = before.total;
         }
+        session.tokens = Some(tokens);
+        let Some(turn) = turn else { return };
+        let row = self.turn(sid, turn);
+        row.tokens_before.get_or_insert(before);
+        row.tokens_after = Some(tokens);
+        self.spend(sid, tokens.total.saturating_sub(before.total));
+    }
+}
+
+fn counts(told: &sm_protocol::message::Tokens) -> Tokens {
+    let count = |value: Int| value.0.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+    Tokens {
+        total: count(told.total_tokens),
+        input: count(told.input_tokens),
+        cached: count(told.cached_input_tokens),
+        output: count(told.output_tokens),
+        reasoning: count(told.reasoning_output_tokens),
+        ..Tokens::default()
     }
 }
 

@@ -29,9 +29,10 @@ impl Step<'_> {
         let Some(answer) = self.read::<Answer<'_, Greeting<'_>>>(payload) else { return };
         let greeting = answer.result.get().and_then(|greeting| greeting.user_agent.get());
         let Some(version) = greeting.and_then(version_in) else { return };
-        let source = self.at.source;
+        let At { seq, source, .. } = self.at;
         if let Some(source) = self.state.sources.get_mut(self.base, &source) {
             source.codex_version.get_or_insert_with(|| version.to_owned());
+            source.greeted_seq.get_or_insert(seq);
         }
     }
 
@@ -77,6 +78,7 @@ impl Step<'_> {
         life.pid = started.pid;
         life.pid_started = started.pid_started;
         life.started_at = at.time;
+        life.started_seq = Some(at.seq);
     }
 
     fn generation(&mut self, source: u64, generation: u32) -> Option<&mut Generation> {
@@ -97,6 +99,7 @@ impl Step<'_> {
         let at = self.at;
         if let Some(life) = self.generation(ended.source, ended.generation) {
             life.ended_at.get_or_insert(at.time);
+            life.ended_seq.get_or_insert(at.seq);
             life.reason.get_or_insert(ended.reason.clone());
         }
         for sid in self.attached(ended.source, ended.generation) {

@@ -84,7 +84,8 @@ impl Step<'_> {
         }
         let session = self.session(sid);
         session.counts.turns += 1;
-        session.open_turn = Some(OpenTurn { seq: at.seq, id: id.to_owned(), announced });
+        session.open_turn =
+            Some(OpenTurn { seq: at.seq, id: id.to_owned(), announced, ..OpenTurn::default() });
         session.last_turn_seq = Some(at.seq);
         session.ended = false;
         let turn = Turn {

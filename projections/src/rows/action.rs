@@ -103,6 +103,12 @@ impl ActionKind {
         )
     }
 
+    /// Whether it is a tool at work other than a command or a file change.
+    pub fn is_tool(self) -> bool {
+        self.is_tool_call()
+            || matches!(self, ActionKind::Image | ActionKind::SubAgent | ActionKind::Sleep)
+    }
+
     /// Whether a session with one in progress is working rather than thinking.
     pub fn is_work(self) -> bool {
         self.is_tool_call()

@@ -8,13 +8,17 @@ mod input;
 mod request;
 mod session;
 mod source;
+mod span;
 mod turn;
 
 pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
 pub use input::{Input, InputStatus};
 pub use request::{Request, RequestClass, RequestStatus};
-pub use session::{ActivityState, Counts, Health, LastAction, OpenItem, OpenTurn, Session, Tokens};
+pub use session::{
+    ActivityState, Counts, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session, Tokens,
+};
 pub use source::{Generation, Source, SourceKind};
+pub use span::{Phase, Span};
 pub use turn::{Outcome, Turn};
 
 /// A moment: Unix microseconds, UTC.

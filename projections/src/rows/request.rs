@@ -49,9 +49,9 @@ impl RequestClass {
         matches!(self, RequestClass::UserInput | RequestClass::Elicitation)
     }
 
-    /// Whether a human must answer.
+    /// Whether a human must answer: what nobody knows stalls its turn as much as an approval does.
     pub fn asks_human(self) -> bool {
-        self.asks_permission() || self.asks_input()
+        self != RequestClass::Tool
     }
 }
 

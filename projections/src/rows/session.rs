@@ -1,6 +1,6 @@
 //! A session: one thread of one provider.
 
-use super::{ActionKind, ActionStatus, Micros, Outcome, RequestClass, Sid};
+use super::{ActionKind, ActionStatus, Micros, Outcome, Phase, RequestClass, Sid};
 use serde::{Deserialize, Serialize};
 
 /// What a session is doing, told by evidence alone (the design's §6; first match wins).
@@ -71,6 +71,23 @@ pub struct OpenTurn {
     pub id: String,
     /// `turn/started` told of it; false while only its items did.
     pub announced: bool,
+    /// What it is taken up with.
+    pub phase: Phase,
+    /// The action or request that makes it so.
+    pub about: Option<u64>,
+    /// The span of that phase, by the record that began it.
+    pub span: Option<u64>,
+    /// The newest span in which the model was at work.
+    pub model_span: Option<u64>,
+}
+
+/// An MCP server that did not start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct McpFailure {
+    /// The server's name.
+    pub name: String,
+    /// Why, in one line.
+    pub error: String,
 }
 
 /// An item that has begun and not ended.
@@ -159,6 +176,20 @@ pub struct Tokens {
     pub window: Option<u64>,
 }
 
+impl Tokens {
+    /// What was spent since `before`; context and window are those of now.
+    pub fn less(self, before: Tokens) -> Tokens {
+        Tokens {
+            total: self.total.saturating_sub(before.total),
+            input: self.input.saturating_sub(before.input),
+            cached: self.cached.saturating_sub(before.cached),
+            output: self.output.saturating_sub(before.output),
+            reasoning: self.reasoning.saturating_sub(before.reasoning),
+            ..self
+        }
+    }
+}
+
 /// One row a session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -237,6 +268,10 @@ pub struct Session {
     pub pending: Vec<(u64, RequestClass)>,
     /// Requests of the open turn about items that nobody told of yet.
     pub unlinked: Vec<u64>,
+    /// MCP servers that are being started, oldest first.
+    pub mcp_starting: Vec<String>,
+    /// MCP servers that did not start when last tried.
+    pub mcp_failed: Vec<McpFailure>,
     /// Accepted inputs that wait for their turn.
     pub queued: u32,
 
@@ -250,6 +285,8 @@ pub struct Session {
     pub counts: Counts,
     /// What it cost.
     pub tokens: Option<Tokens>,
+    /// Of those, spent before the log knew of it: by the thread it was forked from, or by itself.
+    pub tokens_inherited: u64,
     /// Its first record; `None` while it is only named by another session.
     pub first_seq: Option<u64>,
     /// Its newest record.

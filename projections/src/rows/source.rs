@@ -32,8 +32,12 @@ pub struct Generation {
     pub pid_started: Option<u64>,
     /// When it began.
     pub started_at: Micros,
+    /// The record that told its begin.
+    pub started_seq: Option<u64>,
     /// When it ended.
     pub ended_at: Option<Micros>,
+    /// The record that told its end.
+    pub ended_seq: Option<u64>,
     /// Why it ended.
     pub reason: Option<String>,
 }
@@ -51,6 +55,8 @@ pub struct Source {
     pub blake3: Option<String>,
     /// The Codex version, as told by the server or by its own greeting.
     pub codex_version: Option<String>,
+    /// The server's greeting that told it.
+    pub greeted_seq: Option<u64>,
     /// A server's binary.
     pub binary: Option<String>,
     /// When it was opened.

@@ -1,6 +1,6 @@
 //! Actions as documents: what a session did, one each however many records told of it.
 
-use super::{request_id, time};
+use super::{request_id, time, who};
 use crate::rows::{Action, ActionKind, RequestStatus, Sid};
 use crate::store::{StoreError, View};
 use crate::table::Key;
@@ -80,8 +80,10 @@ pub struct ApprovalDoc {
     pub request_id: String,
     /// `accept`, `acceptForSession`, `decline`, `cancel` …; null while it waits.
     pub decision: Option<String>,
-    /// Who decided; null where that was not recorded.
+    /// Who decided: `user`, `sm`, or the short id of a session; null where that was not recorded.
     pub decided_by: Option<String>,
+    /// That session's thread.
+    pub decided_by_thread: Option<String>,
     /// When it was asked.
     pub asked_at: Option<String>,
     /// When it was decided.
@@ -123,6 +125,8 @@ pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc
             .is_some_and(|request| request.status == RequestStatus::Pending),
         _ => false,
     };
+    let approvals: Result<Vec<ApprovalDoc>, StoreError> =
+        action.approvals.into_iter().map(|approval| approval_doc(view, approval)).collect();
     let is_files = action.kind == ActionKind::FileChange;
     let (plus, minus) =
         action.files.iter().fold((0, 0), |(plus, minus), f| (plus + f.plus, minus + f.minus));
@@ -146,7 +150,7 @@ pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc
         bytes: action.bytes,
         files: action.files.into_iter().map(FileDoc::from).collect(),
         diff_summary: is_files.then(|| format!("+{plus} -{minus}")),
-        approvals: action.approvals.into_iter().map(ApprovalDoc::from).collect(),
+        approvals: approvals?,
         agents,
         started_at: time(action.started_at),
         ended_at: action.ended_at.and_then(time),
@@ -164,15 +168,18 @@ impl From<crate::rows::FileLines> for FileDoc {
     }
 }
 
-impl From<crate::rows::Approval> for ApprovalDoc {
-    fn from(approval: crate::rows::Approval) -> ApprovalDoc {
-        ApprovalDoc {
-            request_id: request_id(approval.request),
-            decision: approval.decision,
-            decided_by: approval.decided_by,
-            asked_at: time(approval.asked_at),
-            decided_at: approval.decided_at.and_then(time),
-            latency_ms: approval.decided_at.map(|at| (at - approval.asked_at) / 1000),
-        }
-    }
+fn approval_doc(
+    view: &View<'_>,
+    approval: crate::rows::Approval,
+) -> Result<ApprovalDoc, StoreError> {
+    let (decided_by, decided_by_thread) = who(view, approval.decided_by)?;
+    Ok(ApprovalDoc {
+        request_id: request_id(approval.request),
+        decision: approval.decision,
+        decided_by,
+        decided_by_thread,
+        asked_at: time(approval.asked_at),
+        decided_at: approval.decided_at.and_then(time),
+        latency_ms: approval.decided_at.map(|at| (at - approval.asked_at) / 1000),
+    })
 }

@@ -5,12 +5,14 @@
 //! process is left to whoever shows it ([`SessionDoc::live`], how long a state has lasted).
 
 mod action;
+mod phase;
 mod request;
 mod select;
 mod session;
 mod turn;
 
 pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions};
+pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};
 pub use session::{
@@ -21,13 +23,33 @@ pub use turn::{TurnDoc, turn_doc, turns};
 
 use crate::rows::Micros;
 use crate::store::{StoreError, View};
-use crate::tables::{Gaps, Kinds, Methods, Troubles};
+use crate::tables::{Gaps, Kinds, Methods, Sessions, Threads, Troubles};
 use serde::Serialize;
 use sm_protocol::Kind;
 
 /// A moment as RFC 3339 in UTC with microseconds; what does not fit a calendar is null.
 pub fn time(micros: Micros) -> Option<String> {
     jiff::Timestamp::from_microsecond(micros).ok().map(|time| format!("{time:.6}"))
+}
+
+/// Who did something, as it is shown: a session by its short id, beside it its thread; `user` and `sm`
+/// as they are.
+fn who(
+    view: &View<'_>,
+    by: Option<String>,
+) -> Result<(Option<String>, Option<String>), StoreError> {
+    let sid = match &by {
+        Some(by) => view.get::<Threads>(by)?,
+        None => None,
+    };
+    let session = match sid {
+        Some(sid) => view.get::<Sessions>(&sid)?,
+        None => None,
+    };
+    Ok(match session {
+        Some(session) => (Some(session.id), by),
+        None => (by, None),
+    })
 }
 
 /// What the log holds, counted.

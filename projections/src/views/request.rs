@@ -1,6 +1,6 @@
 //! Requests as documents. A request's id is `r` and the seq of the record that asked.
 
-use super::time;
+use super::{time, who};
 use crate::rows::Request;
 use crate::store::{StoreError, View};
 use crate::tables::{Pending, Requests, Sessions};
@@ -29,8 +29,10 @@ pub struct RequestDoc {
     pub status: &'static str,
     /// What was decided; null while it waits or where nothing tells.
     pub decision: Option<String>,
-    /// Who decided; null where that was not recorded.
+    /// Who decided: `user`, `sm`, or the short id of a session; null where that was not recorded.
     pub decided_by: Option<String>,
+    /// That session's thread.
+    pub decided_by_thread: Option<String>,
     /// What was said along with it.
     pub say: Option<String>,
     /// Codex's id of the item that waits.
@@ -86,6 +88,7 @@ pub fn request_doc(view: &View<'_>, seq: u64, row: Request) -> Result<RequestDoc
     };
     let (session_id, session_name) =
         session.map_or((None, None), |session| (Some(session.id), session.name));
+    let (decided_by, decided_by_thread) = who(view, row.decided_by)?;
     Ok(RequestDoc {
         id: request_id(seq),
         seq,
@@ -97,7 +100,8 @@ pub fn request_doc(view: &View<'_>, seq: u64, row: Request) -> Result<RequestDoc
         reason: row.reason,
         status: row.status.as_str(),
         decision: row.decision,
-        decided_by: row.decided_by,
+        decided_by,
+        decided_by_thread,
         say: row.say,
         item_id: row.item_id,
         action_seq: row.action,

@@ -1,7 +1,7 @@
 //! Sessions as documents: one, all, or a family.
 
-use super::{request_id, time};
-use crate::rows::{ActionKind, Counts, Health, Session, Sid, SourceKind, Tokens};
+use super::{request_id, time, who};
+use crate::rows::{ActionKind, Counts, Health, McpFailure, Session, Sid, SourceKind, Tokens};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Children, Sessions, Sources, Threads};
@@ -31,8 +31,10 @@ pub struct SessionDoc {
     pub forked_from: Option<String>,
     /// A sub-agent's path, nickname or role.
     pub agent: Option<String>,
-    /// Who asked for it: `user`, or the thread of a session.
+    /// Who asked for it: `user`, or the short id of a session.
     pub spawned_by: Option<String>,
+    /// That session's thread.
+    pub spawned_by_thread: Option<String>,
     /// `key=value`.
     pub labels: Vec<String>,
     /// `stopped`, `waiting_permission`, `waiting_input`, `working`, `thinking` or `idle`.
@@ -70,6 +72,11 @@ pub struct SessionDoc {
     pub counts: CountsDoc,
     /// What it cost; null until told.
     pub tokens: Option<TokensDoc>,
+    /// Of the total, spent before the log knew of it: by the thread it was forked from, or by itself.
+    /// Sums over sessions leave it out.
+    pub tokens_inherited: u64,
+    /// MCP servers that did not start when last tried: name and error.
+    pub mcp_failed: Vec<McpFailure>,
     /// The folder it works in.
     pub cwd: Option<String>,
     /// The model.
@@ -294,6 +301,7 @@ fn document(
     };
     let (kind, told_version) = source.map_or((None, None), |(kind, version)| (Some(kind), version));
     let blocked_on = blocked_on(&session);
+    let (spawned_by, spawned_by_thread) = who(view, session.spawned_by)?;
     let unread = session.open_turn.is_none()
         && session.settled_seq.is_some_and(|settled| settled > session.acked_seq);
     Ok(SessionDoc {
@@ -307,7 +315,8 @@ fn document(
         parent_id,
         forked_from,
         agent: session.agent,
-        spawned_by: session.spawned_by,
+        spawned_by,
+        spawned_by_thread,
         labels: session.labels,
         activity_state: session.state.as_str(),
         since: time(session.since),
@@ -335,6 +344,8 @@ fn document(
         }),
         counts: CountsDoc::from(&session.counts),
         tokens: session.tokens.map(TokensDoc::from),
+        tokens_inherited: session.tokens_inherited,
+        mcp_failed: session.mcp_failed,
         cwd: session.cwd,
         model: session.model,
         model_provider: session.model_provider,

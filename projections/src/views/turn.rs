@@ -1,6 +1,6 @@
 //! Turns as documents.
 
-use super::{TokensDoc, time};
+use super::{PhaseDoc, TimeIn, TokensDoc, phases, time, time_in};
 use crate::rows::{Sid, Turn};
 use crate::store::{StoreError, View};
 use crate::table::Key;
@@ -46,6 +46,10 @@ pub struct TurnDoc {
     pub requests: u32,
     /// Tokens spent in it: the thread's totals at its end less those at its begin.
     pub tokens: Option<TokensDoc>,
+    /// How long it was in each phase.
+    pub time_in: Vec<TimeIn>,
+    /// Its phases, oldest first.
+    pub phases: Vec<PhaseDoc>,
     /// The record of its last plan.
     pub plan_seq: Option<u64>,
     /// The record of its last diff.
@@ -62,33 +66,23 @@ pub struct TurnDoc {
 
 /// The turns of a session, oldest first; with `last`, only that many of the newest.
 pub fn turns(view: &View<'_>, sid: Sid, last: Option<usize>) -> Result<Vec<TurnDoc>, StoreError> {
-    let mut docs = Vec::new();
+    let mut rows = Vec::new();
     view.scan_back::<Turns>(&sid.to_bytes(), |(_, seq), turn| {
-        docs.push(turn_doc(seq, turn));
-        last.is_none_or(|last| docs.len() < last)
+        rows.push((seq, turn));
+        last.is_none_or(|last| rows.len() < last)
     })?;
     if last == Some(0) {
-        docs.clear();
+        rows.clear();
     }
-    docs.reverse();
-    Ok(docs)
+    rows.into_iter().rev().map(|(seq, turn)| turn_doc(view, sid, seq, turn)).collect()
 }
 
 /// One turn as a document.
-pub fn turn_doc(seq: u64, turn: Turn) -> TurnDoc {
-    let spent = turn.tokens_after.map(|after| {
-        let before = turn.tokens_before.unwrap_or_default();
-        TokensDoc {
-            total: after.total.saturating_sub(before.total),
-            input: after.input.saturating_sub(before.input),
-            cached: after.cached.saturating_sub(before.cached),
-            output: after.output.saturating_sub(before.output),
-            reasoning: after.reasoning.saturating_sub(before.reasoning),
-            context: after.context,
-            window: after.window,
-        }
-    });
-    TurnDoc {
+pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnDoc, StoreError> {
+    let phases = phases(view, sid, seq, &turn)?;
+    let spent = turn.tokens_after;
+    let spent = spent.map(|after| after.less(turn.tokens_before.unwrap_or_default()).into());
+    Ok(TurnDoc {
         number: turn.number,
         turn_id: turn.id,
         seq,
@@ -112,5 +106,7 @@ pub fn turn_doc(seq: u64, turn: Turn) -> TurnDoc {
         message_seq: turn.message_seq,
         started_micros: turn.started_at,
         ended_micros: turn.ended_at,
-    }
+        time_in: time_in(&phases),
+        phases,
+    })
 }

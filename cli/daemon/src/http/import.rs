@@ -1,9 +1,8 @@
 //! `POST /v1/import`: a captured transcript, into the log that the daemon writes.
 
 use crate::api::{Import, Imported};
-use crate::daemon::{Daemon, now};
+use crate::daemon::{Daemon, blocking, now};
 use crate::import::Transcript;
-use crate::pool::blocking;
 use crate::problem::Refusal;
 use axum::Json;
 use axum::body::Bytes;

@@ -7,12 +7,15 @@ mod events;
 mod import;
 mod routes;
 
+use crate::acts::Verb;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
+use routes::{List, Page, Shared};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -32,23 +35,35 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// The route of a list.
+fn of_session(which: List) -> MethodRouter<Arc<Daemon>> {
+    get(move |daemon: Shared, id: Path<String>, page: Asked<Page>| {
+        routes::of_session(which, daemon, id, page)
+    })
+}
+
+/// The route of a verb.
+fn act(verb: Verb) -> MethodRouter<Arc<Daemon>> {
+    post(move |daemon: Shared, id: Path<String>, bytes: Bytes| routes::act(verb, daemon, id, bytes))
+}
+
 /// Every route.
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route("/healthz", get(routes::health))
         .route("/v1/sessions", get(routes::sessions).post(routes::spawn))
         .route("/v1/sessions/{id}", get(routes::session))
-        .route("/v1/sessions/{id}/turns", get(routes::turns))
-        .route("/v1/sessions/{id}/actions", get(routes::actions))
-        .route("/v1/sessions/{id}/children", get(routes::children))
-        .route("/v1/sessions/{id}/messages", get(routes::messages))
+        .route("/v1/sessions/{id}/turns", of_session(List::Turns))
+        .route("/v1/sessions/{id}/actions", of_session(List::Actions))
+        .route("/v1/sessions/{id}/children", of_session(List::Children))
+        .route("/v1/sessions/{id}/messages", of_session(List::Messages))
         .route("/v1/sessions/{id}/events", get(events::page))
         .route("/v1/sessions/{id}/codex-events", get(events::page))
         .route("/sessions/{id}/codex-events", get(events::page))
         .route("/v1/sessions/{id}/input", post(routes::input))
-        .route("/v1/sessions/{id}/interrupt", post(routes::interrupt))
-        .route("/v1/sessions/{id}/stop", post(routes::stop))
-        .route("/v1/sessions/{id}/resume", post(routes::resume))
+        .route("/v1/sessions/{id}/interrupt", act(Verb::Interrupt))
+        .route("/v1/sessions/{id}/stop", act(Verb::Stop))
+        .route("/v1/sessions/{id}/resume", act(Verb::Resume))
         .route("/v1/requests", get(routes::requests))
         .route("/v1/requests/{id}", get(routes::request).post(routes::answer))
         .route("/v1/events", get(events::stream))

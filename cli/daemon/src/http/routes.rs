@@ -13,14 +13,14 @@ use axum::http::{Method, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sm_projections::views;
+use sm_projections::views::{self, Selection};
 use std::future::Future;
 use std::sync::Arc;
 
 /// How many rows a list has where it is not told.
 const LIMIT: usize = 100;
 
-type Shared = State<Arc<Daemon>>;
+pub(crate) type Shared = State<Arc<Daemon>>;
 type Answer200<T> = Result<Json<T>, Refusal>;
 
 #[derive(Deserialize, Default)]
@@ -47,6 +47,17 @@ fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
     }
     serde_json::from_slice(bytes)
         .map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}")))
+}
+
+/// The body of an answer. What is wrong with it is told by its place, not in words that quote it: an
+/// answer may be a secret.
+fn answer_body(bytes: &Bytes) -> Result<Answer, Refusal> {
+    let answer: Result<Answer, _> = serde_json::from_slice(bytes);
+    answer.map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Refusal::bad_request(format!("the body is no answer, at line {line} column {column}"))
+            .hint(r#"{"decision":"accept"}, or {"answers":{"ID":["TEXT"]}}"#)
+    })
 }
 
 /// Runs a call to its end even if the caller goes away in the middle of it.
@@ -103,51 +114,49 @@ pub(crate) async fn spawn(State(daemon): Shared, bytes: Bytes) -> Answer200<Spaw
     Ok(Json(whole(async move { spawn::spawn(&daemon, wish).await }).await?))
 }
 
-pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+/// The session that a path names, as it is by now.
+async fn named(daemon: &Daemon, id: &str) -> Result<Selection, Refusal> {
     daemon.fresh().await;
-    let found = daemon.find(&id, None)?;
+    daemon.find(id, None)
+}
+
+pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+    let found = named(&daemon, &id).await?;
     Ok(Json(daemon.document(&found.session.thread_id)?))
 }
 
-pub(crate) async fn turns(
+/// A list of what belongs to a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum List {
+    Turns,
+    Actions,
+    Children,
+    Messages,
+}
+
+pub(crate) async fn of_session(
+    which: List,
     State(daemon): Shared,
     Path(id): Path<String>,
     Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let turns = daemon.look(|view| views::turns(view, sid, Some(page.limit())))?;
-    list(&daemon, "turns", turns.iter().map(to_value).collect())
-}
-
-pub(crate) async fn actions(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    Asked(page): Asked<Page>,
-) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let actions = daemon.look(|view| views::actions(view, sid, page.limit(), |_| true))?;
-    list(&daemon, "actions", actions.iter().map(to_value).collect())
-}
-
-pub(crate) async fn children(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let docs = daemon.look(|view| views::children(view, sid))?;
-    let docs = daemon.documents(docs)?;
-    list(&daemon, "children", docs)
-}
-
-pub(crate) async fn messages(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    Asked(page): Asked<Page>,
-) -> Answer200<Value> {
-    daemon.fresh().await;
-    let sid = daemon.find(&id, None)?.sid;
-    let messages = messages::list(&daemon, sid, page.limit())?;
-    list(&daemon, "messages", messages)
+    let sid = named(&daemon, &id).await?.sid;
+    let limit = page.limit();
+    match which {
+        List::Turns => {
+            let turns = daemon.look(|view| views::turns(view, sid, Some(limit)))?;
+            list(&daemon, "turns", turns.iter().map(to_value).collect())
+        }
+        List::Actions => {
+            let actions = daemon.look(|view| views::actions(view, sid, limit, |_| true))?;
+            list(&daemon, "actions", actions.iter().map(to_value).collect())
+        }
+        List::Children => {
+            let docs = daemon.look(|view| views::children(view, sid))?;
+            list(&daemon, "children", daemon.documents(docs)?)
+        }
+        List::Messages => list(&daemon, "messages", messages::list(&daemon, sid, limit)?),
+    }
 }
 
 pub(crate) async fn input(
@@ -159,33 +168,14 @@ pub(crate) async fn input(
     Ok(Json(whole(async move { input::take(&daemon, &id, input).await }).await?))
 }
 
-async fn verb(daemon: Arc<Daemon>, id: String, verb: Verb, bytes: Bytes) -> Answer200<Value> {
+pub(crate) async fn act(
+    verb: Verb,
+    State(daemon): Shared,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
     let act: Act = body(&bytes)?;
     Ok(Json(whole(async move { acts::act(&daemon, &id, verb, act).await }).await?))
-}
-
-pub(crate) async fn interrupt(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Answer200<Value> {
-    verb(daemon, id, Verb::Interrupt, bytes).await
-}
-
-pub(crate) async fn stop(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Answer200<Value> {
-    verb(daemon, id, Verb::Stop, bytes).await
-}
-
-pub(crate) async fn resume(
-    State(daemon): Shared,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Answer200<Value> {
-    verb(daemon, id, Verb::Resume, bytes).await
 }
 
 pub(crate) async fn requests(State(daemon): Shared) -> Answer200<Value> {
@@ -204,11 +194,25 @@ pub(crate) async fn answer(
     Path(id): Path<String>,
     bytes: Bytes,
 ) -> Answer200<Answered> {
-    let answer: Answer = body(&bytes)?;
+    let answer = answer_body(&bytes)?;
     Ok(Json(whole(async move { requests::answer(&daemon, &id, answer).await }).await?))
 }
 
 pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {
     daemon.stop();
     Json(json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_no_answer_is_not_quoted() {
+        for body in [r#"{"answers":{"key":"hunter2"}}"#, r#"{"decision":["hunter2"]}"#, "hunter2"] {
+            let refused = answer_body(&Bytes::from(body)).unwrap_err();
+            let told = serde_json::to_string(&refused.problem).unwrap();
+            assert!(!told.contains("hunter2") && told.contains("line 1 column"), "{told}");
+        }
+    }
 }

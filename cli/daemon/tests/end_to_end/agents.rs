@@ -29,7 +29,8 @@ fn a_sandboxed_agent_spawns_a_child_and_awaits_it() {
     let child = &children[0];
     assert_eq!(child["name"], "child");
     assert_eq!(child["parent_id"], parent.id.as_str());
-    assert_eq!(child["spawned_by"], parent.thread_id.as_str());
+    assert_eq!(child["spawned_by"], parent.id.as_str());
+    assert_eq!(child["spawned_by_thread"], parent.thread_id.as_str());
     // It has what its parent has.
     for field in ["cwd", "model", "approval_policy", "sandbox"] {
         assert_eq!(child[field], session[field], "{field}");
@@ -115,6 +116,11 @@ fn a_waiting_agent_can_be_interrupted_and_its_child_asks_the_human() {
     assert!(bench.work.join("child.txt").exists());
 
     bench.send(&child, "slow: 20000 5", Default::default()).unwrap();
+    // One that goes on working is told of as far as it is known, and that it goes on.
+    let impatient = "dyn: sm_wait {\"timeout_seconds\": 0.01}\nsay: {{1.timed_out}}, {{1.note}}";
+    bench.send(&parent.id, impatient, Default::default()).unwrap();
+    bench.settled(&parent.id, 2);
+    assert_eq!(bench.last_message(&parent.id), "true, still running, call again");
     bench.send(&parent.id, "dyn: sm_wait", Default::default()).unwrap();
     bench.wait("the parent waits", || {
         let calls = bench.actions(&parent.id, "dynamic_tool");
@@ -123,4 +129,37 @@ fn a_waiting_agent_can_be_interrupted_and_its_child_asks_the_human() {
     let session = bench.client().interrupt(&parent.id, &Default::default()).unwrap();
     assert_eq!(session["outcome"], "interrupted");
     bench.client().interrupt(&child, &Default::default()).unwrap();
+}
+
+#[test]
+fn a_session_has_its_name_and_its_parent_from_its_first_appearance() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.wish("say: hi")).id;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            let client = sm_daemon::Client::connect(&bench.home).unwrap();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let sessions = client.sessions(None).unwrap()["sessions"].clone();
+                for session in
+                    sessions.as_array().unwrap().iter().filter(|s| s["id"] != parent.as_str())
+                {
+                    assert!(session["name"].is_string(), "{session}");
+                    assert_eq!(session["parent_id"], parent.as_str());
+                }
+            }
+        });
+        for number in 0..8 {
+            let name = Some(format!("child-{number}"));
+            bench.spawn(&Spawn { name, parent: Some(parent.clone()), ..bench.wish("") });
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        seen.join().unwrap();
+    });
+    // Because Codex's answer and what sm has to say of it are next to each other, in one frame.
+    let records = bench.records();
+    let made = records.iter().filter(|record| record.kind == Kind::SM_SESSION_SPAWNED.0);
+    let before = made.map(|made| &records[made.seq as usize - 2]);
+    let kinds: Vec<_> = before.map(|before| (before.direction, Kind(before.kind))).collect();
+    assert_eq!(kinds, [(sm_log::Direction::Server, Kind::RESPONSE); 9]);
 }

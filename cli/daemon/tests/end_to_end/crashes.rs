@@ -241,13 +241,20 @@ fn no_command_outlives_its_server() {
 #[test]
 fn a_codex_that_is_missing_or_dies_at_its_start_says_so() {
     let bench = Bench::start();
-    let nowhere = bench.codex_home.join("nowhere").to_string_lossy().into_owned();
-    let wish = sm_daemon::api::Spawn { codex_home: Some(nowhere), ..bench.wish("say: hello") };
+    let elsewhere = bench.codex_home.join("elsewhere");
+    let home = Some(elsewhere.to_string_lossy().into_owned());
+    let wish = sm_daemon::api::Spawn { codex_home: home, ..bench.wish("say: hello") };
+    match bench.client().spawn(&wish) {
+        Err(ClientError::Refused { status: 404, problem }) => assert_eq!(problem.code, "not_found"),
+        other => panic!("not refused: {other:?}"),
+    }
+    // A folder where Codex keeps its state database: it cannot go on.
+    std::fs::create_dir_all(elsewhere.join("state_5.sqlite")).unwrap();
     match bench.client().spawn(&wish) {
         Err(ClientError::Refused { status: 502, problem }) => {
             assert_eq!(problem.code, "codex_died");
-            assert!(problem.message.contains("CODEX_HOME"), "{}", problem.message);
-            assert!(problem.hint.is_some());
+            assert!(problem.message.contains("state_5.sqlite"), "{}", problem.message);
+            assert!(problem.hint.is_some_and(|hint| hint.contains("CODEX_HOME=")));
         }
         other => panic!("not refused: {other:?}"),
     }

@@ -74,7 +74,8 @@ fn a_steer_goes_into_the_running_turn_and_an_urgent_one_ends_it() {
     let bench = Bench::start();
     let spawned = bench.spawn(&bench.wish(LONG));
     let id = spawned.id;
-    let steered = bench.send(&id, "say: steered", Mode::Steer).unwrap();
+    // What is steered in is long too, so that the turn runs until it is interrupted.
+    let steered = bench.send(&id, LONG, Mode::Steer).unwrap();
     assert_eq!(steered.status, "steered");
     assert_eq!(steered.turn_id, spawned.turn_id);
     let urgent = bench.send(&id, "say: urgent", Mode::Urgent).unwrap();

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
+use crate::past::folder;
 use crate::read::{AsOf, Tables, open_log};
 use serde::Serialize;
 use sm_projections::{Commit, Projector, Store};
@@ -39,11 +40,7 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     drop(view);
 
     let log = open_log(context)?;
-    let dir = context.home.dir();
-    // A data directory that cannot be written to can still be verified.
-    let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(dir);
-    let scratch = scratch.or_else(|_| tempfile::Builder::new().prefix("sm-verify-").tempdir());
-    let scratch = scratch.map_err(|source| Error::io("make a folder in", dir, &source))?;
+    let scratch = folder(context)?;
     let rebuilt = Arc::new(Store::open(scratch.path(), &log.id(), Commit::AtTheEnd)?);
     let mut projector = Projector::new(Arc::clone(&rebuilt), log)?;
     let meter = streams.meter();

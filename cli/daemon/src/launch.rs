@@ -1,0 +1,215 @@
+//! Servers started when first needed, and their ends recorded.
+//!
+//! What always holds: at most one server runs for a CODEX_HOME; its end is recorded before another
+//! one begins; whoever attends to servers gets each one before its first word.
+
+use crate::daemon::{Daemon, blocking, now};
+use crate::pool::{MARK, Server, Started, guard};
+use crate::problem::Refusal;
+use serde_json::json;
+use sm_ingest::app_server::{
+    AppServer, Codex, Launch, LocateError, StartError, Version, end_marked, locate,
+};
+use sm_projections::rows::{Source, SourceKind};
+use sm_projections::tables::Sources;
+use sm_protocol::synthetic::{GenerationEnded, SourceOpened, Synthetic};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most lives of one source; the next one is another source.
+const GENERATIONS_MAX: usize = 4000;
+
+/// Variables of a caller's own session, which are none of another's.
+const ENV_REMOVE: &[&str] = &["SM_SESSION_ID", "CODEX_THREAD_ID"];
+
+impl Daemon {
+    /// The server for a CODEX_HOME, started if none runs.
+    pub async fn server(&self, codex_home: &Path) -> Result<Arc<Server>, Refusal> {
+        let slot = self.pool.slot(codex_home);
+        let _starting = slot.starting.lock().await;
+        if let Some(server) = slot.running() {
+            return Ok(server);
+        }
+        if self.is_stopping() {
+            return Err(Refusal::stopping());
+        }
+        // The end of the one before is recorded before the next begins.
+        let before = guard(&slot.server).clone();
+        if let Some(before) = before {
+            self.recorded_end(&before).await?;
+        }
+        let server = self.start(codex_home).await?;
+        *guard(&slot.server) = Some(Arc::clone(&server));
+        Ok(server)
+    }
+
+    async fn start(&self, codex_home: &Path) -> Result<Arc<Server>, Refusal> {
+        let search = self.config.search.clone();
+        let named = search.explicit.clone();
+        let codex = blocking(move || locate(&search)).await?;
+        let codex = codex.map_err(|error| not_located(error, named.as_deref()))?;
+        // Codex makes its default one itself, but none that it is told of.
+        if !codex_home.is_dir() {
+            let message = format!("there is no CODEX_HOME {}", codex_home.display());
+            return Err(Refusal::not_found(message).hint(
+                "`codex login` makes the default one; `sm spawn --codex-home DIR` names another",
+            ));
+        }
+        self.caught_up().await?;
+        let (source, generation) = self.source_of(&codex, codex_home)?;
+        let attempt = Attempt {
+            binary: codex.binary.clone(),
+            version: codex.version,
+            codex_home: codex_home.to_path_buf(),
+        };
+        let launch = Launch {
+            binary: codex.binary.clone(),
+            codex_home: codex_home.to_path_buf(),
+            source,
+            generation,
+            env: vec![(MARK.to_owned(), self.mark(source))],
+            env_remove: ENV_REMOVE.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let log = self.log().clone();
+        let (app, incoming) = blocking(move || AppServer::spawn(log, &launch))
+            .await?
+            .map_err(|error| attempt.failed(error))?;
+        let server = Arc::new(Server {
+            app,
+            source,
+            generation,
+            codex_home: codex_home.to_path_buf(),
+            version: codex.version,
+            born: Instant::now(),
+        });
+        // Attended from the first: whatever becomes of it, its end is recorded.
+        let _ = self.started.send(Started { server: Arc::clone(&server), incoming });
+        match server.app.greet("sm", &self.config.version).await {
+            Ok(_) => Ok(server),
+            Err(error) => {
+                server.app.end(Duration::from_millis(500)).await;
+                self.recorded_end(&server).await?;
+                Err(attempt.failed(error))
+            }
+        }
+    }
+
+    /// The source and life that a server to be started is: the newest source of the same binary and
+    /// CODEX_HOME goes on with another life.
+    fn source_of(&self, codex: &Codex, codex_home: &Path) -> Result<(u64, u32), Refusal> {
+        let path = codex_home.to_string_lossy().into_owned();
+        let version = codex.version.to_string();
+        let binary = codex.binary.to_string_lossy().into_owned();
+        let is_same = |source: &Source| {
+            source.kind == SourceKind::AppServer
+                && source.path.as_deref() == Some(&path)
+                && source.codex_version.as_deref() == Some(&version)
+                && source.binary.as_deref() == Some(&binary)
+                && source.generations.len() < GENERATIONS_MAX
+        };
+        let mut newest = None;
+        self.look(|view| {
+            view.scan::<Sources>(&[], &[], |number, source| {
+                if is_same(&source) {
+                    newest = Some((number, source.generations.len() as u32));
+                }
+                true
+            })
+        })?;
+        if let Some(newest) = newest {
+            return Ok(newest);
+        }
+        let opened = Synthetic::SourceOpened(SourceOpened {
+            kind: SourceKind::AppServer.as_str().to_owned(),
+            provider: "codex".to_owned(),
+            path: Some(path.clone()),
+            codex_version: Some(version.clone()),
+            binary: Some(binary.clone()),
+            ..SourceOpened::default()
+        });
+        Ok((self.note("", &opened)?.first, 0))
+    }
+
+    /// What the mark of a source's processes says.
+    fn mark(&self, source: u64) -> String {
+        format!("{}:{source}", self.log().id())
+    }
+
+    /// Ends what a source's ended life left behind: commands that had moved to sessions of their own.
+    pub async fn end_leftovers(&self, source: u64) {
+        let mark = self.mark(source);
+        let ended = blocking(move || end_marked(MARK, &mark)).await;
+        if let Ok(ended @ 1..) = ended {
+            self.say(&format!("{ended} processes that codex left behind were ended"));
+        }
+    }
+
+    /// Records that a life ended, and waits until the tables say so.
+    pub async fn note_end(
+        &self,
+        source: u64,
+        generation: u32,
+        reason: &str,
+    ) -> Result<(), Refusal> {
+        let ended = Synthetic::GenerationEnded(GenerationEnded {
+            source,
+            generation,
+            reason: reason.to_owned(),
+        });
+        let receipt = self.scribe.note_of(source, generation, now(), "", &ended)?;
+        self.folded_to(receipt.last).await
+    }
+
+    /// Waits until a server's end is recorded.
+    pub async fn recorded_end(&self, server: &Server) -> Result<(), Refusal> {
+        let recorded = self.until(Duration::from_secs(10), |view| {
+            let source = view.get::<Sources>(&server.source)?;
+            let lives = source.map(|source| source.generations).unwrap_or_default();
+            Ok(lives.get(server.generation as usize).and_then(|life| life.ended_at))
+        });
+        recorded.await.map(drop)
+    }
+}
+
+/// What was started, for the case that it failed.
+struct Attempt {
+    binary: PathBuf,
+    version: Version,
+    codex_home: PathBuf,
+}
+
+impl Attempt {
+    fn failed(&self, error: StartError) -> Refusal {
+        let refusal = Refusal::from(error);
+        if !matches!(refusal.problem.code.as_str(), "codex_died" | "codex_missing") {
+            return refusal;
+        }
+        let Attempt { binary, version, codex_home } = self;
+        let message = format!("codex {version}: {}", refusal.problem.message);
+        Refusal::new(refusal.status, &refusal.problem.code, message)
+            .retryable()
+            .hint(format!(
+                "CODEX_HOME={} {} app-server shows more by hand; look at config.toml there",
+                codex_home.display(),
+                binary.display()
+            ))
+            .details(json!({ "binary": binary, "version": version.to_string(), "codex_home": codex_home }))
+    }
+}
+
+/// Where one binary and no other was to be taken, the remedy is to name another one.
+fn not_located(error: LocateError, named: Option<&Path>) -> Refusal {
+    let refusal = Refusal::from(error);
+    let Some(named) = named else { return refusal };
+    let first = match refusal.problem.code.as_str() {
+        "codex_too_old" => "`npm install -g @openai/codex` brings a newer one; ",
+        _ => "",
+    };
+    refusal.hint(format!(
+        "{first}SM_CODEX={} names this one: set it to a codex binary, SM_CODEX=/path/to/codex sm …, \
+         or unset it, so that PATH is searched; `sm serve --stop` before, because a daemon keeps the \
+         one that it was started with",
+        named.display()
+    ))
+}

@@ -1,0 +1,139 @@
+//! Names of sessions: which are possible, and whose they are.
+//!
+//! What always holds: of the sessions that `sm` runs and that have not ended, no two are given the
+//! same name, also where two are made at once.
+
+use crate::problem::Refusal;
+use serde_json::json;
+use sm_projections::rows::{ActivityState, Session, SourceKind};
+use sm_projections::table::Key;
+use sm_projections::tables::{Names, Sessions, ShortIds, Sources, Threads};
+use sm_projections::{Store, View};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+/// The longest name, in characters: one that still fits a line.
+const CHARS_MAX: usize = 100;
+
+/// Names that are being given.
+#[derive(Default)]
+pub(crate) struct Given(Mutex<BTreeSet<String>>);
+
+/// A name that nobody else can be given until this is dropped.
+pub(crate) struct Reserved<'g> {
+    given: &'g Given,
+    name: String,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.given.names().remove(&self.name);
+    }
+}
+
+impl Given {
+    fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a session can have that name.
+///
+/// # Errors
+/// `bad_request` says why not.
+pub fn check_name(name: &str) -> Result<(), Refusal> {
+    let wrong = |why: &str| {
+        Err(Refusal::bad_request(format!("{:?} cannot be a name: {why}", shortened(name)))
+            .hint("a name is up to 100 characters of one line, and begins with neither @ nor -"))
+    };
+    match name.chars().next() {
+        None => wrong("it is empty"),
+        Some('@' | '-') => wrong("it begins like a word with a meaning of its own"),
+        Some(_) if name.trim() != name => wrong("it begins or ends with a blank"),
+        Some(_) if name.chars().any(char::is_control) => wrong("it has a control character"),
+        Some(_) if name.chars().count() > CHARS_MAX => wrong("it is too long"),
+        Some(_) => Ok(()),
+    }
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(CHARS_MAX).collect()
+}
+
+/// Keeps a name for a session that is about to be made.
+pub(crate) fn reserve<'g>(
+    given: &'g Given,
+    store: &Store,
+    name: &str,
+) -> Result<Reserved<'g>, Refusal> {
+    check_name(name)?;
+    if !given.names().insert(name.to_owned()) {
+        return Err(Refusal::new(
+            409,
+            "name_taken",
+            format!("a session that is being made is named {name:?}"),
+        )
+        .hint("give another name")
+        .details(json!({ "name": name, "session_id": null, "thread_id": null })));
+    }
+    let reserved = Reserved { given, name: name.to_owned() };
+    match holder(&store.view()?, name)? {
+        None => Ok(reserved),
+        Some(other) => Err(taken(name, &other)),
+    }
+}
+
+fn taken(name: &str, other: &Session) -> Refusal {
+    let id = &other.id;
+    let state = other.state.as_str();
+    Refusal::new(
+        409,
+        "name_taken",
+        format!("session {id} is named {name:?} already, and is {state}"),
+    )
+    .hint(format!(
+        "give another name; or `sm send {id} …` goes on with that one, `sm stop {id}` ends it"
+    ))
+    .details(json!({ "name": name }))
+    .of_session(other)
+}
+
+/// The session that the word would mean: one that runs under that name, or has it as its id.
+fn holder(view: &View<'_>, name: &str) -> Result<Option<Session>, Refusal> {
+    let word = name.to_owned();
+    if let Some(sid) = view.get::<ShortIds>(&word)?.or(view.get::<Threads>(&word)?) {
+        return Ok(view.get::<Sessions>(&sid)?);
+    }
+    let mut named = Vec::new();
+    view.scan::<Names>(&word.to_bytes(), &[], |(found, sid), ()| {
+        if found == name {
+            named.push(sid);
+        }
+        true
+    })?;
+    for sid in named {
+        let Some(session) = view.get::<Sessions>(&sid)? else { continue };
+        let source = view.get::<Sources>(&session.source)?;
+        let is_ours = source.is_some_and(|source| source.kind == SourceKind::AppServer);
+        if is_ours && session.state != ActivityState::Stopped && !session.archived {
+            return Ok(Some(session));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_short_line_with_no_other_meaning() {
+        for good in ["worker", "ü 2", &"x".repeat(100)] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "@last", "-x", " x", "x ", "a\nb", "a\u{1b}[2J", &"x".repeat(101)] {
+            let refused = check_name(bad).unwrap_err();
+            assert_eq!((refused.status, refused.problem.hint.is_some()), (400, true), "{bad:?}");
+        }
+    }
+}

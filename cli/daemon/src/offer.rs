@@ -1,0 +1,93 @@
+//! The tools that a session's agent is offered, as the model reads of them.
+//!
+//! What always holds: each of them is carried out by the module `tools`, within the time told here.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long `sm_wait` waits at most, and where it is not told. Models that call their tools from code get
+/// the turn back after 30 s; a result that comes later is lost to one that does not ask for it.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
+
+/// The tools as `thread/start` takes them.
+pub(crate) fn specs() -> Value {
+    let session = json!({
+        "type": "string",
+        "description": "A session: its id, its name, or an unambiguous beginning of either.",
+    });
+    let sessions = json!({
+        "type": "array", "items": session,
+        "description": "The sessions meant; none means all your children.",
+    });
+    json!([
+        tool(
+            "sm_spawn",
+            "Starts another agent in a session of its own, as your child, and returns at once with \
+             its id. It works on its own while you go on; use sm_wait to wait for it and to get \
+             what it said. It has your folder, model and rights unless you give it less.",
+            json!({
+                "prompt": { "type": "string", "description": "What the child is to do. It sees nothing of your conversation: say all it needs to know." },
+                "name": { "type": "string", "description": "A short name to call it by." },
+                "cwd": { "type": "string", "description": "The folder it works in, yours or one below it; yours if left out." },
+                "model": { "type": "string", "description": "The model it uses; yours if left out." },
+                "effort": { "type": "string", "description": "Its reasoning effort: low, medium, high." },
+                "sandbox": { "type": "string", "enum": ["read-only", "workspace-write", "danger-full-access"], "description": "How far its commands reach: at most as far as yours." },
+                "approval": { "type": "string", "enum": ["untrusted", "on-request", "never"], "description": "When it asks a human: at least as often as you." },
+            }),
+            &["prompt"],
+        ),
+        tool(
+            "sm_send",
+            "Sends a message to a session of your family. An idle one begins a turn with it, a busy \
+             one gets it when its turn ends, or at once with mode steer.",
+            json!({
+                "session": session,
+                "text": { "type": "string", "description": "The message." },
+                "mode": { "type": "string", "enum": ["start", "steer", "urgent", "queue"], "description": "start (default): a new turn, queued if busy. steer: into the running turn. urgent: ends the running turn first. queue: always after what waits." },
+            }),
+            &["session", "text"],
+        ),
+        tool(
+            "sm_wait",
+            "Waits until sessions have settled: their turn is over and nothing is queued, or they \
+             wait for a human, or they are gone. Returns each one's state, outcome and last message. \
+             It returns within 25 seconds in any case: when some still work by then, what is known so \
+             far comes with timed_out true and the note 'still running, call again'. Call it again \
+             until timed_out is false.",
+            json!({
+                "sessions": sessions,
+                "any": { "type": "boolean", "description": "Return as soon as one has settled, not all." },
+                "timeout_seconds": { "type": "number", "description": "How long to wait at most: 25 if left out, never more than 25." },
+            }),
+            &[],
+        ),
+        tool(
+            "sm_children",
+            "Lists your children: state, outcome, last action, tokens of each.",
+            json!({
+                "recursive": { "type": "boolean", "description": "Their children too." },
+            }),
+            &[],
+        ),
+        tool(
+            "sm_result",
+            "The last message of a session of your family, whole.",
+            json!({ "session": session }),
+            &["session"],
+        ),
+    ])
+}
+
+fn tool(name: &str, description: &str, properties: Value, required: &[&str]) -> Value {
+    json!({
+        "type": "function",
+        "name": name,
+        "description": description,
+        "inputSchema": {
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        },
+    })
+}

@@ -1,0 +1,222 @@
+//! `--at`: a reading command's answer as it would have been at a moment gone by.
+//!
+//! What always holds: the tables of a past moment are made beside the live ones, in a folder of their
+//! own that goes with them; nothing is changed. A time means all records before the first that is later,
+//! so what was imported after that time is not there yet, however old it is.
+
+use crate::bound::Bound;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Streams;
+use crate::read::{Tables, nothing_yet, open_log, select};
+use clap::Args;
+use serde_json::json;
+use sm_log::{Direction, Item, ReadError, Reader};
+use sm_projections::rows::Sid;
+use sm_projections::{Commit, Scope, Store, View, moment};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The option of every command that can look back.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct At {
+    /// As things were after this record, or at this time: 120, 2026-11-21T03:00Z, 03:00, 10m (ago).
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<Bound>,
+}
+
+/// A moment gone by.
+pub struct Past {
+    /// When it was, in Unix microseconds.
+    pub time: i64,
+    /// What words that were asked for mean now, as threads.
+    pub threads: HashMap<String, String>,
+    /// The first record of each.
+    pub began: HashMap<String, u64>,
+    seq: u64,
+    /// Goes with the tables.
+    _folder: tempfile::TempDir,
+}
+
+/// What a command asks of a moment.
+pub enum Question<'w> {
+    /// These sessions.
+    Sessions(&'w [String]),
+    /// These sessions and their descendants; with none, every family.
+    Families(&'w [String]),
+    /// So many sessions, those with the newest records first.
+    Newest(usize),
+    /// What waited for a human.
+    Waiting,
+}
+
+impl At {
+    /// Refuses to be combined with following: what is gone by does not go on.
+    pub fn none_when_following(self, follows: bool) -> Result<(), Error> {
+        match self.at {
+            Some(_) if follows => Err(Error::usage("--at and --follow exclude each other")
+                .hint("To see what came after a record: sm replay --since SEQ")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The tables of the moment, as far as the question goes; the live ones without `--at`. `None` where nothing
+    /// was ever recorded.
+    pub fn open(
+        self,
+        context: &Context,
+        streams: &Streams,
+        question: &Question<'_>,
+    ) -> Result<Option<Tables>, Error> {
+        let live = Tables::open(context, streams)?;
+        match (live, self.at) {
+            (Some(live), Some(bound)) => {
+                gone_by(context, streams, &live, bound, question).map(Some)
+            }
+            (live, _) => Ok(live),
+        }
+    }
+
+    /// The same, for a question about sessions.
+    pub fn open_some(
+        self,
+        context: &Context,
+        streams: &Streams,
+        question: &Question<'_>,
+    ) -> Result<Tables, Error> {
+        self.open(context, streams, question)?.ok_or_else(|| nothing_yet(context))
+    }
+}
+
+impl Past {
+    /// A session that began later.
+    pub fn not_yet(&self, word: &str, began: u64) -> Error {
+        let seq = self.seq;
+        let message = format!("{word} began at record {began}, after record {seq}");
+        Error::new(Exit::NotFound, "not_found", message)
+            .details(json!({"given": word, "first_seq": began, "at": seq}))
+            .hint(format!("Look later: --at {began}"))
+    }
+}
+
+fn gone_by(
+    context: &Context,
+    streams: &Streams,
+    live: &Tables,
+    bound: Bound,
+    question: &Question<'_>,
+) -> Result<Tables, Error> {
+    let log = open_log(context)?;
+    let view = live.view()?;
+    let folded = view.checkpoint()?;
+    let seq = resolve(&log, bound, folded)?;
+    let folder = folder(context)?;
+    let mut past = Past {
+        time: time_of(&log, bound, seq),
+        threads: HashMap::new(),
+        began: HashMap::new(),
+        seq,
+        _folder: folder,
+    };
+    let scopes = past.scopes(context, &view, question)?;
+    let store = Store::open(past._folder.path(), &log.id(), Commit::AtTheEnd)?;
+    let store = Arc::new(store);
+    let meter = streams.meter();
+    moment(&view, &log, seq, &scopes, &store, |reached| {
+        meter.tell(format_args!("looking back: record {reached} of {seq}"));
+    })?;
+    meter.done();
+    Ok(live.gone_by(store, past))
+}
+
+impl Past {
+    fn scopes(
+        &mut self,
+        context: &Context,
+        view: &View<'_>,
+        question: &Question<'_>,
+    ) -> Result<Vec<Scope>, Error> {
+        let (words, of): (_, fn(Sid) -> Scope) = match question {
+            Question::Newest(count) => return Ok(vec![Scope::Newest(*count)]),
+            Question::Waiting => return Ok(vec![Scope::Waiting]),
+            Question::Families([]) => return Ok(vec![Scope::Newest(usize::MAX)]),
+            Question::Sessions(words) => (words, Scope::Session),
+            Question::Families(words) => (words, Scope::Family),
+        };
+        let mut scopes = Vec::new();
+        for word in *words {
+            // The newest session of then, not of now. Whose family it has is not known before.
+            if word == "@last" {
+                scopes.push(Scope::Newest(1));
+                continue;
+            }
+            let found = select(context, view, word)?;
+            scopes.push(of(found.sid));
+            self.began.extend(found.session.first_seq.map(|seq| (word.clone(), seq)));
+            self.threads.insert(word.clone(), found.session.thread_id);
+        }
+        Ok(scopes)
+    }
+}
+
+/// The last record of the moment.
+fn resolve(log: &Reader, bound: Bound, folded: u64) -> Result<u64, Error> {
+    match bound {
+        Bound::Seq(seq) if seq > folded => {
+            let message = format!("there is no record {seq} yet: the log ends at {folded}");
+            Err(Error::new(Exit::NotFound, "beyond_head", message)
+                .details(json!({"at": seq, "head": folded}))
+                .hint(format!("The newest: --at {folded}")))
+        }
+        Bound::Seq(seq) => {
+            let floor = log.floor();
+            if seq > 0 && seq < floor {
+                let message = format!("record {seq} is no longer kept: the log begins at {floor}");
+                return Err(Error::new(Exit::NotFound, "below_floor", message)
+                    .details(json!({"at": seq, "floor": floor}))
+                    .hint(format!("The oldest: --at {floor}")));
+            }
+            Ok(seq)
+        }
+        Bound::Time(time) => Ok(last_before(log, time, folded)?),
+    }
+}
+
+/// The record before the first one that is later than `time`. What `sm` itself noted does not count:
+/// a transcript is older than the note that its import began.
+fn last_before(log: &Reader, time: i64, folded: u64) -> Result<u64, ReadError> {
+    for segment in log.segments()? {
+        if segment.times.is_none_or(|(_, newest)| newest <= time) {
+            continue;
+        }
+        let mut cursor = log.cursor(segment.first.max(log.floor()))?;
+        while cursor.position() <= segment.last.min(folded) {
+            match cursor.next()? {
+                Some(Item::Record(record)) => {
+                    if record.time > time && record.direction != Direction::Own {
+                        return Ok(record.seq - 1);
+                    }
+                }
+                Some(Item::Gap(_)) => {}
+                None => break,
+            }
+        }
+    }
+    Ok(folded)
+}
+
+/// When the moment was: the time that was named, or the record's.
+fn time_of(log: &Reader, bound: Bound, seq: u64) -> i64 {
+    match bound {
+        Bound::Time(time) => time,
+        Bound::Seq(_) => log.get(seq).map_or(0, |record| record.record().time),
+    }
+}
+
+/// A folder for tables that are thrown away; also where the data directory cannot be written to.
+pub fn folder(context: &Context) -> Result<tempfile::TempDir, Error> {
+    let dir = context.home.dir();
+    let folder = tempfile::Builder::new().prefix("scratch-").tempdir_in(dir);
+    let folder = folder.or_else(|_| tempfile::Builder::new().prefix("sm-scratch-").tempdir());
+    folder.map_err(|source| Error::io("make a folder in", dir, &source))
+}

@@ -1,0 +1,109 @@
+//! `--at`: what a command would have answered then, against a data directory that ends there.
+
+use crate::support::{Sm, captures, each};
+use serde_json::{Value, json};
+
+/// What depends on how far the log goes, not on what it holds, and what the looking itself adds.
+fn without_the_present(mut value: Value) -> Value {
+    fn reduce(value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                for name in ["as_of", "warnings", "state_for_ms", "quiet_for_ms", "waiting_ms"] {
+                    members.remove(name);
+                }
+                members.values_mut().for_each(reduce);
+            }
+            Value::Array(items) => items.iter_mut().for_each(reduce),
+            _ => {}
+        }
+    }
+    reduce(&mut value);
+    value
+}
+
+#[test]
+fn every_reading_command_answers_as_it_would_have_then() {
+    // Every fifteenth: the folds themselves are held against each other for all of them elsewhere.
+    let some: Vec<_> = captures(false).into_iter().step_by(15).collect();
+    each(&some, |path| {
+        let bytes = std::fs::read(path).expect("a capture");
+        let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        let whole = Sm::new();
+        whole.json(&["import", path.to_str().expect("a plain path")]);
+        for cut in [lines.len() / 2, lines.len() - 1] {
+            let then = Sm::new();
+            let part = then.file("part.jsonl", &lines[..cut].concat());
+            let imported = then.json(&["import", &part]);
+            let Some(at) = imported["last_seq"].as_u64() else { continue };
+            let at = at.to_string();
+            let sessions = then.json(&["ps", "--all"]);
+            let ids: Vec<&str> = sessions["sessions"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .filter_map(|session| session["id"].as_str())
+                .collect();
+            let mut questions = vec![
+                vec!["ps", "--all"],
+                vec!["ps"],
+                vec!["inbox"],
+                vec!["children", "--all", "--recursive"],
+            ];
+            if !ids.is_empty() {
+                questions.push(vec!["show", "@last"]);
+            }
+            for id in &ids {
+                for verb in ["show", "turns", "explain", "children"] {
+                    questions.push(vec![verb, id]);
+                }
+                questions.push(vec!["tail", id, "--all", "-n", "1000"]);
+            }
+            for question in questions {
+                let expected = without_the_present(then.json(&question));
+                let asked = [&question[..], &["--at", &at]].concat();
+                let answer = whole.json(&asked);
+                if answer.get("as_of").is_some() {
+                    assert_eq!(answer["as_of"]["seq"].to_string(), at, "{asked:?}");
+                }
+                let answer = without_the_present(answer);
+                assert_eq!(answer, expected, "{} {asked:?}", path.display());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_time_means_the_last_record_before_it() {
+    let sm = Sm::new();
+    let line = |ms: u64, id: &str| {
+        let message = json!({"method": "thread/started", "params": {"thread": {"id": id}}, "emittedAtMs": ms});
+        format!("{message}\n")
+    };
+    let text = line(1_000, "first-thread") + &line(2_000, "second-thread");
+    sm.json(&["import", &sm.file("t.jsonl", text.as_bytes())]);
+    let count = |at: &str| sm.json(&["ps", "--at", at])["sessions"].as_array().map(Vec::len);
+    assert_eq!(count("1970-01-01T00:00:01Z"), Some(1));
+    assert_eq!(count("1970-01-01T00:00:01.999Z"), Some(1));
+    assert_eq!(count("1970-01-01T00:00:02Z"), Some(2));
+    assert_eq!(count("1970-01-01T00:00:00Z"), Some(0));
+}
+
+#[test]
+fn a_moment_that_is_not_there_is_an_error_that_says_what_is() {
+    let sm = Sm::new();
+    let line = r#"{"method":"thread/started","params":{"thread":{"id":"a-thread"}}}"#;
+    sm.json(&["import", &sm.file("t.jsonl", format!("\n{line}\n").as_bytes())]);
+    let beyond = sm.run(&["ps", "--at", "1000", "--json"]);
+    assert_eq!((beyond.code, beyond.error()["code"].as_str()), (5, Some("beyond_head")));
+    let before = sm.run(&["show", "a-thread", "--at", "2", "--json"]);
+    assert_eq!((before.code, before.error()["details"]["first_seq"].as_u64()), (5, Some(3)));
+    for words in
+        [["tail", "a-thread", "-f"], ["inbox", "-f", "--json"], ["children", "a-thread", "-f"]]
+    {
+        let refused = sm.run(&[&words[..], &["--at", "3"]].concat());
+        assert_eq!(refused.code, 2, "{words:?}: {}", refused.err);
+    }
+    let left = std::fs::read_dir(sm.home()).expect("the data directory").flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("scratch-")), "{left:?}");
+}

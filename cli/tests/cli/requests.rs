@@ -1,0 +1,297 @@
+//! What Codex asks less often, through all of `sm`, with `examples/fake_codex` in Codex's place: the
+//! requests are those of the recordings, and what Codex is answered comes back as its turn's message.
+
+use crate::support::{Ran, Sm};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// A data directory with a fake codex that keeps to that script.
+struct Stage {
+    sm: Sm,
+}
+
+impl Stage {
+    fn new(script: &Value) -> Stage {
+        let sm = Sm::new();
+        let built = Path::new(env!("CARGO_BIN_EXE_sm")).with_file_name("examples/fake_codex");
+        let binary = sm.dir.path().join("bin/codex");
+        std::fs::create_dir(sm.dir.path().join("bin")).expect("a folder");
+        std::fs::copy(&built, &binary).unwrap_or_else(|error| {
+            panic!("{}: {error}; `cargo build -p sm --examples` builds it", built.display())
+        });
+        std::fs::write(binary.with_extension("json"), script.to_string()).expect("a file");
+        std::fs::create_dir(sm.dir.path().join(".codex")).expect("a folder");
+        let sm = sm.with("SM_CODEX", binary.to_str().expect("a plain path"));
+        Stage { sm }
+    }
+
+    fn spawn(&self, prompt: &str) -> Ran {
+        let cwd = self.sm.dir.path().to_str().expect("a plain path");
+        self.sm.run(&["spawn", prompt, "--cwd", cwd, "--json"])
+    }
+
+    /// A session that asks that, and what it asks as the inbox shows it.
+    fn asks(&self, method: &str, params: &Value) -> (String, Value) {
+        let spawned = self.spawn(&json!({ "method": method, "params": params }).to_string());
+        assert_eq!(spawned.code, 0, "{}", spawned.err);
+        let spawned: Value = serde_json::from_slice(&spawned.out).expect("a document");
+        let id = spawned["id"].as_str().expect("an id").to_owned();
+        assert_eq!(self.sm.run(&["wait", &id, "--timeout", "60"]).code, 3, "{method}");
+        let inbox = self.sm.json(&["inbox"]);
+        let requests = inbox["requests"].as_array().expect("requests");
+        let asked = requests.iter().find(|request| request["session_id"] == id.as_str());
+        (id, asked.expect("its request").clone())
+    }
+
+    /// What Codex is answered to that request by those words of the command line.
+    fn answer(&self, method: &str, params: &Value, words: &[&str]) -> Value {
+        let (id, asked) = self.asks(method, params);
+        let request = asked["id"].as_str().expect("an id");
+        let words: Vec<&str> =
+            words.iter().map(|word| if *word == "REQUEST" { request } else { word }).collect();
+        let ran = self.sm.run(&words);
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+        assert_eq!(self.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+        let heard = self.sm.run(&["result", &id]).text();
+        serde_json::from_str(&heard).unwrap_or_else(|error| panic!("{error}: {heard}"))
+    }
+
+    fn refused(&self, words: &[&str], exit: i32, code: &str) -> Value {
+        let ran = self.sm.run(&[words, &["--json"]].concat());
+        assert_eq!((ran.code, ran.error()["code"].as_str()), (exit, Some(code)), "{}", ran.err);
+        ran.error()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.sm.run(&["serve", "--stop"]);
+    }
+}
+
+/// The parameters of the `nth` request of that method in a recording of 0.169.0.
+fn recorded(file: &str, method: &str, nth: usize) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/codex/0.169.0");
+    let text = std::fs::read_to_string(root.join(file)).expect("a recording");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut asked = lines.filter(|line| line["msg"]["method"] == method);
+    asked.nth(nth).expect("that request")["msg"]["params"].clone()
+}
+
+#[test]
+fn permissions_are_granted_as_asked_or_not_at_all() {
+    let stage = Stage::new(&json!({}));
+    let method = "item/permissions/requestApproval";
+    let params = recorded("permissions.tap.jsonl", method, 0);
+    let (id, asked) = stage.asks(method, &params);
+    assert_eq!((&asked["kind"], &asked["live"]), (&json!("permissions"), &json!(true)));
+    assert_eq!(asked["details"]["permissions"], params["permissions"]);
+    assert_eq!(stage.sm.json(&["show", &id])["session"]["activity_state"], "waiting_permission");
+    let text = stage.sm.run(&["inbox"]).text();
+    assert!(text.contains("it needs the network") && text.contains("sm"), "{text}");
+    let wanted = &params["permissions"];
+    for (words, granted, scope) in [
+        (&["approve", "REQUEST"][..], wanted, "turn"),
+        (&["approve", "REQUEST", "--for-session"], wanted, "session"),
+        (&["deny", "REQUEST"], &json!({}), "turn"),
+    ] {
+        let heard = stage.answer(method, &params, words);
+        assert_eq!(heard, json!({ "permissions": granted, "scope": scope }), "{words:?}");
+    }
+}
+
+#[test]
+fn an_mcp_servers_form_is_filled_in_by_field() {
+    let stage = Stage::new(&json!({}));
+    let method = "mcpServer/elicitation/request";
+    let form = recorded("elicitation.tap.jsonl", method, 1);
+    let (_, asked) = stage.asks(method, &form);
+    assert_eq!(asked["kind"], "elicitation");
+    let request = asked["id"].as_str().expect("an id");
+    // The field is shown, with the words that fill it in.
+    let text = stage.sm.run(&["inbox"]).text();
+    assert!(
+        text.contains("Which colour?") && text.contains(&format!("{request} colour=")),
+        "{text}"
+    );
+    let missing = stage.refused(&["answer", request, "--accept"], 2, "bad_request");
+    assert_eq!(missing["details"]["missing"], json!(["colour"]));
+    for words in [&["answer", "REQUEST", "colour=green"][..], &["answer", "REQUEST", "green"]] {
+        let heard = stage.answer(method, &form, words);
+        assert_eq!(heard, json!({ "action": "accept", "content": { "colour": "green" } }));
+    }
+    let heard = stage.answer(method, &form, &["deny", "REQUEST"]);
+    assert_eq!(heard, json!({ "action": "decline", "content": null }));
+    // Leave for an MCP tool is asked for as a form without fields.
+    let leave = recorded("elicitation.tap.jsonl", method, 0);
+    for words in [&["answer", "REQUEST", "--accept"][..], &["approve", "REQUEST"]] {
+        let heard = stage.answer(method, &leave, words);
+        assert_eq!(heard, json!({ "action": "accept", "content": {} }));
+    }
+}
+
+#[test]
+fn old_forms_of_approval_are_answered_in_their_own_words() {
+    let stage = Stage::new(&json!({}));
+    let command = json!({
+        "conversationId": "", "callId": "c1", "approvalId": null, "command": ["rm", "x"],
+        "cwd": "/repo", "reason": "why not", "parsedCmd": [],
+    });
+    let patch = json!({
+        "conversationId": "", "callId": "c2", "reason": null, "grantRoot": null,
+        "fileChanges": { "/repo/a.txt": { "type": "add", "content": "hello\n" } },
+    });
+    stage.asks("execCommandApproval", &command);
+    stage.asks("applyPatchApproval", &patch);
+    let inbox = stage.sm.json(&["inbox"]);
+    assert_eq!(inbox["requests"][0]["kind"], "command");
+    assert_eq!(inbox["requests"][0]["details"]["command"], "rm x");
+    assert_eq!(inbox["requests"][1]["kind"], "file_change");
+    assert_eq!(inbox["requests"][1]["details"]["changes"][0]["path"], "/repo/a.txt");
+    for (method, params) in [("execCommandApproval", &command), ("applyPatchApproval", &patch)] {
+        for (words, decision) in [
+            (&["approve", "REQUEST"][..], "approved"),
+            (&["approve", "REQUEST", "--for-session"], "approved_for_session"),
+            (&["deny", "REQUEST"], "denied"),
+            (&["deny", "REQUEST", "--cancel"], "abort"),
+        ] {
+            let heard = stage.answer(method, params, words);
+            assert_eq!(heard, json!({ "decision": decision }), "{method} {words:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_nobody_knows_waits_and_is_answered_raw() {
+    let stage = Stage::new(&json!({}));
+    let params = json!({ "threadId": "", "turnId": "", "colour": "blue" });
+    let (id, asked) = stage.asks("thread/somethingNew/request", &params);
+    assert_eq!((&asked["kind"], &asked["asks_human"]), (&json!("other"), &json!(true)));
+    let request = asked["id"].as_str().expect("an id");
+    let text = stage.sm.run(&["inbox"]).text();
+    assert!(text.contains("thread/somethingNew/request"), "{text}");
+    assert!(text.contains(&format!("answer {request} --raw")), "{text}");
+    for words in [&["approve", request][..], &["answer", request, "yes"]] {
+        let refused = stage.refused(words, 2, "bad_request");
+        assert!(refused["hint"].as_str().is_some_and(|hint| hint.contains("--raw")), "{refused}");
+    }
+    assert_eq!(stage.sm.run(&["answer", request, "--raw", "{\"x\":"]).code, 2);
+    assert_eq!(stage.sm.json(&["show", &id])["session"]["pending_requests"], 1);
+    let heard = stage.answer(
+        "thread/somethingNew/request",
+        &params,
+        &["answer", "REQUEST", "--raw", "{\"x\": [1, null]}"],
+    );
+    assert_eq!(heard, json!({ "x": [1, null] }));
+}
+
+#[test]
+fn a_transcript_is_imported_by_http() {
+    let stage = Stage::new(&json!({}));
+    assert_eq!(stage.sm.run(&["serve"]).code, 0);
+    let home = sm_daemon::Home::new(stage.sm.home());
+    let client = sm_daemon::Client::connect(&home).expect("the daemon");
+    let line = b"{\"method\":\"thread/started\",\"params\":{\"thread\":{\"id\":\"T1\"}}}\nnonsense";
+    let file = stage.sm.file("t.jsonl", line);
+    let import = |path: &str, again| {
+        let name = Some("a recording".to_owned());
+        client.import(&sm_daemon::api::Import { path: path.to_owned(), name, again })
+    };
+    let done = import(&file, false).expect("it is imported");
+    assert_eq!((done.records, done.malformed, done.bytes), (2, 1, line.len() as u64));
+    assert_eq!((done.malformed_lines[0].line, done.sessions.len()), (2, 1));
+    assert_eq!(done.sessions[0]["thread_id"], "T1");
+    let again = import(&file, true).expect("it is imported again");
+    assert!(again.source > done.source && again.first_seq > done.last_seq);
+    let missing: PathBuf = stage.sm.dir.path().join("missing.jsonl");
+    let folder = stage.sm.dir.path();
+    for (path, code) in [
+        (Path::new(&file), "already_imported"),
+        (&missing, "not_found"),
+        (folder, "bad_request"),
+        (Path::new("t.jsonl"), "bad_request"),
+    ] {
+        let refused = import(path.to_str().expect("a plain path"), false).expect_err("a refusal");
+        assert_eq!(refused.code(), Some(code), "{}: {refused}", path.display());
+    }
+}
+
+#[test]
+fn a_codex_that_is_too_old_is_named_with_its_version_and_the_remedy() {
+    let stage = Stage::new(&json!({ "version": "codex-cli 0.79.3" }));
+    let ran = stage.spawn("hello");
+    let error = ran.error();
+    assert_eq!((ran.code, error["code"].as_str()), (9, Some("codex_too_old")), "{error}");
+    let message = error["message"].as_str().expect("words");
+    for part in ["bin/codex", "0.79.3", "0.80.0"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let hint = error["hint"].as_str().expect("a remedy");
+    assert!(hint.contains("SM_CODEX") && hint.contains("npm install"), "{hint}");
+    let told = &stage.sm.json(&["doctor"])["checks"]["codex"];
+    assert!(told.to_string().contains("0.79.3"), "{told}");
+}
+
+#[test]
+fn a_codex_that_dies_at_its_start_is_named_with_its_last_words() {
+    let stage = Stage::new(&json!({ "dies": "config.toml: no such profile" }));
+    let ran = stage.spawn("hello");
+    let error = ran.error();
+    assert_eq!((ran.code, error["code"].as_str()), (9, Some("codex_died")), "{error}");
+    let message = error["message"].as_str().expect("words");
+    for part in ["bin/codex", "0.169.0", "exited with 7", "config.toml: no such profile"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let hint = error["hint"].as_str().expect("a remedy");
+    assert!(hint.contains("app-server") && hint.contains("CODEX_HOME="), "{hint}");
+    for fact in ["binary", "version", "codex_home"] {
+        assert!(error["details"][fact].is_string(), "{error}");
+    }
+    // Nothing is left behind, and nothing recorded is lost.
+    assert!(stage.sm.json(&["ps", "--all"])["sessions"].as_array().is_some_and(Vec::is_empty));
+    assert!(stage.sm.run(&["replay"]).text().contains("sm/generation/ended"));
+}
+
+#[test]
+fn a_codex_home_that_is_not_there_is_told_before_codex_is_started() {
+    let stage = Stage::new(&json!({}));
+    std::fs::remove_dir(stage.sm.dir.path().join(".codex")).expect("it was there");
+    let default = stage.spawn("hello");
+    let other = stage.sm.run(&["spawn", "hello", "--codex-home", "/nowhere/at/all", "--json"]);
+    for (ran, home) in [(default, "/.codex"), (other, "/nowhere/at/all")] {
+        let error = ran.error();
+        assert_eq!((ran.code, error["code"].as_str()), (5, Some("not_found")), "{error}");
+        assert!(error["message"].as_str().is_some_and(|words| words.contains(home)), "{error}");
+        assert!(
+            error["hint"].as_str().is_some_and(|hint| hint.contains("--codex-home")),
+            "{error}"
+        );
+    }
+    assert!(stage.sm.json(&["serve", "--status"])["health"]["servers"] == json!([]));
+}
+
+#[test]
+fn sessions_spawned_at_once_in_an_empty_home_have_one_daemon_and_names_of_their_own() {
+    let stage = Stage::new(&json!({}));
+    let (same, other): (Vec<Ran>, Vec<Ran>) = std::thread::scope(|scope| {
+        let cwd = stage.sm.dir.path().to_str().expect("a plain path");
+        let spawn = |name: String| {
+            let sm = &stage.sm;
+            scope
+                .spawn(move || sm.run(&["spawn", "hello", "--name", &name, "--cwd", cwd, "--json"]))
+        };
+        let same: Vec<_> = (0..4).map(|_| spawn("twin".to_owned())).collect();
+        let other: Vec<_> = (0..4).map(|number| spawn(format!("worker-{number}"))).collect();
+        let join = |threads: Vec<std::thread::ScopedJoinHandle<'_, Ran>>| {
+            threads.into_iter().map(|thread| thread.join().expect("sm runs")).collect()
+        };
+        (join(same), join(other))
+    });
+    assert!(other.iter().all(|ran| ran.code == 0), "{other:?}");
+    let made = same.iter().filter(|ran| ran.code == 0).count();
+    assert_eq!(made, 1);
+    for refused in same.iter().filter(|ran| ran.code != 0) {
+        assert_eq!((refused.code, refused.error()["code"].as_str()), (6, Some("name_taken")));
+    }
+    assert_eq!(stage.sm.json(&["ps"])["sessions"].as_array().map(Vec::len), Some(5));
+}

@@ -1,0 +1,220 @@
+//! Time travel: the tables as they were after some record, of the sessions that are asked about.
+//!
+//! What always holds: a past moment is made by the same folds as the present, over the same records; so
+//! it is what the tables were, and nothing is kept for it but the log. Only records that can matter are
+//! read: those of the sessions asked about and of the sessions that name them, and what was noted of
+//! their sources. Where that would be most of the log, all of it is folded up to the moment.
+
+use crate::changes::Changes;
+use crate::fold::{fold, fold_gap};
+use crate::projector::{FoldError, Projector};
+use crate::rows::{Session, Sid, Source};
+use crate::state::{Nothing, State};
+use crate::store::{Store, StoreError, View};
+use crate::table::Key;
+use crate::tables::{Children, Requests, Sessions, Sources, Threads};
+use sm_log::{ReadError, Reader};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Beyond this share of all records up to the moment, reading them in their order is quicker.
+const MOST_OF_THE_LOG: u64 = 3;
+
+/// How many records are folded between two reports of progress.
+const REPORT_RECORDS: usize = 4096;
+
+/// How far up a family tree is followed.
+const ANCESTORS_MAX: usize = 64;
+
+/// Which sessions are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One session.
+    Session(Sid),
+    /// One session and all its descendants.
+    Family(Sid),
+    /// Those with the newest records then, so many of them.
+    Newest(usize),
+    /// Those whose requests waited then.
+    Waiting,
+}
+
+/// Writes into `store`, which is empty, what the tables were after record `at`, as far as `scopes` ask.
+/// `live` are the tables now, folded to `at` or further. `progress` is told the last seq folded.
+pub fn moment(
+    live: &View<'_>,
+    log: &Reader,
+    at: u64,
+    scopes: &[Scope],
+    store: &Arc<Store>,
+    mut progress: impl FnMut(u64),
+) -> Result<(), FoldError> {
+    let mut wanted =
+        Wanted { live, at, threads: BTreeSet::new(), seqs: BTreeSet::new(), records: 0 };
+    for scope in scopes {
+        wanted.scope(*scope)?;
+    }
+    if wanted.records.saturating_mul(MOST_OF_THE_LOG) > at {
+        return Projector::new(Arc::clone(store), log.clone())?.fold_to(
+            at,
+            REPORT_RECORDS,
+            progress,
+        );
+    }
+    let seqs = wanted.all_seqs(log)?;
+    let mut state = State::default();
+    for (done, seq) in seqs.iter().enumerate() {
+        match log.get(*seq) {
+            Ok(record) => fold(&mut state, &Nothing, &record.record()),
+            Err(ReadError::Gap(gap)) => fold_gap(&mut state, &gap),
+            Err(error) => return Err(error.into()),
+        }
+        if done % REPORT_RECORDS == 0 {
+            progress(*seq);
+        }
+    }
+    let mut changes = Changes::default();
+    changes.checkpoint = at;
+    state.flush(&mut changes);
+    Ok(store.write(&changes)?)
+}
+
+/// The records that matter, while they are gathered.
+struct Wanted<'v, 's> {
+    live: &'v View<'s>,
+    at: u64,
+    /// Threads whose every record matters.
+    threads: BTreeSet<String>,
+    /// Further records.
+    seqs: BTreeSet<u64>,
+    /// How many records the threads have, roughly.
+    records: u64,
+}
+
+impl Wanted<'_, '_> {
+    fn scope(&mut self, scope: Scope) -> Result<(), StoreError> {
+        match scope {
+            Scope::Session(sid) => self.session(sid),
+            Scope::Family(root) => {
+                let mut open = vec![root];
+                while let Some(sid) = open.pop() {
+                    self.session(sid)?;
+                    self.live.scan::<Children>(&sid.to_bytes(), &[], |(_, child), ()| {
+                        open.push(child);
+                        true
+                    })?;
+                }
+                Ok(())
+            }
+            Scope::Newest(count) => self.newest(count),
+            Scope::Waiting => self.waiting(),
+        }
+    }
+
+    /// A session, its ancestors, whose items may name it, and the thread it was forked from.
+    fn session(&mut self, sid: Sid) -> Result<(), StoreError> {
+        let mut next = Some(sid);
+        for _ in 0..ANCESTORS_MAX {
+            let Some(sid) = next else { break };
+            let Some(session) = self.live.get::<Sessions>(&sid)? else { break };
+            if !self.thread(&session) {
+                break;
+            }
+            if let Some(origin) = session.forked_from.as_ref()
+                && let Some(origin) = self.live.get::<Threads>(origin)?
+                && let Some(origin) = self.live.get::<Sessions>(&origin)?
+            {
+                self.thread(&origin);
+            }
+            next = session.parent;
+        }
+        Ok(())
+    }
+
+    /// Whether the thread was not wanted before.
+    fn thread(&mut self, session: &Session) -> bool {
+        let new = self.threads.insert(session.thread_id.clone());
+        if new {
+            self.records += session.counts.records;
+        }
+        new
+    }
+
+    /// The sessions that may be among the newest `count`: those that had records before the moment and
+    /// after it, and the newest of those that had none after it.
+    fn newest(&mut self, count: usize) -> Result<(), StoreError> {
+        let (mut crossing, mut settled) = (Vec::new(), Vec::new());
+        self.live.scan::<Sessions>(&[], &[], |sid, session| {
+            match (session.first_seq, session.last_seq) {
+                (Some(first), _) if first > self.at => {}
+                (Some(_), Some(last)) if last <= self.at => settled.push((last, sid)),
+                // Also those that only others name: they stand last in the list, if it is that long.
+                _ => crossing.push(sid),
+            }
+            true
+        })?;
+        settled.sort_unstable_by(|a, b| b.cmp(a));
+        settled.truncate(count);
+        for sid in crossing.into_iter().chain(settled.into_iter().map(|(_, sid)| sid)) {
+            self.session(sid)?;
+        }
+        Ok(())
+    }
+
+    fn waiting(&mut self) -> Result<(), StoreError> {
+        let mut waited = Vec::new();
+        let at = self.at;
+        self.live.scan::<Requests>(&[], &[], |seq, request| {
+            if seq <= at && request.end_seq.is_none_or(|end| end > at) {
+                waited.push((seq, request.session));
+            }
+            seq <= at
+        })?;
+        for (seq, session) in waited {
+            match session {
+                Some(session) => self.session(session)?,
+                None => drop(self.seqs.insert(seq)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Every record that matters, in the log's order.
+    fn all_seqs(mut self, log: &Reader) -> Result<Vec<u64>, FoldError> {
+        let (first, at) = (log.floor(), self.at);
+        let mut seqs = Vec::new();
+        for thread in &self.threads {
+            seqs.extend(log.seqs(thread.as_bytes(), at)?);
+        }
+        seqs.extend(self.seqs.iter().copied());
+        seqs.sort_unstable();
+        self.live.scan::<Sources>(&[], &[], |number, source| {
+            if spans_any(&source, &seqs) {
+                notes(number, &source, &mut self.seqs);
+            }
+            number <= at
+        })?;
+        seqs.extend(self.seqs);
+        seqs.retain(|seq| (first..=at).contains(seq));
+        seqs.sort_unstable();
+        seqs.dedup();
+        Ok(seqs)
+    }
+}
+
+/// Whether one of `seqs`, in order, lies among the source's records.
+fn spans_any(source: &Source, seqs: &[u64]) -> bool {
+    let (Some(first), Some(last)) = (source.first_seq, source.last_seq) else { return false };
+    let from = seqs.partition_point(|seq| *seq < first);
+    seqs.get(from).is_some_and(|seq| *seq <= last)
+}
+
+/// The records that tell of the source itself and of its lives.
+fn notes(number: u64, source: &Source, seqs: &mut BTreeSet<u64>) {
+    seqs.insert(number);
+    seqs.extend(source.greeted_seq);
+    for life in &source.generations {
+        seqs.extend(life.started_seq);
+        seqs.extend(life.ended_seq);
+    }
+}

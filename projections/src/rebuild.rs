@@ -1,0 +1,88 @@
+//! New tables beside the old, and the swap.
+//!
+//! What always holds: whoever opens the tables finds either the old ones or the new ones, whole. What
+//! was being built when its process died is begun anew; what the swap took out is thrown away.
+
+use crate::fold::FOLD_VERSION;
+use crate::projector::{FoldError, Projector};
+use crate::store::{Commit, Store, StoreError};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use sm_log::Reader;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The most records folded before a commit that nobody waits for.
+const BATCH_RECORDS: usize = 16_384;
+
+/// Where tables are built, or wait to be thrown away.
+fn aside(dir: &Path) -> PathBuf {
+    dir.join(format!("v{FOLD_VERSION}.building"))
+}
+
+/// Folds the whole of `log` into new tables below `dir` and puts them in the place of those that are
+/// there, whatever their state. Older versions' tables go with them. Only the holder of the log's lock
+/// may call it; `progress` is told the last seq folded.
+pub fn rebuild(dir: &Path, log: &Reader, progress: impl FnMut(u64)) -> Result<(), FoldError> {
+    let (place, building) = (Store::path_in(dir), aside(dir));
+    remove(&building)?;
+    let store = Arc::new(Store::open(&building, &log.id(), Commit::AtTheEnd)?);
+    let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
+    projector.fold_to(log.watermark(), BATCH_RECORDS, progress)?;
+    store.sync()?;
+    drop((projector, store));
+    swap(&building, &place)?;
+    remove(&building)?;
+    sweep(dir)
+}
+
+/// Throws away what a swap that was cut off left behind, and tables of older versions.
+///
+/// # Errors
+/// [`StoreError::Newer`] where there are tables of a newer version.
+pub fn sweep(dir: &Path) -> Result<(), FoldError> {
+    let io = |act, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| StoreError::Io { act, path, source }
+    };
+    let found = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(io("read", dir))?,
+    };
+    for entry in found {
+        let path = entry.map_err(io("read", dir))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let Some(version) = name.as_deref().and_then(|name| name.strip_prefix('v')) else {
+            continue;
+        };
+        match version.strip_suffix(".building").unwrap_or(version).parse::<u32>() {
+            Ok(found) if found > FOLD_VERSION => {
+                return Err(StoreError::Newer { path, found, known: FOLD_VERSION }.into());
+            }
+            Ok(found) if found < FOLD_VERSION || version.ends_with(".building") => remove(&path)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Puts `new` in the place of `old`, in one step where there is an old one.
+fn swap(new: &Path, old: &Path) -> Result<(), StoreError> {
+    let swapped = match old.exists() {
+        true => renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).map_err(io::Error::from),
+        false => fs::rename(new, old),
+    };
+    let parent = old.parent().unwrap_or(old);
+    let synced = swapped.and_then(|()| fs::File::open(parent)?.sync_all());
+    synced.map_err(|source| StoreError::Io { act: "put in place", path: old.to_path_buf(), source })
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::Io { act: "remove", path: path.to_path_buf(), source })
+        }
+        _ => Ok(()),
+    }
+}

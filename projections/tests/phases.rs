@@ -1,0 +1,98 @@
+//! The phases of every turn of every recorded transcript.
+
+use crate::folded::{fold_all, imported, transcripts};
+use sm_projections::rows::Phase;
+use sm_projections::tables::{Sessions, Spans, Turns};
+use sm_projections::views::{self, TurnDoc};
+use std::collections::BTreeMap;
+
+fn turns_of(path: &std::path::Path) -> Vec<TurnDoc> {
+    let (dir, log, _) = imported(&std::fs::read(path).unwrap());
+    let store = fold_all(&log, &dir.path().join("tables"), usize::MAX);
+    let view = store.view().unwrap();
+    let mut docs = Vec::new();
+    view.scan::<Sessions>(&[], &[], |sid, _| {
+        docs.push(sid);
+        true
+    })
+    .unwrap();
+    docs.into_iter().flat_map(|sid| views::turns(&view, sid, None).unwrap()).collect()
+}
+
+#[test]
+fn phases_lie_end_to_end_and_hold_every_token() {
+    let mut seen = BTreeMap::new();
+    for path in transcripts(false).into_iter().chain(transcripts(true)) {
+        for turn in turns_of(&path) {
+            let of = || format!("{} turn {}", path.display(), turn.number);
+            assert_eq!(turn.phases[0].seq, turn.seq, "{}: begins with the turn", of());
+            assert_eq!(turn.phases[0].began_micros, turn.started_micros, "{}", of());
+            for pair in turn.phases.windows(2) {
+                assert!(pair[0].seq < pair[1].seq, "{}", of());
+                assert_eq!(pair[0].ended_micros, Some(pair[1].began_micros), "{}", of());
+                let same = pair[0].phase == pair[1].phase
+                    && pair[0].action.as_ref().map(|a| a.seq)
+                        == pair[1].action.as_ref().map(|a| a.seq)
+                    && pair[0].request_id == pair[1].request_id;
+                assert!(!same, "{}: two spans of one phase: {pair:?}", of());
+            }
+            assert_eq!(turn.phases.last().unwrap().ended_micros, turn.ended_micros, "{}", of());
+            let spent: u64 = turn.phases.iter().map(|phase| phase.tokens).sum();
+            assert_eq!(spent, turn.tokens.as_ref().map_or(0, |tokens| tokens.total), "{}", of());
+            let whole: i64 = turn
+                .phases
+                .iter()
+                .filter_map(|phase| phase.ended_micros.map(|end| end - phase.began_micros))
+                .sum();
+            if let Some(ended) = turn.ended_micros {
+                assert_eq!(whole, ended - turn.started_micros, "{}", of());
+            }
+            for phase in &turn.phases {
+                *seen.entry(phase.phase).or_insert(0) += 1;
+            }
+        }
+    }
+    for phase in Phase::ALL {
+        // Servers start before the first turn, where they are not in the way of one.
+        if phase == Phase::StartingMcp {
+            continue;
+        }
+        assert!(seen.contains_key(phase.as_str()), "no recorded traffic shows {phase:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn an_mcp_server_that_did_not_start_is_named_with_its_error() {
+    let path = transcripts(false).into_iter().find(|path| path.ends_with("0.169.0/mcp.jsonl"));
+    let (dir, log, _) = imported(&std::fs::read(path.unwrap()).unwrap());
+    let store = fold_all(&log, &dir.path().join("tables"), usize::MAX);
+    let mut failed = Vec::new();
+    let view = store.view().unwrap();
+    view.scan::<Sessions>(&[], &[], |_, session| {
+        assert_eq!(session.mcp_starting, Vec::<String>::new());
+        failed.extend(session.mcp_failed);
+        true
+    })
+    .unwrap();
+    assert!(failed.iter().any(|mcp| mcp.name == "broken" && mcp.error.contains("failed to start")));
+}
+
+#[test]
+fn spans_are_of_turns_that_are() {
+    for path in transcripts(false) {
+        let (dir, log, _) = imported(&std::fs::read(&path).unwrap());
+        let store = fold_all(&log, &dir.path().join("tables"), usize::MAX);
+        let view = store.view().unwrap();
+        let mut spans = Vec::new();
+        view.scan::<Spans>(&[], &[], |key, span| {
+            spans.push((key, span));
+            true
+        })
+        .unwrap();
+        for ((sid, seq), span) in spans {
+            let turn = view.get::<Turns>(&(sid, span.turn)).unwrap();
+            let turn = turn.unwrap_or_else(|| panic!("{}: span {seq} of no turn", path.display()));
+            assert!(turn.end_seq.is_none_or(|end| seq < end), "{}: {seq}", path.display());
+        }
+    }
+}
