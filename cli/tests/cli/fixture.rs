@@ -317,3 +317,24 @@ fn what_cannot_be_recorded_is_said() {
     let ran = sm.run(&["fixture", "record", "T1", "--name", "a/b", "--json"]);
     assert_eq!((ran.code, ran.error()["code"].as_str()), (2, Some("usage")));
 }
+
+/// What this build has no number for is counted by name, and the doctor lists it.
+#[test]
+fn the_doctor_lists_methods_without_a_kind_of_their_own() {
+    let sm = Sm::new();
+    let path = recorded("0.169.0").join("hooks.jsonl");
+    let text = fs::read_to_string(&path).expect("a transcript");
+    sm.json(&["import", word(&path)]);
+    let later = "{\"method\":\"later/thing\",\"params\":{}}\n{\"id\":1,\"method\":\"later/ask\",\"params\":{}}\n";
+    sm.json(&["import", &sm.file("later.jsonl", later.as_bytes())]);
+    let doctor = sm.json(&["doctor"]);
+    let listed = doctor["checks"]["unknown_methods"]["details"].as_object().expect("a list");
+    for method in ["hook/started", "hook/completed"] {
+        let count = text.lines().filter(|line| line.contains(&format!("\"{method}\""))).count();
+        assert!(count > 0 && listed[method] == count, "{method}: {listed:?}");
+    }
+    assert_eq!((&listed["later/thing"], &listed["later/ask"]), (&1.into(), &1.into()));
+    assert!(!listed.contains_key("turn/started"), "{listed:?}");
+    let shown = sm.run(&["doctor"]).text();
+    assert!(shown.contains("later/ask") && shown.contains("hook/started"), "{shown}");
+}
