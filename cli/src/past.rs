@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::json;
 use sm_log::{Direction, Item, ReadError, Reader};
 use sm_projections::rows::Sid;
+use sm_projections::tables::Sessions;
 use sm_projections::{Commit, Scope, Store, View, moment};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,58 @@ pub struct At {
     at: Option<Bound>,
 }
 
+/// Two moments.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Since {
+    /// From after this record or time: 120, 2026-11-21T03:00Z, 03:00, 10m (ago).
+    #[arg(long, value_name = "SEQ|TIME")]
+    pub from: Bound,
+
+    /// Up to this record or time, if not until now.
+    #[arg(long = "to", value_name = "SEQ|TIME")]
+    pub to: Option<Bound>,
+}
+
+impl Since {
+    /// The tables of both moments, as far as sessions are concerned that had records in between.
+    pub fn open(
+        self,
+        context: &Context,
+        streams: &Streams,
+        live: &Tables,
+    ) -> Result<(Tables, Tables), Error> {
+        let log = open_log(context)?;
+        let view = live.view()?;
+        let folded = view.checkpoint()?;
+        let from = resolve(&log, self.from, folded)?;
+        let to = match self.to {
+            Some(bound) => resolve(&log, bound, folded)?,
+            None => folded,
+        };
+        if from > to {
+            return Err(Error::usage(format!("--from (record {from}) is later than --to ({to})")));
+        }
+        let mut scopes = Vec::new();
+        view.scan::<Sessions>(&[], &[], |sid, session| {
+            let began_by = |at: u64| session.first_seq.is_none_or(|first| first <= at);
+            if session.last_seq.is_some_and(|last| last > from) && began_by(to) {
+                scopes.push(Scope::Session(sid));
+            }
+            true
+        })?;
+        let of = |seq, bound| {
+            let past = Past::new(context, &log, bound, seq)?;
+            past.tables(streams, live, &view, &log, &scopes)
+        };
+        let then = of(from, self.from)?;
+        let now = match self.to {
+            Some(bound) => of(to, bound)?,
+            None => live.clone(),
+        };
+        Ok((then, now))
+    }
+}
+
 /// A moment gone by.
 pub struct Past {
     /// When it was, in Unix microseconds.
@@ -35,7 +88,7 @@ pub struct Past {
     pub began: HashMap<String, u64>,
     seq: u64,
     /// Goes with the tables.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What a command asks of a moment.
@@ -110,23 +163,40 @@ fn gone_by(
     let view = live.view()?;
     let folded = view.checkpoint()?;
     let seq = resolve(&log, bound, folded)?;
-    let folder = folder(context)?;
-    let mut past = Past {
-        time: time_of(&log, bound, seq),
-        threads: HashMap::new(),
-        began: HashMap::new(),
-        seq,
-        _folder: folder,
-    };
+    let mut past = Past::new(context, &log, bound, seq)?;
     let scopes = past.scopes(context, &view, question)?;
-    let store = Store::open(past._folder.path(), &log.id(), Commit::AtTheEnd)?;
-    let store = Arc::new(store);
-    let meter = streams.meter();
-    moment(&view, &log, seq, &scopes, &store, |reached| {
-        meter.tell(format_args!("looking back: record {reached} of {seq}"));
-    })?;
-    meter.done();
-    Ok(live.gone_by(store, past))
+    past.tables(streams, live, &view, &log, &scopes)
+}
+
+impl Past {
+    /// The moment after record `seq`, which `bound` means.
+    fn new(context: &Context, log: &Reader, bound: Bound, seq: u64) -> Result<Past, Error> {
+        Ok(Past {
+            time: time_of(log, bound, seq),
+            threads: HashMap::new(),
+            began: HashMap::new(),
+            seq,
+            folder: folder(context)?,
+        })
+    }
+
+    /// Its tables, as far as `scopes` ask.
+    fn tables(
+        self,
+        streams: &Streams,
+        live: &Tables,
+        view: &View<'_>,
+        log: &Reader,
+        scopes: &[Scope],
+    ) -> Result<Tables, Error> {
+        let store = Arc::new(Store::open(self.folder.path(), &log.id(), Commit::AtTheEnd)?);
+        let (meter, seq) = (streams.meter(), self.seq);
+        moment(view, log, seq, scopes, &store, |reached| {
+            meter.tell(format_args!("looking back: record {reached} of {seq}"));
+        })?;
+        meter.done();
+        Ok(live.gone_by(store, self))
+    }
 }
 
 impl Past {

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The tables, open for reading.
+#[derive(Clone)]
 pub struct Tables {
     store: Arc<Store>,
     /// They are those of a moment gone by.
-    past: Option<Past>,
+    past: Option<Arc<Past>>,
     /// The log's id.
     pub log_id: String,
     /// The log's last durable seq when they were opened.
@@ -85,7 +86,7 @@ impl Tables {
 
     /// The tables in `store`, of the moment `past`, in place of these.
     pub fn gone_by(&self, store: Arc<Store>, past: Past) -> Tables {
-        Tables { store, past: Some(past), log_id: self.log_id.clone(), head: self.head }
+        Tables { store, past: Some(Arc::new(past)), log_id: self.log_id.clone(), head: self.head }
     }
 
     /// The present of whoever looks: that of the moment where it is gone by. Unix microseconds.

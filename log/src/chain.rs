@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 
+use crate::block;
 use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::Footer;
+use crate::frame;
 use crate::id::LogId;
 use crate::index::Index;
 use crate::prepare::PREPARED;
@@ -20,10 +22,14 @@ use crate::progress::Progress;
 use crate::sealed::Cache;
 use crate::segment::{self, Form, Header, Identity, Named};
 use crate::storage::{File, Storage, View};
+use crate::trim::{self, Trimmed};
 use crate::watermark::{Mark, Page};
 
+/// So much of a file is looked at to tell whether it is a segment: more than one frame's head.
+const BEGINNING: u64 = 512 << 10;
 const LISTINGS_MAX: usize = 16;
-const POLL: Duration = Duration::from_micros(500);
+/// How long a bell is trusted to ring: the writer may be gone, or have no threads to ring it.
+const UNRUNG: Duration = Duration::from_millis(20);
 
 /// What all readers of one log share.
 pub struct Chain {
@@ -34,6 +40,7 @@ pub struct Chain {
     parts: RwLock<Arc<Parts>>,
     /// The newest mark that was read.
     seen: RwLock<Mark>,
+    trimmed: RwLock<Option<Arc<Trimmed>>>,
 }
 
 /// The segments that hold anything, in order of seq and of serial.
@@ -86,7 +93,8 @@ impl Chain {
         progress: Option<Arc<Progress>>,
     ) -> Chain {
         let (parts, seen) = (RwLock::default(), RwLock::default());
-        Chain { storage, id, page, progress, parts, seen }
+        let trimmed = RwLock::default();
+        Chain { storage, id, page, progress, parts, seen, trimmed }
     }
 
     /// What the shared page says now.
@@ -112,6 +120,7 @@ impl Chain {
             return progress.wait(seq, deadline);
         }
         loop {
+            let shown = self.page.bell();
             if self.mark().watermark.seq >= seq {
                 return true;
             }
@@ -119,7 +128,7 @@ impl Chain {
             if left.is_zero() {
                 return false;
             }
-            std::thread::sleep(left.min(POLL));
+            self.page.wait_bell(shown, left.min(UNRUNG));
         }
     }
 
@@ -136,8 +145,31 @@ impl Chain {
         Ok(parts)
     }
 
-    /// Lists the segments again when they are next asked for.
+    /// What is left of what was trimmed; `None` where nothing was, or what is left is damaged.
+    pub fn trimmed(&self, mark: &Mark) -> Result<Option<Arc<Trimmed>>, ReadError> {
+        if mark.floor <= 1 {
+            return Ok(None);
+        }
+        let held = self.trimmed.read().clone();
+        if held.as_ref().is_some_and(|trimmed| trimmed.floor >= mark.floor) {
+            return Ok(held);
+        }
+        let found = Trimmed::read(&*self.storage, self.id);
+        let found = found.map_err(ReadError::io("read", self.storage.path(trim::NAME)))?;
+        let found = found.map(Arc::new);
+        self.trimmed.write().clone_from(&found);
+        Ok(found)
+    }
+
+    /// How many of a session's records were trimmed.
+    pub fn trimmed_records(&self, mark: &Mark, session: &[u8]) -> Result<u64, ReadError> {
+        let trimmed = self.trimmed(mark)?;
+        Ok(trimmed.and_then(|trimmed| trimmed.sessions.get(session).copied()).unwrap_or(0))
+    }
+
+    /// Looks anew how far the log is, and lists the segments again, when that is next asked for.
     pub fn forget(&self) {
+        *self.seen.write() = Mark::default();
         let mut parts = self.parts.write();
         let (all, list) = (parts.all.clone(), parts.list.clone());
         *parts = Arc::new(Parts { all, list, ..Parts::default() });
@@ -165,19 +197,28 @@ impl Chain {
             Some(span) if seq < span.end => Ok(Ok((span.clone(), parts.limit(span, mark)))),
             _ => {
                 let next = parts.list.get(after).map_or(mark.watermark.seq + 1, |span| span.first);
-                Ok(Err(Gap {
-                    first: seq,
-                    last: next.saturating_sub(1).max(seq),
-                    file: self.storage.path(""),
-                    position: 0,
-                    reason: GapReason::Segment,
-                }))
+                let (file, mut last) = (self.storage.path(""), next.saturating_sub(1).max(seq));
+                let (floor, mut reason) = (self.mark().floor, GapReason::Segment);
+                if seq < floor {
+                    (last, reason) = (last.min(floor - 1), GapReason::Trimmed);
+                }
+                Ok(Err(Gap { first: seq, last, file, position: 0, reason }))
             }
         }
     }
 }
 
 impl Parts {
+    /// The names that segments with nothing but seqs below the floor may have.
+    pub fn below(&self, floor: u64) -> Vec<String> {
+        below(&self.all, floor)
+    }
+
+    /// The segments from the floor on.
+    pub fn kept(&self, floor: u64) -> impl DoubleEndedIterator<Item = &Span> {
+        self.list.iter().filter(move |span| span.end > floor)
+    }
+
     /// Segments that hold nothing, as later ones have all their seqs.
     pub fn shadowed(&self) -> impl Iterator<Item = &Arc<Part>> {
         let listed = |part: &Part| {
@@ -226,7 +267,7 @@ impl Parts {
                 continue;
             }
             let identity = Identity { log: chain.id, first_seq: named.first_seq, serial };
-            if let Some(identity) = identify(&*chain.storage, &name, identity)? {
+            if let Some(identity) = identify(&*chain.storage, &name, identity, named.form)? {
                 all.insert(serial, Arc::new(Part::new(name, identity, named.form)));
             }
         }
@@ -263,20 +304,57 @@ fn used_prepared(chain: &Chain) -> io::Result<Option<Named>> {
     })
 }
 
-/// Whose segment a file is: its header says so, or its name where the header is damaged. `None`:
-/// another log's.
-fn identify(storage: &dyn Storage, name: &str, named: Identity) -> io::Result<Option<Identity>> {
+/// Whose segment a file is: its header says so, or its name where the header is damaged or may not be
+/// read: then reading it will say why. `None`: another log's, or none at all.
+fn identify(
+    storage: &dyn Storage,
+    name: &str,
+    named: Identity,
+    form: Form,
+) -> io::Result<Option<Identity>> {
     let mut header = [0; segment::HEADER_LEN];
     let read = storage.open_read(name).and_then(|file| file.read_at(&mut header, 0));
     match read {
-        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     Ok(match segment::decode_header(&header) {
         Header::Valid { identity, .. } if identity.log != named.log => None,
         Header::Newer { .. } => None,
+        Header::Damaged if is_foreign(storage, name, &named, form)? => None,
         _ => Some(named),
     })
+}
+
+/// Whether a file whose header does not fit never was the segment it is named as: nothing of the
+/// header is as it should be, it is not zeros either, and no frame or block begins behind it.
+pub fn is_foreign(
+    storage: &dyn Storage,
+    name: &str,
+    named: &Identity,
+    form: Form,
+) -> io::Result<bool> {
+    let Ok(file) = storage.open_read(name) else { return Ok(false) };
+    let mut bytes = vec![0; file.len()?.min(BEGINNING) as usize];
+    file.read_at(&mut bytes, 0)?;
+    let seed = named.seed();
+    let begins = match form {
+        Form::Plain => frame::decode_head(&bytes, segment::HEADER_LEN, seed).is_some(),
+        Form::Sealed => block::decode_head(&bytes, segment::HEADER_LEN, seed).is_some(),
+    };
+    Ok(!begins && !segment::resembles(&bytes, named, form))
+}
+
+/// The names that segments with nothing but seqs below the floor have or may still have, given all by
+/// serial: sealing may have left the plain one.
+pub fn below(all: &BTreeMap<u64, Arc<Part>>, floor: u64) -> Vec<String> {
+    let list = spans(all);
+    let gone = list.iter().take_while(|span| span.end <= floor);
+    // What is older than one that went was covered by it, or came before it.
+    let last = gone.map(|span| span.part.identity.serial).max().unwrap_or(0);
+    let forms = [Form::Plain, Form::Sealed];
+    let names = |part: &Arc<Part>| forms.map(|form| part.identity.name(form));
+    all.range(..=last).flat_map(|(_, part)| names(part)).collect()
 }
 
 /// Which seqs each segment has, given all by serial.

@@ -44,6 +44,8 @@ pub enum GapReason {
     Segment,
     /// Was acknowledged without being synced, and did not survive.
     Unsynced,
+    /// Removed since the reader got there: below the floor by now.
+    Trimmed,
     /// Never written: the ring overflowed while the disk failed. Declared by the writer.
     Lost,
 }
@@ -58,6 +60,7 @@ impl GapReason {
             GapReason::Unsynced => 3,
             GapReason::Lost => 4,
             GapReason::Block => 5,
+            GapReason::Trimmed => 6,
         }
     }
 
@@ -70,6 +73,7 @@ impl GapReason {
             GapReason::Unsynced,
             GapReason::Lost,
             GapReason::Block,
+            GapReason::Trimmed,
         ];
         all.into_iter().find(|reason| reason.number() == number).unwrap_or(GapReason::Frame)
     }
@@ -83,6 +87,7 @@ impl fmt::Display for GapReason {
             GapReason::Block => "block damaged",
             GapReason::Segment => "segment missing",
             GapReason::Unsynced => "acknowledged before a sync, and gone with the power",
+            GapReason::Trimmed => "no longer kept",
             GapReason::Lost => "lost while the disk failed",
         })
     }

@@ -44,6 +44,7 @@ macro_rules! planted {
     }};
 }
 
+mod bell;
 mod block;
 pub mod caps;
 mod chain;
@@ -74,11 +75,18 @@ mod sha256;
 mod span;
 mod stats;
 pub mod storage;
+mod trim;
 mod varint;
 mod verify;
+mod waiters;
 mod walk;
 mod watermark;
 mod writer;
+
+/// The example of the README, so that it is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use cursor::{Cursor, Item};
 pub use error::{AppendError, Cause, Gap, GapReason, OpenError, ReadError};

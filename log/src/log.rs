@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::caps::{PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::caps::{FRAME_BYTES, PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::chain::Chain;
 use crate::error::{AppendError, Cause, OpenError, ReadError};
 use crate::id::LogId;
@@ -18,6 +19,7 @@ use crate::recovery::{self, Recovery};
 use crate::ring::Refused;
 use crate::seal;
 use crate::storage::{Directory, Storage};
+use crate::trim;
 use crate::writer::Core;
 
 /// The one writer of a log. Clones share it; the directory's lock is held while any clone lives.
@@ -65,6 +67,7 @@ impl Log {
                 ("log-write", write_thread as fn(&Core)),
                 ("log-sync", sync_thread),
                 ("log-prepare", prepare_thread),
+                ("log-tell", tell_thread),
             ];
             for (name, work) in works {
                 let core = opened.core.clone();
@@ -113,7 +116,17 @@ impl Log {
             return Ok(Receipt { first: last + 1, last, core: core.clone() });
         }
         match core.ring.accept(entries, core.options.patience, wake) {
-            Ok((first, last)) => Ok(Receipt { first, last, core: core.clone() }),
+            Ok((first, last, queued)) => {
+                // A full frame is written at once, by who has it in his cache, if nobody else is at it.
+                if wake
+                    && queued >= FRAME_BYTES
+                    && core.options.durability == Durability::Os
+                    && let Some(mut stage) = core.write.try_lock()
+                {
+                    core.write_stage(&mut stage);
+                }
+                Ok(Receipt { first, last, core: core.clone() })
+            }
             Err(Refused::Closed) => Err(AppendError::Closed),
             Err(Refused::Lost { first, last }) => {
                 let mut troubles = core.troubles.lock();
@@ -128,7 +141,7 @@ impl Log {
         let core = &self.handle.core;
         let target = core.ring.accepted();
         let doubtful = core.troubles.lock().doubtful.len();
-        drive(core, core.options.patience, true, || core.tail.lock().synced.seq >= target)?;
+        drive(core, core.options.patience, true, target)?;
         let troubles = core.troubles.lock();
         match troubles.doubtful.get(doubtful) {
             Some(&(first, last)) => {
@@ -154,6 +167,17 @@ impl Log {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Removes the sealed segments that lie wholly below `keep_from`; gives the oldest seq that is
+    /// kept. Records keep their seqs and revisions. Below it reading is refused
+    /// ([`ReadError::BelowFloor`], [`ReadError::NoRevision`]); a cursor that is there comes to a gap
+    /// ([`GapReason::Trimmed`](crate::GapReason::Trimmed)), at the latest with its next segment.
+    /// After a crash it has happened, or not.
+    pub fn trim(&self, keep_from: u64) -> Result<u64, ReadError> {
+        let core = &self.handle.core;
+        let _nor_sealing = core.sealing.lock();
+        trim::trim(core, &self.handle.chain, keep_from)
     }
 
     /// The last seq given away.
@@ -195,6 +219,7 @@ impl Log {
         health.synced = core.tail.lock().synced.seq;
         health.ring_bytes_used = core.ring.used();
         health.ring_bytes = core.ring.capacity();
+        health.waited = core.ring.waited();
         health
     }
 
@@ -214,8 +239,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.core.ring.close();
         self.core.progress.bump();
+        self.core.ringer.news();
         drop(self.core.sealing_wait.lock());
         self.core.rolled.notify_all();
+        drop(self.core.unsynced_wait.lock());
+        self.core.unsynced.notify_all();
         drop(self.core.make_room_wait.lock());
         self.core.make_room.notify_all();
         for thread in self.threads.drain(..) {
@@ -224,8 +252,10 @@ impl Drop for Handle {
         }
         let core = &self.core;
         let target = core.ring.accepted();
-        let _ = drive(core, core.options.patience, true, || core.tail.lock().synced.seq >= target);
+        let _ = drive(core, core.options.patience, true, target);
         core.write.lock().closed = true;
+        core.closed.store(true, SeqCst);
+        core.waiters.all();
         if core.prepared.lock().take().is_some() {
             // Only space; opening removes it, too.
             let _ = core.storage.remove(crate::prepare::PREPARED);
@@ -260,11 +290,10 @@ impl Receipt {
     /// Waits until the entries are acknowledged as [`Durability`] says. An error means that they
     /// are not, yet: they are still tried, and waiting may be tried again.
     pub fn wait(&self) -> Result<(), AppendError> {
-        let done = || self.is_done();
-        if done() {
+        if self.is_done() {
             return Ok(());
         }
-        drive(&self.core, self.core.options.patience, false, done)
+        drive(&self.core, self.core.options.patience, false, self.last)
     }
 
     /// Whether the entries are acknowledged.
@@ -293,6 +322,9 @@ pub struct Health {
     pub ring_bytes_used: usize,
     /// Their bound.
     pub ring_bytes: usize,
+    /// Calls that had to wait for room in the ring, or in the short line before the disk that is kept
+    /// while all is well.
+    pub waited: u64,
     /// Whether the last try to write or sync failed.
     pub failing: bool,
     /// Writes and syncs that failed since the log was opened.
@@ -306,37 +338,25 @@ pub struct Health {
     pub doubtful: Vec<(u64, u64)>,
 }
 
-/// Does what is to do, or waits for who does it, until `done`.
-fn drive(
-    core: &Core,
-    patience: Duration,
-    force: bool,
-    done: impl Fn() -> bool,
-) -> Result<(), AppendError> {
+/// Does what is to do, or waits for who does it, until `seq` is acknowledged; `synced`: until it is
+/// on the medium.
+fn drive(core: &Core, patience: Duration, synced: bool, seq: u64) -> Result<(), AppendError> {
     let mut start = None;
+    let syncs = synced || core.options.durability == Durability::Sync;
+    let done = || match synced {
+        true => core.synced_seq.load(SeqCst) >= seq,
+        false => core.progress.watermark() >= seq,
+    };
     loop {
-        let mut stage = core.write.lock();
-        if stage.closed {
-            return if done() { Ok(()) } else { Err(AppendError::Closed) };
+        let led = if syncs { core.lead() } else { true };
+        if !syncs {
+            core.write_stage(&mut core.write.lock());
         }
-        core.write_stage(&mut stage);
-        drop(stage);
         if done() {
             return Ok(());
         }
-        // Read before the lock is tried: who holds it now moves the epoch when done.
-        let mut epoch = core.progress.epoch();
-        if force || core.options.durability == Durability::Sync {
-            if let Some(mut stage) = core.sync.try_lock() {
-                core.await_siblings();
-                core.sync_stage(&mut stage);
-                drop(stage);
-                core.progress.bump();
-                epoch = core.progress.epoch();
-            }
-            if done() {
-                return Ok(());
-            }
+        if core.closed.load(SeqCst) {
+            return Err(AppendError::Closed);
         }
         let now = Instant::now();
         let start = *start.get_or_insert(now);
@@ -346,7 +366,11 @@ fn drive(
             return Err(AppendError::Stalled { waited: now - start, cause });
         }
         let retry = core.troubles.lock().retry_at.unwrap_or(deadline);
-        core.progress.sleep(epoch, deadline.min(retry.max(now + Duration::from_millis(1))));
+        let until = deadline.min(retry.max(now + Duration::from_millis(1)));
+        // Who led and is not done has failed; nobody else would do it before the next try.
+        core.waiters.sleep(seq, synced, until, || {
+            done() || core.closed.load(SeqCst) || !led && !core.leading.load(SeqCst)
+        });
     }
 }
 
@@ -355,6 +379,7 @@ const BUSY: Duration = Duration::from_micros(30);
 const GATHER: Duration = Duration::from_micros(20);
 const GATHER_BYTES: usize = 64 << 10;
 const IDLE: Duration = Duration::from_millis(500);
+const FAILED: Duration = Duration::from_millis(1);
 
 /// Writes what nobody waits for.
 fn write_thread(core: &Core) {
@@ -371,7 +396,8 @@ fn write_thread(core: &Core) {
         let begin = Instant::now();
         core.write_stage(&mut core.write.lock());
         if core.options.durability == Durability::Sync {
-            core.progress.bump();
+            drop(core.unsynced_wait.lock());
+            core.unsynced.notify_all();
         } else if begin - last < BUSY && core.ring.queued() < GATHER_BYTES {
             // A busy producer: fewer, larger frames cost both sides less.
             std::thread::sleep(GATHER);
@@ -383,37 +409,52 @@ fn write_thread(core: &Core) {
 /// Syncs what nobody waits for.
 fn sync_thread(core: &Core) {
     while !core.ring.is_closed() {
-        let epoch = core.progress.epoch();
-        let pause = match core.options.durability {
-            Durability::Sync => Duration::ZERO,
-            Durability::Interval(interval) => interval,
-            Durability::Os => IDLE,
-        };
-        let start = Instant::now();
-        while !core.ring.is_closed() && start.elapsed() < pause {
-            // A full ring empties by a sync only.
-            if core.ring.used() * 2 > core.ring.capacity() {
-                break;
+        match core.options.durability {
+            Durability::Sync => {}
+            Durability::Interval(interval) => pause(core, interval),
+            Durability::Os => {
+                pause(core, IDLE);
+                continue;
             }
-            let until = (start + pause).min(Instant::now() + Duration::from_millis(5));
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
-        }
-        if core.options.durability == Durability::Os {
-            continue;
         }
         if core.has_unsynced() && core.tail.lock().failed.is_none() {
             core.sync_stage(&mut core.sync.lock());
             core.progress.bump();
         } else {
-            core.progress.sleep(epoch, Instant::now() + IDLE);
+            let mut guard = core.unsynced_wait.lock();
+            if !core.has_unsynced() && !core.ring.is_closed() {
+                core.unsynced.wait_for(&mut guard, IDLE);
+            } else {
+                // It failed: who writes starts anew, when it is time.
+                core.unsynced.wait_for(&mut guard, FAILED);
+            }
         }
     }
 }
 
-/// Makes room. Where nothing is synced, zeros ahead would only cost.
+/// Lets that time go by, but for a ring that fills, which empties by a sync only.
+fn pause(core: &Core, time: Duration) {
+    let start = Instant::now();
+    while !core.ring.is_closed() && start.elapsed() < time {
+        if core.ring.used() * 2 > core.ring.capacity() {
+            break;
+        }
+        let until = (start + time).min(Instant::now() + Duration::from_millis(5));
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Tells other processes.
+fn tell_thread(core: &Core) {
+    let page = core.page.lock().page.clone();
+    let watermark = || core.progress.watermark();
+    core.ringer.run(watermark, || page.ring_bell(), || core.ring.is_closed());
+}
+
+/// Makes room.
 fn prepare_thread(core: &Core) {
     while !core.ring.is_closed() {
-        if core.options.durability == Durability::Sync && !core.backing_off() {
+        if core.makes_zeros() && !core.backing_off() {
             let _ = prepare::prepare(core);
         }
         let mut guard = core.make_room_wait.lock();

@@ -3,24 +3,30 @@
 //!
 //! * Ahead of the active segment's frames zeros are written and synced: then a sync has only the
 //!   frames' bytes to bring to the medium, and no change of the file's extents.
-//! * When the active segment is half full the next file is made, under the name `prepared`. Rolling
-//!   gives it a header and its name. That needs no sync: whoever finds a file `prepared` with a
-//!   header knows which segment it is.
+//! * When the active segment is half full the next file is made, under the name `prepared`, zeros
+//!   in all of it. Rolling gives it a header and its name. That needs no sync: whoever finds a file
+//!   `prepared` with a header knows which segment it is.
+//! * Where each sync takes much, zeros would cost more than they save: there is only space taken.
+//! * Zeros go through a file opened apart. The system tells of a failed write once to each open
+//!   file, so a sync of zeros that fails takes nothing away from what the frames' sync will say.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
 
 use crate::segment::{self, Form, HEADER_LEN, Identity};
 use crate::storage::{File, Storage};
-use crate::writer::{Active, Core, Failed};
-use std::sync::Arc;
+use crate::writer::{Active, Core};
 
 /// The next segment's file before it has a segment's name.
 pub const PREPARED: &str = "prepared";
 
 const CHUNK: u64 = 256 << 10;
-const AHEAD_MAX: u64 = 1 << 20;
+const AHEAD_MAX: u64 = 8 << 20;
+/// Bytes of zeros between two syncs of a file that nobody writes yet.
+const NEXT_CHUNK: u64 = 1 << 20;
 
 /// How far a segment's file is made: zeros up to there, or nothing that counts.
 ///
@@ -80,7 +86,9 @@ impl Prepared {
 pub fn prepare(core: &Core) -> io::Result<()> {
     let _one_at_a_time = core.preparing.lock();
     let (active, position) = core.active.lock().clone();
-    zeros_ahead(core, &active, position)?;
+    if !core.bulk.load(Relaxed) {
+        zeros_ahead(core, &active, position)?;
+    }
     if position * 2 > core.options.segment_bytes && core.prepared.lock().is_none() {
         let prepared = next_file(core)?;
         *core.prepared.lock() = Some(prepared);
@@ -91,23 +99,16 @@ pub fn prepare(core: &Core) -> io::Result<()> {
 fn zeros_ahead(core: &Core, active: &Active, position: u64) -> io::Result<()> {
     let ahead = position.clamp(CHUNK, AHEAD_MAX);
     let goal = (position + ahead).min(core.options.segment_bytes);
-    let mut wrote = false;
+    if active.ahead.made() >= goal {
+        return Ok(());
+    }
+    let file = core.storage.open(&active.identity.name(Form::Plain))?;
+    let zeros = vec![0; CHUNK as usize];
     while active.ahead.made() < goal {
         let made = active.ahead.made();
-        let len = (goal - made).min(CHUNK).min(CHUNK - made % CHUNK);
-        active.ahead.add_zeros(&*active.file, &vec![0; len as usize])?;
-        wrote = true;
-    }
-    if wrote {
-        // The system tells of a failed write to one sync only. That it is this one means that the
-        // frames it stood for are not safe either; and no other sync may end in between.
-        let no_other = core.sync.lock();
-        if let Err(error) = active.file.sync() {
-            core.fail(error, Failed::Sync);
-        }
-        drop(no_other);
-        // Who found the stage taken waits for that.
-        core.progress.bump();
+        let len = (goal - made).min(CHUNK - made % CHUNK);
+        active.ahead.add_zeros(&*file, &zeros[..len as usize])?;
+        file.sync()?;
     }
     Ok(())
 }
@@ -119,9 +120,15 @@ fn next_file(core: &Core) -> io::Result<Prepared> {
         storage.remove(PREPARED)?;
     }
     let file = storage.create(PREPARED)?;
-    let made = CHUNK.min(core.options.segment_bytes).max(HEADER_LEN as u64);
-    file.write_at(&[&vec![0; made as usize]], 0)?;
-    file.sync()?;
+    let goal = core.options.segment_bytes.max(HEADER_LEN as u64);
+    let zeros = vec![0; goal.min(NEXT_CHUNK) as usize];
+    let mut made = 0;
+    while made == 0 || (made < goal && !core.bulk.load(Relaxed)) {
+        let len = (goal - made).min(NEXT_CHUNK);
+        file.write_at(&[&zeros[..len as usize]], made)?;
+        file.sync()?;
+        made += len;
+    }
     storage.sync_names()?;
     Ok(Prepared { file, made })
 }

@@ -41,11 +41,6 @@ impl Progress {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// How many sleep.
-    pub fn sleepers(&self) -> usize {
-        self.sleepers.load(Ordering::SeqCst)
-    }
-
     /// The watermark is `seq` now. Called by one thread at a time.
     pub fn advance(&self, seq: u64) {
         self.watermark.store(seq, Ordering::Release);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::chain::Chain;
 use crate::cursor::Cursor;
-use crate::error::{OpenError, ReadError};
+use crate::error::{GapReason, OpenError, ReadError};
 use crate::id::LogId;
 use crate::record::RecordRef;
 use crate::session::{self, SessionCursor};
@@ -63,21 +63,31 @@ impl Reader {
     pub fn get(&self, seq: u64) -> Result<RecordRef, ReadError> {
         let mark = self.chain.mark_for(seq);
         check(seq, &mark, 0)?;
-        self.chain.again(|| {
+        let found = self.chain.again(|| {
             let (span, limit) = self.chain.locate(seq, &mark)?.map_err(ReadError::Gap)?;
             span.record(&self.chain, &limit, seq)?.map_err(ReadError::Gap)
-        })
+        });
+        if matches!(&found, Err(ReadError::Gap(gap)) if gap.reason == GapReason::Trimmed) {
+            check(seq, &self.chain.mark(), 0)?;
+        }
+        found
     }
 
-    /// The seq of a session's record with that number, dense from 1; `None` if there is none yet.
+    /// The seq of a session's record with that number, dense from 1; `None` if there is none yet,
+    /// [`ReadError::NoRevision`] if it is no longer kept.
     pub fn revision(&self, session: &[u8], revision: u64) -> Result<Option<u64>, ReadError> {
+        let trimmed = self.chain.trimmed_records(&self.chain.mark(), session)?;
+        if (1..=trimmed).contains(&revision) {
+            let (first, last) = (trimmed + 1, self.revisions(session)?);
+            return Err(ReadError::NoRevision { revision, first, last });
+        }
         self.chain.again(|| {
             let posting = session::find(&self.chain, session, revision)?;
             Ok(posting.and_then(|posting| posting.seq(revision)))
         })
     }
 
-    /// How many records the session has.
+    /// How many records the session has, those that are no longer kept included.
     pub fn revisions(&self, session: &[u8]) -> Result<u64, ReadError> {
         self.chain.again(|| session::count(&self.chain, session))
     }
@@ -87,18 +97,20 @@ impl Reader {
         self.chain.again(|| session::seqs(&self.chain, session, through))
     }
 
-    /// The session's records, from a revision on: 1 to one after the last.
+    /// The session's records, from a revision on: the first one kept to one after the last.
     pub fn session(&self, session: &[u8], from_revision: u64) -> Result<SessionCursor, ReadError> {
         let last = self.revisions(session)?;
-        if from_revision == 0 || from_revision > last + 1 {
-            return Err(ReadError::NoRevision { revision: from_revision, first: 1, last });
+        let first = self.chain.trimmed_records(&self.chain.mark(), session)? + 1;
+        if from_revision < first || from_revision > last + 1 {
+            return Err(ReadError::NoRevision { revision: from_revision, first, last });
         }
         Ok(SessionCursor::new(self.chain.clone(), session, from_revision))
     }
 
     /// The session's last `count` records, or all if there are fewer; goes on with new ones.
     pub fn session_tail(&self, session: &[u8], count: u64) -> Result<SessionCursor, ReadError> {
-        let from = (self.revisions(session)? + 1).saturating_sub(count).max(1);
+        let first = self.chain.trimmed_records(&self.chain.mark(), session)? + 1;
+        let from = (self.revisions(session)? + 1).saturating_sub(count).max(first);
         Ok(SessionCursor::new(self.chain.clone(), session, from))
     }
 
@@ -133,7 +145,17 @@ impl Reader {
     /// Proves the log up to its watermark: frames, footers and the chain of sealed segments; `deep`
     /// unpacks every block and follows every posting, too.
     pub fn verify(&self, deep: bool) -> Result<Verification, ReadError> {
-        self.chain.again(|| verify::verify(&self.chain, deep))
+        self.verify_watched(deep, |_, _| {})
+    }
+
+    /// The same; `watch` is told, after each segment, the last seq that was looked at and the last
+    /// one there is.
+    pub fn verify_watched(
+        &self,
+        deep: bool,
+        mut watch: impl FnMut(u64, u64),
+    ) -> Result<Verification, ReadError> {
+        self.chain.again(|| verify::verify(&self.chain, deep, &mut watch))
     }
 
     /// Waits until the watermark is at least `seq`; false if the time was over before.

@@ -72,6 +72,8 @@ struct State {
     spare: Vec<Batch>,
     next_seq: u64,
     used: usize,
+    /// Calls that had to wait for room.
+    waited: u64,
     /// Bytes in the queue.
     queued: usize,
     /// The writer's thread sleeps and wants to be woken.
@@ -96,6 +98,7 @@ impl Ring {
             spare: Vec::new(),
             next_seq: 1,
             used: 0,
+            waited: 0,
             queued: 0,
             parked: false,
             closed: false,
@@ -119,18 +122,20 @@ impl Ring {
         state.next_seq = next_seq;
     }
 
-    /// Takes the entries in and gives their first and last seq. Waits for room for at most
+    /// Takes the entries in and gives their first and last seq, and how many bytes wait to be written
+    /// now. Waits for room for at most
     /// `patience`; then they are lost. `wake`: see to it that the writer's thread looks.
     pub fn accept(
         &self,
         entries: &[Entry<'_>],
         patience: Duration,
         wake: bool,
-    ) -> Result<(u64, u64), Refused> {
+    ) -> Result<(u64, u64, usize), Refused> {
         let bytes: usize = entries.iter().map(frame::encoded_len).sum();
         let mut state = self.state.lock();
         if state.is_full(bytes, self.soft.load(SeqCst)) {
             let deadline = Instant::now() + patience;
+            state.waited += 1;
             while state.is_full(bytes, self.soft.load(SeqCst)) && !state.closed {
                 if self.room.wait_until(&mut state, deadline).timed_out() {
                     break;
@@ -154,7 +159,7 @@ impl Ring {
             state.parked = false;
             self.work.notify_one();
         }
-        Ok((first, last))
+        Ok((first, last, state.queued))
     }
 
     /// The next batch to write.
@@ -248,6 +253,11 @@ impl Ring {
 
     pub fn used(&self) -> usize {
         self.state.lock().used
+    }
+
+    /// How many calls had to wait for room.
+    pub fn waited(&self) -> u64 {
+        self.state.lock().waited
     }
 
     pub fn capacity(&self) -> usize {

@@ -31,7 +31,8 @@ pub const UNFINISHED: &str = ".tmp";
 pub fn seal_one(core: &Core, chain: &Chain) -> Result<bool, ReadError> {
     let mark = chain.mark();
     let parts = chain.parts(&mark)?;
-    let Some(index) = parts.list.iter().position(|span| span.part.form == Form::Plain) else {
+    let is_next = |span: &Span| span.part.form == Form::Plain && span.end > mark.floor;
+    let Some(index) = parts.list.iter().position(is_next) else {
         return Ok(false);
     };
     let span = &parts.list[index];
@@ -177,10 +178,16 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// The segments before, from the floor on.
+    fn before(&self) -> &[Span] {
+        let list = &self.parts.list[..self.index];
+        &list[list.partition_point(|span| span.end <= self.mark.floor)..]
+    }
+
     /// How many records the session has before this segment.
     fn base(&self, session: &[u8]) -> Result<u64, ReadError> {
         let mut later = 0;
-        for span in self.parts.list[..self.index].iter().rev() {
+        for span in self.before().iter().rev() {
             let limit = self.parts.limit(span, self.mark);
             let (base, count) = span.count(self.chain, &limit, session)?;
             later += count;
@@ -188,13 +195,14 @@ impl Job<'_> {
                 return Ok(base + later);
             }
         }
-        Ok(later)
+        Ok(later + self.chain.trimmed_records(self.mark, session)?)
     }
 
     /// Serial and hash of the segment before; zeros if there is none, or its trailer is damaged.
     fn previous(&self) -> io::Result<(u64, Hash)> {
-        let Some(before) = self.index.checked_sub(1).map(|index| &self.parts.list[index]) else {
-            return Ok((0, [0; 32]));
+        let Some(before) = self.before().last() else {
+            let trimmed = self.chain.trimmed(self.mark).map_err(into_io)?;
+            return Ok(trimmed.map_or((0, [0; 32]), |trimmed| (trimmed.serial, trimmed.hash)));
         };
         let (view, len) = before.part.try_view(&*self.chain.storage, None)?;
         let trailer = view.bytes(len).and_then(Trailer::decode);

@@ -136,6 +136,10 @@ impl Part {
         end_seq: u64,
         seq: u64,
     ) -> Gap {
+        if seq >= footer.end_seq {
+            // It goes on where the next one begins, and that one is not there.
+            return self.gap(storage, seq, end_seq - 1, 0, GapReason::Segment);
+        }
         if let Some(gap) = footer.gaps.iter().find(|gap| (gap.first..=gap.last).contains(&seq)) {
             let last = gap.last.min(end_seq - 1);
             return self.gap(storage, seq, last, gap.position as usize, gap.reason);

@@ -17,8 +17,8 @@ use crate::id::LogId;
 
 /// Bytes of the header, and position of the first frame.
 pub const HEADER_LEN: usize = 64;
-/// The format that is written.
-pub const VERSION: u32 = 0;
+/// The format that is written. What version 1 means never changes: docs/format.md.
+pub const VERSION: u32 = 1;
 
 /// What follows the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +135,20 @@ pub fn decode_header(bytes: &[u8]) -> Header {
     let log = LogId(header[16..32].try_into().unwrap_or_default());
     let identity = Identity { log, first_seq: word(32), serial: word(40) };
     Header::Valid { identity, form, created: word(48) as i64 }
+}
+
+/// Whether there are only zeros: so written that the compiler makes wide steps of it.
+pub fn is_zeros(bytes: &[u8]) -> bool {
+    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |all, &byte| all | byte) == 0)
+}
+
+/// Whether bytes may be a header of that segment that rotted, or that a power cut left in part: most of
+/// what tells a log and its files from others is there, or all is zeros.
+pub fn resembles(bytes: &[u8], identity: &Identity, form: Form) -> bool {
+    let expected = encode_header(identity, form, 0);
+    let header = &bytes[..bytes.len().min(HEADER_LEN)];
+    let marks = (0..8).chain(16..32).filter(|&at| header.get(at) == Some(&expected[at])).count();
+    marks >= 12 || is_zeros(header)
 }
 
 #[cfg(test)]

@@ -54,7 +54,10 @@ fn pages(chain: &Chain, session: &[u8], wanted: u64) -> Result<Vec<Page>, ReadEr
     let parts = chain.parts(&mark)?;
     let mut pages = Vec::new();
     // Backwards until a segment tells how many were before it, and those are not wanted.
-    for span in parts.list.iter().rev() {
+    // A trim that is on its way has its file before it has its floor.
+    let trimmed = chain.trimmed(&mark)?;
+    let floor = trimmed.as_ref().map_or(mark.floor, |trimmed| trimmed.floor.max(mark.floor));
+    for span in parts.kept(floor).rev() {
         let limit = parts.limit(span, &mark);
         let (base, count) = span.count(chain, &limit, session)?;
         if count > 0 {
@@ -65,7 +68,7 @@ fn pages(chain: &Chain, session: &[u8], wanted: u64) -> Result<Vec<Page>, ReadEr
         }
     }
     pages.reverse();
-    let mut before = 0;
+    let mut before = chain.trimmed_records(&mark, session)?;
     let known = pages.into_iter().map(|(page, base)| {
         let page = Page { before: base.unwrap_or(before), ..page };
         before = page.before + page.count;
@@ -77,7 +80,10 @@ fn pages(chain: &Chain, session: &[u8], wanted: u64) -> Result<Vec<Page>, ReadEr
 /// How many records the session has.
 pub(crate) fn count(chain: &Chain, session: &[u8]) -> Result<u64, ReadError> {
     let pages = pages(chain, session, u64::MAX)?;
-    Ok(pages.last().map_or(0, |page| page.before + page.count))
+    match pages.last() {
+        Some(page) => Ok(page.before + page.count),
+        None => chain.trimmed_records(&chain.mark(), session),
+    }
 }
 
 /// The session's seqs up to `through`, in order.

@@ -33,7 +33,7 @@ pub fn segments(chain: &Chain) -> Result<Vec<Segment>, ReadError> {
     let mark = chain.mark();
     let parts = chain.parts(&mark)?;
     let mut segments = Vec::new();
-    for span in &parts.list {
+    for span in parts.kept(mark.floor) {
         let limit = parts.limit(span, &mark);
         let (_, bytes) = span.part.view(chain, &limit)?;
         let (payload_bytes, sessions) = span.sums(chain, &limit)?;

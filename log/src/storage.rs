@@ -9,7 +9,8 @@ mod memory;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub use directory::Directory;
 pub use memory::Memory;
@@ -69,6 +70,12 @@ pub trait File: Send + Sync + 'static {
     fn view(&self, len: u64) -> io::Result<View>;
 }
 
+/// Which of them is the bell.
+pub const BELL: usize = 192;
+
+/// Where nobody can be woken: how often to look.
+const POLL: Duration = Duration::from_micros(500);
+
 /// Words in the shared file.
 pub const WORDS: usize = 512;
 
@@ -76,6 +83,23 @@ pub const WORDS: usize = 512;
 pub trait Words: Send + Sync + 'static {
     /// The words, always [`WORDS`] of them.
     fn words(&self) -> &[AtomicU64];
+
+    /// What the bell shows: the lower half of word [`BELL`], which nothing else touches.
+    fn bell(&self) -> u32 {
+        self.words()[BELL].load(Ordering::SeqCst) as u32
+    }
+
+    /// Makes the bell show something else, and wakes all who wait for that, in any process.
+    fn ring(&self) {
+        self.words()[BELL].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Sleeps while the bell shows `shown`, at most that long. May return earlier.
+    fn await_ring(&self, shown: u32, limit: Duration) {
+        if self.bell() == shown {
+            std::thread::sleep(limit.min(POLL));
+        }
+    }
 }
 
 /// A file's bytes for reading: a mapping of the file, or a copy.

@@ -1,15 +1,16 @@
 //! Proving a log: every frame, block and footer fits its checksum, the chain of sealed segments holds,
 //! and no seq is missing that is not declared.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::block;
-use crate::chain::{Chain, Limit, Parts, Span};
+use crate::chain::{Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::{Footer, TRAILER_LEN, Trailer};
 use crate::segment::{self, Form, HEADER_LEN, Header};
 use crate::sha256::Sha256;
-use crate::watermark::Mark;
+use crate::trim;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +50,18 @@ pub struct Problem {
     pub what: &'static str,
 }
 
+impl Problem {
+    /// What can be done about it.
+    pub fn remedy(&self) -> &'static str {
+        match self.seqs {
+            Some(_) => {
+                "put the file back from a copy; without one those seqs stay a gap, and all else reads"
+            }
+            None => "nothing is lost; a copy of the file puts it right",
+        }
+    }
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}, position {}: {}", self.file.display(), self.position, self.what)?;
@@ -59,8 +72,13 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Verifies a log up to its watermark. `deep`: unpacks every block, too.
-pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
+/// Verifies a log up to its watermark. `deep`: unpacks every block, too. `watch` is told of each
+/// segment's last seq and of the last one of all.
+pub fn verify(
+    chain: &Chain,
+    deep: bool,
+    watch: &mut dyn FnMut(u64, u64),
+) -> Result<Verification, ReadError> {
     let mark = chain.mark();
     let parts = chain.parts(&mark)?;
     let found = Verification {
@@ -68,14 +86,22 @@ pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
         last: mark.watermark.seq,
         ..Verification::default()
     };
-    let mut check = Check { chain, mark: &mark, parts: &parts, deep, previous: None, found };
+    let trimmed = chain.trimmed(&mark)?;
+    let previous = trimmed.as_ref().map(|trimmed| (trimmed.serial, trimmed.hash));
+    let mut check = Check { chain, deep, previous, found };
+    if mark.floor > 1 && trimmed.is_none_or(|trimmed| trimmed.floor < mark.floor) {
+        let what = "what says where the chain begins since the trim is missing or damaged";
+        let file = chain.storage.path(trim::NAME);
+        check.found.problems.push(Problem { file, position: 0, seqs: None, what });
+    }
     let mut next = check.found.first;
-    for span in &parts.list {
+    for span in parts.kept(mark.floor) {
         let limit = parts.limit(span, &mark);
         if next < span.first {
             check.missing(next, span.first - 1);
         }
         check.segment(span, &limit)?;
+        watch(limit.end_seq - 1, mark.watermark.seq);
         next = next.max(limit.end_seq);
     }
     if next <= mark.watermark.seq {
@@ -86,10 +112,8 @@ pub fn verify(chain: &Chain, deep: bool) -> Result<Verification, ReadError> {
 
 struct Check<'a> {
     chain: &'a Chain,
-    mark: &'a Mark,
-    parts: &'a Parts,
     deep: bool,
-    /// Serial and hash of the sealed segment before.
+    /// Serial and hash of the sealed segment before, or of the last one that was trimmed.
     previous: Option<(u64, [u8; 32])>,
     found: Verification,
 }
@@ -162,6 +186,9 @@ impl Check<'_> {
                 _ => self.found.declared.push(gap),
             }
         }
+        if footer.end_seq < limit.end_seq {
+            self.missing(footer.end_seq, limit.end_seq - 1);
+        }
         if self.deep && !footer.rebuilt {
             self.postings(span, limit, &footer)?;
         }
@@ -185,10 +212,9 @@ impl Check<'_> {
         }
         let expected = self.previous.unwrap_or_default();
         let links = (footer.previous_serial, footer.previous);
-        // The first one that is kept may follow on one that was trimmed.
-        let is_first = self.previous.is_none() && self.found.sealed == 1;
-        let is_oldest = self.parts.list.first().is_some_and(|first| first.first == span.first);
-        if !footer.rebuilt && links != expected && !(is_first && is_oldest && self.mark.floor > 1) {
+        // Said already: nothing tells what the first one that is kept follows on.
+        let unknown = self.previous.is_none() && self.found.first > 1;
+        if !footer.rebuilt && links != expected && !unknown {
             let what = "it does not follow on the segment before: that one was changed or replaced";
             self.problem(span, end, None, what);
         }
@@ -207,29 +233,41 @@ impl Check<'_> {
         }
     }
 
-    /// Every record is where the footer says, and no other.
+    /// Every record is where the footer says, and no other: one pass over the blocks.
     fn postings(&mut self, span: &Span, limit: &Limit, footer: &Footer) -> Result<(), ReadError> {
-        let mut counted = 0;
-        for posting in &footer.sessions {
-            for seq in posting.seqs.list() {
-                match span.record(self.chain, limit, seq)? {
-                    Ok(record) if record.record().session == posting.key => counted += 1,
-                    Ok(_) => {
-                        self.problem(span, 0, None, "a posting names another session's record")
-                    }
-                    Err(_) => counted += 1,
+        let mut found: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
+        let mut missing = Vec::new();
+        for seq in span.first..limit.end_seq {
+            let Ok(record) = span.record(self.chain, limit, seq)? else {
+                missing.push(seq);
+                continue;
+            };
+            self.found.records += 1;
+            let session = record.record().session;
+            if session.is_empty() {
+                continue;
+            }
+            match found.get_mut(session) {
+                Some(seqs) => seqs.push(seq),
+                None => {
+                    found.insert(session.to_vec(), vec![seq]);
                 }
             }
         }
-        let mut with_session = 0;
-        for seq in span.first..limit.end_seq {
-            if let Ok(record) = span.record(self.chain, limit, seq)? {
-                self.found.records += 1;
-                with_session += u64::from(!record.record().session.is_empty());
-            }
+        let mut fits = true;
+        for posting in &footer.sessions {
+            let mut seqs = posting.seqs.list();
+            seqs.retain(|seq| missing.binary_search(seq).is_err());
+            fits &= found.remove(&posting.key).unwrap_or_default() == seqs;
         }
-        if with_session > counted {
-            self.problem(span, 0, None, "the postings miss records");
+        if !fits || !found.is_empty() {
+            let what = "the list of a session's records does not fit the records";
+            self.problem(
+                span,
+                (footer.blocks.last()).map_or(0, |b| b.position + b.len),
+                None,
+                what,
+            );
         }
         Ok(())
     }

@@ -6,15 +6,20 @@
 //!  64 slot 0    128 slot 1                             each in a sector of its own
 //!     0 counter | 1 watermark | 2 its serial | 3 its position
 //!     4 synced  | 5 its serial | 6 its position | 7 floor | 8..15 zero | 15 crc
+//! 192 bell                                             its lower half changes when there is news
 //! ```
 //!
 //! The writer fills the slots in turn, so one of them is whole at every moment, also after a
 //! crash; the whole slot with the higher counter counts. A slot is written after what it says is
 //! true, never before. When the page itself reaches the medium is open: after a power cut it may
 //! be behind, never ahead of what was synced.
+//!
+//! The bell is what readers in other processes sleep on. It says nothing itself, so it has no
+//! checksum; one that is not rung costs a reader some milliseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::id::LogId;
 use crate::storage::Words;
@@ -22,7 +27,7 @@ use crate::storage::Words;
 /// The file's name.
 pub const NAME: &str = "watermark";
 const MAGIC: u64 = u64::from_le_bytes(*b"smlogwat");
-const VERSION: u64 = 0;
+const VERSION: u64 = 1;
 const HEAD_WORDS: usize = 4;
 const SLOTS: [usize; 2] = [64, 128];
 const SLOT_WORDS: usize = 16;
@@ -103,8 +108,13 @@ impl Page {
     }
 
     fn read_once(&self, id: LogId) -> Option<(u64, Mark)> {
-        let slots = SLOTS.map(|at| self.read_slot(at, id));
-        slots.into_iter().flatten().max_by_key(|&(counter, _)| counter)
+        let counter = |at: usize| self.word(at).load(Ordering::Relaxed);
+        let [mut newer, mut older] = SLOTS;
+        if counter(newer) < counter(older) {
+            (newer, older) = (older, newer);
+        }
+        // One that says it is newer and is not whole says nothing.
+        self.read_slot(newer, id).or_else(|| self.read_slot(older, id))
     }
 
     fn read_slot(&self, at: usize, id: LogId) -> Option<(u64, Mark)> {
@@ -118,6 +128,21 @@ impl Page {
         let place =
             |at: usize| Place { seq: words[at], serial: words[at + 1], position: words[at + 2] };
         Some((words[0], Mark { watermark: place(1), synced: place(4), floor: words[7] }))
+    }
+
+    /// What the bell shows: to be read before the mark that is waited on.
+    pub fn bell(&self) -> u32 {
+        self.0.bell()
+    }
+
+    /// Sleeps until the bell shows something else, or that time is over; or shorter.
+    pub fn wait_bell(&self, shown: u32, limit: Duration) {
+        self.0.await_ring(shown, limit);
+    }
+
+    /// Wakes who waits for the bell, in any process.
+    pub fn ring_bell(&self) {
+        self.0.ring();
     }
 
     /// Starts to write; only the holder of the writer's lock may.

@@ -1,5 +1,4 @@
-//! What the fuzzers have kept, and a few thousand random inputs more, with the stable compiler:
-//! `cargo test -p sm-log --features fuzzing --test corpus`.
+//! What the fuzzers have kept, and a few thousand random inputs more, with the stable compiler.
 
 use std::path::Path;
 

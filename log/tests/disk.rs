@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use sm_log::{AppendError, Durability, Entry, GapReason, Item, Log, Options, Reader};
+use sm_log::{AppendError, Durability, Entry, GapReason, Item, Log, Options, ReadError, Reader};
 
 const CHILD: &str = "SM_LOG_LIMIT_CHILD";
 
@@ -30,8 +30,8 @@ fn payload(number: u64) -> Vec<u8> {
 struct Small(PathBuf);
 
 impl Small {
-    fn mount() -> Option<Small> {
-        let dir = std::env::temp_dir().join(format!("sm-log-disk-{}", std::process::id()));
+    fn mount(name: &str) -> Option<Small> {
+        let dir = std::env::temp_dir().join(format!("sm-log-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
@@ -75,7 +75,7 @@ fn check(reader: &Reader, numbers: &[Option<u64>]) -> usize {
 
 #[test]
 fn a_full_disk_is_survived_and_what_is_lost_is_declared() {
-    let Some(disk) = Small::mount() else {
+    let Some(disk) = Small::mount("append") else {
         return; // The limit below tests the same with what is allowed here.
     };
     let ballast = disk.0.join("ballast");
@@ -99,6 +99,8 @@ fn a_full_disk_is_survived_and_what_is_lost_is_declared() {
     }
     let health = log.health();
     assert!(health.failing && health.persist_errors > 0 && health.lost.len() == 3, "{health:?}");
+    // The ring is as full as it may be, no fuller, and says so.
+    assert!(health.ring_bytes_used <= health.ring_bytes && health.waited >= 3, "{health:?}");
     assert!(log.watermark() < numbers.len() as u64);
     // What was acknowledged can be read all the while.
     let reader = Reader::open(&dir).unwrap();
@@ -114,6 +116,38 @@ fn a_full_disk_is_survived_and_what_is_lost_is_declared() {
     let (log, recovery) = Log::open(&dir, options()).unwrap();
     assert_eq!(recovery.last, numbers.len() as u64);
     assert_eq!(check(&log.reader(), &numbers), 3);
+}
+
+#[test]
+fn a_disk_that_fills_while_sealing_costs_nothing() {
+    let Some(disk) = Small::mount("seal") else {
+        return; // As above.
+    };
+    let dir = disk.0.join("log");
+    let options = options().with_segment_bytes(512 << 10).without_sealing();
+    let (log, _) = Log::open(&dir, options.clone()).unwrap();
+    let numbers: Vec<_> = (0..400).map(Some).collect();
+    for number in numbers.iter().flatten() {
+        log.commit(&[Entry { payload: &payload(*number), ..Entry::default() }]).unwrap();
+    }
+    // Room for a part of a sealed segment: these payloads do not compress.
+    let ballast = disk.0.join("ballast");
+    let mut left = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut left, &[1; 4096]).is_ok() {}
+    left.set_len(left.metadata().unwrap().len().saturating_sub(100 << 10)).unwrap();
+    drop(left);
+    let refused = log.seal();
+    assert!(matches!(refused, Err(ReadError::Io { act: "seal", .. })), "{refused:?}");
+    assert_eq!(check(&log.reader(), &numbers), 0);
+    assert_eq!(check(&Reader::open(&dir).unwrap(), &numbers), 0);
+    // A process that dies now leaves an unfinished file, which the next one removes.
+    drop(log);
+    let (log, recovery) = Log::open(&dir, options).unwrap();
+    assert_eq!((recovery.last, recovery.gaps.len()), (400, 0));
+    std::fs::remove_file(&ballast).unwrap();
+    assert!(log.seal().unwrap() >= 2);
+    assert_eq!(check(&log.reader(), &numbers), 0);
+    assert_eq!(log.reader().verify(true).unwrap().problems, []);
 }
 
 /// A segment that cannot grow is left for the next one, again and again.

@@ -17,6 +17,7 @@ enum Op {
     Commit(Vec<u16>),
     Sync,
     Seal,
+    Trim(u8),
     Prepare,
     Fail(usize, u32, u32),
     Heal,
@@ -33,6 +34,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => sizes().prop_map(Op::Commit),
         2 => Just(Op::Sync),
         3 => Just(Op::Seal),
+        1 => any::<u8>().prop_map(Op::Trim),
         3 => Just(Op::Prepare),
         3 => (0..ACTS.len(), 0u32..4, 1u32..4).prop_map(|(act, good, bad)| Op::Fail(act, good, bad)),
         2 => Just(Op::Heal),
@@ -62,6 +64,9 @@ struct Model {
     acknowledged: u64,
     /// Was acknowledged when the power went: there, or a gap.
     doubtful: u64,
+    /// Below that nothing is kept, durably; and no more was asked for.
+    floor: u64,
+    asked: u64,
     /// The medium was told to keep all up to here, and did not refuse.
     sure: u64,
     count: u64,
@@ -84,6 +89,8 @@ impl Model {
             durable: 0,
             acknowledged: 0,
             doubtful: 0,
+            floor: 1,
+            asked: 1,
             sure: u64::MAX,
             count: 0,
         };
@@ -107,6 +114,14 @@ impl Model {
             Op::Prepare => drop(self.log().prepare()),
             Op::Seal => {
                 let _ = self.log().seal();
+                self.check();
+            }
+            Op::Trim(part) => {
+                let keep_from = self.log().watermark() * u64::from(*part) / 256 + 1;
+                self.asked = self.asked.max(keep_from);
+                if let Ok(floor) = self.log().trim(keep_from) {
+                    self.floor = self.floor.max(floor);
+                }
                 self.check();
             }
             Op::Fail(act, good, bad) => self.sim.fail(ACTS[*act], *good, *bad),
@@ -213,8 +228,11 @@ impl Model {
     fn check(&mut self) {
         let other = Reader::open_in(Arc::new(self.sim.clone())).unwrap();
         for reader in [self.log().reader(), other] {
-            let mut cursor = reader.cursor(1).unwrap();
-            let mut next = 1;
+            let floor = reader.floor();
+            assert!((self.floor..=self.asked).contains(&floor), "{floor}, trimmed {}", self.floor);
+            assert!(floor == 1 || reader.get(floor - 1).is_err());
+            let mut cursor = reader.cursor(floor).unwrap();
+            let mut next = floor;
             let mut gone = Vec::new();
             while let Some(item) = cursor.next().unwrap() {
                 match item {

@@ -1,5 +1,5 @@
 //! Would the tests notice? Each bug that is planted on purpose is caught by the check that is there to
-//! catch it: `cargo test -p sm-log --features planted --test planted`.
+//! catch it.
 
 #[expect(dead_code, reason = "shared by several tests")]
 mod sim;

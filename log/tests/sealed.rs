@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sim::{Random, Sim};
 use sm_log::storage::Storage;
-use sm_log::{Entry, Gap, GapReason, Item, Log, Options, Reader};
+use sm_log::{Entry, Gap, GapReason, Item, Log, Options, ReadError, Reader};
 
 fn options() -> Options {
     Options::default()
@@ -205,7 +205,7 @@ fn a_swapped_segment_breaks_the_chain() {
 
 /// Dies at every single act of writing, rolling and sealing, by the process or with the power.
 #[test]
-fn no_step_of_append_roll_and_seal_loses_what_was_acknowledged() {
+fn no_step_of_append_roll_seal_and_trim_loses_what_was_acknowledged() {
     for lives in 0.. {
         let sim = Sim::new();
         sim.die_after(lives);
@@ -221,6 +221,7 @@ fn no_step_of_append_roll_and_seal_loses_what_was_acknowledged() {
                 }
                 if n % 5 == 4 {
                     let _ = log.seal();
+                    let _ = log.trim(n);
                 }
                 if n % 3 == 0 {
                     sim.flush_words();
@@ -233,10 +234,13 @@ fn no_step_of_append_roll_and_seal_loses_what_was_acknowledged() {
             let (log, recovery) = open(&next);
             let what = format!("after {lives} acts, seed {seed}: {recovery:?}");
             assert!(recovery.last >= acknowledged, "{what}, {acknowledged} acknowledged");
-            assert_eq!(gaps(&log.reader(), 1), [], "{what}");
+            let floor = log.reader().floor();
+            assert_eq!(gaps(&log.reader(), floor), [], "{what}");
             assert!(commit(&log, recovery.last + 1..=recovery.last + 2), "{what}");
             log.seal().unwrap();
-            assert_eq!(gaps(&log.reader(), 1), [], "{what}");
+            assert_eq!(gaps(&log.reader(), floor), [], "{what}");
+            let of_alpha = (1..=recovery.last + 2).filter(|&seq| key(seq) == b"alpha").count();
+            assert_eq!(log.reader().revisions(b"alpha").unwrap(), of_alpha as u64, "{what}");
             let problems = log.reader().verify(true).unwrap().problems;
             assert!(problems.is_empty(), "{what}: {problems:?}");
             assert!(names(&next, ".tmp").is_empty(), "{what}");
@@ -246,4 +250,116 @@ fn no_step_of_append_roll_and_seal_loses_what_was_acknowledged() {
             return;
         }
     }
+}
+
+/// A log of ninety records, all sealed but the last segment, trimmed somewhere.
+fn trimmed() -> (Sim, u64) {
+    let sim = sealed();
+    let (log, _) = open(&sim);
+    let floor = log.trim(60).unwrap();
+    assert!(floor > 1 && floor <= 60, "{floor}");
+    drop(log);
+    (sim.kill(), floor)
+}
+
+#[test]
+fn what_is_trimmed_is_refused_and_what_is_kept_keeps_its_numbers() {
+    let sim = sealed();
+    let (log, _) = open(&sim);
+    let whole = log.reader().verify(true).unwrap();
+    let elsewhere = Reader::open_in(Arc::new(sim.clone())).unwrap();
+    let mut behind = elsewhere.cursor(1).unwrap();
+    behind.next().unwrap();
+    let before = names(&sim, ".sealed").len();
+    let floor = log.trim(60).unwrap();
+    assert_eq!((log.trim(60).unwrap(), log.trim(1).unwrap()), (floor, floor));
+    assert!(names(&sim, ".sealed").len() < before);
+    // A cursor that was there comes to the end of what it holds, then to a gap, then goes on.
+    let mut next = 2;
+    while let Some(item) = behind.next().unwrap() {
+        match item {
+            Item::Record(record) => {
+                assert_eq!((record.seq, record.payload), (next, &payload(next)[..]));
+                next += 1;
+            }
+            Item::Gap(gap) => {
+                assert_eq!((gap.first, gap.last), (next, floor - 1));
+                assert_eq!(gap.reason, GapReason::Trimmed);
+                next = floor;
+            }
+        }
+    }
+    assert_eq!(next, 91);
+    drop(log);
+    let (log, recovery) = open(&sim);
+    assert_eq!((recovery.last, recovery.gaps.len()), (90, 0), "{recovery:?}");
+    (30..40).for_each(|n| assert!(commit(&log, n * 3 + 1..=n * 3 + 3)));
+    for reader in [log.reader(), elsewhere, Reader::open_in(Arc::new(sim.clone())).unwrap()] {
+        assert_eq!((reader.floor(), gaps(&reader, floor)), (floor, vec![]));
+        let below = [reader.get(floor - 1).err(), reader.cursor(floor - 1).err()];
+        for error in below {
+            assert!(matches!(error, Some(ReadError::BelowFloor { .. })), "{error:?}");
+        }
+        assert_eq!(reader.revisions(b"beta").unwrap(), 40);
+        let gone = (1..floor).filter(|&seq| key(seq) == b"beta").count() as u64;
+        match reader.revision(b"beta", gone) {
+            Err(ReadError::NoRevision { first, .. }) => assert_eq!(first, gone + 1),
+            other => panic!("{other:?}"),
+        }
+        assert!(reader.session(b"beta", gone).is_err());
+        let mut cursor = reader.session_tail(b"beta", 99).unwrap();
+        for revision in gone + 1..=40 {
+            let (found, record) = cursor.next().unwrap().unwrap();
+            assert_eq!((found, record.seq), (revision, revision * 3 - 2));
+        }
+        let verified = reader.verify(true).unwrap();
+        assert_eq!((verified.first, verified.problems), (floor, vec![]));
+        assert_eq!(verified.hash, whole.hash);
+    }
+    // What comes later goes on counting, sealed or not.
+    log.seal().unwrap();
+    assert_eq!(log.reader().revisions(b"alpha").unwrap(), 40);
+    assert_eq!(log.reader().verify(true).unwrap().problems, []);
+}
+
+#[test]
+fn a_lost_or_damaged_trim_file_costs_no_record() {
+    let (base, floor) = trimmed();
+    for bit in 0..base.read("trimmed").len() * 8 {
+        let sim = base.kill();
+        sim.damage("trimmed", |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+        let (log, recovery) = open(&sim);
+        assert_eq!((recovery.last, recovery.gaps.len()), (90, 0), "bit {bit}");
+        assert_eq!(gaps(&log.reader(), floor), [], "bit {bit}");
+        let problems = log.reader().verify(false).unwrap().problems;
+        assert_eq!(problems.len(), 1, "bit {bit}: {problems:?}");
+        assert!(problems[0].file.ends_with("trimmed"));
+    }
+    // Without the watermark file it tells the floor; without both, the oldest segment does.
+    for lost in [false, true] {
+        let sim = base.kill();
+        sim.set_words(&[0; sm_log::storage::WORDS]);
+        if lost {
+            sim.delete("trimmed");
+        }
+        let (log, recovery) = open(&sim);
+        assert_eq!((recovery.last, log.reader().floor()), (90, floor), "{recovery:?}");
+        assert_eq!(gaps(&log.reader(), floor), []);
+    }
+}
+
+#[test]
+fn an_older_trim_file_put_back_is_noticed() {
+    let sim = sealed();
+    let (log, _) = open(&sim);
+    let first = log.trim(40).unwrap();
+    let older = sim.read("trimmed");
+    let second = log.trim(70).unwrap();
+    assert!(1 < first && first < second);
+    sim.damage("trimmed", |bytes| bytes.clone_from(&older));
+    let reader = Reader::open_in(Arc::new(sim.clone())).unwrap();
+    assert_eq!((reader.floor(), gaps(&reader, second)), (second, vec![]));
+    let problems = reader.verify(false).unwrap().problems;
+    assert!(problems.iter().all(|problem| problem.seqs.is_none()), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.file.ends_with("trimmed")), "{problems:?}");
 }

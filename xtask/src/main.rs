@@ -5,6 +5,7 @@ mod ci;
 mod codex;
 mod coverage;
 mod record;
+mod soak;
 mod tidy;
 mod traffic;
 
@@ -16,6 +17,7 @@ usage: cargo xtask CHORE
 
   ci                                    every check: format, tidy, lint, tests, docs
   tidy                                  what the compiler does not check about the source
+  soak [ROUNDS]                         the log's kill -9 and model tests, 2000 rounds of each
   codex [VERSION]                       install Codex into .tools and print its native binary
   record [--codex VERSION] [--scenario NAME]…
                                         record real traffic of that Codex into fixtures/codex
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let done = match arguments.split_first() {
         Some((&"ci", rest)) => ci::chore(rest),
         Some((&"tidy", rest)) => tidy::chore(rest),
+        Some((&"soak", rest)) => soak::chore(rest),
         Some((&"codex", rest)) => codex::chore(rest),
         Some((&"record", rest)) => record::chore(rest),
         Some((&"coverage", rest)) => coverage::chore(rest),

@@ -5,6 +5,7 @@ mod answer;
 mod children;
 mod completions;
 mod demo;
+mod diff;
 mod doctor;
 mod explain;
 mod export;
@@ -20,8 +21,10 @@ mod send;
 mod serve;
 mod show;
 mod spawn;
+mod stats;
 mod tail;
 mod turns;
+mod verify;
 mod wait;
 
 use crate::context::Context;
@@ -42,6 +45,8 @@ pub enum Command {
     Show(show::Show),
     Turns(turns::Turns),
     Explain(explain::Explain),
+    Diff(diff::Diff),
+    Catchup(diff::Catchup),
     Export(export::Export),
     Inbox(inbox::Inbox),
     Approve(answer::Approve),
@@ -56,6 +61,8 @@ pub enum Command {
     Rebuild(rebuild::Rebuild),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
+    Verify(verify::Verify),
+    Stats(stats::Stats),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -73,6 +80,8 @@ pub fn run(
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
+        Some(Command::Diff(verb)) => verb.run(context, streams),
+        Some(Command::Catchup(verb)) => verb.run(context, streams),
         Some(Command::Export(verb)) => verb.run(context, streams),
         Some(Command::Rebuild(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
@@ -93,6 +102,8 @@ pub fn run(
         Some(Command::Import(verb)) => verb.run(context, streams),
         Some(Command::Fixture(verb)) => verb.run(context, streams),
         Some(Command::Doctor(verb)) => verb.run(context, streams),
+        Some(Command::Verify(verb)) => verb.run(context, streams),
+        Some(Command::Stats(verb)) => verb.run(context, streams),
         Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),

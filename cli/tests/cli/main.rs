@@ -8,6 +8,7 @@ mod judged;
 mod live;
 mod past;
 mod pipes;
+mod proof;
 mod rebuild;
 mod requests;
 mod support;

@@ -107,3 +107,63 @@ fn a_moment_that_is_not_there_is_an_error_that_says_what_is() {
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("scratch-")), "{left:?}");
 }
+
+#[test]
+fn a_diff_tells_what_happened_between_and_nothing_else() {
+    let sm = Sm::new();
+    let path = captures(false).into_iter().find(|path| path.ends_with("0.169.0/approvals.jsonl"));
+    let imported = sm.json(&["import", path.expect("a capture").to_str().expect("a plain path")]);
+    let head = imported["last_seq"].as_u64().expect("records") + 1;
+    let whole = sm.json(&["diff", "--from", "0"]);
+    let now = &sm.json(&["ps", "--all"])["sessions"][0];
+    let all = &whole["changes"][0];
+    assert_eq!((&all["began"], &all["state"]["from"]), (&json!(true), &Value::Null));
+    assert_eq!(all["records"], now["counts"]["records"]);
+    assert_eq!(all["tokens"], now["tokens"]["total"]);
+    assert_eq!(
+        all["turns"].as_array().map(Vec::len),
+        now["counts"]["turns"].as_u64().map(|n| n as usize)
+    );
+    // Any cut: what happened before it and what happened after it is all that happened.
+    for cut in (1..head).step_by(9) {
+        let cut = cut.to_string();
+        let part = |from: &str, to: &str| sm.json(&["diff", "--from", from, "--to", to]);
+        let parts = [part("0", &cut), part(&cut, &head.to_string())];
+        for name in ["commands", "commands_failed", "records", "tokens", "requests"] {
+            let sum: u64 = parts.iter().filter_map(|part| part["changes"][0][name].as_u64()).sum();
+            assert_eq!(Some(sum), all[name].as_u64(), "{name} at {cut}");
+        }
+        let state = |part: &Value, side: &str| part["changes"][0]["state"][side].clone();
+        if parts.iter().all(|part| part["changes"][0].is_object()) {
+            assert_eq!(state(&parts[0], "to"), state(&parts[1], "from"), "at {cut}");
+        }
+    }
+    let backwards = sm.run(&["diff", "--from", "20", "--to", "10"]);
+    assert_eq!(backwards.code, 2, "{}", backwards.err);
+}
+
+#[test]
+fn catching_up_goes_on_from_where_the_user_was() {
+    let sm = Sm::new();
+    let of = |name: &str| {
+        let found = captures(false).into_iter().find(|path| path.ends_with(name));
+        found.expect("a capture").to_str().expect("a plain path").to_owned()
+    };
+    sm.json(&["import", &of("0.169.0/failures.jsonl")]);
+    let first = sm.json(&["catchup", "--peek"]);
+    assert_eq!(first["from"], 0);
+    assert_eq!(sm.json(&["catchup"])["changes"], first["changes"], "peeking is not looking");
+    assert_eq!(sm.json(&["catchup"])["changes"], json!([]));
+    sm.json(&["import", &of("0.169.0/stops-approval.jsonl")]);
+    let ran = sm.run(&["catchup"]);
+    assert!(
+        ran.text().starts_with("Waiting for you\n") && ran.err.contains("inbox"),
+        "{}",
+        ran.text()
+    );
+    // Another log in the same place: what was seen of the old one means nothing.
+    std::fs::remove_dir_all(sm.home().join("log")).expect("it was there");
+    std::fs::remove_dir_all(sm.home().join("projections")).expect("they were there");
+    sm.json(&["import", &of("0.169.0/failures.jsonl")]);
+    assert_eq!(sm.json(&["catchup"])["from"], 0);
+}

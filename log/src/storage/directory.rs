@@ -5,12 +5,14 @@ use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
+use rustix::thread::futex;
 
-use super::{File, Lock, Storage, View, WORDS, Words};
+use super::{BELL, File, Lock, Storage, View, WORDS, Words};
 
 const WORDS_LEN: u64 = WORDS as u64 * 8;
 
@@ -195,5 +197,33 @@ impl Words for RealWords {
         // SAFETY: the mapping is WORDS * 8 bytes long, page-aligned, lives as long as `self`, and
         // every process touches it through atomics only; a read-only mapping is only loaded from.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast::<AtomicU64>(), WORDS) }
+    }
+
+    fn bell(&self) -> u32 {
+        self.half().load(Ordering::SeqCst)
+    }
+
+    fn ring(&self) {
+        self.half().fetch_add(1, Ordering::SeqCst);
+        // Who is not woken looks by himself a little later.
+        let _ = futex::wake(self.half(), futex::Flags::empty(), i32::MAX as u32);
+    }
+
+    fn await_ring(&self, shown: u32, limit: Duration) {
+        let limit = futex::Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(limit.subsec_nanos()),
+        };
+        // However it ends, the caller looks again.
+        let _ = futex::wait(self.half(), futex::Flags::empty(), shown, Some(&limit));
+    }
+}
+
+impl RealWords {
+    /// The bell, as the system wakes for it: half a word. On the medium it is nothing.
+    fn half(&self) -> &AtomicU32 {
+        // SAFETY: word BELL lies within the mapping, is aligned, and is touched nowhere else but
+        // through this; a read-only mapping is only loaded from.
+        unsafe { AtomicU32::from_ptr(self.0.as_mut_ptr().cast::<u32>().add(BELL * 2)) }
     }
 }

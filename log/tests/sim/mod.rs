@@ -3,12 +3,12 @@
 //! * A write is live at once and durable after the file's next successful sync. A power cut keeps,
 //!   for each 512-byte sector, any one of the versions it had since then.
 //! * A failed sync may leave anything of what was written before it, and no later sync brings the
-//!   rest: as Linux does it.
+//!   rest. Each open file is told of it once: as Linux does it.
 //! * Names are live at once; a power cut keeps any prefix of the changes since the last
 //!   `sync_names`.
 //! * The shared words reach the medium when [`Sim::flush_words`] is called, or in part at the cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -83,6 +83,8 @@ enum Change {
 struct Inode {
     sim: std::sync::Weak<Inner>,
     bytes: Mutex<Bytes>,
+    /// Syncs that failed.
+    failures: AtomicU64,
 }
 
 #[derive(Default, Clone)]
@@ -91,7 +93,7 @@ struct Bytes {
     durable: Vec<u8>,
     /// Ranges written since the last successful sync, with what they were given.
     pending: Vec<(usize, Vec<u8>)>,
-    /// The same from before a failed sync: a cut may keep them, a sync does not.
+    /// The same from before a failed sync, in pieces of sectors: a cut may keep them, a sync does not.
     doomed: Vec<(usize, Vec<u8>)>,
 }
 
@@ -228,7 +230,8 @@ impl Sim {
     }
 
     fn inode(&self, bytes: Bytes) -> Arc<Inode> {
-        Arc::new(Inode { sim: Arc::downgrade(&self.0), bytes: Mutex::new(bytes) })
+        let (sim, bytes) = (Arc::downgrade(&self.0), Mutex::new(bytes));
+        Arc::new(Inode { sim, bytes, failures: AtomicU64::new(0) })
     }
 
     fn act(&self, act: Act) -> io::Result<()> {
@@ -311,15 +314,31 @@ impl Bytes {
         self.pending.push((at, bytes.to_vec()));
     }
 
+    /// A sector that was written is brought to the medium as it is now, with what a failed sync had
+    /// left of it; the other ones of that sync stay as doomed as they were.
     fn sync(&mut self) {
+        let mut touched = BTreeSet::new();
         for (at, bytes) in std::mem::take(&mut self.pending) {
             put(&mut self.durable, at, &bytes);
+            touched.extend(at / SECTOR..(at + bytes.len()).div_ceil(SECTOR));
         }
-        // What a failed sync has spoilt in the same place is overwritten by now, or stays doomed.
+        for sector in &touched {
+            let to = self.live.len().min(sector * SECTOR + SECTOR);
+            let now = self.live[(sector * SECTOR).min(to)..to].to_vec();
+            put(&mut self.durable, sector * SECTOR, &now);
+        }
+        self.doomed.retain(|(at, _)| !touched.contains(&(at / SECTOR)));
     }
 
     fn fail_sync(&mut self) {
-        self.doomed.append(&mut self.pending);
+        for (at, bytes) in std::mem::take(&mut self.pending) {
+            let mut from = 0;
+            while from < bytes.len() {
+                let to = bytes.len().min((at + from) / SECTOR * SECTOR + SECTOR - at);
+                self.doomed.push((at + from, bytes[from..to].to_vec()));
+                from = to;
+            }
+        }
     }
 
     /// For each sector one of the versions it may have.
@@ -375,12 +394,12 @@ impl Storage for Sim {
         let inode = self.inode(Bytes::default());
         state.names.insert(name.to_owned(), inode.clone());
         state.changes.push(Change::Create(name.to_owned(), inode.clone()));
-        Ok(Arc::new(SimFile(inode)))
+        Ok(Arc::new(SimFile::new(inode)))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let inode = self.state().names.get(name).cloned().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(SimFile(inode)))
+        Ok(Arc::new(SimFile::new(inode)))
     }
 
     fn open_read(&self, name: &str) -> io::Result<Arc<dyn File>> {
@@ -443,18 +462,27 @@ impl Drop for SimLock {
     }
 }
 
-struct SimFile(Arc<Inode>);
+struct SimFile {
+    inode: Arc<Inode>,
+    /// Failures that this open file has told of.
+    told: AtomicU64,
+}
 
 impl SimFile {
+    fn new(inode: Arc<Inode>) -> SimFile {
+        let told = AtomicU64::new(inode.failures.load(SeqCst));
+        SimFile { inode, told }
+    }
+
     fn act(&self, act: Act) -> io::Result<()> {
-        match self.0.sim.upgrade() {
+        match self.inode.sim.upgrade() {
             Some(sim) => sim.act(act),
             None => Err(io::Error::other("the machine is gone")),
         }
     }
 
     fn bytes(&self) -> MutexGuard<'_, Bytes> {
-        self.0.bytes.lock().unwrap()
+        self.inode.bytes.lock().unwrap()
     }
 }
 
@@ -486,14 +514,19 @@ impl File for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let result = self.act(Act::Sync);
-        if self.0.sim.upgrade().is_some_and(|sim| sim.state.lock().unwrap().lying) {
+        if self.inode.sim.upgrade().is_some_and(|sim| sim.state.lock().unwrap().lying) {
             return Ok(());
         }
-        match &result {
-            Ok(()) => self.bytes().sync(),
-            Err(_) => self.bytes().fail_sync(),
+        if result.is_err() {
+            self.bytes().fail_sync();
+            self.inode.failures.fetch_add(1, SeqCst);
         }
-        result
+        let failures = self.inode.failures.load(SeqCst);
+        if self.told.swap(failures, SeqCst) != failures {
+            return Err(io::Error::other("Sync failed, here or elsewhere"));
+        }
+        self.bytes().sync();
+        Ok(())
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

@@ -5,6 +5,7 @@
 //! process is left to whoever shows it ([`SessionDoc::live`], how long a state has lasted).
 
 mod action;
+mod change;
 mod phase;
 mod request;
 mod select;
@@ -12,6 +13,7 @@ mod session;
 mod turn;
 
 pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions};
+pub use change::{ChangeDoc, FromTo, TurnChange, changes};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};

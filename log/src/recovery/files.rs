@@ -1,0 +1,227 @@
+//! The files of a log as a crash may have left them: which of them are segments of this log, and which
+//! were on their way to be one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Stranger;
+use crate::chain::{Part, below, is_foreign};
+use crate::error::OpenError;
+use crate::id::LogId;
+use crate::prepare::PREPARED;
+use crate::seal;
+use crate::sealed;
+use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
+use crate::storage::Storage;
+use crate::trim::{self, Trimmed};
+use crate::watermark::{self, Page, PageError};
+
+/// A file with so many zeros is not worth looking at any further.
+const BLANK_BYTES: u64 = 1 << 20;
+/// The log's files, as their names and headers tell.
+pub struct Files {
+    pub id: LogId,
+    pub parts: BTreeMap<u64, Arc<Part>>,
+    pub strangers: Vec<Stranger>,
+    /// Serials of segments whose header is damaged.
+    pub headless: Vec<u64>,
+    pub next_serial: u64,
+}
+
+impl Files {
+    pub fn find(storage: &dyn Storage, page: &Page) -> Result<Files, OpenError> {
+        let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+        let named = names.into_iter().filter_map(|name| Some((segment::parse_name(&name)?, name)));
+        let mut named: Vec<(Named, String)> = named.collect();
+        named.sort();
+        let mut doubles = Vec::new();
+        for (one, other) in named.iter().zip(named.iter().skip(1)) {
+            if one.0.serial == other.0.serial {
+                doubles.extend(drop_double(storage, &one.1, &other.1)?);
+            }
+        }
+        named.retain(|(_, name)| !doubles.contains(name));
+        let mut headers = Vec::new();
+        for (_, name) in &named {
+            headers.push(read_header(storage, name)?);
+        }
+        let mut blank = true;
+        for (_, name) in &named {
+            blank = blank && is_blank(storage, name)?;
+        }
+        let id = Files::id(storage, page, &headers, blank)?;
+        let next_serial = named.last().map_or(1, |(named, _)| named.serial + 1);
+        let mut files = Files {
+            id,
+            next_serial,
+            parts: BTreeMap::new(),
+            strangers: Vec::new(),
+            headless: Vec::new(),
+        };
+        for ((named, name), header) in named.into_iter().zip(headers) {
+            let Named { serial, first_seq, form } = named;
+            let identity = Identity { log: id, first_seq, serial };
+            let foreign = header == Header::Damaged
+                && is_foreign(storage, &name, &identity, form)
+                    .map_err(OpenError::io("read", storage.path(&name)))?;
+            match foreign {
+                true => files.strangers.push(Stranger {
+                    file: storage.path(&name),
+                    what: "nothing in it is of a segment; ignored",
+                }),
+                false => files.sort_in(storage, name, named, header),
+            }
+        }
+        Ok(files)
+    }
+
+    /// The id that the page has; or else that of the newest whole header, or of the trim file.
+    fn id(
+        storage: &dyn Storage,
+        page: &Page,
+        headers: &[Header],
+        blank: bool,
+    ) -> Result<LogId, OpenError> {
+        let file = storage.path(watermark::NAME);
+        match page.id() {
+            Ok(id) => return Ok(id),
+            Err(PageError::Newer(found)) => {
+                let found = found.min(u64::from(u32::MAX)) as u32;
+                return Err(OpenError::Version { file, found, known: segment::VERSION });
+            }
+            Err(PageError::Damaged) => {}
+        }
+        let known = headers.iter().rev().find_map(|header| match header {
+            Header::Valid { identity, .. } => Some(identity.log),
+            _ => None,
+        });
+        let trimmed = Trimmed::log(storage);
+        let trimmed = trimmed.map_err(OpenError::io("read", storage.path(trim::NAME)))?;
+        match known.or(trimmed) {
+            Some(id) => Ok(id),
+            // Made, and then the power went before anything was durable.
+            None if blank => LogId::random().map_err(OpenError::io("name", storage.path(""))),
+            None => Err(OpenError::Damaged {
+                file,
+                position: 0,
+                what: "neither it nor any segment tells the log's id",
+                remedy: "put the watermark file or one whole segment back",
+            }),
+        }
+    }
+
+    /// Does what a trim had not got to.
+    pub fn remove_below(&mut self, storage: &dyn Storage, floor: u64) -> Result<(), OpenError> {
+        for name in below(&self.parts, floor) {
+            match storage.remove(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(OpenError::io("remove", storage.path(&name))(error));
+                }
+                _ => self.parts.retain(|_, part| part.name != name),
+            }
+        }
+        Ok(())
+    }
+
+    fn sort_in(&mut self, storage: &dyn Storage, name: String, named: Named, header: Header) {
+        let Named { serial, first_seq, form } = named;
+        let file = storage.path(&name);
+        let named = Identity { log: self.id, first_seq, serial };
+        let what = match header {
+            Header::Valid { identity, form: found, .. } if identity == named && found == form => {
+                None
+            }
+            Header::Valid { identity, .. } if identity.log != named.log => {
+                self.strangers.push(Stranger { file, what: "a segment of another log; ignored" });
+                return;
+            }
+            Header::Valid { .. } => Some("its header gives another place than its name"),
+            Header::Newer { .. } | Header::Damaged => {
+                self.headless.push(serial);
+                Some("its header is damaged")
+            }
+        };
+        self.strangers.extend(what.map(|what| Stranger { file, what }));
+        self.parts.insert(named.serial, Arc::new(Part::new(name, named, form)));
+    }
+}
+
+/// Removes what was not sealed to its end.
+pub fn remove_unfinished(storage: &dyn Storage) -> Result<(), OpenError> {
+    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    for name in names.iter().filter(|name| name.ends_with(seal::UNFINISHED)) {
+        storage.remove(name).map_err(OpenError::io("remove", storage.path(name)))?;
+    }
+    Ok(())
+}
+
+/// A file that was prepared and then used, but lost its new name with the power, gets it again; one
+/// that was not used is removed.
+pub fn name_prepared(storage: &dyn Storage, page: &Page) -> Result<(), OpenError> {
+    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    if !names.iter().any(|name| name == PREPARED) {
+        return Ok(());
+    }
+    let path = storage.path(PREPARED);
+    let done = match read_header(storage, PREPARED)? {
+        Header::Valid { identity, form: Form::Plain, .. }
+            if page.id().is_ok_and(|id| id == identity.log)
+                || page.id() == Err(PageError::Damaged) =>
+        {
+            storage.rename(PREPARED, &identity.name(Form::Plain))
+        }
+        _ if is_blank(storage, PREPARED)? => storage.remove(PREPARED),
+        // Not known to be worthless: put aside, and told of.
+        _ => storage.rename(PREPARED, "prepared.damaged"),
+    };
+    done.map_err(OpenError::io("name", path))
+}
+
+/// Of a segment that is there plain and sealed, which one is to go: sealing ended after the new
+/// name was durable. The sealed one stays, if it is whole.
+fn drop_double(
+    storage: &dyn Storage,
+    plain: &str,
+    sealed: &str,
+) -> Result<Option<String>, OpenError> {
+    let read = || {
+        let file = storage.open_read(sealed)?;
+        let len = file.len()?;
+        Ok(file.view(len)?.bytes(len).is_some_and(sealed::is_whole))
+    };
+    let whole = read().map_err(OpenError::io("read", storage.path(sealed)))?;
+    let gone = if whole { plain } else { sealed };
+    storage.remove(gone).map_err(OpenError::io("remove", storage.path(gone)))?;
+    Ok(Some(gone.to_owned()))
+}
+
+/// Whether there is nothing but zeros behind the file's header, as far as it matters: what was never
+/// durable may follow on zeros, but not for long.
+fn is_blank(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
+    let path = storage.path(name);
+    let read = || {
+        let file = storage.open_read(name)?;
+        let len = file.len()?;
+        let view = file.view(len)?;
+        let frames = view.bytes(len.min(BLANK_BYTES)).and_then(|bytes| bytes.get(HEADER_LEN..));
+        Ok(frames.is_none_or(segment::is_zeros))
+    };
+    read().map_err(OpenError::io("read", path))
+}
+
+fn read_header(storage: &dyn Storage, name: &str) -> Result<Header, OpenError> {
+    let path = storage.path(name);
+    let file = storage.open_read(name).map_err(OpenError::io("open", &path))?;
+    let mut header = [0; HEADER_LEN];
+    match file.read_at(&mut header, 0) {
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Err(OpenError::io("read", path)(error))
+        }
+        _ => match segment::decode_header(&header) {
+            Header::Newer { version } => {
+                Err(OpenError::Version { file: path, found: version, known: segment::VERSION })
+            }
+            header => Ok(header),
+        },
+    }
+}

@@ -1,0 +1,314 @@
+//! Files that a log did not write, or not like that: each is refused or left out by name, and the rest
+//! stays readable.
+
+#[expect(dead_code, reason = "shared by several tests")]
+mod sim;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sim::Sim;
+use sm_log::storage::{File, Lock, Storage, Words};
+use sm_log::{Entry, GapReason, Item, Log, OpenError, Options, ReadError, Reader};
+
+fn options() -> Options {
+    Options::default().with_segment_bytes(4096).without_background()
+}
+
+fn payload(seq: u64) -> Vec<u8> {
+    (0..300).map(|at| (seq * 31 + at) as u8).collect()
+}
+
+fn append(log: &Log, seqs: std::ops::RangeInclusive<u64>) {
+    for seq in seqs {
+        let payload = payload(seq);
+        let entry = Entry { time: 1000 - seq as i64, payload: &payload, ..Entry::default() };
+        log.commit(&[entry]).unwrap();
+    }
+}
+
+/// Sixty records in several segments; the older ones sealed, where asked for.
+fn written(seal: bool) -> Sim {
+    let sim = Sim::new();
+    let (log, _) = Log::open_in(Arc::new(sim.clone()), options()).unwrap();
+    append(&log, 1..=60);
+    if seal {
+        assert!(log.seal().unwrap() >= 3);
+    }
+    drop(log);
+    sim.kill()
+}
+
+fn names(storage: &dyn Storage, ending: &str) -> Vec<String> {
+    let mut names = storage.names().unwrap();
+    names.retain(|name| name.ends_with(ending));
+    names.sort();
+    names
+}
+
+/// First and last seq of each gap, and why; every record is compared.
+fn gaps(reader: &Reader) -> Vec<(u64, u64, GapReason)> {
+    let (mut cursor, mut next, mut gaps) = (reader.cursor(1).unwrap(), 1, Vec::new());
+    while let Some(item) = cursor.next().unwrap() {
+        match item {
+            Item::Record(record) => {
+                assert_eq!((record.seq, record.payload), (next, &payload(next)[..]));
+                next += 1;
+            }
+            Item::Gap(gap) => {
+                assert_eq!(gap.first, next);
+                gaps.push((gap.first, gap.last, gap.reason));
+                next = gap.last + 1;
+            }
+        }
+    }
+    assert_eq!(next, reader.watermark() + 1);
+    gaps
+}
+
+#[test]
+fn a_foreign_file_with_a_segments_name_hides_nothing() {
+    for name in ["00000000000000000005-00000090.seg", "00000000000000000005-00000090.sealed"] {
+        let sim = written(false);
+        let text = b"this is no segment. ".repeat(100);
+        sim.create(name).unwrap().write_at(&[&text], 0).unwrap();
+        let sim = sim.kill();
+        assert_eq!(gaps(&Reader::open_in(Arc::new(sim.clone())).unwrap()), []);
+        let (log, recovery) = Log::open_in(Arc::new(sim), options()).unwrap();
+        assert!(recovery.strangers.iter().any(|found| found.file.ends_with(name)), "{recovery:?}");
+        assert_eq!((recovery.last, recovery.gaps.len()), (60, 0), "{recovery:?}");
+        append(&log, 61..=62);
+        assert_eq!(gaps(&log.reader()), []);
+    }
+}
+
+#[test]
+fn files_that_are_none_of_a_logs_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let foreign = ["notes.txt", "00000000000000000001.seg", "1-1.sealed", "core"];
+    for name in foreign {
+        std::fs::write(dir.path().join(name), b"mine").unwrap();
+    }
+    let (log, recovery) = Log::open(dir.path(), options()).unwrap();
+    assert!(recovery.created && recovery.strangers.is_empty(), "{recovery:?}");
+    append(&log, 1..=60);
+    log.seal().unwrap();
+    log.trim(30).unwrap();
+    for name in foreign {
+        assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), b"mine", "{name}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_wherever_it_stands() {
+    let base = written(true);
+    for ending in [".seg", ".sealed"] {
+        let sim = base.kill();
+        let name = names(&sim, ending).remove(0);
+        sim.damage(&name, |bytes| {
+            bytes[8] = 2;
+            bytes[12..16].fill(0);
+            let crc = crc32fast::hash(&bytes[..64]);
+            bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        });
+        match Log::open_in(Arc::new(sim), options()) {
+            Err(OpenError::Version { file, found: 2, known: 1 }) => {
+                assert!(file.ends_with(&name));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // The watermark file's head: word 1 is the version, word 4 covers the four before it.
+    let sim = base.kill();
+    let mut words = sim.words_now();
+    words[1] = 2;
+    let head: Vec<u8> = words[..4].iter().flat_map(|word| word.to_le_bytes()).collect();
+    words[4] = u64::from(crc32fast::hash(&head)) | 1 << 32;
+    sim.set_words(&words);
+    let version = |error| matches!(error, OpenError::Version { found: 2, .. });
+    assert!(version(Reader::open_in(Arc::new(sim.clone())).unwrap_err()));
+    assert!(version(Log::open_in(Arc::new(sim), options()).unwrap_err()));
+}
+
+#[test]
+fn a_log_copied_while_it_was_written_gives_nothing_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), options().with_segment_bytes(8192)).unwrap();
+    for round in 0..20u64 {
+        let copy = tempfile::tempdir().unwrap();
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        // The watermark file first, last, or in between.
+        let first = round as usize % files.len();
+        files.rotate_left(first);
+        for (at, file) in files.iter().enumerate() {
+            let to = copy.path().join(file.file_name().unwrap());
+            match std::fs::read(file) {
+                // The last one half.
+                Ok(bytes) if at + 1 == files.len() && round % 2 == 1 => {
+                    std::fs::write(to, &bytes[..bytes.len() / 2]).unwrap();
+                }
+                Ok(bytes) => std::fs::write(to, bytes).unwrap(),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+            }
+            let last = log.watermark();
+            append(&log, last + 1..=last + 2);
+            if round % 5 == 0 {
+                log.seal().unwrap();
+            }
+        }
+        match Log::open(copy.path(), options()) {
+            Ok((copy, recovery)) => {
+                assert!(recovery.last <= log.watermark());
+                let missing = gaps(&copy.reader());
+                assert!(missing.iter().all(|gap| gap.1 <= recovery.last), "{missing:?}");
+            }
+            // Nothing but half a watermark file and no whole header.
+            Err(error) => assert!(matches!(error, OpenError::Damaged { .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_vanishes_under_a_reader_is_a_gap() {
+    for seal in [false, true] {
+        let sim = written(seal);
+        let reader = Reader::open_in(Arc::new(sim.clone())).unwrap();
+        let ending = if seal { ".sealed" } else { ".seg" };
+        let names = names(&sim, ending);
+        let (held, gone) = (names[0].clone(), names[1].clone());
+        let first = gone[..20].parse::<u64>().unwrap();
+        let mut cursor = reader.cursor(1).unwrap();
+        cursor.next().unwrap();
+        sim.delete(&held);
+        sim.delete(&gone);
+        // What the cursor is in it goes on reading; what is gone is a gap; what follows is there.
+        let (mut next, mut missing) = (2, None);
+        while let Some(item) = cursor.next().unwrap() {
+            match item {
+                Item::Record(record) => {
+                    assert_eq!((record.seq, record.payload), (next, &payload(next)[..]));
+                    next += 1;
+                }
+                Item::Gap(gap) => {
+                    assert_eq!(missing.replace((gap.first, gap.reason)), None);
+                    next = gap.last + 1;
+                }
+            }
+        }
+        assert_eq!((next, missing.map(|gap| gap.0)), (61, Some(first)));
+        let other = Reader::open_in(Arc::new(sim.clone())).unwrap();
+        match other.get(first) {
+            Err(ReadError::Gap(gap)) => assert_eq!(gap.reason, GapReason::Segment),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(other.get(60).unwrap().record().payload, payload(60));
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_back_loses_no_record_and_can_be_sought() {
+    for seal in [false, true] {
+        // Every record is older than the one before: see `append`.
+        let sim = written(seal);
+        let (log, recovery) = Log::open_in(Arc::new(sim), options()).unwrap();
+        assert_eq!(recovery.last, 60);
+        let reader = log.reader();
+        assert_eq!(gaps(&reader), []);
+        assert_eq!(reader.seek_time(i64::MIN).unwrap(), 1);
+        assert_eq!(reader.seek_time(999).unwrap(), 1);
+        assert_eq!(reader.seek_time(1000).unwrap(), 61);
+        for segment in reader.segments().unwrap() {
+            let times = (1000 - segment.last as i64, 1000 - segment.first as i64);
+            assert_eq!(segment.times, Some(times));
+        }
+    }
+}
+
+/// A storage in which one file may not be opened, as one of another owner.
+struct Denied(Sim, String);
+
+impl Denied {
+    fn check(&self, name: &str) -> io::Result<()> {
+        match name == self.1 {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Storage for Denied {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path(name)
+    }
+    fn make(&self) -> io::Result<()> {
+        self.0.make()
+    }
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.0.names()
+    }
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.0.create(name)
+    }
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.check(name)?;
+        self.0.open(name)
+    }
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.check(name)?;
+        self.0.open_read(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        self.0.sync_names()
+    }
+    fn words(&self, name: &str, write: bool) -> io::Result<Arc<dyn Words>> {
+        self.check(name)?;
+        self.0.words(name, write)
+    }
+    fn lock(&self, name: &str) -> io::Result<Option<Box<dyn Lock>>> {
+        self.check(name)?;
+        self.0.lock(name)
+    }
+    fn lock_holder(&self, name: &str) -> Option<u32> {
+        self.0.lock_holder(name)
+    }
+}
+
+fn is_denied(source: &io::Error, path: &Path, name: &str) -> bool {
+    source.kind() == io::ErrorKind::PermissionDenied && path.ends_with(name)
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_named_and_the_rest_is_read() {
+    let base = written(true);
+    let sealed = names(&base, ".sealed");
+    for name in [&sealed[1][..], "watermark", "lock"] {
+        let denied = || Arc::new(Denied(base.kill(), name.to_owned()));
+        match Log::open_in(denied(), options()) {
+            Err(OpenError::Io { path, source, .. }) => assert!(is_denied(&source, &path, name)),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    // A reader that was there before is told where it comes to it, and can go around.
+    let reader = Reader::open_in(Arc::new(Denied(base.kill(), sealed[1].clone())));
+    let reader = reader.unwrap();
+    let first: u64 = sealed[1][..20].parse().unwrap();
+    match reader.get(first) {
+        Err(ReadError::Io { path, source, .. }) => {
+            assert!(is_denied(&source, &path, &sealed[1]), "{path:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let after: u64 = sealed[2][..20].parse().unwrap();
+    for seq in (1..first).chain(after..=60) {
+        assert_eq!(reader.get(seq).unwrap().record().payload, payload(seq));
+    }
+}
