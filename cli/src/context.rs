@@ -53,6 +53,26 @@ impl Context {
     }
 }
 
+/// What this machine and its user are called.
+pub struct OwnNames {
+    /// The user's names.
+    pub users: Vec<String>,
+    /// The machine's.
+    pub hosts: Vec<String>,
+}
+
+/// Names that must not be given away.
+pub fn own_names() -> OwnNames {
+    let told = |names: &[&str]| -> Vec<String> {
+        names.iter().filter_map(|name| std::env::var(name).ok()).collect()
+    };
+    let mut hosts = told(&["HOSTNAME"]);
+    let whole = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    hosts.push(whole.trim().to_owned());
+    hosts.extend(whole.trim().split_once('.').map(|(host, _)| host.to_owned()));
+    OwnNames { users: told(&["USER", "LOGNAME"]), hosts }
+}
+
 /// `dir` from the root, whether it is there or not.
 fn absolute(dir: &Path) -> Result<PathBuf, Error> {
     if dir.as_os_str().is_empty() {

@@ -12,6 +12,7 @@ mod changes;
 pub mod fold;
 mod moment;
 mod projector;
+pub mod readable;
 mod rebuild;
 pub mod rows;
 pub mod state;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a test binary")]
 
 mod count;
+mod coverage;
 mod determinism;
 mod folded;
 mod golden;

@@ -3,9 +3,11 @@
 
 mod ci;
 mod codex;
+mod coverage;
 mod record;
 mod soak;
 mod tidy;
+mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +21,8 @@ usage: cargo xtask CHORE
   codex [VERSION]                       install Codex into .tools and print its native binary
   record [--codex VERSION] [--scenario NAME]…
                                         record real traffic of that Codex into fixtures/codex
+  coverage                              write docs/coverage.md: what of the protocol is folded
+  traffic                               cut the model of `sm fixture gen` out of the recordings
 ";
 
 fn main() -> ExitCode {
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
         Some((&"soak", rest)) => soak::chore(rest),
         Some((&"codex", rest)) => codex::chore(rest),
         Some((&"record", rest)) => record::chore(rest),
+        Some((&"coverage", rest)) => coverage::chore(rest),
+        Some((&"traffic", rest)) => traffic::chore(rest),
         // What a recorded Codex starts as its MCP server is this very program.
         Some((&record::MCP_CHORE, _)) => record::mcp_server(),
         _ => {

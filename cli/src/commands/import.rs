@@ -208,7 +208,8 @@ impl<'c> Door<'c> {
     }
 }
 
-fn failed(error: ImportError) -> Error {
+/// An import stopped before its end.
+pub fn failed(error: ImportError) -> Error {
     match error {
         ImportError::Read { path, line: 0, source } => Error::io("read", &path, &source),
         ImportError::Read { .. } => Error::new(Exit::Failed, "io", error.to_string())

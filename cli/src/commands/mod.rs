@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod export;
+mod fixture;
 mod import;
 mod inbox;
 mod overview;
@@ -56,6 +57,7 @@ pub enum Command {
     Resume(act::Resume),
     Replay(replay::Replay),
     Import(import::Import),
+    Fixture(fixture::Fixture),
     Rebuild(rebuild::Rebuild),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
@@ -98,6 +100,7 @@ pub fn run(
         Some(Command::Result(verb)) => verb.run(context, streams),
         Some(Command::Replay(verb)) => verb.run(context, streams),
         Some(Command::Import(verb)) => verb.run(context, streams),
+        Some(Command::Fixture(verb)) => verb.run(context, streams),
         Some(Command::Doctor(verb)) => verb.run(context, streams),
         Some(Command::Verify(verb)) => verb.run(context, streams),
         Some(Command::Stats(verb)) => verb.run(context, streams),

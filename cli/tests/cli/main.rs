@@ -3,6 +3,7 @@
 mod bad_input;
 mod errors;
 mod export;
+mod fixture;
 mod judged;
 mod live;
 mod past;

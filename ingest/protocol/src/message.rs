@@ -408,6 +408,27 @@ pub struct Item<'a> {
     /// The prompt given to a sub-agent.
     #[serde(borrow)]
     pub prompt: Text<'a>,
+    /// A function's name, where only its output is an item.
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// What a web search does, where it does not look for words.
+    #[serde(borrow)]
+    pub action: Obj<SearchAction<'a>>,
+    /// What an image shows, in the words that the model was given.
+    #[serde(borrow)]
+    pub revised_prompt: Text<'a>,
+    /// What a hook says to the agent.
+    #[serde(borrow)]
+    pub fragments: List<Obj<ContentPart<'a>>>,
+    /// Why an MCP tool could not be called.
+    #[serde(borrow)]
+    pub error: Obj<TurnError<'a>>,
+    /// What an MCP tool gave.
+    #[serde(borrow)]
+    pub result: Obj<ToolResult<'a>>,
+    /// What a dynamic tool gave.
+    #[serde(borrow)]
+    pub content_items: List<Obj<ContentPart<'a>>>,
     /// The sub-agents a collaboration call is about.
     #[serde(borrow)]
     pub receiver_thread_ids: List<Text<'a>>,
@@ -419,7 +440,28 @@ pub struct Item<'a> {
     pub new_thread_id: Text<'a>,
 }
 
-/// A part of a user message.
+/// What a web search does: opens a page, or looks for words in one.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct SearchAction<'a> {
+    /// The page.
+    #[serde(borrow)]
+    pub url: Text<'a>,
+    /// The words looked for in it.
+    #[serde(borrow)]
+    pub pattern: Text<'a>,
+}
+
+/// What an MCP tool gave.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct ToolResult<'a> {
+    /// Its parts.
+    #[serde(borrow)]
+    pub content: List<Obj<ContentPart<'a>>>,
+}
+
+/// A part of a user message, a hook's words or a tool's result.
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
 pub struct ContentPart<'a> {

@@ -10,7 +10,8 @@ use crate::rows::{
 };
 use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
-use sm_protocol::message::{AboutItem, Change, Item, ItemEvent};
+use sm_protocol::message::{AboutItem, Change, ContentPart, Item, ItemEvent};
+use sm_protocol::{List, Obj};
 use std::borrow::Cow;
 
 /// The most files of one file change that are kept by name.
@@ -315,9 +316,10 @@ fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String 
         ActionKind::FileChange => Some(file_summary(files)),
         ActionKind::McpTool => {
             let server = item.server.get().unwrap_or("mcp");
-            item.tool.get().map(|tool| line(&format!("{server}.{tool}")))
+            item.tool.get().map(|tool| with_problem(&format!("{server}.{tool}"), item))
         }
-        ActionKind::DynamicTool => item.tool.get().map(line),
+        ActionKind::DynamicTool => item.tool.get().map(|tool| with_problem(tool, item)),
+        ActionKind::ToolOutput => item.name.get().map(line),
         ActionKind::Collab => item.tool.get().map(|tool| match item.prompt.filled() {
             Some(prompt) => line(&format!("{tool}: {prompt}")),
             None => line(tool),
@@ -326,18 +328,44 @@ fn summary_of(kind: ActionKind, item: &Item<'_>, files: &[FileLines]) -> String 
             let path = item.agent_path.get().unwrap_or("sub-agent");
             Some(line(&format!("{path} {}", item.activity.get().unwrap_or(""))))
         }
-        ActionKind::WebSearch => item.query.get().map(line),
+        ActionKind::WebSearch => item.query.filled().map(line).or_else(|| searched(item)),
         ActionKind::UserMessage => {
             let parts = item.content.0.iter().filter_map(|part| part.get());
             Some(parts.filter_map(|part| part.text.get()).map(line).collect::<Vec<_>>().join(" "))
         }
         ActionKind::Reasoning => item.summary.0.first().and_then(|text| text.get()).map(line),
         ActionKind::Review => item.review.get().map(line),
-        ActionKind::Image => item.path.get().map(line),
+        ActionKind::Image => item.path.filled().or(item.revised_prompt.filled()).map(line),
+        ActionKind::Hook => texts_of(&item.fragments).next().map(line),
+        ActionKind::Sleep => item.duration_ms.0.map(|ms| format!("{ms} ms")),
         ActionKind::Compaction => Some("context compacted".to_owned()),
         _ => item.text.filled().map(line),
     };
     text.unwrap_or_default()
+}
+
+/// A tool's name, and why its call failed if it did.
+fn with_problem(tool: &str, item: &Item<'_>) -> String {
+    let error = item.error.get().and_then(|error| error.message.filled());
+    let given = item.result.get().and_then(|result| texts_of(&result.content).next());
+    let problem = error.or(given).or_else(|| texts_of(&item.content_items).next());
+    match problem.filter(|_| status_of(item) == ActionStatus::Failed) {
+        Some(problem) => line(&format!("{tool}: {problem}")),
+        None => line(tool),
+    }
+}
+
+/// What a web search without words does: opens a page, or looks for words in one.
+fn searched(item: &Item<'_>) -> Option<String> {
+    let action = item.action.get()?;
+    match (action.url.filled(), action.pattern.filled()) {
+        (Some(url), Some(pattern)) => Some(line(&format!("{pattern} in {url}"))),
+        (url, pattern) => url.or(pattern).map(line),
+    }
+}
+
+fn texts_of<'i>(parts: &'i List<Obj<ContentPart<'_>>>) -> impl Iterator<Item = &'i str> {
+    parts.0.iter().filter_map(|part| part.get()?.text.filled())
 }
 
 /// The command itself, without the shell that Codex wraps it in.
@@ -377,6 +405,52 @@ mod tests {
         assert_eq!(plain_command("/bin/bash -lc 'a'\\''b'"), "a'b");
         assert_eq!(plain_command("bash -lc 'never closed"), "bash -lc 'never closed");
         assert_eq!(plain_command("bash -lc one two"), "bash -lc one two");
+    }
+
+    #[test]
+    fn every_item_type_says_in_a_line_what_an_operator_asks() {
+        for (item, expected) in [
+            (
+                r#"{"type":"webSearch","query":"","action":{"type":"openPage","url":"https://a.b/c"}}"#,
+                "https://a.b/c",
+            ),
+            (
+                r#"{"type":"webSearch","query":"","action":{"type":"findInPage","url":"https://a.b","pattern":"crc"}}"#,
+                "crc in https://a.b",
+            ),
+            (r#"{"type":"webSearch","query":"crc32","action":null}"#, "crc32"),
+            (
+                r#"{"type":"imageGeneration","status":"completed","result":"iVBO","revisedPrompt":"a dot"}"#,
+                "a dot",
+            ),
+            (r#"{"type":"imageView","path":"/repo/dot.png"}"#, "/repo/dot.png"),
+            (
+                r#"{"type":"hookPrompt","fragments":[{"text":"once more","hookRunId":"h"}]}"#,
+                "once more",
+            ),
+            (r#"{"type":"sleep","durationMs":300}"#, "300 ms"),
+            (r#"{"type":"functionCallOutput","name":"lookup","output":"x"}"#, "lookup"),
+            (
+                r#"{"type":"mcpToolCall","server":"s","tool":"t","status":"failed","error":{"message":"gone"}}"#,
+                "s.t: gone",
+            ),
+            (
+                r#"{"type":"mcpToolCall","server":"s","tool":"t","status":"failed","result":{"content":[{"type":"text","text":"no"}]}}"#,
+                "s.t: no",
+            ),
+            (
+                r#"{"type":"mcpToolCall","server":"s","tool":"t","status":"completed","result":{"content":[{"type":"text","text":"yes"}]}}"#,
+                "s.t",
+            ),
+            (
+                r#"{"type":"dynamicToolCall","tool":"t","status":"failed","success":false,"contentItems":[{"type":"inputText","text":"no"}]}"#,
+                "t: no",
+            ),
+        ] {
+            let item: Item<'_> = serde_json::from_str(item).unwrap();
+            let kind = ActionKind::of_item(item.kind.get().unwrap());
+            assert_eq!(summary_of(kind, &item, &[]), expected);
+        }
     }
 
     #[test]

@@ -16,14 +16,14 @@ mod source;
 mod turn;
 
 use crate::rows::{Micros, Session, Sid};
-use crate::state::{Base, State};
+use crate::state::{Base, Nothing, State};
 use serde::Deserialize;
 use sm_log::{Direction, Gap, Record};
 use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]
@@ -50,6 +50,17 @@ pub fn fold(state: &mut State, base: &dyn Base, record: &Record<'_>) {
         generation: record.generation,
     };
     Step { state, base, at }.record(record);
+}
+
+/// Whether some step reads a server's messages of this method. The dispatch itself is asked, so that
+/// the answer cannot differ from what happens.
+pub fn reads(method: &str) -> bool {
+    let Some(kind) = Kind::of_method(method) else { return false };
+    let mut state = State::default();
+    let at = At { seq: 1, time: 0, source: 0, generation: 0 };
+    let mut step = Step { state: &mut state, base: &Nothing, at };
+    let sid = step.session_named("any");
+    step.server_message(Some(sid), kind, b"{}")
 }
 
 /// Folds a declared gap in: records `gap.first..=gap.last` cannot be read any more.
@@ -124,7 +135,7 @@ impl Step<'_> {
             return self.synthetic(sid, record.payload);
         }
         match (record.direction, kind) {
-            (Direction::Server, _) => self.server_message(sid, kind, record.payload),
+            (Direction::Server, _) => drop(self.server_message(sid, kind, record.payload)),
             (Direction::Client, Kind::RESPONSE | Kind::ERROR_RESPONSE) => {
                 self.client_answer(kind, record.payload);
             }
@@ -132,7 +143,8 @@ impl Step<'_> {
         }
     }
 
-    fn server_message(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) {
+    /// Whether some step reads such a message.
+    fn server_message(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) -> bool {
         match kind {
             Kind::RESPONSE => {
                 if let Some(answer) = self.read::<Answer<_>>(payload) {
@@ -143,7 +155,7 @@ impl Step<'_> {
                 let known = self.count_method(payload);
                 self.request(sid, known.unwrap_or(kind), payload);
             }
-            Kind::NOTIFICATION => self.unnumbered(sid, payload),
+            Kind::NOTIFICATION => return self.unnumbered(sid, payload),
             Kind::OTHER_OBJECT => drop(self.count_method(payload)),
             Kind::COMMAND_APPROVAL
             | Kind::FILE_CHANGE_APPROVAL
@@ -155,23 +167,20 @@ impl Step<'_> {
             | Kind::APPLY_PATCH_APPROVAL
             | Kind::AUTH_TOKENS_REFRESH => self.request(sid, kind, payload),
             Kind::SERVER_REQUEST_RESOLVED => self.request_resolved(payload),
-            _ => {
-                if let Some(sid) = sid {
-                    self.thread_message(sid, kind, payload);
-                }
-            }
+            _ => return sid.is_some_and(|sid| self.thread_message(sid, kind, payload)),
         }
+        true
     }
 
     /// A notification whose method had no number when it was recorded; it may have one by now.
-    fn unnumbered(&mut self, sid: Option<Sid>, payload: &[u8]) {
-        let now = self.count_method(payload);
-        if let (Some(kind), Some(sid)) = (now, sid) {
-            self.thread_message(sid, kind, payload);
+    fn unnumbered(&mut self, sid: Option<Sid>, payload: &[u8]) -> bool {
+        match (self.count_method(payload), sid) {
+            (Some(kind), Some(sid)) => self.thread_message(sid, kind, payload),
+            _ => false,
         }
     }
 
-    fn thread_message(&mut self, sid: Sid, kind: Kind, payload: &[u8]) {
+    fn thread_message(&mut self, sid: Sid, kind: Kind, payload: &[u8]) -> bool {
         match kind {
             Kind::THREAD_STARTED => self.thread_started(payload),
             Kind::THREAD_STATUS_CHANGED => self.status_changed(sid, payload),
@@ -190,8 +199,9 @@ impl Step<'_> {
             Kind::ERROR => self.error(sid, payload),
             Kind::MCP_STARTUP_STATUS => self.mcp_startup(sid, payload),
             kind if kind.is_delta() => self.item_delta(sid, kind, payload),
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// Reads a payload as `T`; one that cannot be read is counted.

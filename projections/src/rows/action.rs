@@ -43,6 +43,8 @@ pub enum ActionKind {
     Hook,
     /// `sleep`.
     Sleep,
+    /// `functionCallOutput`: what a function call gave whose call is no item.
+    ToolOutput,
 }
 
 impl ActionKind {
@@ -65,6 +67,7 @@ impl ActionKind {
             "contextCompaction" => ActionKind::Compaction,
             "hookPrompt" | "hook" => ActionKind::Hook,
             "sleep" => ActionKind::Sleep,
+            "functionCallOutput" => ActionKind::ToolOutput,
             _ => ActionKind::Other,
         }
     }
@@ -89,6 +92,7 @@ impl ActionKind {
             ActionKind::Compaction => "compaction",
             ActionKind::Hook => "hook",
             ActionKind::Sleep => "sleep",
+            ActionKind::ToolOutput => "tool_output",
         }
     }
 
