@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  HOME/log/            the log, and its lock
-//!  HOME/projections/v2/ LMDB, derived, may be deleted
+//!  HOME/projections/vN/ LMDB, derived, may be deleted
 //!  HOME/run/sm.sock     the daemon's HTTP, while one runs
 //!  HOME/run/daemon.log  what the daemon says of itself
 //! ```
