@@ -104,7 +104,7 @@ fn zeros_ahead(core: &Core, active: &Active, position: u64) -> io::Result<()> {
     }
     let file = core.storage.open(&active.identity.name(Form::Plain))?;
     let zeros = vec![0; CHUNK as usize];
-    while active.ahead.made() < goal {
+    while active.ahead.made() < goal && !core.ring.is_closed() {
         let made = active.ahead.made();
         let len = (goal - made).min(CHUNK - made % CHUNK);
         active.ahead.add_zeros(&*file, &zeros[..len as usize])?;
@@ -123,7 +123,9 @@ fn next_file(core: &Core) -> io::Result<Prepared> {
     let goal = core.options.segment_bytes.max(HEADER_LEN as u64);
     let zeros = vec![0; goal.min(NEXT_CHUNK) as usize];
     let mut made = 0;
-    while made == 0 || (made < goal && !core.bulk.load(Relaxed)) {
+    // Whoever closes the log waits for this.
+    let wanted = || !core.bulk.load(Relaxed) && !core.ring.is_closed();
+    while made == 0 || (made < goal && wanted()) {
         let len = (goal - made).min(NEXT_CHUNK);
         file.write_at(&[&zeros[..len as usize]], made)?;
         file.sync()?;
