@@ -89,6 +89,8 @@ pub struct Past {
     seq: u64,
     /// Goes with the tables.
     folder: tempfile::TempDir,
+    /// No session of then is left out.
+    pub whole: bool,
 }
 
 /// What a command asks of a moment.
@@ -177,12 +179,13 @@ impl Past {
             began: HashMap::new(),
             seq,
             folder: folder(context)?,
+            whole: false,
         })
     }
 
     /// Its tables, as far as `scopes` ask.
     fn tables(
-        self,
+        mut self,
         streams: &Streams,
         live: &Tables,
         view: &View<'_>,
@@ -191,7 +194,7 @@ impl Past {
     ) -> Result<Tables, Error> {
         let store = Arc::new(Store::open(self.folder.path(), &log.id(), Commit::AtTheEnd)?);
         let (meter, seq) = (streams.meter(), self.seq);
-        moment(view, log, seq, scopes, &store, |reached| {
+        self.whole = moment(view, log, seq, scopes, &store, |reached| {
             meter.tell(format_args!("looking back: record {reached} of {seq}"));
         })?;
         meter.done();

@@ -94,6 +94,11 @@ impl Tables {
         self.past.as_ref().map_or_else(now_micros, |past| past.time)
     }
 
+    /// Whether no session is left out: those of a moment gone by may be only the newest.
+    pub fn is_whole(&self) -> bool {
+        self.past.as_ref().is_none_or(|past| past.whole)
+    }
+
     /// Looks at processes; at none, where their moment is gone by.
     pub fn lives(&self) -> Lives {
         match self.past {

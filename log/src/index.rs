@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::chain::{Limit, Part};
 use crate::error::{Gap, GapReason};
 use crate::frame::{self, FrameKind, Head};
+use crate::session::SessionSeq;
 use crate::storage::Storage;
 use crate::walk::{self, Step};
 
@@ -129,6 +130,14 @@ impl Index {
     pub fn posting(&self, session: &[u8], end: u64) -> &[u64] {
         let seqs = self.postings.get(session).map_or(&[][..], Vec::as_slice);
         &seqs[..seqs.partition_point(|&seq| seq < end)]
+    }
+
+    /// Every session with its newest seq up to `through`, in no order.
+    pub fn newest(&self, through: u64) -> Vec<SessionSeq> {
+        let each = self.postings.iter();
+        let last =
+            |seqs: &Vec<u64>| seqs[..seqs.partition_point(|&seq| seq <= through)].last().copied();
+        each.filter_map(|(session, seqs)| Some((session.clone(), last(seqs)?))).collect()
     }
 
     /// Bytes of all payloads, and the number of sessions.

@@ -97,6 +97,6 @@ pub use options::{Durability, Options};
 pub use reader::Reader;
 pub use record::{Direction, Entry, OwnedRecord, Record, RecordRef};
 pub use recovery::{Recovery, Stranger, Torn};
-pub use session::SessionCursor;
+pub use session::{SessionCursor, SessionSeq};
 pub use stats::Segment;
 pub use verify::{Problem, Verification};

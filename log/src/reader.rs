@@ -9,7 +9,7 @@ use crate::cursor::Cursor;
 use crate::error::{GapReason, OpenError, ReadError};
 use crate::id::LogId;
 use crate::record::RecordRef;
-use crate::session::{self, SessionCursor};
+use crate::session::{self, SessionCursor, SessionSeq};
 use crate::stats::{self, Segment};
 use crate::storage::{Directory, Storage};
 use crate::verify::{self, Verification};
@@ -95,6 +95,16 @@ impl Reader {
     /// The seqs of the session's records up to `through`, in order.
     pub fn seqs(&self, session: &[u8], through: u64) -> Result<Vec<u64>, ReadError> {
         self.chain.again(|| session::seqs(&self.chain, session, through))
+    }
+
+    /// The sessions with the newest records up to `through`, the newest first, each with that record's
+    /// seq: `count` of them, or all if there are fewer.
+    pub fn newest_sessions(
+        &self,
+        through: u64,
+        count: usize,
+    ) -> Result<Vec<SessionSeq>, ReadError> {
+        self.chain.again(|| session::newest(&self.chain, through, count))
     }
 
     /// The session's records, from a revision on: the first one kept to one after the last.

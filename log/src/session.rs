@@ -3,12 +3,16 @@
 //! Revisions are counted through the postings: a sealed segment says how many records a session has
 //! before it, so the newest one that has the session ends the counting.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::chain::{Chain, Limit, Span};
 use crate::error::ReadError;
 use crate::record::{Record, RecordRef};
 use crate::span::Places;
+
+/// A session, and a record's seq.
+pub type SessionSeq = (Box<[u8]>, u64);
 
 /// Walks a session's records. It stands between two revisions: [`next`](SessionCursor::next) gives
 /// the one after, [`next_back`](SessionCursor::next_back) the one before.
@@ -97,6 +101,30 @@ pub(crate) fn seqs(chain: &Chain, session: &[u8], through: u64) -> Result<Vec<u6
     }
     seqs.truncate(seqs.partition_point(|seq| *seq <= through));
     Ok(seqs)
+}
+
+/// The sessions with the newest records up to `through`.
+pub(crate) fn newest(
+    chain: &Chain,
+    through: u64,
+    count: usize,
+) -> Result<Vec<SessionSeq>, ReadError> {
+    let mark = chain.mark();
+    let parts = chain.parts(&mark)?;
+    let mut found: HashMap<Box<[u8]>, u64> = HashMap::new();
+    for span in parts.list.iter().rev().filter(|span| span.first <= through) {
+        // What older segments hold is older than all that was found.
+        if found.len() >= count {
+            break;
+        }
+        for (session, seq) in span.newest(chain, &parts.limit(span, &mark), through)? {
+            found.entry(session).or_insert(seq);
+        }
+    }
+    let mut newest: Vec<SessionSeq> = found.into_iter().collect();
+    newest.sort_unstable_by_key(|(_, seq)| std::cmp::Reverse(*seq));
+    newest.truncate(count);
+    Ok(newest)
 }
 
 /// The session's posting with that revision.

@@ -8,6 +8,7 @@ use crate::frame;
 
 use crate::record::{Held, Record, RecordRef};
 use crate::segment::Form;
+use crate::session::SessionSeq;
 use crate::storage::View;
 
 /// Where some records of a plain segment lie.
@@ -108,6 +109,26 @@ impl Span {
         }
         self.indexed(chain, limit)?;
         Ok(self.part.index.read().posting(session, limit.end_seq).to_vec())
+    }
+
+    /// Every session in it with its newest seq up to `through`, in no order.
+    pub fn newest(
+        &self,
+        chain: &Chain,
+        limit: &Limit,
+        through: u64,
+    ) -> Result<Vec<SessionSeq>, ReadError> {
+        let last =
+            |seqs: &[u64]| seqs[..seqs.partition_point(|&seq| seq <= through)].last().copied();
+        if self.part.form == Form::Sealed {
+            let footer = self.footer(chain)?;
+            let each = footer.sessions.iter();
+            let each = each.filter_map(|p| Some((p.key.clone().into(), last(&p.seqs.list())?)));
+            return Ok(each.collect());
+        }
+        self.indexed(chain, limit)?;
+        let through = through.min(limit.end_seq.saturating_sub(1));
+        Ok(self.part.index.read().newest(through))
     }
 
     /// Where these records lie in a plain segment, to be read without asking again.

@@ -40,7 +40,8 @@ pub enum Scope {
 }
 
 /// Writes into `store`, which is empty, what the tables were after record `at`, as far as `scopes` ask.
-/// `live` are the tables now, folded to `at` or further. `progress` is told the last seq folded.
+/// `live` are the tables now, folded to `at` or further. `progress` is told the last seq folded. Returns
+/// whether every session of then is among them.
 pub fn moment(
     live: &View<'_>,
     log: &Reader,
@@ -48,20 +49,25 @@ pub fn moment(
     scopes: &[Scope],
     store: &Arc<Store>,
     mut progress: impl FnMut(u64),
-) -> Result<(), FoldError> {
-    let mut wanted =
-        Wanted { live, at, threads: BTreeSet::new(), seqs: BTreeSet::new(), records: 0 };
+) -> Result<bool, FoldError> {
+    let mut wanted = Wanted {
+        live,
+        log,
+        at,
+        threads: BTreeSet::new(),
+        seqs: BTreeSet::new(),
+        records: 0,
+        all: false,
+    };
     for scope in scopes {
         wanted.scope(*scope)?;
     }
     if wanted.records.saturating_mul(MOST_OF_THE_LOG) > at {
-        return Projector::new(Arc::clone(store), log.clone())?.fold_to(
-            at,
-            REPORT_RECORDS,
-            progress,
-        );
+        Projector::new(Arc::clone(store), log.clone())?.fold_to(at, REPORT_RECORDS, progress)?;
+        return Ok(true);
     }
-    let seqs = wanted.all_seqs(log)?;
+    let all = wanted.all;
+    let seqs = wanted.all_seqs()?;
     let mut state = State::default();
     for (done, seq) in seqs.iter().enumerate() {
         match log.get(*seq) {
@@ -76,12 +82,14 @@ pub fn moment(
     let mut changes = Changes::default();
     changes.checkpoint = at;
     state.flush(&mut changes);
-    Ok(store.write(&changes)?)
+    store.write(&changes)?;
+    Ok(all)
 }
 
 /// The records that matter, while they are gathered.
 struct Wanted<'v, 's> {
     live: &'v View<'s>,
+    log: &'v Reader,
     at: u64,
     /// Threads whose every record matters.
     threads: BTreeSet<String>,
@@ -89,12 +97,14 @@ struct Wanted<'v, 's> {
     seqs: BTreeSet<u64>,
     /// How many records the threads have, roughly.
     records: u64,
+    /// No session of then is left out.
+    all: bool,
 }
 
 impl Wanted<'_, '_> {
-    fn scope(&mut self, scope: Scope) -> Result<(), StoreError> {
+    fn scope(&mut self, scope: Scope) -> Result<(), FoldError> {
         match scope {
-            Scope::Session(sid) => self.session(sid),
+            Scope::Session(sid) => Ok(self.session(sid)?),
             Scope::Family(root) => {
                 let mut open = vec![root];
                 while let Some(sid) = open.pop() {
@@ -107,7 +117,7 @@ impl Wanted<'_, '_> {
                 Ok(())
             }
             Scope::Newest(count) => self.newest(count),
-            Scope::Waiting => self.waiting(),
+            Scope::Waiting => Ok(self.waiting()?),
         }
     }
 
@@ -140,23 +150,16 @@ impl Wanted<'_, '_> {
         new
     }
 
-    /// The sessions that may be among the newest `count`: those that had records before the moment and
-    /// after it, and the newest of those that had none after it.
-    fn newest(&mut self, count: usize) -> Result<(), StoreError> {
-        let (mut crossing, mut settled) = (Vec::new(), Vec::new());
-        self.live.scan::<Sessions>(&[], &[], |sid, session| {
-            match (session.first_seq, session.last_seq) {
-                (Some(first), _) if first > self.at => {}
-                (Some(_), Some(last)) if last <= self.at => settled.push((last, sid)),
-                // Also those that only others name: they stand last in the list, if it is that long.
-                _ => crossing.push(sid),
+    /// The sessions with the newest records then. Also those that only others name stand in a list that
+    /// is long enough: they come with all.
+    fn newest(&mut self, count: usize) -> Result<(), FoldError> {
+        let newest = self.log.newest_sessions(self.at, count)?;
+        self.all = newest.len() < count;
+        for (thread, _) in newest {
+            let thread = String::from_utf8_lossy(&thread).into_owned();
+            if let Some(sid) = self.live.get::<Threads>(&thread)? {
+                self.session(sid)?;
             }
-            true
-        })?;
-        settled.sort_unstable_by(|a, b| b.cmp(a));
-        settled.truncate(count);
-        for sid in crossing.into_iter().chain(settled.into_iter().map(|(_, sid)| sid)) {
-            self.session(sid)?;
         }
         Ok(())
     }
@@ -180,8 +183,9 @@ impl Wanted<'_, '_> {
     }
 
     /// Every record that matters, in the log's order.
-    fn all_seqs(mut self, log: &Reader) -> Result<Vec<u64>, FoldError> {
-        let (first, at) = (log.floor(), self.at);
+    fn all_seqs(mut self) -> Result<Vec<u64>, FoldError> {
+        let (log, at) = (self.log, self.at);
+        let first = log.floor();
         let mut seqs = Vec::new();
         for thread in &self.threads {
             seqs.extend(log.seqs(thread.as_bytes(), at)?);

@@ -15,6 +15,7 @@ use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sm_log::LogId;
 use std::ops::Bound;
@@ -317,7 +318,17 @@ impl View<'_> {
         &self,
         prefix: &[u8],
         from: &[u8],
-        mut take: impl FnMut(T::Key, T::Row) -> bool,
+        take: impl FnMut(T::Key, T::Row) -> bool,
+    ) -> Result<(), StoreError> {
+        self.scan_as::<T, T::Row>(prefix, from, take)
+    }
+
+    /// The same, of each row only its first fields, which are those of `R`.
+    pub fn scan_as<T: Table, R: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        mut take: impl FnMut(T::Key, R) -> bool,
     ) -> Result<(), StoreError> {
         let prefix = address_prefix::<T>(prefix);
         let low = [&prefix[..], from].concat();

@@ -71,17 +71,21 @@ fn any_session_at_any_moment_is_as_it_was() {
         for scope in [Scope::Newest(5), Scope::Waiting] {
             let store = dir.path().join(format!("{step}-{scope:?}"));
             let store = Arc::new(Store::open(&store, &log.id(), Commit::AtTheEnd).unwrap());
-            moment(&view, &log.reader(), at, &[scope], &store, |_| {}).unwrap();
+            let whole = moment(&view, &log.reader(), at, &[scope], &store, |_| {}).unwrap();
             let made = store.view().unwrap();
             let (left, right) = match scope {
                 Scope::Waiting => (
                     to_value(views::pending_requests(&made).unwrap()).unwrap(),
                     to_value(views::pending_requests(&then).unwrap()).unwrap(),
                 ),
-                _ => (
-                    to_value(views::sessions(&made, 5, |_| true).unwrap()).unwrap(),
-                    to_value(views::sessions(&then, 5, |_| true).unwrap()).unwrap(),
-                ),
+                // Threads that no server had named by then take places: the list is shorter, and says so.
+                _ => {
+                    let made = views::sessions(&made, 5, |_| true).unwrap();
+                    let mut then = views::sessions(&then, 5, |_| true).unwrap();
+                    assert!(made.len() == then.len() || !whole && made.len() > 2, "at {at}");
+                    then.truncate(made.len());
+                    (to_value(made).unwrap(), to_value(then).unwrap())
+                }
             };
             assert_eq!(left, right, "{scope:?} at {at}");
         }

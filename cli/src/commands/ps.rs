@@ -82,28 +82,42 @@ impl Ps {
         streams: &mut Streams,
     ) -> Result<(Listed, usize, usize), Error> {
         let mut listed = Listed::empty("sm.ps/1");
-        let asked = Question::Newest(self.limit);
-        let Some(tables) = self.at.open(context, streams, &asked)? else {
-            return Ok((listed, 0, 0));
+        let mut wanted = self.limit;
+        let (tables, hidden, fitting, docs) = loop {
+            let asked = Question::Newest(wanted);
+            let Some(tables) = self.at.open(context, streams, &asked)? else {
+                return Ok((listed, 0, 0));
+            };
+            let view = tables.view()?;
+            let (mut hidden, mut fitting) = (0, 0);
+            let docs = views::sessions(&view, self.limit, |session| {
+                let ended = session.archived || session.state == ActivityState::Stopped;
+                hidden += usize::from(!self.all && ended);
+                fitting += usize::from(self.all || !ended);
+                self.all || !ended
+            })?;
+            drop(view);
+            // Those that had ended may have taken the place of others among the newest of then.
+            if docs.len() == self.limit || tables.is_whole() {
+                break (tables, hidden, fitting, docs);
+            }
+            wanted = usize::MAX;
         };
         let view = tables.view()?;
-        let (mut hidden, mut fitting) = (0, 0);
-        let docs = views::sessions(&view, self.limit, |session| {
-            let keep = self.all || !(session.archived || session.state == ActivityState::Stopped);
-            hidden += usize::from(!keep);
-            fitting += usize::from(keep);
-            keep
-        })?;
         let (mut lives, now) = (tables.lives(), tables.now());
         listed.now = now;
         for doc in docs {
             listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }
-        if fitting > listed.sessions.len() {
-            listed.head.warnings.push(format!(
-                "the newest {} of {fitting} sessions; more: sm ps -n {fitting}",
-                listed.sessions.len()
-            ));
+        let count = listed.sessions.len();
+        if !tables.is_whole() {
+            let more = count.saturating_mul(10);
+            let warning = format!("the newest {count} sessions of then; more: sm ps -n {more}");
+            listed.head.warnings.push(warning);
+        } else if fitting > count {
+            let warning =
+                format!("the newest {count} of {fitting} sessions; more: sm ps -n {fitting}");
+            listed.head.warnings.push(warning);
         }
         listed.head.as_of = tables.as_of(&view)?;
         Ok((listed, hidden, fitting))

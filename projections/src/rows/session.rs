@@ -190,9 +190,41 @@ impl Tokens {
     }
 }
 
+/// The first fields of [`Session`], in its order: what a list needs of the sessions that are not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SessionHead {
+    /// See [`Session::first_seq`].
+    pub first_seq: Option<u64>,
+    /// See [`Session::last_seq`].
+    pub last_seq: Option<u64>,
+    /// See [`Session::parent`].
+    pub parent: Option<Sid>,
+    /// See [`Session::state`].
+    pub state: ActivityState,
+    /// See [`Session::unconfirmed`].
+    pub unconfirmed: bool,
+    /// See [`Session::archived`].
+    pub archived: bool,
+}
+
 /// One row a session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
+    // What lists are made by stands first: see SessionHead.
+    /// Its first record; `None` while it is only named by another session.
+    pub first_seq: Option<u64>,
+    /// Its newest record.
+    pub last_seq: Option<u64>,
+    /// The session that made it.
+    pub parent: Option<Sid>,
+    /// What it is doing.
+    pub state: ActivityState,
+    /// Only a client named its thread, and no server ever did: nothing tells that there is one. Such a
+    /// row counts its records and is in no list.
+    pub unconfirmed: bool,
+    /// It is in the archive.
+    pub archived: bool,
+
     /// The short id, derived from provider and thread.
     pub id: String,
     /// Codex's thread id.
@@ -209,8 +241,6 @@ pub struct Session {
     pub source: u64,
     /// The life of that source.
     pub generation: u32,
-    /// The session that made it.
-    pub parent: Option<Sid>,
     /// Who asked for it: `user`, or the thread of a session; `None` where nobody recorded it.
     pub spawned_by: Option<String>,
     /// A sub-agent's path, nickname or role, whatever Codex names it by.
@@ -232,12 +262,6 @@ pub struct Session {
     /// The Codex version that made it.
     pub cli_version: Option<String>,
 
-    /// Only a client named its thread, and no server ever did: nothing tells that there is one. Such a
-    /// row counts its records and is in no list.
-    pub unconfirmed: bool,
-
-    /// What it is doing.
-    pub state: ActivityState,
     /// Since when.
     pub since: Micros,
     /// The record that made it so.
@@ -252,8 +276,6 @@ pub struct Session {
     pub ended: bool,
     /// Its server's life ended and no record of a later life names it.
     pub gone: bool,
-    /// It is in the archive.
-    pub archived: bool,
     /// Codex's flag `waitingOnApproval`.
     pub flag_approval: bool,
     /// Codex's flag `waitingOnUserInput`.
@@ -287,10 +309,6 @@ pub struct Session {
     pub tokens: Option<Tokens>,
     /// Of those, spent before the log knew of it: by the thread it was forked from, or by itself.
     pub tokens_inherited: u64,
-    /// Its first record; `None` while it is only named by another session.
-    pub first_seq: Option<u64>,
-    /// Its newest record.
-    pub last_seq: Option<u64>,
     /// When its first record came.
     pub first_at: Micros,
     /// When its newest record came.
@@ -299,4 +317,32 @@ pub struct Session {
     pub settled_seq: Option<u64>,
     /// The newest record of its own that a user acknowledged.
     pub acked_seq: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_the_first_fields_of_its_row() {
+        for bits in 0..64u32 {
+            let bit = |n: u32| bits & (1 << n) != 0;
+            let row = Session {
+                first_seq: bit(0).then_some(70_000),
+                last_seq: bit(1).then_some(900_000),
+                parent: bit(2).then_some(300),
+                state: if bit(3) { ActivityState::Stopped } else { ActivityState::Thinking },
+                unconfirmed: bit(4),
+                archived: bit(5),
+                thread_id: "a thread".to_owned(),
+                ..Session::default()
+            };
+            let bytes = postcard::to_stdvec(&row).expect("a row can be encoded");
+            let head: SessionHead = postcard::from_bytes(&bytes).expect("a head can be read");
+            let Session { first_seq, last_seq, parent, state, unconfirmed, archived, .. } = row;
+            let expected =
+                SessionHead { first_seq, last_seq, parent, state, unconfirmed, archived };
+            assert_eq!(head, expected);
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Sessions as documents: one, all, or a family.
 
 use super::{request_id, time, who};
-use crate::rows::{ActionKind, Counts, Health, McpFailure, Session, Sid, SourceKind, Tokens};
+use crate::rows::{
+    ActionKind, Counts, Health, McpFailure, Session, SessionHead, Sid, SourceKind, Tokens,
+};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Children, Sessions, Sources, Threads};
@@ -201,22 +203,26 @@ impl From<Tokens> for TokensDoc {
     }
 }
 
-/// Every session, those with the newest records first. `keep` sees each row before its document is
-/// made; at most `limit` are returned.
+/// Every session, those with the newest records first. `keep` sees the head of each row before its
+/// document is made; at most `limit` are returned.
 pub fn sessions(
     view: &View<'_>,
     limit: usize,
-    mut keep: impl FnMut(&Session) -> bool,
+    mut keep: impl FnMut(&SessionHead) -> bool,
 ) -> Result<Vec<SessionDoc>, StoreError> {
-    let mut rows: Vec<(Sid, Session)> = Vec::new();
-    view.scan::<Sessions>(&[], &[], |sid, session| {
-        if !session.unconfirmed && keep(&session) {
-            rows.push((sid, session));
+    let mut heads: Vec<(std::cmp::Reverse<Option<u64>>, Sid)> = Vec::new();
+    view.scan_as::<Sessions, SessionHead>(&[], &[], |sid, head| {
+        if !head.unconfirmed && keep(&head) {
+            heads.push((std::cmp::Reverse(head.last_seq), sid));
         }
         true
     })?;
-    rows.sort_by_key(|(sid, session)| (std::cmp::Reverse(session.last_seq), *sid));
-    rows.truncate(limit);
+    heads.sort_unstable();
+    heads.truncate(limit);
+    let mut rows = Vec::with_capacity(heads.len());
+    for (_, sid) in heads {
+        rows.extend(view.get::<Sessions>(&sid)?.map(|row| (sid, row)));
+    }
     documents(view, rows)
 }
 
