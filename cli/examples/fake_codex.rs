@@ -2,7 +2,8 @@
 //!
 //! What always holds: it says nothing that the real one would not say in that place, but for what its
 //! script or a prompt tells it. The script is the file `codex.json` beside the binary; a prompt that is a
-//! JSON object is the server request that its turn makes, whose answer is then the turn's message.
+//! JSON object is the server request that its turn makes, whose answer is then the turn's message; with
+//! `run` it is a command.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -66,6 +67,10 @@ fn serve() {
                 tell("turn/started", json!({ "threadId": thread, "turn": begun }));
                 let prompt = params["input"][0]["text"].as_str().unwrap_or_default();
                 match serde_json::from_str::<Value>(prompt) {
+                    Ok(Value::Object(words)) if words.contains_key("run") => {
+                        let line = words["run"].as_str().unwrap_or_default().to_owned();
+                        std::thread::spawn(move || run(&thread, &turn, &line));
+                    }
                     Ok(Value::Object(request)) => {
                         let request = Value::Object(request);
                         ask(asked, &thread, &turn, request);
@@ -88,6 +93,17 @@ fn serve() {
 
 fn reply(id: &Value, result: Value) {
     say(json!({ "id": id, "result": result }));
+}
+
+/// Runs a command as the oldest releases do: it is not told its thread. What it prints is the turn's
+/// message.
+fn run(thread: &str, turn: &str, line: &str) {
+    let output = std::process::Command::new("/bin/sh").args(["-c", line]).output();
+    let words = output.map_or_else(
+        |error| error.to_string(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    ended(thread, turn, &words);
 }
 
 /// Asks, in the name of that turn.

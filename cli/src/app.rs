@@ -28,7 +28,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
         let done = commands::run(args.command, &context, &mut streams);
         // What was written before a failure is still to be seen.
         let flushed = streams.flush();
-        done.and_then(|exit| flushed.map(|()| exit))
+        let done = done.and_then(|exit| flushed.map(|()| exit));
+        done.map_err(|error| error.in_home(&context.home_words()))
     });
     match outcome {
         Ok(exit) => exit,

@@ -167,12 +167,7 @@ fn failed(error: ClientError, context: &Context) -> Error {
     let home = context.home_words();
     let message = error.to_string();
     match error {
-        ClientError::Refused { problem, .. } => {
-            let mut error = refusal(*problem);
-            // The daemon does not know how its data directory is named on this command line.
-            error.hint = error.hint.map(|hint| hint.replace("`sm ", &format!("`sm{home} ")));
-            error
-        }
+        ClientError::Refused { problem, .. } => refusal(*problem).in_home(&home),
         ClientError::Home(error) => error.into(),
         ClientError::NotRunning { .. } => Error::new(Exit::Away, "daemon_away", message)
             .hint(format!("Start it: sm{home} serve"))
@@ -221,16 +216,17 @@ impl From<Refusal> for Error {
 }
 
 /// Runs the daemon in this process until it is ended.
-pub fn serve(context: &Context) -> Result<Exit, Error> {
+pub fn serve(context: &Context, demo: bool) -> Result<Exit, Error> {
     let config = Config {
         search: codex::search(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         say: std::sync::Arc::new(crate::output::log_line),
+        demo,
         ..Config::new(context.home.clone(), codex::default_home()?)
     };
     sm_daemon::serve(config).map(|()| Exit::Ok).map_err(|error| match error {
         ServeError::Home(error) => error.into(),
-        ServeError::Io { act, path, source } => Error::io(act, &path, &source),
+        ServeError::Io { act, path, source } => Error::of_home(act, &path, &source),
         ServeError::Recover(why) => why.into(),
         other => Error::new(Exit::Failed, "failed", other.to_string()),
     })

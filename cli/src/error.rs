@@ -2,6 +2,7 @@
 //!
 //! What always holds: codes are never renamed, and each belongs to one exit code of the design's §8.
 
+use crate::context::shell_word;
 use crate::output::Streams;
 use serde_json::{Value, json};
 use sm_daemon::HomeError;
@@ -11,6 +12,10 @@ use sm_projections::{FoldError, StoreError};
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
+
+/// What to do about a cursor of another log.
+pub const OTHER_LOG: &str = "Cursors are of one data directory: give one that a command printed for this \
+                             one, or name the other with --home.";
 
 /// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,18 +104,57 @@ impl Error {
         Error::new(Exit::Usage, "usage", message)
     }
 
-    /// The operating system refused `act` on `path`.
+    /// The same, its remedies with the words that name the data directory: whoever made them may not
+    /// know how it is named on this command line.
+    pub fn in_home(mut self, words: &str) -> Error {
+        let named = format!("`sm{words} ");
+        self.hint = self.hint.map(|hint| match hint.contains(&named) {
+            true => hint,
+            false => hint.replace("`sm ", &named),
+        });
+        self
+    }
+
+    /// The operating system refused `act` on `path`, which is of the data directory.
+    pub fn of_home(act: &str, path: &Path, source: &io::Error) -> Error {
+        const OTHER: &str = "use another data directory: sm --home DIR … (or SM_HOME=DIR).";
+        let error = Error::io(act, path, source);
+        match error.code.as_str() {
+            "file_not_found" => Error {
+                code: "home_unusable".to_owned(),
+                exit: Exit::Failed,
+                hint: Some(format!("It cannot be made or is gone: {OTHER}")),
+                ..error
+            },
+            "not_permitted" => error.hint(format!("Give yourself the right to it, or {OTHER}")),
+            "io" => error.hint(format!("See the disk's state: sm doctor; or {OTHER}")),
+            _ => error,
+        }
+    }
+
+    /// The operating system refused `act` on `path`, which the user named.
     pub fn io(act: &str, path: &Path, source: &io::Error) -> Error {
         use io::ErrorKind as Kind;
         let message = format!("failed to {act} {}: {source}", path.display());
+        let reads = matches!(act, "read" | "open" | "find" | "look at" | "measure");
         match source.kind() {
-            Kind::NotFound => Error::new(Exit::NotFound, "file_not_found", message)
-                .hint("Check the path; `-` reads standard input."),
+            Kind::NotFound => {
+                Error::new(Exit::NotFound, "file_not_found", message).hint(match reads {
+                    true => "Check the path; `-` reads standard input.",
+                    false => "Check the path: the folder that it lies in must be there.",
+                })
+            }
             Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
-                Error::new(Exit::Failed, "not_permitted", message).hint(
-                    "Give yourself the right to it, or use another data directory: \
-                     sm --home DIR … (or SM_HOME=DIR).",
-                )
+                let whose = format!("ls -ld {}", shell_word(&path.to_string_lossy()));
+                Error::new(Exit::Failed, "not_permitted", message).hint(match reads {
+                    true => {
+                        format!("Give yourself the right to read it; {whose} shows whose it is.")
+                    }
+                    false => format!(
+                        "Give yourself the right to write there, or name another place; {whose} \
+                         shows whose it is."
+                    ),
+                })
             }
             Kind::StorageFull | Kind::QuotaExceeded => {
                 Error::new(Exit::Failed, "disk_full", message)
@@ -154,7 +198,7 @@ impl Error {
 impl From<HomeError> for Error {
     fn from(error: HomeError) -> Error {
         match error {
-            HomeError::Io { act, path, source } => Error::io(act, &path, &source),
+            HomeError::Io { act, path, source } => Error::of_home(act, &path, &source),
             HomeError::Log(error) => error.into(),
             HomeError::Store(error) => error.into(),
             HomeError::Fold(error) => error.into(),
@@ -172,7 +216,7 @@ impl From<OpenError> for Error {
     fn from(error: OpenError) -> Error {
         let message = error.to_string();
         match error {
-            OpenError::Io { act, path, source } => Error::io(act, &path, &source),
+            OpenError::Io { act, path, source } => Error::of_home(act, &path, &source),
             OpenError::Locked { dir, pid } => Error::new(Exit::Conflict, "other_writer", message)
                 .hint(
                     "Another sm writes there. Wait for it, or use another data directory: \
@@ -194,7 +238,7 @@ impl From<ReadError> for Error {
     fn from(error: ReadError) -> Error {
         let message = error.to_string();
         match error {
-            ReadError::Io { act, path, source } => Error::io(act, &path, &source),
+            ReadError::Io { act, path, source } => Error::of_home(act, &path, &source),
             ReadError::BelowFloor { floor, .. } => {
                 Error::new(Exit::NotFound, "below_floor", message)
                     .details(json!({"floor": floor}))
@@ -205,7 +249,9 @@ impl From<ReadError> for Error {
                     .details(json!({"head": watermark}))
                     .hint(format!("The newest record: sm replay --since {watermark}"))
             }
-            ReadError::OtherLog { .. } => Error::new(Exit::Conflict, "other_log", message),
+            ReadError::OtherLog { .. } => {
+                Error::new(Exit::Conflict, "other_log", message).hint(OTHER_LOG)
+            }
             _ => Error::new(Exit::Failed, "gap", message),
         }
     }
@@ -221,7 +267,7 @@ impl From<AppendError> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         match error {
-            StoreError::Io { act, path, source } => Error::io(act, &path, &source),
+            StoreError::Io { act, path, source } => Error::of_home(act, &path, &source),
             StoreError::ForeignLog { .. } => {
                 Error::new(Exit::Conflict, "foreign_projections", error.to_string())
                     .hint("Fold this directory's own log: sm rebuild")

@@ -14,14 +14,21 @@
 //! leaves the native process behind.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::project_root;
 
 /// The release that the project is built and tested against. Its one place is the file.
 pub const PINNED: &str = include_str!("../codex-version").trim_ascii_end();
+
+/// How often whoever waits for npm is told that it goes on.
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+/// How often npm is looked after.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs the chore.
 ///
@@ -89,26 +96,76 @@ fn put_in_place(fresh: tempfile::TempDir, home: &Path) -> Result<(), String> {
 fn npm_install(folder: &Path, version: &str) -> Result<(), String> {
     let manifest = folder.join("package.json");
     fs::write(&manifest, "{\"private\":true}\n").map_err(|e| failed("write", &manifest, &e))?;
-    let output = Command::new("npm")
+    let child = Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
         .arg("--prefix")
         .arg(folder)
         .arg(format!("@openai/codex@{version}"))
-        .output()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound => "npm is not on PATH; it brings Codex. On Debian: \
                                     `apt-get install npm`, elsewhere install Node.js 16 or newer"
                 .to_owned(),
             _ => format!("cannot run npm: {error}"),
         })?;
-    if output.status.success() {
+    let began = Instant::now();
+    let tell = || {
+        let (seconds, mib) = (began.elapsed().as_secs(), bytes_in(folder) >> 20);
+        eprintln!("xtask: … {seconds} s, {mib} MiB unpacked (it may take two minutes)");
+    };
+    let (status, said) = waited(child, TELL_EVERY, tell).map_err(|e| format!("npm: {e}"))?;
+    if status.success() {
         return Ok(());
     }
     Err(format!(
         "npm could not install @openai/codex@{version}:\n{}\nIs there such a version \
          (`npm view @openai/codex versions`), and can npm reach its registry?",
-        String::from_utf8_lossy(&output.stderr).trim_end()
+        said.trim_end()
     ))
+}
+
+/// Waits for a process and tells every so often that it goes on. Returns how it ended, and what it
+/// said on standard error.
+fn waited(
+    mut child: Child,
+    every: Duration,
+    mut tell: impl FnMut(),
+) -> std::io::Result<(ExitStatus, String)> {
+    let mut stderr = child.stderr.take();
+    let said = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        if let Some(stderr) = &mut stderr {
+            // What cannot be read is not shown.
+            let _ = stderr.read_to_end(&mut said);
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    });
+    let mut told = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if told.elapsed() >= every {
+            told = Instant::now();
+            tell();
+        }
+        std::thread::sleep(LOOK.min(every));
+    };
+    Ok((status, said.join().unwrap_or_default()))
+}
+
+/// The bytes of all files in a folder, as far as they can be seen.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => bytes_in(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    };
+    entries.map(bytes).sum()
 }
 
 /// The native binary in a folder that holds an installed release.
@@ -165,6 +222,28 @@ mod tests {
             fs::write(&binary, "").expect("written");
             assert_eq!(native_binary(home.path()), Some(binary));
         }
+    }
+
+    #[test]
+    fn whoever_waits_is_told_that_it_goes_on() {
+        let mut cat = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("cat runs");
+        // It ends only once something was told.
+        let mut held = cat.stdin.take();
+        let (status, said) =
+            waited(cat, Duration::from_millis(1), || drop(held.take())).expect("it ends");
+        assert!(status.success() && held.is_none() && said.is_empty());
+        let fails = Command::new("sh")
+            .args(["-c", "echo why >&2; exit 3"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let (status, said) = waited(fails, TELL_EVERY, || {}).expect("it ends");
+        assert_eq!((status.code(), said.as_str()), (Some(3), "why\n"));
     }
 
     #[test]

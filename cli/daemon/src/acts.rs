@@ -37,7 +37,8 @@ pub(crate) async fn act(
     let thread = target.session.thread_id;
     let _lock = daemon.lock(&thread).await;
     let session = daemon.session(&thread)?.session;
-    daemon.codex_home_of(&session)?;
+    let home = daemon.codex_home_of(&session)?;
+    daemon.keep_search(&caller, &home, act.codex.as_ref());
     match verb {
         Verb::Interrupt => interrupt(daemon, &session).await?,
         Verb::Stop => stop(daemon, &session, &caller).await?,
@@ -48,7 +49,15 @@ pub(crate) async fn act(
 
 /// An agent acts on what hangs below it.
 fn may(daemon: &Daemon, caller: &Caller, target: &Selection) -> Result<(), Refusal> {
-    let Caller::Agent(agent) = caller else { return Ok(()) };
+    let agent = match caller {
+        Caller::User | Caller::Demo => return Ok(()),
+        Caller::Agent(agent) => agent,
+        Caller::Nameless(_) => {
+            return Err(Refusal::forbidden(
+                "an agent acts on its own children only, and which session asks is not known",
+            ));
+        }
+    };
     match daemon.is_above(agent.sid, target.sid)? {
         true => Ok(()),
         false => Err(Refusal::forbidden(format!(

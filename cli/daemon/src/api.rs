@@ -14,7 +14,7 @@
 //! | `GET /v1/sessions/{id}/events` `?since_seq=&limit=` | a page of events (also `/sessions/{id}/codex-events`) |
 //! | `POST /v1/sessions/{id}/input` | [`Input`] → [`InputTaken`] |
 //! | `POST /v1/sessions/{id}/interrupt` `/stop` `/resume` | [`Act`] → a session |
-//! | `GET /v1/requests` | `{"requests":[…]}`: those that wait |
+//! | `GET /v1/requests` `?status=&limit=` | `{"requests":[…]}`: those that wait; of a status or `all`, newest first |
 //! | `GET /v1/requests/{id}` | a request |
 //! | `POST /v1/requests/{id}` | [`Answer`] → [`Answered`] |
 //! | `GET /v1/events` `?after=`, `Last-Event-ID` | records as server-sent events |
@@ -60,6 +60,18 @@ pub struct Server {
     pub codex_version: Option<String>,
 }
 
+/// Where a caller would look for codex.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CodexSearch {
+    /// This one and no other (`SM_CODEX`), an absolute path.
+    pub explicit: Option<String>,
+    /// The caller's PATH.
+    pub path: Option<String>,
+    /// Tool folders.
+    pub tools: Vec<String>,
+}
+
 /// A new session.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -88,6 +100,8 @@ pub struct Spawn {
     pub codex_home: Option<String>,
     /// Whether its first turn is to plan (Codex's plan mode, where it may ask questions).
     pub plan: Option<bool>,
+    /// Where to look for codex, if a server has to be started; none: where the daemon would.
+    pub codex: Option<CodexSearch>,
     /// Who asks: a session's id, or none for the user.
     pub by: Option<String>,
 }
@@ -134,6 +148,8 @@ pub struct Input {
     pub mode: Mode,
     /// Whether the turn is to plan; none leaves the session's mode as it is.
     pub plan: Option<bool>,
+    /// Where to look for codex, if a server has to be started; none: where the daemon would.
+    pub codex: Option<CodexSearch>,
     /// Who sends it: a session's id, or none for the user.
     pub by: Option<String>,
 }
@@ -160,6 +176,8 @@ pub struct InputTaken {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Act {
+    /// Where to look for codex, if a server has to be started; none: where the daemon would.
+    pub codex: Option<CodexSearch>,
     /// Who asks: a session's id, or none for the user.
     pub by: Option<String>,
 }

@@ -223,6 +223,11 @@ impl Client {
         self.get("/v1/requests")
     }
 
+    /// `GET /v1/requests?status=`: the newest of that status first.
+    pub fn requests_of(&self, status: &str) -> Result<Value, ClientError> {
+        self.get(&format!("/v1/requests?status={}", escape(status)))
+    }
+
     /// `GET /v1/requests/{id}`.
     pub fn request(&self, request: &str) -> Result<Value, ClientError> {
         self.get(&format!("/v1/requests/{}", escape(request)))

@@ -21,6 +21,9 @@ pub struct Config {
     pub version: String,
     /// Where its own words go: a line a call.
     pub say: Say,
+    /// It is a demo's: it ends when its standard input does, which the demo holds, and an answer of
+    /// `demo` is the demo's own.
+    pub demo: bool,
 }
 
 impl Config {
@@ -32,6 +35,7 @@ impl Config {
             codex_home: codex_home.into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             say: Arc::new(|_| {}),
+            demo: false,
         }
     }
 }

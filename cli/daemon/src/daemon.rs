@@ -3,12 +3,15 @@
 //! What always holds: the tables say what is; nothing here remembers what the log could tell. An act
 //! on a session holds its lock from the look at its row to the record of what was done.
 
+use crate::api::CodexSearch;
 use crate::config::Config;
 use crate::names::Given;
-use crate::pool::{Pool, Started};
+use crate::peer;
+use crate::pool::{Pool, Started, guard};
 use crate::problem::Refusal;
 use serde_json::Value;
 use sm_ingest::Scribe;
+use sm_ingest::app_server::Search;
 use sm_log::{Log, Reader, Receipt};
 use sm_projections::rows::{Session, Sid, SourceKind};
 use sm_projections::tables::{Sessions, Sources, Threads};
@@ -16,7 +19,7 @@ use sm_projections::views::{self, Selection, SessionDoc};
 use sm_projections::{Store, StoreError, View};
 use sm_protocol::synthetic::Synthetic;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
@@ -60,15 +63,21 @@ pub(crate) struct Daemon {
 pub(crate) enum Caller {
     /// The human.
     User,
+    /// The demo, in the human's place.
+    Demo,
+    /// An agent of that server whose session cannot be told.
+    Nameless(u64),
     /// An agent, as its session.
     Agent(Box<Selection>),
 }
 
 impl Caller {
-    /// The word recorded: `user`, or the thread of a session.
+    /// The word recorded: `user`, `demo`, the thread of a session, `agent of server N`.
     pub fn word(&self) -> String {
         match self {
             Caller::User => "user".to_owned(),
+            Caller::Demo => "demo".to_owned(),
+            Caller::Nameless(source) => peer::nameless(*source),
             Caller::Agent(agent) => agent.session.thread_id.clone(),
         }
     }
@@ -225,7 +234,24 @@ impl Daemon {
     pub fn caller(&self, by: Option<&str>) -> Result<Caller, Refusal> {
         match by {
             None | Some("" | "user") => Ok(Caller::User),
+            Some("demo") if self.config.demo => Ok(Caller::Demo),
+            Some(by) if let Some(source) = peer::nameless_source(by) => {
+                Ok(Caller::Nameless(source))
+            }
             Some(by) => Ok(Caller::Agent(Box::new(self.find(by, None)?))),
+        }
+    }
+
+    /// Keeps where a caller would look for codex, for when a server of that CODEX_HOME is started. An
+    /// agent does not choose what the others' server is.
+    pub fn keep_search(&self, caller: &Caller, home: &Path, told: Option<&CodexSearch>) {
+        if let (Caller::User | Caller::Demo, Some(told)) = (caller, told) {
+            let search = Search {
+                explicit: told.explicit.as_ref().map(PathBuf::from),
+                path: told.path.as_ref().map(Into::into),
+                tools: told.tools.iter().map(PathBuf::from).collect(),
+            };
+            *guard(&self.pool.slot(home).search) = Some(search);
         }
     }
 
@@ -268,6 +294,13 @@ impl Daemon {
             ))),
             None => Err(Refusal::dead(format!("nothing is known of session {}", session.id))),
         }
+    }
+
+    /// The CODEX_HOME of a running server; the daemon's own where it runs no more.
+    pub fn codex_home_of_source(&self, source: u64) -> PathBuf {
+        let mut running = self.pool.running().into_iter();
+        let server = running.find(|server| server.source == source);
+        server.map_or_else(|| self.config.codex_home.clone(), |found| found.codex_home.clone())
     }
 
     /// A session as a document, whether it is live looked up.

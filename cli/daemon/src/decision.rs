@@ -55,7 +55,8 @@ fn from_raw(raw: &Value) -> Verdict {
 
 fn word_of(answer: &Answer) -> Result<&str, Refusal> {
     if !answer.answers.is_empty() {
-        return Err(Refusal::bad_request("this request takes a decision, not answers"));
+        return Err(Refusal::bad_request("this request takes a decision, not answers")
+            .hint("`sm approve REQUEST`, or `sm deny REQUEST --say 'WHY'`"));
     }
     answer.decision.as_deref().ok_or_else(|| {
         Refusal::bad_request(format!("a decision is missing: one of {}", WORDS.join(", ")))
@@ -119,7 +120,7 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         return Err(Refusal::bad_request(format!(
             "these are questions, {word:?} is no answer to them"
         ))
-        .hint("answer them, or interrupt the session"));
+        .hint("`sm answer REQUEST ID=TEXT`; or interrupt the session"));
     }
     let questions = params.get("questions").and_then(Value::as_array);
     let ids: Vec<String> = questions.into_iter().flatten().map(question_id).collect();

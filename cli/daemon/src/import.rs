@@ -57,7 +57,7 @@ impl Transcript {
                 let message =
                     format!("{} was imported already, {when}, as source {source}", self.name);
                 return Err(Refusal::new(409, "already_imported", message)
-                    .hint("See its sessions: sm ps --all. To record it once more: --again")
+                    .hint("See its sessions: `sm ps --all`. To record it once more: --again")
                     .details(json!({
                         "source": source, "path": row.path, "imported_at": at,
                         "blake3": self.blake3,

@@ -71,8 +71,21 @@ pub(crate) async fn take(
     let caller = daemon.caller(input.by.as_deref())?;
     let target = daemon.find(word, input.by.as_deref())?;
     let mut input = input;
-    if let Caller::Agent(agent) = &caller {
-        input.text = from_agent(daemon, agent, &target, &input.text)?;
+    match &caller {
+        Caller::Agent(agent) => {
+            input.text = from_agent(daemon, agent, &target, &input.text)?;
+        }
+        Caller::Nameless(_) => {
+            return Err(Refusal::forbidden(
+                "an agent sends to its own family only, and which session asks is not known",
+            ));
+        }
+        Caller::User | Caller::Demo => {
+            // One that has no server is refused where it is taken.
+            if let Ok(home) = daemon.codex_home_of(&target.session) {
+                daemon.keep_search(&caller, &home, input.codex.as_ref());
+            }
+        }
     }
     let _lock = daemon.lock(&target.session.thread_id).await;
     let taken = take_locked(daemon, &target.session, &input, &caller).await;
@@ -88,7 +101,8 @@ fn from_agent(
     text: &str,
 ) -> Result<String, Refusal> {
     if agent.sid == target.sid {
-        return Err(Refusal::forbidden("an agent sends nothing to itself"));
+        return Err(Refusal::forbidden("an agent sends nothing to itself")
+            .hint("go on by yourself, or name another session of your family"));
     }
     if daemon.is_above(agent.sid, target.sid)? {
         return Ok(text.to_owned());
@@ -97,7 +111,8 @@ fn from_agent(
         let target = &target.session.id;
         return Err(Refusal::forbidden(format!(
             "an agent sends to its own family only: session {target} is none of it"
-        )));
+        ))
+        .hint("`sm children` and the tool sm_children list it"));
     }
     let session = &agent.session;
     let name = session.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));

@@ -8,7 +8,7 @@ use crate::pool::{MARK, Server, Started, guard};
 use crate::problem::Refusal;
 use serde_json::json;
 use sm_ingest::app_server::{
-    AppServer, Codex, Launch, LocateError, StartError, Version, end_marked, locate,
+    AppServer, Codex, Launch, LocateError, Search, StartError, Version, end_marked, locate,
 };
 use sm_projections::rows::{Source, SourceKind};
 use sm_projections::tables::Sources;
@@ -39,16 +39,18 @@ impl Daemon {
         if let Some(before) = before {
             self.recorded_end(&before).await?;
         }
-        let server = self.start(codex_home).await?;
+        let told = guard(&slot.search).clone();
+        let server = self.start(codex_home, told).await?;
         *guard(&slot.server) = Some(Arc::clone(&server));
         Ok(server)
     }
 
-    async fn start(&self, codex_home: &Path) -> Result<Arc<Server>, Refusal> {
-        let search = self.config.search.clone();
+    async fn start(&self, codex_home: &Path, told: Option<Search>) -> Result<Arc<Server>, Refusal> {
+        let is_own = told.is_none();
+        let search = told.unwrap_or_else(|| self.config.search.clone());
         let named = search.explicit.clone();
         let codex = blocking(move || locate(&search)).await?;
-        let codex = codex.map_err(|error| not_located(error, named.as_deref()))?;
+        let codex = codex.map_err(|error| not_located(error, named.as_deref(), is_own))?;
         // Codex makes its default one itself, but none that it is told of.
         if !codex_home.is_dir() {
             let message = format!("there is no CODEX_HOME {}", codex_home.display());
@@ -198,18 +200,25 @@ impl Attempt {
     }
 }
 
-/// Where one binary and no other was to be taken, the remedy is to name another one.
-fn not_located(error: LocateError, named: Option<&Path>) -> Refusal {
+/// The remedies: another binary, or another place to look. `is_own`: the daemon looked where it was
+/// started, because its caller did not say where.
+fn not_located(error: LocateError, named: Option<&Path>, is_own: bool) -> Refusal {
     let refusal = Refusal::from(error);
-    let Some(named) = named else { return refusal };
-    let first = match refusal.problem.code.as_str() {
-        "codex_too_old" => "`npm install -g @openai/codex` brings a newer one; ",
-        _ => "",
+    let install = match refusal.problem.code.as_str() {
+        "codex_too_old" => "`npm install -g @openai/codex` brings a newer one",
+        _ => "`npm install -g @openai/codex` installs it",
     };
-    refusal.hint(format!(
-        "{first}SM_CODEX={} names this one: set it to a codex binary, SM_CODEX=/path/to/codex sm …, \
-         or unset it, so that PATH is searched; `sm serve --stop` before, because a daemon keeps the \
-         one that it was started with",
-        named.display()
-    ))
+    let name = match named {
+        Some(named) => format!(
+            "SM_CODEX={} names this one: set it to a codex binary, SM_CODEX=/path/to/codex sm …, or \
+             unset it, so that PATH is searched",
+            named.display()
+        ),
+        None => "or name a binary: SM_CODEX=/path/to/codex sm …".to_owned(),
+    };
+    let stop = match is_own {
+        true => "; `sm serve --stop` before, because the daemon looks where it was started",
+        false => "",
+    };
+    refusal.hint(format!("{install}; {name}{stop}"))
 }

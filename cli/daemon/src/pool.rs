@@ -3,7 +3,7 @@
 //! What always holds: at most one server runs for a CODEX_HOME; who starts one holds its slot's lock.
 
 use crate::api;
-use sm_ingest::app_server::{AppServer, Incoming, Version};
+use sm_ingest::app_server::{AppServer, Incoming, Search, Version};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,8 @@ pub(crate) struct Slot {
     /// Held while a server is started.
     pub starting: tokio::sync::Mutex<()>,
     pub server: Mutex<Option<Arc<Server>>>,
+    /// Where the user's last call for it would look for codex.
+    pub search: Mutex<Option<Search>>,
     /// How often in a row it ended early.
     pub failures: Mutex<u32>,
 }

@@ -38,6 +38,7 @@ impl Refusal {
     /// The caller may not do that.
     pub fn forbidden(message: impl Into<String>) -> Refusal {
         Refusal::new(403, "forbidden", message)
+            .hint("an agent may not do that; the user can, from a terminal of their own")
     }
 
     /// There is no such thing.

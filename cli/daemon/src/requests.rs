@@ -17,10 +17,14 @@ use sm_ingest::app_server::ServerCall;
 use sm_log::Direction;
 use sm_projections::rows::{Request, RequestStatus};
 use sm_projections::tables::{Requests, Sessions};
-use sm_projections::views::{self, Selection};
+use sm_projections::views::{self, RequestDoc, Selection};
+use sm_projections::{StoreError, View};
 use sm_protocol::synthetic::{RequestDecided, Synthetic};
 use sm_protocol::{Kind, RpcId};
 use std::sync::Arc;
+
+/// Where a request may stand.
+const STATUSES: [&str; 4] = ["pending", "answered", "cleared", "orphaned"];
 
 /// JSON-RPC's "method not found".
 const METHOD_NOT_FOUND: i64 = -32601;
@@ -57,6 +61,9 @@ struct Asked {
     params: Value,
 }
 
+/// Who may answer what an agent may not.
+const OWN_TERMINAL: &str = "answer it from your own terminal";
+
 /// One request as a document.
 pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
     let number = number_of(id)?;
@@ -64,7 +71,7 @@ pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
         Some(row) => views::request_doc(view, number, row).map(Some),
         None => Ok(None),
     });
-    let document = document.map_err(|error: sm_projections::StoreError| Refusal::from(error))?;
+    let document = document.map_err(|error: StoreError| Refusal::from(error))?;
     let mut document = to_value(&document.ok_or_else(|| unknown(id))?);
     document["params"] = params(daemon, number)?;
     Ok(document)
@@ -73,12 +80,48 @@ pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
 /// All requests that wait, oldest first, each with what was asked.
 pub(crate) fn waiting(daemon: &Daemon) -> Result<Vec<Value>, Refusal> {
     let documents = daemon.look(views::pending_requests)?;
-    let whole = documents.iter().map(|doc| {
-        let mut value = to_value(doc);
-        value["params"] = params(daemon, doc.seq)?;
-        Ok(value)
-    });
-    whole.collect()
+    documents.iter().map(|doc| whole(daemon, doc)).collect()
+}
+
+/// A request with what was asked.
+fn whole(daemon: &Daemon, doc: &RequestDoc) -> Result<Value, Refusal> {
+    let mut value = to_value(doc);
+    value["params"] = params(daemon, doc.seq)?;
+    Ok(value)
+}
+
+/// The newest `last` requests to a human that stand so (`None`: however they stand), newest first.
+pub fn newest_requests(
+    view: &View<'_>,
+    status: Option<&str>,
+    last: usize,
+) -> Result<Vec<RequestDoc>, StoreError> {
+    let mut rows = Vec::new();
+    if last > 0 {
+        view.scan_back::<Requests>(&[], |number, row| {
+            let is_wanted = status.is_none_or(|status| row.status.as_str() == status);
+            if row.class.asks_human() && is_wanted {
+                rows.push((number, row));
+            }
+            rows.len() < last
+        })?;
+    }
+    rows.into_iter().map(|(number, row)| views::request_doc(view, number, row)).collect()
+}
+
+/// The newest requests that stand so, each with what was asked.
+pub(crate) fn standing(daemon: &Daemon, status: &str, last: usize) -> Result<Vec<Value>, Refusal> {
+    let status = match status {
+        "all" => None,
+        word if STATUSES.contains(&word) => Some(word),
+        word => {
+            let words = STATUSES.join(", ");
+            return Err(Refusal::bad_request(format!("no request has the status {word:?}"))
+                .hint(format!("one of {words}, all")));
+        }
+    };
+    let documents = daemon.look(|view| newest_requests(view, status, last))?;
+    documents.iter().map(|doc| whole(daemon, doc)).collect()
 }
 
 fn number_of(id: &str) -> Result<u64, Refusal> {
@@ -120,7 +163,12 @@ pub(crate) async fn answer(
     let answering = daemon.answering.lock().await;
     daemon.caught_up().await?;
     let asked = find(daemon, id)?;
-    let verdict = decision::verdict(&asked.row.method, &asked.params, &answer)?;
+    let verdict = decision::verdict(&asked.row.method, &asked.params, &answer);
+    let verdict = verdict.map_err(|mut refusal| {
+        let hint = refusal.problem.hint.take();
+        refusal.problem.hint = hint.map(|hint| hint.replace("REQUEST", id));
+        refusal
+    })?;
     may(daemon, &caller, &asked, &verdict)?;
     match asked.row.status {
         RequestStatus::Pending => {}
@@ -128,12 +176,20 @@ pub(crate) async fn answer(
         RequestStatus::Cleared => {
             return Err(Refusal::conflict(format!(
                 "request {id} no longer waits: its item or turn has ended"
-            )));
+            ))
+            .hint("nothing is left to answer; `sm inbox` lists what waits"));
         }
         RequestStatus::Orphaned => {
             return Err(Refusal::conflict(format!(
                 "request {id} no longer waits: the Codex process that asked it is gone"
-            )));
+            ))
+            .hint(match &asked.session {
+                Some(asking) => format!(
+                    "the session asks anew where it still needs to: `sm send {} 'go on'`, then `sm inbox`",
+                    asking.session.id
+                ),
+                None => "`sm inbox` lists what waits".to_owned(),
+            }));
         }
     }
     if let Some(asking) = &asked.session {
@@ -143,6 +199,7 @@ pub(crate) async fn answer(
     let server = daemon.pool.by_source(asked.row.source, asked.row.generation);
     let server = server.ok_or_else(|| {
         Refusal::conflict(format!("the Codex process that asked request {id} is ending"))
+            .hint("`sm inbox` shows what waits once it is gone")
     })?;
     send(daemon, &server, &asked, &verdict, &caller, answer.say.as_deref()).await?;
     drop(answering);
@@ -190,32 +247,47 @@ async fn say_along(
     let now = daemon.session(thread)?.session;
     let waits = now.pending.iter().any(|(_, class)| class.asks_human());
     let mode = if waits { Mode::Queue } else { Mode::Steer };
-    let words = Input { text: say.to_owned(), mode, plan: None, by: None };
+    let words = Input { text: say.to_owned(), mode, ..Input::default() };
     input::take_locked(daemon, &now, &words, caller).await.map(drop)
 }
 
 /// Whether the caller may decide that.
 fn may(daemon: &Daemon, caller: &Caller, asked: &Asked, verdict: &Verdict) -> Result<(), Refusal> {
-    let Caller::Agent(agent) = caller else { return Ok(()) };
     let id = views::request_id(asked.number);
+    let agent = match caller {
+        Caller::User | Caller::Demo => return Ok(()),
+        Caller::Agent(agent) => agent,
+        Caller::Nameless(_) => {
+            return Err(Refusal::forbidden(format!(
+                "{} answers nothing: which session asks is not known, and request {id} may be its own",
+                caller.word()
+            ))
+            .hint(OWN_TERMINAL));
+        }
+    };
     let Some(session) = &asked.session else {
-        return Err(Refusal::forbidden(format!("request {id} is the user's to answer")));
+        return Err(
+            Refusal::forbidden(format!("request {id} is the user's to answer")).hint(OWN_TERMINAL)
+        );
     };
     if session.sid == agent.sid {
-        return Err(Refusal::forbidden(format!("request {id} is your own: a human answers it")));
+        let message = format!("request {id} is your own: a human answers it");
+        return Err(Refusal::forbidden(message).hint(OWN_TERMINAL));
     }
     if !daemon.is_above(agent.sid, session.sid)? {
         return Err(Refusal::forbidden(format!(
             "request {id} is of session {}, which is no child of yours: a human answers it",
             session.session.id
-        )));
+        ))
+        .hint(OWN_TERMINAL));
     }
     let gives = asked.row.class.asks_permission()
         && !matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
     if gives && !Rights::of(&agent.session).are_full() {
         return Err(Refusal::forbidden(format!(
             "request {id} asks for more than you may give: a human accepts it, you may decline"
-        )));
+        ))
+        .hint(format!("`sm deny {id}`; or answer it from your own terminal")));
     }
     Ok(())
 }
@@ -242,12 +314,23 @@ fn repeated(daemon: &Daemon, asked: &Asked, verdict: &Verdict) -> Result<Answere
         "already_answered",
         format!("request {id} was decided: {decided}, by {by}"),
     )
-    .hint(format!("`sm interrupt {}` stops what came of it", text("session_id", "SESSION")))
+    .hint(what_is_left(asked))
     .details(json!({
         "decision": document["decision"],
         "decided_by": document["decided_by"],
         "decided_by_thread": document["decided_by_thread"],
     })))
+}
+
+/// What can still be done about a decision that was made: the turn that it is of may be over.
+fn what_is_left(asked: &Asked) -> String {
+    let Some(Selection { session, .. }) = &asked.session else {
+        return "`sm inbox` lists what waits".to_owned();
+    };
+    match session.open_turn.as_ref().is_some_and(|open| Some(open.seq) == asked.row.turn) {
+        true => format!("`sm interrupt {}` stops what came of it", session.id),
+        false => format!("its turn is over; `sm tail {}` shows what came of it", session.id),
+    }
 }
 
 /// The result that was sent, if it was `sm` that sent it.

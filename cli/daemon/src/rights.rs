@@ -158,7 +158,8 @@ impl Rights {
             "a child's folder must lie in its parent's: {} is not in {}",
             wished.display(),
             own.display()
-        )))
+        ))
+        .hint("leave the folder out, or name one inside"))
     }
 }
 
@@ -166,6 +167,7 @@ fn more(what: &str, wished: &str, own: &str) -> Refusal {
     Refusal::forbidden(format!(
         "an agent gives a child no more rights than it has: {what} {wished} is more than {own}"
     ))
+    .hint(format!("leave {what} out, or ask for {own} at most; the user can give more"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::daemon::Daemon;
 use crate::folding::Folding;
 use crate::home::{HomeError, Writer};
 use crate::interrupt::interrupt_turn;
+use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::{attend, http, recovery};
 use sm_projections::rows::Session;
@@ -88,10 +89,14 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
         path: path.to_path_buf(),
         source,
     })?;
+    if daemon.config.demo {
+        end_with_input(&daemon);
+    }
     daemon.say(&format!("serving on {}", path.display()));
     let resuming = Arc::clone(&daemon);
     tokio::spawn(async move { attend::resume_all(&resuming, lost).await });
     let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));
+    let router = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, router)
         .with_graceful_shutdown(async move { stopping.stopped().await });
     let mut serving = tokio::spawn(async move { server.await });
@@ -129,6 +134,17 @@ fn watch_signals(daemon: &Arc<Daemon>) -> io::Result<()> {
         daemon.stop();
     });
     Ok(())
+}
+
+/// Ends the daemon when its standard input ends: whoever holds the other end is gone, however it went.
+fn end_with_input(daemon: &Arc<Daemon>) {
+    let daemon = Arc::clone(daemon);
+    // A thread of its own, which the process does not wait for at its end.
+    std::thread::spawn(move || {
+        // What cannot be read has ended, too.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        daemon.stop();
+    });
 }
 
 /// Interrupts open turns, then ends every server, and waits until that is recorded.

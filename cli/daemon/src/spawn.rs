@@ -3,7 +3,7 @@
 //! What always holds: Codex's answer that makes a thread, and whose it is, its name and its parent, are
 //! recorded in one frame; then the session gets its prompt by the one path that all inputs take.
 
-use crate::api::{Input, Mode, Spawn, Spawned};
+use crate::api::{Input, Spawn, Spawned};
 use crate::daemon::{Caller, Daemon};
 use crate::input;
 use crate::names;
@@ -43,6 +43,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         Some(name) => Some(names::reserve(&daemon.given, &daemon.store, name)?),
         None => None,
     };
+    daemon.keep_search(&caller, &plan.codex_home, wish.codex.as_ref());
     let server = daemon.server(&plan.codex_home).await?;
     // Noted along with Codex's answer: nobody ever sees the session without its name and parent.
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
@@ -65,7 +66,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     let session = daemon.session(thread)?.session;
     let mut turn_id = None;
     if let Some(text) = wish.prompt.filter(|prompt| !prompt.trim().is_empty()) {
-        let first = Input { text, mode: Mode::Start, plan: wish.plan, by: None };
+        let first = Input { text, plan: wish.plan, ..Input::default() };
         let taken = input::take_locked(daemon, &session, &first, &caller).await?;
         if let ("failed" | "unknown", Some(reason)) = (taken.status.as_str(), &taken.reason) {
             let message =
@@ -90,7 +91,17 @@ fn parent(daemon: &Daemon, wish: &Spawn, by: &Caller) -> Result<Option<Selection
         Some(word) => Some(daemon.find(word, wish.by.as_deref())?),
         None => None,
     };
-    let Caller::Agent(agent) = by else { return Ok(named) };
+    let agent = match by {
+        Caller::User | Caller::Demo => return Ok(named),
+        Caller::Nameless(_) if named.is_none() => return Ok(None),
+        Caller::Nameless(_) => {
+            return Err(Refusal::forbidden(
+                "an agent puts children under itself or its own, and which session asks is not known",
+            )
+            .hint("spawn without a parent, or from your own terminal"));
+        }
+        Caller::Agent(agent) => agent,
+    };
     match named {
         None => Ok(Some(agent.as_ref().clone())),
         Some(named) if named.sid == agent.sid || daemon.is_above(agent.sid, named.sid)? => {
@@ -99,7 +110,8 @@ fn parent(daemon: &Daemon, wish: &Spawn, by: &Caller) -> Result<Option<Selection
         Some(named) => Err(Refusal::forbidden(format!(
             "an agent puts children under itself or its own: {} is neither",
             named.session.id
-        ))),
+        ))
+        .hint("leave the parent out: it is then the child of the agent itself")),
     }
 }
 
@@ -115,7 +127,8 @@ fn plan(
         env = shell::env_of(daemon, &session.thread_id)?;
     }
     let codex_home = match (caller, &wish.codex_home, session) {
-        (Caller::User, Some(home), _) => real(Path::new(home)),
+        (Caller::User | Caller::Demo, Some(home), _) => real(Path::new(home)),
+        (Caller::Nameless(source), ..) => daemon.codex_home_of_source(*source),
         (_, _, Some(session)) => {
             daemon.codex_home_of(session).unwrap_or_else(|_| daemon.config.codex_home.clone())
         }
@@ -143,7 +156,15 @@ fn plan(
             plan.sandbox = Some(rights.sandbox);
             plan.cwd = rights.cwd.map(text).unwrap_or_default();
         }
-        Caller::User => {
+        Caller::Nameless(_) => {
+            // What is not known of its rights counts as the least.
+            let rights = Rights { cwd: cwd.map(PathBuf::from), ..Rights::default() };
+            let rights = rights.of_child(sandbox, approval, None)?;
+            plan.approval = Some(rights.approval);
+            plan.sandbox = Some(rights.sandbox);
+            plan.cwd = rights.cwd.map(text).unwrap_or_default();
+        }
+        Caller::User | Caller::Demo => {
             let rights = session.map(Rights::of);
             plan.approval = approval.or(rights.as_ref().map(|rights| rights.approval));
             plan.sandbox = sandbox.or(rights.as_ref().map(|rights| rights.sandbox));

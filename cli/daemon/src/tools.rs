@@ -142,7 +142,7 @@ async fn send(
     wish: SendArguments,
 ) -> Result<Value, Refusal> {
     let by = Some(caller.session.thread_id.clone());
-    let input = Input { text: wish.text, mode: wish.mode, plan: None, by };
+    let input = Input { text: wish.text, mode: wish.mode, by, ..Input::default() };
     Ok(to_value(&input::take(daemon, &wish.session, input).await?))
 }
 
@@ -193,7 +193,8 @@ fn family_member(daemon: &Daemon, caller: &Selection, word: &str) -> Result<Sele
     match daemon.is_family(caller.sid, found.sid)? {
         true => Ok(found),
         false => {
-            Err(Refusal::forbidden(format!("session {} is none of your family", found.session.id)))
+            Err(Refusal::forbidden(format!("session {} is none of your family", found.session.id))
+                .hint("sm_children lists your own; give the id that sm_spawn returned"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `sm interrupt`, `sm stop`, `sm resume`: the thread's life.
 
+use crate::codex;
 use crate::context::Context;
 use crate::daemon::{Client, Verb, of_server};
 use crate::error::{Error, Exit};
@@ -145,7 +146,8 @@ impl<'c> Actor<'c> {
     fn act(&self, context: &Context, verb: Verb, word: &str) -> Result<Value, Error> {
         let tables = match self {
             Actor::Daemon(client) => {
-                return client.act(verb, word, &Act { by: context.caller.clone() });
+                let act = Act { by: context.caller.clone(), codex: Some(codex::told()) };
+                return client.act(verb, word, &act);
             }
             Actor::Nobody(tables) => tables,
         };

@@ -32,6 +32,7 @@ impl Demo {
             return Ok(Exit::Ok);
         }
         let stage = Stage::new(self.keep.as_deref())?;
+        stage.tell_when_interrupted()?;
         // A data directory of its own: a demo must not touch the user's.
         let context = Context::at(stage.home(), context.json);
         let codex = match self.recorded {

@@ -211,7 +211,8 @@ fn codex() -> Check {
                 .details(json!({"path": found.binary, "version": version}))
         }
         Err(error) => Check::new(Status::Warning, error.to_string()).remedy(
-            "Install it: npm install -g @openai/codex. Without it, import and all reading \
+            "Install it: npm install -g @openai/codex, or name one: SM_CODEX=/path/to/codex. \
+             Without it, import and all reading \
              commands work; spawn does not.",
         ),
     }

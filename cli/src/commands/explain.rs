@@ -185,8 +185,11 @@ impl Answer<'_> {
         let (role, state) = self.session.state_cell();
         let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
         let name = streams.style.paint(Role::Strong, label(doc, 60));
-        let since = self.since.as_deref().unwrap_or("an unknown time");
-        streams.line(format_args!("{name} ({}) is {state}, since {since}.", doc.id))?;
+        let since = match &self.since {
+            Some(since) => format!("since {since}"),
+            None => format!("no time told (since record {})", doc.cause_seq),
+        };
+        streams.line(format_args!("{name} ({}) is {state}, {since}.", doc.id))?;
         if let Some(stuck) = &self.session.looks_stuck {
             let words =
                 streams.style.paint(Role::Bad, format!("It looks stuck: {}.", stuck.reason));

@@ -5,7 +5,7 @@ use crate::error::{Error, Exit};
 use crate::output::{Streams, ago, clean, now_micros};
 use crate::past::{At, Question};
 use crate::read::{AsOf, Follow, Head, Tables, open_log};
-use crate::show::{Details, RequestShown, details, question_id, waiting};
+use crate::show::{Details, RequestShown, details, question_id, show_request, waiting};
 use clap::Args;
 use serde::Serialize;
 use sm_log::Reader;
@@ -20,9 +20,29 @@ pub struct Inbox {
     #[arg(short, long)]
     follow: bool,
 
+    /// What no longer waits, too: answered, cleared by the end of its turn, orphaned by its process's;
+    /// the newest first.
+    #[arg(long, conflicts_with_all = ["follow", "at"])]
+    all: bool,
+
+    /// Only what stands so, the newest first.
+    #[arg(
+        long,
+        value_parser = ["pending", "answered", "cleared", "orphaned"],
+        conflicts_with_all = ["follow", "at", "all"],
+    )]
+    status: Option<String>,
+
+    /// How many with --all or --status [default: 20].
+    #[arg(short = 'n', value_name = "COUNT")]
+    count: Option<usize>,
+
     #[command(flatten)]
     at: At,
 }
+
+/// How many requests `--all` and `--status` show where they are not told.
+const COUNT: usize = 20;
 
 #[derive(Serialize)]
 struct Asked {
@@ -50,6 +70,10 @@ impl Inbox {
     /// Prints it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         self.at.none_when_following(self.follow)?;
+        let standing = self.all || self.status.is_some();
+        if self.count.is_some() && !standing {
+            return Err(Error::usage("-n goes with --all or --status: all that waits is shown"));
+        }
         if self.follow {
             return follow(context, streams);
         }
@@ -58,7 +82,11 @@ impl Inbox {
         let mut answer = Answer { head, requests: Vec::new() };
         if let Some(tables) = self.at.open(context, streams, &Question::Waiting)? {
             let view = tables.view()?;
-            answer.requests = asked(&tables, &view, &open_log(context)?)?;
+            let docs = match standing {
+                true => self.standing(&tables, &view)?,
+                false => waiting(&view, &mut tables.lives())?,
+            };
+            answer.requests = asked(&tables, &open_log(context)?, docs);
             now = tables.now();
             answer.head.as_of = tables.as_of(&view)?;
         }
@@ -67,7 +95,11 @@ impl Inbox {
             return Ok(Exit::Ok);
         }
         if answer.requests.is_empty() {
-            streams.say("Nothing waits for you.");
+            streams.say(match (self.all, &self.status) {
+                (true, _) => "Nothing was ever asked.".to_owned(),
+                (_, Some(status)) => format!("No request is {status}."),
+                _ => "Nothing waits for you.".to_owned(),
+            });
         }
         for asked in &answer.requests {
             asked.print(context, streams, now)?;
@@ -76,17 +108,28 @@ impl Inbox {
     }
 }
 
-fn asked(tables: &Tables, view: &View<'_>, log: &Reader) -> Result<Vec<Asked>, Error> {
+impl Inbox {
+    /// The newest that stand as wanted.
+    fn standing(&self, tables: &Tables, view: &View<'_>) -> Result<Vec<RequestShown>, Error> {
+        let count = self.count.unwrap_or(COUNT);
+        let docs = sm_daemon::newest_requests(view, self.status.as_deref(), count)?;
+        let mut lives = tables.lives();
+        let shown = docs.into_iter().map(|doc| show_request(view, &mut lives, doc));
+        Ok(shown.collect::<Result<_, _>>()?)
+    }
+}
+
+fn asked(tables: &Tables, log: &Reader, requests: Vec<RequestShown>) -> Vec<Asked> {
     let now = tables.now();
     let asked = |request: RequestShown| {
         let at = request.doc.asked_micros;
         Asked {
             details: details(log, &request.doc),
-            waiting_ms: (at > 0).then(|| (now - at) / 1000),
+            waiting_ms: (at > 0 && request.waits()).then(|| (now - at) / 1000),
             request,
         }
     };
-    Ok(waiting(view, &mut tables.lives())?.into_iter().map(asked).collect())
+    requests.into_iter().map(asked).collect()
 }
 
 fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
@@ -95,8 +138,9 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     loop {
         let tables = follow.next(streams)?;
         let view = tables.view()?;
-        let waiting = asked(tables, &view, &open_log(context)?)?;
+        let waiting = waiting(&view, &mut tables.lives())?;
         drop(view);
+        let waiting = asked(tables, &open_log(context)?, waiting);
         for asked in &waiting {
             if !told.insert(asked.request.doc.seq) {
                 continue;
@@ -130,6 +174,9 @@ impl Asked {
         }
         streams.bytes(self.details.text().as_bytes())?;
         let home = context.home_words();
+        if !self.request.waits() {
+            return streams.line(format_args!("    {}", self.request.end()));
+        }
         if let Some(why) = self.request.unheard() {
             let resume = match (self.request.live, session_id) {
                 (Some(false), Some(id)) => format!("; sm{home} resume {id}"),

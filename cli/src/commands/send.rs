@@ -1,5 +1,6 @@
 //! `sm send`: a message for sessions.
 
+use crate::codex;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
@@ -69,6 +70,7 @@ impl Send {
             },
             by: context.caller.clone(),
             plan: self.plan.then_some(true),
+            codex: Some(codex::told()),
         };
         let client = Client::for_sessions(context, streams, sessions)?;
         let mut told: Vec<Value> = Vec::new();

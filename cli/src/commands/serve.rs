@@ -19,6 +19,10 @@ pub struct Serve {
     #[arg(long, group = "act")]
     foreground: bool,
 
+    /// Ends with its standard input, which a demo holds; answers of the demo are recorded as its own.
+    #[arg(long, hide = true, requires = "foreground")]
+    for_demo: bool,
+
     /// Ends the running one, with its Codex servers.
     #[arg(long, group = "act")]
     stop: bool,
@@ -32,7 +36,7 @@ impl Serve {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         if self.foreground {
-            return crate::daemon::serve(context);
+            return crate::daemon::serve(context, self.for_demo);
         }
         if self.stop {
             return stop(context, streams);
@@ -48,7 +52,10 @@ impl Serve {
 
 fn stop(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     let Some(client) = Client::connect(context)? else {
-        tell(context, streams, None)?;
+        match context.json {
+            true => document(context, streams, None, None)?,
+            false => streams.line("no daemon runs: there is nothing to stop")?,
+        }
         return Ok(Exit::Ok);
     };
     let pid = client.health()?.pid;
@@ -64,8 +71,29 @@ fn stop(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    tell(context, streams, None)?;
+    match context.json {
+        true => document(context, streams, None, Some(pid))?,
+        false => streams.line(format_args!("stopped (pid {pid})"))?,
+    }
     Ok(Exit::Ok)
+}
+
+/// How it is, and the process that was stopped by this call.
+fn document(
+    context: &Context,
+    streams: &mut Streams,
+    health: Option<&Health>,
+    stopped: Option<u32>,
+) -> Result<(), Error> {
+    streams.document(&json!({
+        "schema": "sm.serve/1",
+        "running": health.is_some(),
+        "stopped": stopped.is_some(),
+        "stopped_pid": stopped,
+        "home": context.home.dir(),
+        "socket": context.home.socket_path(),
+        "health": health,
+    }))
 }
 
 fn status(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
@@ -76,13 +104,7 @@ fn status(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 
 fn tell(context: &Context, streams: &mut Streams, health: Option<&Health>) -> Result<(), Error> {
     if context.json {
-        return streams.document(&json!({
-            "schema": "sm.serve/1",
-            "running": health.is_some(),
-            "home": context.home.dir(),
-            "socket": context.home.socket_path(),
-            "health": health,
-        }));
+        return document(context, streams, health, None);
     }
     let Some(health) = health else {
         return streams.line("no daemon runs");

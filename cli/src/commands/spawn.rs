@@ -1,6 +1,7 @@
 //! `sm spawn`: a new Codex session.
 
 use super::wait::{Wait, Wanted};
+use crate::codex;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
@@ -130,6 +131,7 @@ impl Spawn {
             codex_home: codex_home.map(|dir| dir.to_string_lossy().into_owned()),
             by: context.caller.clone(),
             plan: self.plan.then_some(true),
+            codex: Some(codex::told()),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! told an older state than the log holds; it returns at once where what is waited for is so.
 
 use crate::context::Context;
-use crate::error::{Error, Exit};
+use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{Role, Streams, clean_block, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
 use crate::show::{Lives, SessionShown, label, show};
@@ -184,7 +184,7 @@ impl Wait {
         };
         if id != tables.log_id {
             let message = format!("the cursor is of log {id}, this one is {}", tables.log_id);
-            return Err(Error::new(Exit::Conflict, "other_log", message));
+            return Err(Error::new(Exit::Conflict, "other_log", message).hint(OTHER_LOG));
         }
         Ok(seq)
     }
@@ -371,9 +371,20 @@ impl Answer {
         }
         match self.reason {
             "needs_human" => streams.say(format_args!("A human is waited for: sm{home} inbox")),
-            "dead" => streams.say(format_args!(
-                "It will not go on by itself: sm{home} explain SESSION, sm{home} resume SESSION"
-            )),
+            "dead" => {
+                for waited in self.sessions.iter().filter(|one| one.reached == Reached::Dead) {
+                    let doc = &waited.session.doc;
+                    let resume = match doc.live {
+                        // Of a transcript: there is nothing to load.
+                        None => String::new(),
+                        Some(_) => format!("; load it again: sm{home} resume {}", doc.id),
+                    };
+                    streams.say(format_args!(
+                        "{} will not go on by itself: sm{home} explain {}{resume}",
+                        doc.id, doc.id
+                    ));
+                }
+            }
             "timed_out" => streams.say("Not yet; the time is over."),
             _ => {}
         }

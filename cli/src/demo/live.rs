@@ -83,7 +83,8 @@ fn connected(context: &Context) -> Result<Client<'_>, Error> {
     }
 }
 
-/// The demo's own daemon: a child in this process's group, so that Ctrl-C ends it, too.
+/// The demo's own daemon: a child in this process's group, so that Ctrl-C ends it, too; killed or not,
+/// this process does not leave it behind.
 struct Daemon {
     child: Child,
 }
@@ -101,13 +102,14 @@ impl Daemon {
         let child = Command::new(&exe)
             .arg("--home")
             .arg(stage.home())
-            .args(["serve", "--foreground"])
+            .args(["serve", "--foreground", "--for-demo"])
             .env("SM_CODEX", &codex.binary)
             .env("CODEX_HOME", stage.codex_home())
             .env_remove("SM_SESSION_ID")
             .env_remove("SM_SERVER")
             .current_dir(stage.work())
-            .stdin(Stdio::null())
+            // Held open for as long as this process lives: the daemon ends when it ends.
+            .stdin(Stdio::piped())
             .stdout(log)
             .stderr(errors)
             .spawn();

@@ -59,6 +59,35 @@ impl Stage {
         self.dir.join("codex")
     }
 
+    /// On Ctrl-C says where what happened is kept, before the process ends. Whatever it started ends with
+    /// it.
+    pub fn tell_when_interrupted(&self) -> Result<(), Error> {
+        let fail = |error: std::io::Error| {
+            let message = format!("failed to wait for signals: {error}");
+            Error::new(Exit::Failed, "io", message)
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(fail)?;
+        let listening = {
+            let _entered = runtime.enter();
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+        };
+        let mut interrupted = listening.map_err(fail)?;
+        let (dir, dir_word) = (self.dir.clone(), shell_word(&self.dir.to_string_lossy()));
+        std::thread::spawn(move || {
+            if runtime.block_on(interrupted.recv()).is_some() {
+                let words = format!(
+                    "\nInterrupted. What happened is kept in {}; done with it: rm -rf {dir_word}\n",
+                    dir.display()
+                );
+                // Nobody is left to tell where standard error itself fails.
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
+                std::process::exit(Exit::Interrupted as i32);
+            }
+        });
+        Ok(())
+    }
+
     /// Says what to look at now.
     pub fn close(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
         if context.json {

@@ -59,7 +59,8 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<(), Error> {
         .arg("--home")
         .arg(context.home.dir())
         .args(["demo", "--actors"])
-        .stdin(Stdio::null())
+        // Held open for as long as this process lives.
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn();
     let actors = RefCell::new(actors.map_err(|source| Error::io("run", &exe, &source))?);
@@ -80,6 +81,7 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<(), Error> {
 
 /// The actors' process: records what was recorded, at its pace, and folds it.
 pub fn act(context: &Context) -> Result<(), Error> {
+    leave_with_the_audience();
     let Writer { log, mut projector, .. } = context.home.open_writer(|_| {})?;
     let over = AtomicBool::new(false);
     let (played, folded) = std::thread::scope(|scope| {
@@ -99,6 +101,15 @@ pub fn act(context: &Context) -> Result<(), Error> {
         played.map_err(|error| Error::new(Exit::Failed, "not_recorded", error.to_string()))?;
     }
     Ok(folded.map_err(|_| panicked())??)
+}
+
+/// Ends this process when the one that shows it is gone, however it went. What is recorded is whole.
+fn leave_with_the_audience() {
+    std::thread::spawn(|| {
+        // What cannot be read has ended, too.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(0);
+    });
 }
 
 fn play(reel: &Reel, log: Log) -> Result<(), ImportError> {

@@ -47,6 +47,8 @@ pub struct Screen<'c> {
     shown: BTreeMap<String, String>,
     asked: Option<(u64, Instant)>,
     answered: HashSet<u64>,
+    /// What the user is told below the picture.
+    note: Option<String>,
 }
 
 /// All that is shown, of one moment.
@@ -72,6 +74,7 @@ impl<'c> Screen<'c> {
             shown: BTreeMap::new(),
             asked: None,
             answered: HashSet::new(),
+            note: None,
         }
     }
 
@@ -184,6 +187,7 @@ impl<'c> Screen<'c> {
             lines.extend(asked.text().lines().map(str::to_owned));
             lines.push(style.paint(Role::Strong, format!("  {}", question(request))));
         }
+        lines.extend(self.note.as_ref().map(|note| style.paint(Role::NeedsHuman, note)));
         self.drawn = streams.redraw(self.drawn, &lines)?;
         Ok(())
     }
@@ -258,11 +262,28 @@ impl<'c> Screen<'c> {
             Some(line) => {
                 // What was typed moved the picture down by a line.
                 self.drawn += 1;
-                understood(request, asked, &line)
+                self.note = None;
+                match understood(is_question(request), asked, &line) {
+                    Ok(answer) => answer,
+                    Err(why) => {
+                        self.note = Some(why);
+                        None
+                    }
+                }
             }
             None if self.typed.is_some() && since.elapsed() < THINKING => None,
             None if since.elapsed() < Duration::from_millis(1500) => None,
-            None => own(request, asked),
+            None => {
+                let answer = own(is_question(request), asked);
+                if self.typed.is_some() && answer.is_some() {
+                    let seconds = THINKING.as_secs();
+                    let id = &request.id;
+                    self.note = Some(format!(
+                        "Nobody answered {id} for {seconds} s: the demo answered it by itself."
+                    ));
+                }
+                answer
+            }
         };
         let Some(answer) = answer else { return Ok(()) };
         let seq = request.seq;
@@ -313,28 +334,36 @@ fn question(request: &RequestDoc) -> &'static str {
     }
 }
 
-fn understood(request: &RequestDoc, asked: &Details, line: &str) -> Option<api::Answer> {
+/// What the user's line answers: nothing, where it is empty; else what to tell them.
+fn understood(
+    is_question: bool,
+    asked: &Details,
+    line: &str,
+) -> Result<Option<api::Answer>, String> {
     let word = line.trim();
     if word.is_empty() {
-        return None;
+        return Ok(None);
     }
-    if is_question(request) {
-        return Some(with_text(asked, word));
+    if is_question {
+        return Ok(Some(with_text(asked, word)));
     }
     match word.to_ascii_lowercase().as_str() {
-        "y" | "yes" => Some(decided("accept")),
-        "n" | "no" => Some(decided("decline")),
-        _ => None,
+        "y" | "yes" => Ok(Some(decided("accept"))),
+        "n" | "no" => Ok(Some(decided("decline"))),
+        _ => Err(format!("{:?} is neither y nor n.", clean(word))),
     }
 }
 
-/// What it answers by itself: yes, and the first option.
-fn own(request: &RequestDoc, asked: &Details) -> Option<api::Answer> {
-    if !is_question(request) {
-        return Some(decided("accept"));
-    }
-    let first = asked.questions.first()?.pointer("/options/0/label");
-    Some(with_text(asked, first.and_then(serde_json::Value::as_str).unwrap_or("yes")))
+/// What it answers by itself, in its own name: yes, and the first option.
+fn own(is_question: bool, asked: &Details) -> Option<api::Answer> {
+    let answer = match is_question {
+        false => decided("accept"),
+        true => {
+            let first = asked.questions.first()?.pointer("/options/0/label");
+            with_text(asked, first.and_then(serde_json::Value::as_str).unwrap_or("yes"))
+        }
+    };
+    Some(api::Answer { by: Some("demo".to_owned()), ..answer })
 }
 
 fn decided(decision: &str) -> api::Answer {
@@ -345,4 +374,31 @@ fn with_text(asked: &Details, text: &str) -> api::Answer {
     let ids = asked.questions.iter().filter_map(|question| question.get("id")?.as_str());
     let answers = ids.map(|id| (id.to_owned(), vec![text.to_owned()])).collect();
     api::Answer { answers, ..api::Answer::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_taken_or_replied_to() {
+        let asked = Details::default();
+        let decision = |line| understood(false, &asked, line).map(|a| a.and_then(|a| a.decision));
+        assert_eq!(decision(" Y\n"), Ok(Some("accept".to_owned())));
+        assert_eq!(decision("no"), Ok(Some("decline".to_owned())));
+        assert_eq!(decision(""), Ok(None));
+        assert!(decision("maybe").is_err_and(|why| why.contains("neither y nor n")));
+    }
+
+    #[test]
+    fn what_the_demo_answers_by_itself_is_its_own_and_what_is_typed_the_users() {
+        let question = json!({"id": "tone", "options": [{"label": "formal"}]});
+        let asked = Details { questions: vec![question], ..Details::default() };
+        for is_question in [true, false] {
+            let by = |answer: Option<api::Answer>| answer.expect("an answer").by;
+            assert_eq!(by(own(is_question, &asked)).as_deref(), Some("demo"));
+            assert_eq!(by(understood(is_question, &asked, "y").expect("taken")), None);
+        }
+        assert_eq!(own(true, &asked).expect("an answer").answers["tone"], ["formal"]);
+    }
 }

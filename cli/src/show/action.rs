@@ -1,7 +1,7 @@
 //! An action on one line: commands and file changes told apart at a glance.
 
 use crate::output::{Role, Style, ago, clean, cut, duration_ms};
-use sm_projections::views::ActionDoc;
+use sm_projections::views::{ActionDoc, ApprovalDoc};
 
 /// What the line shows of an action.
 pub struct ActionLine {
@@ -32,12 +32,7 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     // A tool that sm offers is answered by sm itself: no leave is asked.
     let asks = action.kind != "dynamic_tool";
     for approval in action.approvals.iter().filter(|_| asks) {
-        facts.push(match (&approval.decision, &approval.decided_by) {
-            (Some(decision), Some(by)) => format!("{} by {by}", clean(decision)),
-            (Some(decision), None) => clean(decision).into_owned(),
-            (None, _) if action.phase != "pre" => "answered".to_owned(),
-            (None, _) => format!("waits for leave: {}", approval.request_id),
-        });
+        facts.push(leave(action, approval));
     }
     let took = action.duration_ms.and_then(|ms| i64::try_from(ms).ok()).or(action.elapsed_ms);
     if action.kind != "message" && action.kind != "user_message" {
@@ -62,6 +57,24 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     };
     let when = style.paint(Role::Dim, when);
     format!("{when} {glyph} {word:<6} {summary}{}", style.paint(role, facts))
+}
+
+/// What became of leave that was asked for. Only an answer that is known to have been given is told as
+/// one.
+fn leave(action: &ActionDoc, approval: &ApprovalDoc) -> String {
+    match (&approval.decision, &approval.decided_by, approval.status) {
+        // A decision that reached nobody decided nothing.
+        (_, _, Some("orphaned")) => "nobody answered (orphaned)".to_owned(),
+        (_, _, Some("cleared")) => "nobody answered (cleared)".to_owned(),
+        (Some(decision), Some(by), _) => format!("{} by {by}", clean(decision)),
+        (Some(decision), None, _) => clean(decision).into_owned(),
+        (None, _, Some("pending")) => format!("waits for leave: {}", approval.request_id),
+        // Codex says that it no longer waits, which it also says of what was cut off.
+        (None, _, _) if matches!(action.status, "interrupted" | "lost") => {
+            "no answer told".to_owned()
+        }
+        (None, _, _) => "answered".to_owned(),
+    }
 }
 
 /// What stands in place of words that never came whole.

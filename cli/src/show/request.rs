@@ -1,7 +1,7 @@
 //! What a request asks, whole: read from its record, and from its item's.
 
 use super::Lives;
-use crate::output::{Role, clean_block};
+use crate::output::{Role, clean, clean_block};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sm_log::Reader;
@@ -49,9 +49,31 @@ pub fn question_id(question: &Value) -> Option<String> {
 }
 
 impl RequestShown {
+    /// Whether nobody has answered it and nothing ended its wait.
+    pub fn waits(&self) -> bool {
+        self.doc.status == "pending"
+    }
+
+    /// How its wait ended.
+    pub fn end(&self) -> String {
+        let doc = &self.doc;
+        let when = doc.ended_at.as_deref().map_or(String::new(), |at| format!(", {at}"));
+        let how = match (doc.status, &doc.decision, &doc.decided_by) {
+            ("orphaned", ..) => "orphaned: its Codex process ended before anybody answered".into(),
+            ("cleared", ..) => "cleared: its item or turn ended before anybody answered".into(),
+            (_, Some(decision), Some(by)) => {
+                format!("answered: {} by {}", clean(decision), clean(by))
+            }
+            (_, Some(decision), None) => format!("answered: {}", clean(decision)),
+            (status, None, _) => status.to_owned(),
+        };
+        how + &when
+    }
+
     /// Role and glyph; what nobody waits for is never the brightest.
     pub fn mark(&self) -> (Role, &'static str) {
         match self.live {
+            _ if !self.waits() => (Role::Dim, "·"),
             Some(true) => (Role::NeedsHuman, "▲"),
             Some(false) => (Role::Bad, "✗"),
             None => (Role::Dim, "◌"),

@@ -49,6 +49,18 @@ fn failures_have_their_codes() {
     fails(&sm, &["replay", "--since", "999"], 5, "beyond_head");
     fails(&sm, &["wait", "@last", "--after", "nonsense"], 2, "usage");
     fails(&sm, &["replay", "--speed", "0"], 2, "usage");
+    fails(&sm, &["wait", "@last", "--after", "OTHERLOG:1"], 6, "other_log");
+    // Who is waited for in vain is told by its own name.
+    let open = WAITING.split_inclusive(|byte| *byte == b'\n').take(2).collect::<Vec<_>>().concat();
+    assert_eq!(sm.run(&["import", &sm.file("open.jsonl", &open)]).code, 0);
+    let waited = sm.run(&["wait", "@last", "--timeout", "60"]);
+    assert_eq!(waited.code, 8, "{}", waited.err);
+    let id = sm.json(&["show", "@last"])["session"]["id"].as_str().expect("an id").to_owned();
+    assert!(waited.err.contains(&format!("explain {id}")), "{}", waited.err);
+    assert!(!waited.err.contains("SESSION") && !waited.err.contains("resume"), "{}", waited.err);
+    let again = sm.run(&["import", &file]);
+    assert!(again.err.contains(&format!("sm --home {} ps", sm.home().display())), "{}", again.err);
+    assert_eq!(again.err.matches("--home").count(), 1, "{}", again.err);
 }
 
 #[test]
@@ -227,6 +239,63 @@ fn what_is_no_data_directory_is_told() {
     let file = sm.file("x.jsonl", GOOD);
     for words in [&["import", &file][..], &["ps"], &["spawn"]] {
         fails(&sm, words, 1, "not_a_directory");
+    }
+}
+
+#[test]
+fn remedies_fit_what_was_tried() {
+    let sm = Sm::new();
+    let file = sm.file("t.jsonl", GOOD);
+    for words in [&["import", &file][..], &["spawn", "x"], &["serve"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sm"));
+        command.args(["--home", "/proc/nope", "--json"]).args(words).env("HOME", sm.dir.path());
+        let ran = ran(command.output().expect("sm runs"));
+        let error = ran.error();
+        assert_eq!((ran.code, error["code"].as_str()), (1, Some("home_unusable")), "{words:?}");
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("--home DIR")), "{error}");
+    }
+    let missing = sm.run(&["import", "/nowhere/t.jsonl", "--json"]);
+    assert!(missing.error()["hint"].as_str().is_some_and(|hint| hint.contains("standard input")));
+}
+
+#[test]
+fn times_that_no_record_tells_are_not_made_up() {
+    let sm = Sm::new();
+    assert_eq!(sm.run(&["import", &sm.file("t.jsonl", WAITING)]).code, 0);
+    assert!(sm.json(&["explain", "@last"])["since"].is_null());
+    let said = sm.run(&["explain", "@last"]).text();
+    assert!(said.contains("no time told"), "{said}");
+    for words in [
+        &["explain", "@last"][..],
+        &["show", "@last"],
+        &["inbox"],
+        &["tail", "@last"],
+        &["turns", "@last"],
+    ] {
+        let told = sm.run(words).text() + &sm.json(words).to_string();
+        assert!(!told.contains("1970-"), "{words:?}: {told}");
+    }
+}
+
+#[test]
+fn the_readme_counts_the_scenarios_and_says_which_commands_have_json() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("the README");
+    let mut scenarios = std::collections::BTreeSet::new();
+    let mut releases = 0;
+    for release in std::fs::read_dir(root.join("fixtures/codex")).expect("recordings").flatten() {
+        let Ok(files) = std::fs::read_dir(release.path()) else { continue };
+        releases += 1;
+        let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+        scenarios.extend(names.filter(|name| name.ends_with(".tap.jsonl")));
+    }
+    assert_eq!(releases, 8);
+    assert!(readme.contains(&format!("in {} scenarios", scenarios.len())), "{}", scenarios.len());
+    // Their text is the same with and without it.
+    let sm = Sm::new();
+    for words in [&["completions", "bash"][..], &["man"]] {
+        assert_eq!(sm.run(words).out, sm.run(&[words, &["--json"]].concat()).out);
+        assert!(readme.contains(&format!("`{}`", words[0])));
     }
 }
 

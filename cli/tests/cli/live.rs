@@ -265,10 +265,107 @@ fn what_a_dead_process_asked_is_shown_as_such() {
     assert_eq!(sm.run(&["serve", "--status"]).code, 9);
     // Who stops it starts one, which puts in order what was left; then there is nothing more to stop.
     live.ok(&["stop", &id]);
-    live.ok(&["serve", "--stop"]);
+    // What nobody answered is never shown as answered.
+    let tail = live.ok(&["tail", &id]).text();
+    assert!(tail.contains("nobody answered (orphaned)"), "{tail}");
+    for words in [&["inbox", "--all"][..], &["inbox", "--status", "orphaned", "-n", "1"]] {
+        let asked = &sm.json(words)["requests"];
+        assert_eq!(
+            (&asked[0]["id"], &asked[0]["status"]),
+            (&request.as_str().into(), &"orphaned".into())
+        );
+        assert!(asked[0]["waiting_ms"].is_null());
+        assert!(live.ok(words).text().contains("orphaned: its Codex process ended"), "{words:?}");
+    }
+    assert_eq!(sm.json(&["inbox", "--status", "answered"])["requests"], serde_json::json!([]));
+    for words in
+        [&["inbox", "--all", "--at", "3"][..], &["inbox", "--all", "-f"], &["inbox", "-n", "3"]]
+    {
+        assert_eq!(sm.run(words).code, 2, "{words:?}");
+    }
+    let refused = sm.run(&["approve", &request, "--json"]);
+    assert!(
+        refused.error()["hint"].as_str().is_some_and(|hint| hint.contains(&id)),
+        "{}",
+        refused.err
+    );
+    let stopped = live.ok(&["serve", "--stop"]).text();
+    assert!(stopped.starts_with("stopped (pid "), "{stopped}");
+    assert!(live.ok(&["serve", "--stop"]).text().contains("nothing to stop"));
+    live.ok(&["serve"]);
+    let stopped = sm.json(&["serve", "--stop"]);
+    assert_eq!((&stopped["running"], &stopped["stopped"]), (&false.into(), &true.into()));
+    assert_eq!(sm.json(&["serve", "--stop"])["stopped"], false);
     assert!(live.ok(&["stop", &id]).text().contains("stopped"));
     assert_eq!(sm.run(&["serve", "--status"]).code, 9);
     assert!(sm.json(&["inbox"])["requests"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
+fn what_was_cut_off_while_it_asked_is_not_shown_as_answered() {
+    let Some(live) = Live::start() else { return };
+    let id = live.spawn("worker", "run: touch never", &["--approval", "untrusted"]);
+    assert_eq!(live.sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    live.ok(&["interrupt", &id]);
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    let tail = live.ok(&["tail", &id]).text();
+    assert!(
+        tail.contains("touch never") && !tail.replace("nobody answered", "").contains("answered"),
+        "{tail}"
+    );
+    let late = live.sm.run(&["approve", &request, "--json"]);
+    let hint = late.error()["hint"].as_str().unwrap_or_default().to_owned();
+    assert!(late.code == 6 && !hint.is_empty() && !hint.contains("interrupt"), "{}", late.err);
+}
+
+#[test]
+fn an_agent_that_hides_who_it_is_answers_nothing() {
+    let Some(live) = Live::start() else { return };
+    let sm = &live.sm;
+    let request = {
+        live.spawn("asker", "run: touch asked", &["--approval", "untrusted"]);
+        assert_eq!(sm.run(&["wait", "asker", "--timeout", "60"]).code, 3);
+        live.waiting()
+    };
+    let call = |hidden: &str, verb: &str, out: &str| {
+        let (program, home) = (env!("CARGO_BIN_EXE_sm"), sm.home());
+        let dir = sm.dir.path().display();
+        format!(
+            "run: {hidden} {program} --home {} {verb} --json 2> {dir}/{out}; echo done\n",
+            home.display()
+        )
+    };
+    let hidden = "env -u CODEX_THREAD_ID -u SM_SERVER -u SM_SESSION_ID";
+    let lying = format!("{hidden} SM_SESSION_ID=asker");
+    // The command that Codex started tells whose it is, whatever it hides from those below it.
+    let script = [
+        call(hidden, &format!("approve {request}"), "hidden"),
+        call(&lying, &format!("deny {request}"), "lying"),
+        call(hidden, "spawn 'say: hi' --name child", "spawned"),
+    ]
+    .concat();
+    let agent = live.spawn("agent", &format!("{script}say: over"), &["--approval", "never"]);
+    live.ok(&["wait", &agent, "--timeout", "60"]);
+    let told = |name: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(sm.dir.path().join(name)).expect("its words");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    for name in ["hidden", "lying"] {
+        let error = &told(name)["error"];
+        assert_eq!(error["code"], "forbidden", "{name}: {error}");
+        assert!(
+            error["hint"].as_str().is_some_and(|hint| hint.contains("your own terminal")),
+            "{error}"
+        );
+    }
+    let child = sm.json(&["show", "child"])["session"].clone();
+    assert_eq!(
+        (&child["parent_id"], &child["spawned_by"]),
+        (&agent.as_str().into(), &agent.as_str().into())
+    );
+    assert_eq!(sm.json(&["inbox"])["requests"][0]["id"], request.as_str(), "somebody answered");
+    live.ok(&["deny", &request]);
 }
 
 #[test]
@@ -303,9 +400,78 @@ fn the_demo_ends_by_itself() {
         assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
         let text = ran.text();
         assert!(text.contains("replay --verify") && text.contains("ran "), "{text}");
+        // Nobody was asked, so nobody but the demo answered.
+        assert!(recorded || text.contains("accept by demo"), "{text}");
+        assert!(!text.contains("by user"), "{text}");
         let home = format!("{kept}/home");
         let mut verify = std::process::Command::new(env!("CARGO_BIN_EXE_sm"));
         let verdict = verify.args(["--home", &home, "replay", "--verify"]).output();
         assert!(verdict.expect("sm runs").status.success());
     }
+}
+
+/// The demo, in a group of its own.
+fn demo(live: &Live, kept: &str) -> std::process::Command {
+    use std::os::unix::process::CommandExt;
+    let mut command = live.sm.command(&["demo", "--keep", kept]);
+    command.process_group(0).stdout(std::process::Stdio::null());
+    command.stderr(std::process::Stdio::piped());
+    command
+}
+
+/// The daemon and the codex of a demo, once they run.
+fn begun(kept: &str) -> [u32; 2] {
+    let home = sm_daemon::Home::new(PathBuf::from(kept).join("home"));
+    let began = std::time::Instant::now();
+    loop {
+        let health = sm_daemon::Client::connect(&home).and_then(|client| client.health());
+        if let Ok(health) = health
+            && let Some(codex) = health.servers.first().and_then(|server| server.pid)
+        {
+            return [health.pid, codex];
+        }
+        assert!(began.elapsed().as_secs() < 60, "the demo does not begin");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+fn are_gone(pids: [u32; 2]) {
+    let is_alive = |pid| {
+        let process = sm_ingest::app_server::ProcessId::of(pid);
+        process.is_some_and(|process| process.is_alive())
+    };
+    let began = std::time::Instant::now();
+    while pids.into_iter().any(is_alive) {
+        assert!(began.elapsed().as_secs() < 60, "{pids:?} were left behind");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_no_process_behind() {
+    let Some(live) = Live::start() else { return };
+    let kept = live.sm.dir.path().join("demo");
+    let kept = kept.to_str().expect("a plain path");
+    let mut demo = demo(&live, kept).spawn().expect("sm runs");
+    let pids = begun(kept);
+    demo.kill().expect("it runs");
+    demo.wait().expect("it ends");
+    are_gone(pids);
+}
+
+#[test]
+fn a_demo_that_is_interrupted_says_where_its_folder_is() {
+    let Some(live) = Live::start() else { return };
+    let kept = live.sm.dir.path().join("demo");
+    let kept = kept.to_str().expect("a plain path");
+    let demo = demo(&live, kept).spawn().expect("sm runs");
+    let pids = begun(kept);
+    let group = i32::try_from(demo.id()).ok().and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process_group(group.expect("a pid"), rustix::process::Signal::INT)
+        .expect("it runs");
+    let output = demo.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains(&format!("rm -rf {kept}")), "{words}");
+    are_gone(pids);
 }

@@ -1,7 +1,7 @@
 //! What Codex asks less often, through all of `sm`, with `examples/fake_codex` in Codex's place: the
 //! requests are those of the recordings, and what Codex is answered comes back as its turn's message.
 
-use crate::support::{Ran, Sm};
+use crate::support::{Ran, Sm, ran};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -230,6 +230,141 @@ fn a_codex_that_is_too_old_is_named_with_its_version_and_the_remedy() {
     assert!(hint.contains("SM_CODEX") && hint.contains("npm install"), "{hint}");
     let told = &stage.sm.json(&["doctor"])["checks"]["codex"];
     assert!(told.to_string().contains("0.79.3"), "{told}");
+}
+
+#[test]
+fn a_codex_named_after_the_first_try_is_found_by_the_daemon_that_runs() {
+    let stage = Stage::new(&json!({}));
+    let dir = stage.sm.dir.path();
+    // A copy of the program: this one finds the tools of its project.
+    let program = dir.join("sm");
+    std::fs::copy(env!("CARGO_BIN_EXE_sm"), &program).expect("a copy");
+    let cwd = dir.to_str().expect("a plain path");
+    let words = ["spawn", "hello", "--cwd", cwd, "--json"];
+    let spawn = |path: &Path, named: Option<&str>| {
+        let mut command = stage.sm.command_of(&program, &words);
+        command.env_remove("SM_CODEX").env("PATH", path);
+        if let Some(named) = named {
+            command.env("SM_CODEX", named);
+        }
+        ran(command.output().expect("sm runs"))
+    };
+    for named in [None, Some("/nowhere/codex")] {
+        let missing = spawn(Path::new("/nowhere"), named);
+        assert_eq!((missing.code, missing.error()["code"].as_str()), (9, Some("codex_missing")));
+        let hint = missing.error()["hint"].as_str().expect("a remedy").to_owned();
+        assert!(hint.contains("SM_CODEX=") && hint.contains("npm install"), "{hint}");
+        assert!(!hint.contains("--stop"), "{hint}");
+    }
+    // Following the remedy is enough, whatever the daemon was started with.
+    let pid = stage.sm.json(&["serve", "--status"])["health"]["pid"].clone();
+    let found = spawn(&dir.join("bin"), None);
+    assert_eq!(found.code, 0, "{}", found.err);
+    let health = stage.sm.json(&["serve", "--status"])["health"].clone();
+    assert_eq!(health["pid"], pid);
+    let codex = health["servers"][0]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let codex = codex.and_then(rustix::process::Pid::from_raw).expect("a pid");
+    rustix::process::kill_process(codex, rustix::process::Signal::KILL).expect("it runs");
+    let named = dir.join("bin/codex");
+    let again = spawn(Path::new("/nowhere"), named.to_str());
+    assert_eq!(again.code, 0, "{}", again.err);
+}
+
+#[test]
+fn an_agent_whose_session_cannot_be_told_answers_nothing_and_gives_the_least_rights() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let command = json!({ "conversationId": "", "callId": "c1", "command": ["rm", "x"] });
+    let (asker, asked) = stage.asks("execCommandApproval", &command);
+    let request = asked["id"].as_str().expect("an id");
+    let run = |verb: &str| -> Value {
+        let (program, home) = (env!("CARGO_BIN_EXE_sm"), sm.home());
+        // It says that it is the user; and, in vain, that it is a demo.
+        let line = format!("{program} --home {} {verb} --json 2>&1", home.display());
+        let spawned = stage.spawn(&json!({ "run": line }).to_string());
+        assert_eq!(spawned.code, 0, "{}", spawned.err);
+        assert_eq!(sm.run(&["wait", "@last", "--timeout", "60"]).code, 0);
+        let heard = sm.run(&["result", "@last"]).text();
+        let documents = serde_json::Deserializer::from_str(&heard).into_iter::<Value>();
+        documents.last().and_then(Result::ok).unwrap_or_else(|| panic!("{verb}: {heard}"))
+    };
+    for verb in [
+        format!("approve {request}"),
+        format!("stop {asker}"),
+        format!("send {asker} hello"),
+        format!("spawn hello --parent {asker}"),
+        "spawn hello --sandbox danger-full-access".to_owned(),
+    ] {
+        let error = run(&verb)["error"].clone();
+        assert_eq!(error["code"], "forbidden", "{verb}: {error}");
+        assert!(error["hint"].is_string(), "{verb}: {error}");
+        let words = error["message"].as_str().expect("words");
+        assert!(verb.starts_with("spawn hello --s") || words.contains("not known"), "{words}");
+    }
+    assert_eq!(sm.json(&["inbox"])["requests"][0]["id"], request);
+    let cwd = sm.dir.path().to_str().expect("a plain path");
+    let line = format!(
+        "{} --home {} spawn hello --name child --cwd {cwd}",
+        env!("CARGO_BIN_EXE_sm"),
+        sm.home().display()
+    );
+    assert_eq!(stage.spawn(&json!({ "run": line }).to_string()).code, 0);
+    assert_eq!(sm.run(&["wait", "@last", "--timeout", "60"]).code, 0);
+    let began = std::time::Instant::now();
+    let child = loop {
+        let found = sm.run(&["show", "child", "--json"]);
+        if found.code == 0 {
+            break serde_json::from_slice::<Value>(&found.out).expect("a document");
+        }
+        assert!(began.elapsed().as_secs() < 60, "{}", found.err);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let by = child["session"]["spawned_by"].as_str().expect("who made it").to_owned();
+    assert!(by.starts_with("agent of server "), "{by}");
+    let started =
+        sm.run(&["replay", "child", "--raw"]).text() + &sm.run(&["replay", "--raw"]).text();
+    assert!(started.contains("read-only") && started.contains("untrusted"), "{started}");
+}
+
+#[test]
+fn the_folder_that_a_command_is_called_in_is_not_looked_into_for_codex() {
+    let stage = Stage::new(&json!({}));
+    let dir = stage.sm.dir.path();
+    let program = dir.join("sm");
+    std::fs::copy(env!("CARGO_BIN_EXE_sm"), &program).expect("a copy");
+    let bin = dir.join(".tools/codex-0.169.0/node_modules/@openai/codex/bin");
+    std::fs::create_dir_all(&bin).expect("a folder");
+    std::fs::copy(dir.join("bin/codex"), bin.join("codex.js")).expect("a copy");
+    std::fs::write(bin.join("codex.json"), "{}").expect("a file");
+    let run = |path: &Path| {
+        let mut command = stage.sm.command_of(&program, &["doctor", "--json"]);
+        let output = command.env_remove("SM_CODEX").env("PATH", path).current_dir(dir).output();
+        let told: Value = serde_json::from_slice(&output.expect("sm runs").stdout).expect("JSON");
+        told["checks"]["codex"].clone()
+    };
+    let found = run(Path::new("/nowhere"));
+    assert_eq!(found["status"], "warning", "{found}");
+    assert!(found["remediation"].as_str().is_some_and(|words| words.contains("SM_CODEX=")));
+    assert_eq!(run(&dir.join("bin"))["status"], "ok");
+}
+
+#[test]
+fn an_answer_of_the_wrong_kind_is_told_the_right_one() {
+    let stage = Stage::new(&json!({}));
+    let (_, asked) =
+        stage.asks("execCommandApproval", &json!({ "conversationId": "", "command": ["x"] }));
+    let request = asked["id"].as_str().expect("an id");
+    let refused = stage.refused(&["answer", request, "x"], 2, "bad_request");
+    let hint = refused["hint"].as_str().expect("a remedy");
+    assert!(hint.contains(&format!("approve {request}")) && !hint.contains("REQUEST"), "{hint}");
+    // Who would answer otherwise when the turn is over is not told to interrupt it.
+    assert_eq!(stage.sm.run(&["approve", request]).code, 0);
+    assert_eq!(stage.sm.run(&["wait", "@last", "--timeout", "60"]).code, 0);
+    let other = stage.refused(&["deny", request], 6, "already_answered");
+    assert!(
+        other["hint"].as_str().is_some_and(|hint| hint.contains("its turn is over")),
+        "{other}"
+    );
 }
 
 #[test]

@@ -78,9 +78,11 @@ pub struct FileDoc {
 pub struct ApprovalDoc {
     /// The request's id.
     pub request_id: String,
+    /// `pending`, `answered`, `cleared` or `orphaned`, as the request's own; null where it is not known.
+    pub status: Option<&'static str>,
     /// `accept`, `acceptForSession`, `decline`, `cancel` …; null while it waits.
     pub decision: Option<String>,
-    /// Who decided: `user`, `sm`, or the short id of a session; null where that was not recorded.
+    /// Who decided: `user`, `sm`, `demo`, or the short id of a session; null where that was not recorded.
     pub decided_by: Option<String>,
     /// That session's thread.
     pub decided_by_thread: Option<String>,
@@ -173,8 +175,10 @@ fn approval_doc(
     approval: crate::rows::Approval,
 ) -> Result<ApprovalDoc, StoreError> {
     let (decided_by, decided_by_thread) = who(view, approval.decided_by)?;
+    let request = view.get::<Requests>(&approval.request)?;
     Ok(ApprovalDoc {
         request_id: request_id(approval.request),
+        status: request.map(|request| request.status.as_str()),
         decision: approval.decision,
         decided_by,
         decided_by_thread,

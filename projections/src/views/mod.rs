@@ -29,9 +29,11 @@ use crate::tables::{Gaps, Kinds, Methods, Sessions, Threads, Troubles};
 use serde::Serialize;
 use sm_protocol::Kind;
 
-/// A moment as RFC 3339 in UTC with microseconds; what does not fit a calendar is null.
+/// A moment as RFC 3339 in UTC with microseconds; null where none was told (0), and what does not fit a
+/// calendar.
 pub fn time(micros: Micros) -> Option<String> {
-    jiff::Timestamp::from_microsecond(micros).ok().map(|time| format!("{time:.6}"))
+    let told = (micros != 0).then_some(micros)?;
+    jiff::Timestamp::from_microsecond(told).ok().map(|time| format!("{time:.6}"))
 }
 
 /// Who did something, as it is shown: a session by its short id, beside it its thread; `user` and `sm`

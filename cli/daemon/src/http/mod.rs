@@ -9,10 +9,11 @@ mod routes;
 
 use crate::acts::Verb;
 use crate::daemon::Daemon;
+use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::routing::{MethodRouter, get, post};
 use routes::{List, Page, Shared};
@@ -44,7 +45,9 @@ fn of_session(which: List) -> MethodRouter<Arc<Daemon>> {
 
 /// The route of a verb.
 fn act(verb: Verb) -> MethodRouter<Arc<Daemon>> {
-    post(move |daemon: Shared, id: Path<String>, bytes: Bytes| routes::act(verb, daemon, id, bytes))
+    post(move |daemon: Shared, peer: ConnectInfo<Peer>, id: Path<String>, bytes: Bytes| {
+        routes::act(verb, daemon, peer, id, bytes)
+    })
 }
 
 /// Every route.

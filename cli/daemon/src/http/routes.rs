@@ -4,11 +4,12 @@ use super::Asked;
 use crate::acts::{self, Verb};
 use crate::api::{Act, Answer, Answered, Health, Input, InputTaken, Spawn, Spawned};
 use crate::daemon::{Daemon, to_value};
+use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::{input, messages, requests, spawn};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{Method, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -109,8 +110,13 @@ pub(crate) async fn sessions(State(daemon): Shared, Asked(page): Asked<Page>) ->
     list(&daemon, "sessions", docs)
 }
 
-pub(crate) async fn spawn(State(daemon): Shared, bytes: Bytes) -> Answer200<Spawned> {
-    let wish: Spawn = body(&bytes)?;
+pub(crate) async fn spawn(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Spawned> {
+    let mut wish: Spawn = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
     Ok(Json(whole(async move { spawn::spawn(&daemon, wish).await }).await?))
 }
 
@@ -161,27 +167,45 @@ pub(crate) async fn of_session(
 
 pub(crate) async fn input(
     State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
     bytes: Bytes,
 ) -> Answer200<InputTaken> {
-    let input: Input = body(&bytes)?;
+    let mut input: Input = body(&bytes)?;
+    input.by = peer.by(&daemon, input.by).await;
     Ok(Json(whole(async move { input::take(&daemon, &id, input).await }).await?))
 }
 
 pub(crate) async fn act(
     verb: Verb,
     State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
     bytes: Bytes,
 ) -> Answer200<Value> {
-    let act: Act = body(&bytes)?;
+    let mut act: Act = body(&bytes)?;
+    act.by = peer.by(&daemon, act.by).await;
     Ok(Json(whole(async move { acts::act(&daemon, &id, verb, act).await }).await?))
 }
 
-pub(crate) async fn requests(State(daemon): Shared) -> Answer200<Value> {
+/// Which requests.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Standing {
+    status: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(crate) async fn requests(
+    State(daemon): Shared,
+    Asked(asked): Asked<Standing>,
+) -> Answer200<Value> {
     daemon.fresh().await;
-    let waiting = requests::waiting(&daemon)?;
-    list(&daemon, "requests", waiting)
+    let found = match &asked.status {
+        None => requests::waiting(&daemon)?,
+        Some(status) => requests::standing(&daemon, status, asked.limit.unwrap_or(LIMIT))?,
+    };
+    list(&daemon, "requests", found)
 }
 
 pub(crate) async fn request(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
@@ -191,10 +215,12 @@ pub(crate) async fn request(State(daemon): Shared, Path(id): Path<String>) -> An
 
 pub(crate) async fn answer(
     State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
     bytes: Bytes,
 ) -> Answer200<Answered> {
-    let answer = answer_body(&bytes)?;
+    let mut answer = answer_body(&bytes)?;
+    answer.by = peer.by(&daemon, answer.by).await;
     Ok(Json(whole(async move { requests::answer(&daemon, &id, answer).await }).await?))
 }
 

@@ -74,6 +74,7 @@ fn an_agent_answers_no_request_of_its_own_nor_of_one_above_it() {
         match bench.client().answer(&request, &answer) {
             Err(ClientError::Refused { status: 403, problem }) => {
                 assert_eq!(problem.code, "forbidden");
+                assert!(problem.hint.is_some_and(|hint| hint.contains("your own terminal")));
             }
             other => panic!("not refused: {other:?}"),
         }

@@ -31,9 +31,23 @@ fn a_killed_server_orphans_its_requests_and_its_sessions_go_on() {
     match bench.decide(&request, "accept") {
         Err(ClientError::Refused { status: 409, problem }) => {
             assert!(problem.message.contains("gone"), "{}", problem.message);
+            assert!(problem.hint.is_some_and(|hint| hint.contains(&asking.id)));
         }
         other => panic!("not refused: {other:?}"),
     }
+    let listed = bench.client().requests_of("orphaned").unwrap();
+    assert_eq!(listed["requests"][0]["id"], request.as_str());
+    assert!(listed["requests"][0]["params"]["command"].is_string());
+    assert_eq!(bench.client().requests_of("answered").unwrap()["requests"], serde_json::json!([]));
+    assert_eq!(bench.client().requests_of("all").unwrap()["requests"], listed["requests"]);
+    match bench.client().requests_of("lost") {
+        Err(ClientError::Refused { status: 400, problem }) => {
+            assert!(problem.hint.is_some_and(|hint| hint.contains("orphaned")));
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    let approval = bench.actions(&asking.id, "command")[0]["approvals"][0].clone();
+    assert_eq!((&approval["status"], &approval["decision"]), (&"orphaned".into(), &().into()));
     let session = bench.session(&asking.id);
     assert_eq!(session["outcome"], "lost");
     assert_eq!(session["pending_requests"], 0);
