@@ -45,7 +45,8 @@ pub struct Recovery {
     pub torn: Option<Torn>,
     /// What could not be read in the part that was looked at: behind the synced place.
     pub gaps: Vec<Gap>,
-    /// Files that are not what their name says.
+    /// Files that are not what their name says, as far as they were looked at: of a log with many
+    /// segments the newest. [`Reader::verify`](crate::Reader::verify) looks at all.
     pub strangers: Vec<Stranger>,
 }
 
@@ -89,11 +90,17 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
     let published = page.read(files.id);
     let io = || OpenError::io("recover", storage.path(""));
     let trimmed = Trimmed::read(&*storage, files.id).map_err(io())?;
+    if trimmed.is_none() && published.is_none_or(|mark| mark.floor > 1) {
+        files.read_all(&*storage)?;
+    }
     let mark = known(published, trimmed.as_ref(), &files);
     if let Some(trimmed) = &trimmed {
         files.remove_below(&*storage, trimmed.floor)?;
     }
 
+    if tail::beginning(&*storage, &spans(&files.parts), &mark).map_err(io())?.is_none() {
+        files.read_all(&*storage)?;
+    }
     let (walk, verdict, unfinished) = tail::look(&*storage, &files.parts, &mark).map_err(io())?;
     let undamaged = verdict.gaps.is_empty() && !unfinished;
     let in_place = options.durability == Durability::Os && undamaged;

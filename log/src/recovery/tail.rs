@@ -37,6 +37,21 @@ pub fn look(
     Ok((walk, verdict, false))
 }
 
+/// Index of the segment with the place that is known to be synced, where the walk begins; `None`: it is
+/// not there, and all that is there is walked.
+pub fn beginning(
+    storage: &dyn Storage,
+    spans: &[Span],
+    mark: &Mark,
+) -> std::io::Result<Option<usize>> {
+    let is_it = |span: &Span| span.part.identity.serial == mark.synced.serial;
+    let Some(index) = spans.iter().position(is_it) else { return Ok(None) };
+    let span = &spans[index];
+    let (_, len) = span.part.try_view(storage, None)?;
+    let reaches = mark.synced.position <= len || span.part.form != Form::Plain;
+    Ok((reaches && mark.synced.seq + 1 >= span.first).then_some(index))
+}
+
 /// What was found beyond the place that is known to be synced.
 pub struct Walk {
     pub spans: Vec<Span>,
@@ -102,15 +117,8 @@ impl Walk {
             frames: Vec::new(),
             spans,
         };
-        let known = walk.spans.iter().position(|s| s.part.identity.serial == mark.synced.serial);
-        if let Some(index) = known {
-            let (_, len) = walk.spans[index].part.try_view(storage, None)?;
-            let plain = walk.spans[index].part.form == Form::Plain;
-            if (mark.synced.position <= len || !plain)
-                && mark.synced.seq + 1 >= walk.spans[index].first
-            {
-                (walk.from, walk.next, walk.place) = (index, mark.synced.seq + 1, mark.synced);
-            }
+        if let Some(index) = beginning(storage, &walk.spans, mark)? {
+            (walk.from, walk.next, walk.place) = (index, mark.synced.seq + 1, mark.synced);
         }
         for index in walk.from..walk.spans.len() {
             let span = walk.spans[index].clone();
