@@ -184,6 +184,22 @@ fn what_old_segments_are_is_told_when_they_are_read() {
     }
 }
 
+/// Sealing leaves both forms of a segment at most for a moment; a sealed file of another log beside a plain
+/// one is none of that.
+#[test]
+fn another_logs_sealed_segment_removes_no_plain_one() {
+    let (sim, other) = (filled(60, false), filled(60, true));
+    let (plain, sealed) = (names(&sim, ".seg").remove(0), names(&other, ".sealed").remove(0));
+    assert_eq!(plain.split('.').next(), sealed.split('.').next());
+    sim.create(&sealed).unwrap().write_at(&[&other.read(&sealed)], 0).unwrap();
+    let sim = sim.kill();
+    let (_, recovery) = Log::open_in(Arc::new(sim.clone()), options()).unwrap();
+    assert!(recovery.strangers.iter().any(|found| found.file.ends_with(&sealed)), "{recovery:?}");
+    assert!(names(&sim, ".seg").contains(&plain));
+    sim.delete(&sealed);
+    assert_eq!(gaps(&Reader::open_in(Arc::new(sim)).unwrap()), []);
+}
+
 #[test]
 fn a_log_copied_while_it_was_written_gives_nothing_wrong() {
     let dir = tempfile::tempdir().unwrap();
