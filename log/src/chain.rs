@@ -312,18 +312,25 @@ fn identify(
     named: Identity,
     form: Form,
 ) -> io::Result<Option<Identity>> {
-    let mut header = [0; segment::HEADER_LEN];
-    let read = storage.open_read(name).and_then(|file| file.read_at(&mut header, 0));
-    match read {
+    let header = match read_header(storage, name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    Ok(match segment::decode_header(&header) {
+        read => read.unwrap_or(Header::Damaged),
+    };
+    Ok(match header {
         Header::Valid { identity, .. } if identity.log != named.log => None,
         Header::Newer { .. } => None,
         Header::Damaged if is_foreign(storage, name, &named, form)? => None,
         _ => Some(named),
     })
+}
+
+/// A segment's header; one that is cut short is damaged.
+pub fn read_header(storage: &dyn Storage, name: &str) -> io::Result<Header> {
+    let mut header = [0; segment::HEADER_LEN];
+    match storage.open_read(name)?.read_at(&mut header, 0) {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(segment::decode_header(&header)),
+    }
 }
 
 /// Whether a file whose header does not fit never was the segment it is named as: nothing of the

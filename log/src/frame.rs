@@ -17,7 +17,8 @@
 //! a payload never count.
 //!
 //! `durable_before` is the seq that was known to be on the medium when the frame was written: what
-//! recovery needs to tell a torn frame from a rotten one.
+//! recovery needs to tell a torn frame from a rotten one. With durability `Os`, what was given away
+//! counts like it after a failed sync or an opening, whatever of it is there.
 
 use crate::caps::{FRAME_RECORDS_MAX, PAYLOAD_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::error::GapReason;

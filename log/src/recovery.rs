@@ -7,7 +7,12 @@
 //!   is, and a new one begins at that seq.
 //! * What can be read beyond is kept. It is written again, into a new segment, before anybody sees
 //!   it: the writer before may have died of a failed sync, after which a sync of the old bytes
-//!   would mean nothing. With [`Durability::Os`], which promises less, it stays where it is.
+//!   would mean nothing. With [`Durability::Os`], which promises less, it stays where it is, unless
+//!   there are gaps in it.
+//! * What is decided here is durable before anything is promised on top of it: the watermark file
+//!   may be lost with the next power cut, and then only frames tell that a gap is one and that
+//!   the log goes on behind it. So each frame that follows says how far the log was given away,
+//!   and a gap of which no frame that stays says so is written down.
 
 mod files;
 mod place;
@@ -40,7 +45,8 @@ pub struct Recovery {
     pub torn: Option<Torn>,
     /// What could not be read in the part that was looked at: behind the synced place.
     pub gaps: Vec<Gap>,
-    /// Files that are not what their name says.
+    /// Files that are not what their name says, as far as they were looked at: of a log with many
+    /// segments the newest. [`Reader::verify`](crate::Reader::verify) looks at all.
     pub strangers: Vec<Stranger>,
 }
 
@@ -84,19 +90,31 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
     let published = page.read(files.id);
     let io = || OpenError::io("recover", storage.path(""));
     let trimmed = Trimmed::read(&*storage, files.id).map_err(io())?;
+    if trimmed.is_none() && published.is_none_or(|mark| mark.floor > 1) {
+        files.read_all(&*storage)?;
+    }
     let mark = known(published, trimmed.as_ref(), &files);
     if let Some(trimmed) = &trimmed {
         files.remove_below(&*storage, trimmed.floor)?;
     }
 
+    if tail::beginning(&*storage, &spans(&files.parts), &mark).map_err(io())?.is_none() {
+        files.read_all(&*storage)?;
+    }
     let (walk, verdict, unfinished) = tail::look(&*storage, &files.parts, &mark).map_err(io())?;
-    let in_place = options.durability == Durability::Os && !unfinished;
+    let undamaged = verdict.gaps.is_empty() && !unfinished;
+    let in_place = options.durability == Durability::Os && undamaged;
     let again = match in_place {
         true => Vec::new(),
-        false => walk.to_write_again(&*storage, &verdict).map_err(io())?,
+        false => {
+            let from = walk.write_again_from(&verdict, &mark);
+            walk.sync_below(&*storage, from, &mark).map_err(io())?;
+            walk.to_write_again(&*storage, &verdict, from).map_err(io())?
+        }
     };
     let first = again.first().map_or(verdict.next, |batch| batch.first_seq);
-    let stage = place::writing_place(&*storage, &files, &walk, &verdict, first).map_err(io())?;
+    let mut stage = place::writing_place(&*storage, &files, &walk, &verdict, first).map_err(io())?;
+    stage.settled = first - 1;
     storage.sync_names().map_err(io())?;
 
     let recovery = Recovery {

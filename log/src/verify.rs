@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::block;
-use crate::chain::{Chain, Limit, Span};
+use crate::chain::{self, Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::{Footer, TRAILER_LEN, Trailer};
 use crate::segment::{self, Form, HEADER_LEN, Header};
 use crate::sha256::Sha256;
 use crate::trim;
+use crate::watermark::Mark;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,6 +95,7 @@ pub fn verify(
         let file = chain.storage.path(trim::NAME);
         check.found.problems.push(Problem { file, position: 0, seqs: None, what });
     }
+    check.strangers(&mark)?;
     let mut next = check.found.first;
     for span in parts.kept(mark.floor) {
         let limit = parts.limit(span, &mark);
@@ -122,6 +124,28 @@ impl Check<'_> {
     fn problem(&mut self, span: &Span, at: u64, seqs: Option<(u64, u64)>, what: &'static str) {
         let file = self.chain.storage.path(&span.part.name);
         self.found.problems.push(Problem { file, position: at, seqs, what });
+    }
+
+    /// Files with a segment's name that is not read as one.
+    fn strangers(&mut self, mark: &Mark) -> Result<(), ReadError> {
+        let storage = &*self.chain.storage;
+        let names = storage.names().map_err(ReadError::io("list", storage.path("")))?;
+        for name in names {
+            let Some(named) = segment::parse_name(&name) else { continue };
+            if named.serial > mark.watermark.serial {
+                continue;
+            }
+            let what = match chain::read_header(storage, &name) {
+                Ok(Header::Valid { identity, .. }) if identity.log != self.chain.id => {
+                    "a segment of another log; not read"
+                }
+                Ok(Header::Newer { .. }) => "of a newer format; not read: use a newer release",
+                _ => continue,
+            };
+            let file = storage.path(&name);
+            self.found.problems.push(Problem { file, position: 0, seqs: None, what });
+        }
+        Ok(())
     }
 
     fn missing(&mut self, first: u64, last: u64) {

@@ -108,6 +108,8 @@ pub struct WriteStage {
     /// Beyond that, whoever prepares is asked for more.
     pub ask_at: u64,
     pub next_serial: u64,
+    /// Given away for good, whether it is on the medium or not: what frames say beside what was synced.
+    pub settled: u64,
     pub head: Vec<u8>,
     pub closed: bool,
 }

@@ -30,9 +30,13 @@ fn append(log: &Log, seqs: std::ops::RangeInclusive<u64>) {
 
 /// Sixty records in several segments; the older ones sealed, where asked for.
 fn written(seal: bool) -> Sim {
+    filled(60, seal)
+}
+
+fn filled(last: u64, seal: bool) -> Sim {
     let sim = Sim::new();
     let (log, _) = Log::open_in(Arc::new(sim.clone()), options()).unwrap();
-    append(&log, 1..=60);
+    append(&log, 1..=last);
     if seal {
         assert!(log.seal().unwrap() >= 3);
     }
@@ -106,12 +110,7 @@ fn a_newer_format_is_refused_wherever_it_stands() {
     for ending in [".seg", ".sealed"] {
         let sim = base.kill();
         let name = names(&sim, ending).remove(0);
-        sim.damage(&name, |bytes| {
-            bytes[8] = 2;
-            bytes[12..16].fill(0);
-            let crc = crc32fast::hash(&bytes[..64]);
-            bytes[12..16].copy_from_slice(&crc.to_le_bytes());
-        });
+        sim.damage(&name, |bytes| make_newer(bytes));
         match Log::open_in(Arc::new(sim), options()) {
             Err(OpenError::Version { file, found: 2, known: 1 }) => {
                 assert!(file.ends_with(&name));
@@ -129,6 +128,76 @@ fn a_newer_format_is_refused_wherever_it_stands() {
     let version = |error| matches!(error, OpenError::Version { found: 2, .. });
     assert!(version(Reader::open_in(Arc::new(sim.clone())).unwrap_err()));
     assert!(version(Log::open_in(Arc::new(sim), options()).unwrap_err()));
+}
+
+fn make_newer(bytes: &mut [u8]) {
+    bytes[8] = 2;
+    bytes[12..16].fill(0);
+    let crc = crc32fast::hash(&bytes[..64]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Of a log with many segments the old ones are not looked at to open it; whatever they are, the log goes
+/// on, and who reads or verifies it is told.
+#[test]
+fn what_old_segments_are_is_told_when_they_are_read() {
+    let base = filled(300, true);
+    let sealed = names(&base, ".sealed");
+    assert!(sealed.len() > 20);
+    let (name, last) = (&sealed[1][..], sealed[2][..20].parse::<u64>().unwrap() - 1);
+    let first: u64 = name[..20].parse().unwrap();
+    let problem = |reader: &Reader| {
+        let problems = reader.verify(false).unwrap().problems;
+        let found = problems.into_iter().find(|problem| problem.file.ends_with(name));
+        found.map(|problem| problem.what)
+    };
+    let newer = base.kill();
+    newer.damage(name, |bytes| make_newer(bytes));
+    let foreign = base.kill();
+    let other = filled(60, true);
+    foreign.damage(name, |bytes| *bytes = other.read(&names(&other, ".sealed")[1]));
+    let damaged = base.kill();
+    damaged.damage(name, |bytes| bytes[20] ^= 1);
+    let gone = vec![(first, last, GapReason::Segment)];
+    for (sim, lost, what) in [
+        (newer.kill(), gone.clone(), "of a newer format; not read: use a newer release"),
+        (foreign.kill(), gone.clone(), "a segment of another log; not read"),
+        (damaged.kill(), Vec::new(), "the header does not fit"),
+    ] {
+        let (log, recovery) = Log::open_in(Arc::new(sim), options()).unwrap();
+        assert_eq!((recovery.last, &recovery.gaps[..]), (300, &[][..]), "{what}");
+        let found = gaps(&log.reader());
+        assert_eq!(found, lost, "{what}");
+        assert_eq!(problem(&log.reader()), Some(what));
+        append(&log, 301..=302);
+    }
+    // Without the watermark file all of them count.
+    let lose = |sim: &Sim| {
+        let sim = sim.kill();
+        sim.set_words(&[0; sm_log::storage::WORDS]);
+        Log::open_in(Arc::new(sim), options())
+    };
+    assert!(matches!(lose(&newer), Err(OpenError::Version { found: 2, .. })));
+    for sim in [&foreign, &damaged] {
+        let (_, recovery) = lose(sim).unwrap();
+        assert!(recovery.strangers.iter().any(|found| found.file.ends_with(name)), "{recovery:?}");
+    }
+}
+
+/// Sealing leaves both forms of a segment at most for a moment; a sealed file of another log beside a plain
+/// one is none of that.
+#[test]
+fn another_logs_sealed_segment_removes_no_plain_one() {
+    let (sim, other) = (filled(60, false), filled(60, true));
+    let (plain, sealed) = (names(&sim, ".seg").remove(0), names(&other, ".sealed").remove(0));
+    assert_eq!(plain.split('.').next(), sealed.split('.').next());
+    sim.create(&sealed).unwrap().write_at(&[&other.read(&sealed)], 0).unwrap();
+    let sim = sim.kill();
+    let (_, recovery) = Log::open_in(Arc::new(sim.clone()), options()).unwrap();
+    assert!(recovery.strangers.iter().any(|found| found.file.ends_with(&sealed)), "{recovery:?}");
+    assert!(names(&sim, ".seg").contains(&plain));
+    sim.delete(&sealed);
+    assert_eq!(gaps(&Reader::open_in(Arc::new(sim)).unwrap()), []);
 }
 
 #[test]

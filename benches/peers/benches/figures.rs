@@ -1,8 +1,8 @@
 //! All figures in one run, interleaved: `DIR=… cargo bench -p sm-peers --bench figures`.
 //!
 //! Ratios count, absolute figures inform. Each line is the median of the rounds (`ROUNDS`, 5), and a
-//! ratio is the median of the rounds' ratios. `ONLY` picks lines that contain one of its words,
-//! apart by commas. `DIR` must be on the disk that is meant.
+//! ratio is the median of the rounds' ratios. `ONLY` picks lines that contain one of its parts,
+//! with semicolons between. `DIR` must be on the disk that is meant.
 
 #![allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 
@@ -196,7 +196,7 @@ fn main() {
             group(|d| Box::new(peers::Fjall::open(d, true)), 1, 2000),
         ),
     ]);
-    lines.retain(|line| only.split(',').any(|word| line.0.contains(word)));
+    lines.retain(|line| only.split(';').any(|word| line.0.contains(word)));
     let mut all: Vec<Vec<Figure>> = vec![Vec::new(); lines.len()];
     for _ in 0..rounds {
         for (line, figures) in lines.iter().zip(&mut all) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Stranger;
-use crate::chain::{Part, below, is_foreign};
+use crate::chain::{self, Part, below, is_foreign};
 use crate::error::OpenError;
 use crate::id::LogId;
 use crate::prepare::PREPARED;
@@ -18,6 +18,10 @@ use crate::watermark::{self, Page, PageError};
 
 /// A file with so many zeros is not worth looking at any further.
 const BLANK_BYTES: u64 = 1 << 20;
+/// The headers of so many segments are read whatever they decide: so a log that is not large is looked
+/// at as a whole, and a large one opens as fast.
+const NEWEST: usize = 8;
+
 /// The log's files, as their names and headers tell.
 pub struct Files {
     pub id: LogId,
@@ -26,30 +30,30 @@ pub struct Files {
     /// Serials of segments whose header is damaged.
     pub headless: Vec<u64>,
     pub next_serial: u64,
+    /// Those that only their names tell of so far.
+    unread: Vec<(Named, String)>,
 }
 
 impl Files {
+    /// Reads the headers of the newest segments, at least from the one on that the page says was synced
+    /// last: what lies before decides nothing, and a log may have very many. Their headers are
+    /// read when a reader first lists them, and in [`Files::read_all`].
     pub fn find(storage: &dyn Storage, page: &Page) -> Result<Files, OpenError> {
         let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
         let named = names.into_iter().filter_map(|name| Some((segment::parse_name(&name)?, name)));
         let mut named: Vec<(Named, String)> = named.collect();
         named.sort();
-        let mut doubles = Vec::new();
+        let (mut doubles, mut clash) = (Vec::new(), false);
         for (one, other) in named.iter().zip(named.iter().skip(1)) {
             if one.0.serial == other.0.serial {
-                doubles.extend(drop_double(storage, &one.1, &other.1)?);
+                let gone = drop_double(storage, one, other)?;
+                clash |= gone.is_none();
+                doubles.extend(gone);
             }
         }
         named.retain(|(_, name)| !doubles.contains(name));
-        let mut headers = Vec::new();
-        for (_, name) in &named {
-            headers.push(read_header(storage, name)?);
-        }
-        let mut blank = true;
-        for (_, name) in &named {
-            blank = blank && is_blank(storage, name)?;
-        }
-        let id = Files::id(storage, page, &headers, blank)?;
+        let id = Files::id(storage, page, &named)?;
+        let synced = page.read(id).map_or(0, |mark| mark.synced.serial);
         let next_serial = named.last().map_or(1, |(named, _)| named.serial + 1);
         let mut files = Files {
             id,
@@ -57,30 +61,51 @@ impl Files {
             parts: BTreeMap::new(),
             strangers: Vec::new(),
             headless: Vec::new(),
+            unread: Vec::new(),
         };
-        for ((named, name), header) in named.into_iter().zip(headers) {
-            let Named { serial, first_seq, form } = named;
-            let identity = Identity { log: id, first_seq, serial };
-            let foreign = header == Header::Damaged
-                && is_foreign(storage, &name, &identity, form)
-                    .map_err(OpenError::io("read", storage.path(&name)))?;
-            match foreign {
-                true => files.strangers.push(Stranger {
-                    file: storage.path(&name),
-                    what: "nothing in it is of a segment; ignored",
-                }),
-                false => files.sort_in(storage, name, named, header),
+        let newest = named.len().saturating_sub(NEWEST);
+        for (index, (named, name)) in named.into_iter().enumerate() {
+            if index < newest && named.serial < synced && !clash {
+                files.insert(name.clone(), named);
+                files.unread.push((named, name));
+            } else {
+                files.read(storage, name, named)?;
             }
         }
         Ok(files)
+    }
+
+    /// Reads the headers that were not read yet, for what is decided by older segments, too.
+    pub fn read_all(&mut self, storage: &dyn Storage) -> Result<(), OpenError> {
+        for (named, name) in std::mem::take(&mut self.unread) {
+            self.parts.remove(&named.serial);
+            self.read(storage, name, named)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, storage: &dyn Storage, name: String, named: Named) -> Result<(), OpenError> {
+        let Named { serial, first_seq, form } = named;
+        let header = read_header(storage, &name)?;
+        let identity = Identity { log: self.id, first_seq, serial };
+        let foreign = header == Header::Damaged
+            && is_foreign(storage, &name, &identity, form)
+                .map_err(OpenError::io("read", storage.path(&name)))?;
+        match foreign {
+            true => self.strangers.push(Stranger {
+                file: storage.path(&name),
+                what: "nothing in it is of a segment; ignored",
+            }),
+            false => self.sort_in(storage, name, named, header),
+        }
+        Ok(())
     }
 
     /// The id that the page has; or else that of the newest whole header, or of the trim file.
     fn id(
         storage: &dyn Storage,
         page: &Page,
-        headers: &[Header],
-        blank: bool,
+        named: &[(Named, String)],
     ) -> Result<LogId, OpenError> {
         let file = storage.path(watermark::NAME);
         match page.id() {
@@ -91,10 +116,13 @@ impl Files {
             }
             Err(PageError::Damaged) => {}
         }
-        let known = headers.iter().rev().find_map(|header| match header {
-            Header::Valid { identity, .. } => Some(identity.log),
-            _ => None,
-        });
+        let (mut known, mut blank) = (None, true);
+        for (_, name) in named {
+            if let Header::Valid { identity, .. } = read_header(storage, name)? {
+                known = Some(identity.log);
+            }
+            blank = blank && is_blank(storage, name)?;
+        }
         let trimmed = Trimmed::log(storage);
         let trimmed = trimmed.map_err(OpenError::io("read", storage.path(trim::NAME)))?;
         match known.or(trimmed) {
@@ -112,6 +140,9 @@ impl Files {
 
     /// Does what a trim had not got to.
     pub fn remove_below(&mut self, storage: &dyn Storage, floor: u64) -> Result<(), OpenError> {
+        if !below(&self.parts, floor).is_empty() {
+            self.read_all(storage)?;
+        }
         for name in below(&self.parts, floor) {
             match storage.remove(&name) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -142,7 +173,13 @@ impl Files {
             }
         };
         self.strangers.extend(what.map(|what| Stranger { file, what }));
-        self.parts.insert(named.serial, Arc::new(Part::new(name, named, form)));
+        self.insert(name, Named { serial, first_seq, form });
+    }
+
+    fn insert(&mut self, name: String, named: Named) {
+        let Named { serial, first_seq, form } = named;
+        let identity = Identity { log: self.id, first_seq, serial };
+        self.parts.insert(serial, Arc::new(Part::new(name, identity, form)));
     }
 }
 
@@ -178,12 +215,20 @@ pub fn name_prepared(storage: &dyn Storage, page: &Page) -> Result<(), OpenError
 }
 
 /// Of a segment that is there plain and sealed, which one is to go: sealing ended after the new
-/// name was durable. The sealed one stays, if it is whole.
+/// name was durable. The sealed one stays, if it is whole. `None`: they are not the same segment.
 fn drop_double(
     storage: &dyn Storage,
-    plain: &str,
-    sealed: &str,
+    (named, plain): &(Named, String),
+    (other, sealed): &(Named, String),
 ) -> Result<Option<String>, OpenError> {
+    let log = |name: &str| match read_header(storage, name)? {
+        Header::Valid { identity, .. } => Ok(Some(identity.log)),
+        _ => Ok(None),
+    };
+    let two_logs = log(plain)?.zip(log(sealed)?).is_some_and(|(one, other)| one != other);
+    if named.first_seq != other.first_seq || two_logs {
+        return Ok(None);
+    }
     let read = || {
         let file = storage.open_read(sealed)?;
         let len = file.len()?;
@@ -192,7 +237,7 @@ fn drop_double(
     let whole = read().map_err(OpenError::io("read", storage.path(sealed)))?;
     let gone = if whole { plain } else { sealed };
     storage.remove(gone).map_err(OpenError::io("remove", storage.path(gone)))?;
-    Ok(Some(gone.to_owned()))
+    Ok(Some(gone.clone()))
 }
 
 /// Whether there is nothing but zeros behind the file's header, as far as it matters: what was never
@@ -210,18 +255,11 @@ fn is_blank(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
 }
 
 fn read_header(storage: &dyn Storage, name: &str) -> Result<Header, OpenError> {
-    let path = storage.path(name);
-    let file = storage.open_read(name).map_err(OpenError::io("open", &path))?;
-    let mut header = [0; HEADER_LEN];
-    match file.read_at(&mut header, 0) {
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Err(OpenError::io("read", path)(error))
+    let file = storage.path(name);
+    match chain::read_header(storage, name).map_err(OpenError::io("read", &file))? {
+        Header::Newer { version } => {
+            Err(OpenError::Version { file, found: version, known: segment::VERSION })
         }
-        _ => match segment::decode_header(&header) {
-            Header::Newer { version } => {
-                Err(OpenError::Version { file: path, found: version, known: segment::VERSION })
-            }
-            header => Ok(header),
-        },
+        header => Ok(header),
     }
 }

@@ -53,6 +53,7 @@ fn stage(active: Arc<Active>, position: u64, allocated: u64, next_serial: u64) -
         allocated,
         ask_at: 0,
         next_serial,
+        settled: 0,
         head: Vec::new(),
         closed: false,
     }

@@ -37,6 +37,21 @@ pub fn look(
     Ok((walk, verdict, false))
 }
 
+/// Index of the segment with the place that is known to be synced, where the walk begins; `None`: it is
+/// not there, and all that is there is walked.
+pub fn beginning(
+    storage: &dyn Storage,
+    spans: &[Span],
+    mark: &Mark,
+) -> std::io::Result<Option<usize>> {
+    let is_it = |span: &Span| span.part.identity.serial == mark.synced.serial;
+    let Some(index) = spans.iter().position(is_it) else { return Ok(None) };
+    let span = &spans[index];
+    let (_, len) = span.part.try_view(storage, None)?;
+    let reaches = mark.synced.position <= len || span.part.form != Form::Plain;
+    Ok((reaches && mark.synced.seq + 1 >= span.first).then_some(index))
+}
+
 /// What was found beyond the place that is known to be synced.
 pub struct Walk {
     pub spans: Vec<Span>,
@@ -48,6 +63,8 @@ pub struct Walk {
     pub place: Place,
     /// The greatest seq that is known to have been durable.
     durable: u64,
+    /// The last one in a sealed segment.
+    sealed: u64,
     troubles: Vec<Trouble>,
     frames: Vec<Found>,
 }
@@ -57,6 +74,8 @@ struct Found {
     part: Arc<Part>,
     position: usize,
     head: Head,
+    /// The seq after the last one that is its own: a later segment may have the others.
+    end: u64,
 }
 
 /// Something between the valid frames.
@@ -93,19 +112,13 @@ impl Walk {
             next: spans.first().map_or(mark.synced.seq + 1, |span| span.first),
             place: Place::default(),
             durable: mark.synced.seq,
+            sealed: 0,
             troubles: Vec::new(),
             frames: Vec::new(),
             spans,
         };
-        let known = walk.spans.iter().position(|s| s.part.identity.serial == mark.synced.serial);
-        if let Some(index) = known {
-            let (_, len) = walk.spans[index].part.try_view(storage, None)?;
-            let plain = walk.spans[index].part.form == Form::Plain;
-            if (mark.synced.position <= len || !plain)
-                && mark.synced.seq + 1 >= walk.spans[index].first
-            {
-                (walk.from, walk.next, walk.place) = (index, mark.synced.seq + 1, mark.synced);
-            }
+        if let Some(index) = beginning(storage, &walk.spans, mark)? {
+            (walk.from, walk.next, walk.place) = (index, mark.synced.seq + 1, mark.synced);
         }
         for index in walk.from..walk.spans.len() {
             let span = walk.spans[index].clone();
@@ -152,28 +165,31 @@ impl Walk {
     fn sealed(&mut self, storage: &dyn Storage, span: &Span) -> std::io::Result<()> {
         let footer = span.part.footer(storage, span.end)?;
         self.next = self.next.max(footer.end_seq.min(span.end));
-        self.durable = self.durable.max(self.next - 1);
+        self.sealed = self.next - 1;
+        self.durable = self.durable.max(self.sealed);
         let (seq, serial) = (self.next - 1, span.part.identity.serial);
         self.place = Place { seq, serial, position: 0 };
         Ok(())
     }
 
     fn frame(&mut self, span: &Span, bytes: &[u8], position: usize, head: &Head) -> usize {
-        self.frames.push(Found { part: span.part.clone(), position, head: *head });
+        let end = head.end_seq().min(span.end);
+        self.frames.push(Found { part: span.part.clone(), position, head: *head, end });
         self.durable = self.durable.max(head.durable_before);
         let mut at = position + head.table_end();
         for index in 0..if head.kind == FrameKind::Records { head.count } else { 0 } {
             let seq = head.first_seq + u64::from(index);
             let len = frame::record_len(bytes, position, index);
             let record = bytes.get(at..at + len);
-            if !record.is_some_and(|record| frame::record_fits(record, span.part.seed, seq)) {
+            let fits = |record: &[u8]| frame::record_fits(record, span.part.seed, seq);
+            if seq < end && !record.is_some_and(fits) {
                 let reason = GapReason::Record;
                 let (part, first, cut) = (span.part.clone(), seq, head.first_seq);
                 self.troubles.push(Trouble { part, position: at, first, last: seq, cut, reason });
             }
             at += len;
         }
-        self.next = head.end_seq().min(span.end);
+        self.next = end;
         position + head.len as usize
     }
 
@@ -221,18 +237,44 @@ impl Walk {
         verdict
     }
 
-    /// What lies beyond all that is known durable, to be written again, gaps included.
+    /// The first seq that is to be written again: behind all that is known durable, or from the first
+    /// gap on of which nothing would tell any more. Frames that are left behind with a torn tail
+    /// tell nothing later.
+    pub fn write_again_from(&self, verdict: &Verdict, mark: &Mark) -> u64 {
+        let stays = |found: &&Found| found.head.first_seq < verdict.next;
+        let told = self.frames.iter().filter(stays).map(|found| found.head.durable_before);
+        let told = told.fold(mark.synced.seq.max(self.sealed), u64::max);
+        let untold = verdict.gaps.iter().any(|gap| gap.last > told);
+        let from = if untold { told.min(self.durable) } else { self.durable } + 1;
+        // A frame is written again as a whole.
+        let straddles = |found: &&Found| found.head.first_seq < from && from < found.end;
+        self.frames.iter().find(straddles).map_or(from, |found| found.head.first_seq)
+    }
+
+    /// What is not written again counts as synced from now on, so it has to be: frames may say that more
+    /// is settled than was synced, as with `Os` what was given away counts, wherever it is.
+    pub fn sync_below(&self, storage: &dyn Storage, from: u64, mark: &Mark) -> std::io::Result<()> {
+        if from > mark.synced.seq + 1 {
+            for active in self.files(storage)? {
+                active.file.sync()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies from there on, gaps included.
     pub fn to_write_again(
         &self,
         storage: &dyn Storage,
         verdict: &Verdict,
+        from: u64,
     ) -> std::io::Result<Vec<Batch>> {
         let mut batches = Vec::new();
-        let mut next = self.durable + 1;
-        let kept = |f: &&Found| f.head.first_seq > self.durable && f.head.first_seq < verdict.next;
+        let mut next = from;
+        let kept = |f: &&Found| f.head.first_seq >= from && f.head.first_seq < verdict.next;
         for found in self.frames.iter().filter(kept) {
             missing(&mut batches, FrameKind::Unsynced, next, found.head.first_seq);
-            next = found.head.end_seq().min(verdict.next);
+            next = found.end.min(verdict.next);
             found.read(storage, next, &mut batches)?;
         }
         missing(&mut batches, FrameKind::Unsynced, next, verdict.next);

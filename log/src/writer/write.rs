@@ -50,7 +50,7 @@ impl Core {
         if end > self.options.segment_bytes && stage.position > HEADER_LEN as u64 {
             self.roll(stage, batch.first_seq)?;
         }
-        let durable_before = self.synced_seq.load(SeqCst);
+        let durable_before = self.synced_seq.load(SeqCst).max(stage.settled);
         let (seed, position) = (stage.active.seed, stage.position);
         match batch.kind {
             FrameKind::Records => {
@@ -175,6 +175,9 @@ impl Core {
             tail.dirty.clear();
             let doubtful = (tail.synced.seq + 1, tail.written.seq);
             self.troubles.lock().doubtful.push(doubtful);
+            // What comes next may be synced, and be all that is left: it tells that these were
+            // given away, so that recovery does not end the log where they are damaged.
+            stage.settled = tail.written.seq;
             tail.failed = Some(Failed::Write);
         }
         self.roll(stage, first_seq)?;
