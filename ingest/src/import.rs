@@ -221,7 +221,16 @@ impl Importer {
     }
 
     /// Records every line of `reader`; returns when all of it is durable.
-    pub fn run(mut self, reader: impl Read, now: i64) -> Result<ImportSummary, ImportError> {
+    pub fn run(self, reader: impl Read, now: i64) -> Result<ImportSummary, ImportError> {
+        let log = self.scribe.log().clone();
+        // Only the end of it is waited for.
+        log.expect_bulk(true);
+        let summary = self.record(reader, now);
+        log.expect_bulk(false);
+        summary
+    }
+
+    fn record(mut self, reader: impl Read, now: i64) -> Result<ImportSummary, ImportError> {
         let mut lines = Lines::new(reader);
         loop {
             let more = lines

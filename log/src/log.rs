@@ -180,6 +180,14 @@ impl Log {
         trim::trim(core, &self.handle.chain, keep_from)
     }
 
+    /// Says that much comes of which nobody waits for any one part, or that it is over: meanwhile the
+    /// log brings more to the medium at once, and makes no zeros ahead. Who does wait is served as ever.
+    pub fn expect_bulk(&self, much: bool) {
+        let core = &self.handle.core;
+        core.expects_bulk.store(much, SeqCst);
+        core.bulk.store(much, SeqCst);
+    }
+
     /// The last seq given away.
     pub fn accepted(&self) -> u64 {
         self.handle.core.ring.accepted()
@@ -379,6 +387,8 @@ const BUSY: Duration = Duration::from_micros(30);
 const GATHER: Duration = Duration::from_micros(20);
 const GATHER_BYTES: usize = 64 << 10;
 const IDLE: Duration = Duration::from_millis(500);
+/// How long a sync that nobody waits for gathers more, where much is expected.
+const BULK_GATHER: Duration = Duration::from_millis(1);
 const FAILED: Duration = Duration::from_millis(1);
 
 /// Writes what nobody waits for.
@@ -418,6 +428,9 @@ fn sync_thread(core: &Core) {
             }
         }
         if core.has_unsynced() && core.tail.lock().failed.is_none() {
+            if core.expects_bulk.load(SeqCst) && core.ring.used() * 4 < core.ring.capacity() {
+                std::thread::sleep(BULK_GATHER);
+            }
             core.sync_stage(&mut core.sync.lock());
             core.progress.bump();
         } else {

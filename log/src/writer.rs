@@ -95,6 +95,8 @@ pub struct Core {
     pub preparing: Mutex<()>,
     /// The last sync took many bytes.
     pub bulk: AtomicBool,
+    /// Much comes, and nobody waits for any one part.
+    pub expects_bulk: AtomicBool,
     /// Held by who seals.
     pub sealing: Mutex<()>,
 }
@@ -211,6 +213,7 @@ impl Core {
             make_room_wait: Mutex::new(()),
             preparing: Mutex::new(()),
             bulk: AtomicBool::new(false),
+            expects_bulk: AtomicBool::new(false),
         }
     }
 

@@ -49,7 +49,7 @@ impl Core {
         if self.makes_zeros() {
             let same = before.serial == upto.serial;
             let bytes = upto.position - if same { before.position } else { 0 };
-            self.bulk.store(bytes > BULK_BYTES, SeqCst);
+            self.bulk.store(bytes > BULK_BYTES || self.expects_bulk.load(SeqCst), SeqCst);
             // What one sync can take, and as much to be written meanwhile.
             let units = start.elapsed().as_micros() / SOFT_UNIT_MICROS + 1;
             self.ring.set_soft((SOFT_BYTES * units as usize).min(SOFT_BYTES_MAX));
