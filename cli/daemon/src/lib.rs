@@ -49,4 +49,4 @@ pub use names::check_name;
 pub use problem::Refusal;
 pub use requests::newest_requests;
 pub use serve::{ServeError, serve};
-pub use sm_ingest::app_server::{Codex, LocateError, Search, Version, locate};
+pub use sm_ingest::app_server::{Codex, LocateError, ProcessId, Search, Version, locate};

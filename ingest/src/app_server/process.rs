@@ -18,14 +18,19 @@ pub struct ProcessId {
 impl ProcessId {
     /// The process that has that pid now.
     pub fn of(pid: u32) -> Option<ProcessId> {
-        let (_, started) = stat(pid)?;
-        Some(ProcessId { pid, started })
+        Some(ProcessId { pid, started: stat(pid)?.started })
+    }
+
+    /// The process above it; none above the first one, and where the system does not tell.
+    pub fn parent(&self) -> Option<ProcessId> {
+        let above = stat(self.pid).filter(|stat| stat.started == self.started)?.parent;
+        ProcessId::of(above).filter(|parent| parent.started <= self.started)
     }
 
     /// Whether it is still there and not only its remains.
     pub fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|(state, started)| {
-            started == self.started && !matches!(state, 'Z' | 'X' | 'x')
+        stat(self.pid).is_some_and(|stat| {
+            stat.started == self.started && !matches!(stat.state, 'Z' | 'X' | 'x')
         })
     }
 
@@ -89,14 +94,21 @@ pub fn end_marked(name: &str, value: &str) -> usize {
     ended
 }
 
-/// State and start time in `/proc/PID/stat`. The name in it may hold anything, so fields are counted
-/// from its last parenthesis.
-fn stat(pid: u32) -> Option<(char, u64)> {
+/// What `/proc/PID/stat` tells of a process.
+struct Stat {
+    state: char,
+    parent: u32,
+    started: u64,
+}
+
+/// Reads it. The name in it may hold anything, so fields are counted from its last parenthesis.
+fn stat(pid: u32) -> Option<Stat> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    let started = fields.nth(18)?.parse().ok()?;
-    Some((state, started))
+    let parent = fields.next()?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some(Stat { state, parent, started })
 }
 
 #[cfg(test)]
