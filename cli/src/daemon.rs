@@ -198,7 +198,8 @@ fn refusal(problem: Problem) -> Error {
         | "pending_structured_request"
         | "already_imported"
         | "already_answered"
-        | "name_taken" => Exit::Conflict,
+        | "name_taken"
+        | "held" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
         "bad_request" => Exit::Usage,

@@ -4,8 +4,8 @@
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
 use crate::api::{
-    Act, Answer, Answered, Health, Import, Imported, Input, InputTaken, Problem, ProblemBody,
-    Spawn, Spawned,
+    Act, Answer, Answered, Drain, Drained, Health, Import, Imported, Input, InputTaken, Problem,
+    ProblemBody, Servers, Spawn, Spawned,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -241,6 +241,16 @@ impl Client {
     /// `POST /v1/import`.
     pub fn import(&self, import: &Import) -> Result<Imported, ClientError> {
         self.post("/v1/import", import)
+    }
+
+    /// `GET /v1/servers`.
+    pub fn servers(&self) -> Result<Servers, ClientError> {
+        self.get("/v1/servers")
+    }
+
+    /// `POST /v1/drain`. The servers that give way have yet to end when this returns.
+    pub fn drain(&self, drain: &Drain) -> Result<Drained, ClientError> {
+        self.post("/v1/drain", drain)
     }
 
     /// `POST /v1/shutdown`. The daemon has yet to end when this returns.
