@@ -3,6 +3,7 @@
 mod bad_input;
 mod errors;
 mod export;
+mod faults;
 mod fixture;
 mod judged;
 mod live;
@@ -11,5 +12,6 @@ mod pipes;
 mod proof;
 mod rebuild;
 mod requests;
+mod servers;
 mod support;
 mod two_way;
