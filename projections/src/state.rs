@@ -204,6 +204,8 @@ state! {
     totals: Totals, 16;
     gaps: Gaps, 256;
     spans: Spans, 8192;
+    input_keys: InputKeys, 256;
+    reminders: Reminders, 256;
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! What always holds: a table's number is the first byte of all its rows' addresses, from 1, and is
 //! never given to another table within a fold version. [`NAMES`] lists all of them.
 
-use crate::rows::{Action, Input, Request, Session, Sid, Source, Span, Turn};
+use crate::rows::{Action, Input, Reminder, Request, Session, Sid, Source, Span, Turn};
 use crate::table::{IdHash, Table};
 
 macro_rules! tables {
@@ -72,6 +72,10 @@ tables! {
     23 Spans = "spans": (Sid, u64) => Span;
     /// Declared gaps: first seq → last seq.
     22 Gaps = "gaps": u64 => u64;
+    /// (session, digest of the sender's own name) → input.
+    24 InputKeys = "input_keys": (Sid, IdHash) => u64;
+    /// Reminders that have not come to their end.
+    25 Reminders = "reminders": u64 => Reminder;
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use crate::problem::Refusal;
 use crate::{input, resume};
 use serde_json::{Value, json};
 use sm_projections::rows::{InputStatus, Session};
-use sm_projections::views::Selection;
 use sm_protocol::synthetic::{SessionEnded, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +32,7 @@ pub(crate) async fn act(
     daemon.caught_up().await?;
     let caller = daemon.caller(act.by.as_deref())?;
     let target = daemon.find(word, act.by.as_deref())?;
-    may(daemon, &caller, &target)?;
+    input::may_act(daemon, &caller, &target)?;
     let thread = target.session.thread_id;
     let _lock = daemon.lock(&thread).await;
     let session = daemon.session(&thread)?.session;
@@ -45,26 +44,6 @@ pub(crate) async fn act(
         Verb::Resume => resume(daemon, &session).await?,
     }
     daemon.document(&thread)
-}
-
-/// An agent acts on what hangs below it.
-fn may(daemon: &Daemon, caller: &Caller, target: &Selection) -> Result<(), Refusal> {
-    let agent = match caller {
-        Caller::User | Caller::Demo => return Ok(()),
-        Caller::Agent(agent) => agent,
-        Caller::Nameless(_) => {
-            return Err(Refusal::forbidden(
-                "an agent acts on its own children only, and which session asks is not known",
-            ));
-        }
-    };
-    match daemon.is_above(agent.sid, target.sid)? {
-        true => Ok(()),
-        false => Err(Refusal::forbidden(format!(
-            "an agent acts on its own children only: session {} is none",
-            target.session.id
-        ))),
-    }
 }
 
 async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
@@ -109,6 +88,6 @@ async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> 
         }
     }
     input::release_all(daemon, &session.thread_id).await?;
-    input::deliver_soon(daemon, &session.thread_id);
+    input::resumed(daemon, &session.thread_id);
     Ok(())
 }

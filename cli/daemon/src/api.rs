@@ -13,6 +13,11 @@
 //! | `GET /v1/sessions/{id}/turns` `/actions` `/children` `/messages` | lists |
 //! | `GET /v1/sessions/{id}/events` `?since_seq=&limit=` | a page of events (also `/sessions/{id}/codex-events`) |
 //! | `POST /v1/sessions/{id}/input` | [`Input`] → [`InputTaken`] |
+//! | `POST /v1/sessions/{id}/queue` | [`Hold`] → a session |
+//! | `POST /v1/sessions/{id}/keep` | [`Keep`] → a session |
+//! | `GET /v1/queue` `?session=` | `{"inputs":[…],"undelivered":[…]}`: what waits; what failed or is unknown, newest first |
+//! | `GET /v1/inputs/{id}` | an input, with its text |
+//! | `POST /v1/inputs/{id}` | [`InputChange`] → an input |
 //! | `POST /v1/sessions/{id}/interrupt` `/stop` `/resume` | [`Act`] → a session |
 //! | `GET /v1/requests` `?status=&limit=` | `{"requests":[…]}`: those that wait; of a status or `all`, newest first |
 //! | `GET /v1/requests/{id}` | a request |
@@ -22,6 +27,7 @@
 //! | `POST /v1/shutdown` | `{}` → `{}`: the daemon ends cleanly |
 
 use serde::{Deserialize, Serialize};
+pub use sm_protocol::synthetic::Settings;
 use std::collections::BTreeMap;
 
 /// `GET /healthz`.
@@ -148,6 +154,16 @@ pub struct Input {
     pub mode: Mode,
     /// Whether the turn is to plan; none leaves the session's mode as it is.
     pub plan: Option<bool>,
+    /// The sender's own name for it: the same key again, with the same text, is the same input.
+    pub key: Option<String>,
+    /// Pictures that go along: absolute paths, or `http`, `https` and `data` addresses.
+    pub images: Vec<String>,
+    /// What is to be different for its turn alone.
+    pub settings: Settings,
+    /// The JSON schema that the turn's last message is to keep to.
+    pub output_schema: Option<serde_json::Value>,
+    /// With the mode `steer`: the turn that it is to go into; another one is refused.
+    pub expected_turn: Option<String>,
     /// Where to look for codex, if a server has to be started; none: where the daemon would.
     pub codex: Option<CodexSearch>,
     /// Who sends it: a session's id, or none for the user.
@@ -162,6 +178,8 @@ pub struct InputTaken {
     pub session_id: String,
     /// The input's number.
     pub input: u64,
+    /// Its permanent id: `i` and the number.
+    pub id: String,
     /// `started`, `steered`, `queued`, `failed` or `unknown`.
     pub status: String,
     /// The turn that took it.
@@ -170,6 +188,59 @@ pub struct InputTaken {
     pub reason: Option<String>,
     /// `LOGID:SEQ` of its acceptance: `sm wait --after` it.
     pub cursor: String,
+    /// An input with the same key was taken before: this is what became of that one.
+    pub repeated: bool,
+}
+
+/// What to do with an input that was accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputAct {
+    /// Takes back one that waits.
+    #[default]
+    Cancel,
+    /// Gives one that waits another text.
+    Edit,
+    /// Looks for one whose answer was lost in Codex's own account of the thread.
+    Find,
+    /// Delivers one again that failed, or that is not found.
+    Retry,
+}
+
+/// A change of an input.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputChange {
+    /// What to do.
+    pub act: InputAct,
+    /// Its new text, with [`InputAct::Edit`].
+    pub text: Option<String>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// Holds what waits for a session, or lets it go on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hold {
+    /// Whether to hold it.
+    pub hold: bool,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What a session is to keep from now on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Keep {
+    /// Settings, in force from the next turn on at the latest.
+    pub settings: Settings,
+    /// `key=value`: set.
+    pub labels: Vec<String>,
+    /// Keys of labels to take away.
+    pub unlabel: Vec<String>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
 }
 
 /// An act on a session: interrupt, stop, resume.

@@ -99,7 +99,7 @@ pub(crate) async fn resume_all(daemon: &Arc<Daemon>, threads: Vec<String>) {
             resume::ensure(daemon, &thread).await.map(drop)
         };
         match resumed {
-            Ok(()) => input::deliver_soon(daemon, &thread),
+            Ok(()) => input::resumed(daemon, &thread),
             Err(error) => daemon.say(&format!("session {thread} was not resumed: {error}")),
         }
     }

@@ -4,8 +4,8 @@
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
 use crate::api::{
-    Act, Answer, Answered, Health, Import, Imported, Input, InputTaken, Problem, ProblemBody,
-    Spawn, Spawned,
+    Act, Answer, Answered, Health, Hold, Import, Imported, Input, InputChange, InputTaken, Keep,
+    Problem, ProblemBody, Spawn, Spawned,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -201,6 +201,26 @@ impl Client {
     /// `POST /v1/sessions/{id}/input`.
     pub fn input(&self, session: &str, input: &Input) -> Result<InputTaken, ClientError> {
         self.post(&format!("/v1/sessions/{}/input", escape(session)), input)
+    }
+
+    /// `POST /v1/sessions/{id}/queue`.
+    pub fn hold(&self, session: &str, hold: &Hold) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/queue", escape(session)), hold)
+    }
+
+    /// `POST /v1/sessions/{id}/keep`.
+    pub fn keep(&self, session: &str, keep: &Keep) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/keep", escape(session)), keep)
+    }
+
+    /// `GET /v1/inputs/{id}`.
+    pub fn one_input(&self, id: &str) -> Result<Value, ClientError> {
+        self.get(&format!("/v1/inputs/{}", escape(id)))
+    }
+
+    /// `POST /v1/inputs/{id}`.
+    pub fn change_input(&self, id: &str, change: &InputChange) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/inputs/{}", escape(id)), change)
     }
 
     /// `POST /v1/sessions/{id}/interrupt`.

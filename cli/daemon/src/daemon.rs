@@ -18,7 +18,7 @@ use sm_projections::tables::{Sessions, Sources, Threads};
 use sm_projections::views::{self, Selection, SessionDoc};
 use sm_projections::{Store, StoreError, View};
 use sm_protocol::synthetic::Synthetic;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub(crate) struct Daemon {
     pub importing: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
+    /// Threads for which a failed delivery is tried again.
+    pub retrying: Mutex<HashSet<String>>,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -116,6 +118,7 @@ impl Daemon {
             answering: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
             given: Given::default(),
+            retrying: Mutex::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         };

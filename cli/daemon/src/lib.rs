@@ -5,7 +5,7 @@
 //! everybody, over a channel from `launch`, which knows nobody.
 //!
 //! ```text
-//!  client ──HTTP──▶ routes ──▶ spawn · input · acts · requests ──▶ resume ──▶ launch ──▶ codex app-server
+//!  client ──HTTP──▶ routes ──▶ spawn · input · keep · acts · requests ──▶ resume ──▶ launch ──▶ codex app-server
 //!                      ▲             ▲                                          │              │
 //!                      │             └───────────── attend ◀────────────────────┘              │
 //!                   tables ◀── folding ◀── log ◀────────────── all that is said ───────────────┘
@@ -24,6 +24,7 @@ mod http;
 mod import;
 mod input;
 mod interrupt;
+mod keep;
 mod launch;
 mod messages;
 mod names;
@@ -45,6 +46,7 @@ pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};
 pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
+pub use input::accepted as accepted_input;
 pub use names::check_name;
 pub use problem::Refusal;
 pub use requests::newest_requests;

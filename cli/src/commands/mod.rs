@@ -14,11 +14,13 @@ mod import;
 mod inbox;
 mod overview;
 mod ps;
+mod queue;
 mod rebuild;
 mod replay;
 mod result;
 mod send;
 mod serve;
+mod set;
 mod show;
 mod spawn;
 mod stats;
@@ -37,6 +39,7 @@ use clap::Subcommand;
 pub enum Command {
     Spawn(spawn::Spawn),
     Send(send::Send),
+    Queue(queue::Queue),
     Wait(wait::Wait),
     Result(result::ResultOf),
     Ps(ps::Ps),
@@ -53,6 +56,8 @@ pub enum Command {
     Deny(answer::Deny),
     Answer(answer::AnswerTo),
     Interrupt(act::Interrupt),
+    Set(set::Set),
+    Label(set::Label),
     Stop(act::Stop),
     Resume(act::Resume),
     Replay(replay::Replay),
@@ -78,6 +83,9 @@ pub fn run(
         None => overview::run(context, streams),
         Some(Command::Spawn(verb)) => verb.run(context, streams),
         Some(Command::Send(verb)) => verb.run(context, streams),
+        Some(Command::Queue(verb)) => verb.run(context, streams),
+        Some(Command::Set(verb)) => verb.run(context, streams),
+        Some(Command::Label(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
         Some(Command::Diff(verb)) => verb.run(context, streams),

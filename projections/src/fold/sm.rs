@@ -1,8 +1,11 @@
 //! Synthetic records: what `sm` itself did, recorded like everything else.
 
 use super::Step;
-use crate::rows::{Input, InputStatus, Sid, line};
-use sm_protocol::synthetic::{InputAccepted, InputChanged, SessionSpawned, Synthetic};
+use crate::rows::{Input, InputStatus, Reminder, Sid, line};
+use crate::table::id_hash;
+use sm_protocol::synthetic::{
+    InputAccepted, InputChanged, InputEdited, ReminderSet, SessionSpawned, Synthetic,
+};
 
 impl Step<'_> {
     pub(super) fn synthetic(&mut self, sid: Option<Sid>, payload: &[u8]) {
@@ -20,6 +23,16 @@ impl Step<'_> {
             (Synthetic::SessionUnresumable(_), Some(sid)) => self.session(sid).gone = true,
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
+            (Synthetic::InputEdited(edited), _) => self.input_edited(&edited),
+            (Synthetic::SessionSet(set), Some(sid)) => {
+                let session = self.session(sid);
+                session.kept = set.settings.or(std::mem::take(&mut session.kept));
+            }
+            (Synthetic::SessionLabelled(labelled), Some(sid)) => {
+                self.session(sid).labels = labelled.labels;
+            }
+            (Synthetic::ReminderSet(set), Some(sid)) => self.reminder_set(sid, set),
+            (Synthetic::ReminderEnded(ended), _) => self.state.reminders.remove(ended.reminder),
             (_, None) => self.trouble("synthetic record without its session"),
         }
     }
@@ -42,6 +55,8 @@ impl Step<'_> {
         let input = Input {
             session: sid,
             summary: line(&accepted.text),
+            text_seq: at.seq,
+            key: accepted.key.clone(),
             mode: accepted.mode,
             by: accepted.by,
             accepted_at: at.time,
@@ -49,6 +64,9 @@ impl Step<'_> {
             ..Input::default()
         };
         self.state.inputs.put(at.seq, input);
+        if let Some(key) = accepted.key {
+            self.state.input_keys.put((sid, id_hash(&[&key])), at.seq);
+        }
         self.state.queue.put((sid, at.seq), ());
         self.session(sid).queued += 1;
     }
@@ -76,5 +94,25 @@ impl Step<'_> {
             }
             _ => {}
         }
+    }
+
+    fn input_edited(&mut self, edited: &InputEdited) {
+        let at = self.at;
+        let Some(input) = self.state.inputs.get_mut(self.base, &edited.input) else { return };
+        input.summary = line(&edited.text);
+        input.text_seq = at.seq;
+        input.changed_at = at.time;
+    }
+
+    fn reminder_set(&mut self, sid: Sid, set: ReminderSet) {
+        let at = self.at;
+        let reminder = Reminder {
+            session: sid,
+            due: set.at,
+            summary: line(&set.text),
+            by: set.by,
+            made_at: at.time,
+        };
+        self.state.reminders.put(at.seq, reminder);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{ActionKind, ActionStatus, Micros, Outcome, Phase, RequestClass, Sid};
 use serde::{Deserialize, Serialize};
+use sm_protocol::synthetic::Settings;
 
 /// What a session is doing, told by evidence alone (the design's §6; first match wins).
 #[derive(
@@ -259,6 +260,8 @@ pub struct Session {
     pub approval_policy: Option<String>,
     /// Its sandbox.
     pub sandbox: Option<String>,
+    /// What it is to keep of these, whatever a turn of its own was given.
+    pub kept: Settings,
     /// The Codex version that made it.
     pub cli_version: Option<String>,
 

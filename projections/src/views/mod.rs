@@ -6,6 +6,7 @@
 
 mod action;
 mod change;
+mod input;
 mod phase;
 mod request;
 mod select;
@@ -14,6 +15,10 @@ mod turn;
 
 pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions};
 pub use change::{ChangeDoc, FromTo, TurnChange, changes};
+pub use input::{
+    InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
+    reminder_id, reminders, undelivered,
+};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};

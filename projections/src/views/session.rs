@@ -8,6 +8,7 @@ use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Children, Sessions, Sources, Threads};
 use serde::Serialize;
+use sm_protocol::synthetic::Settings;
 use std::collections::HashMap;
 
 /// One session.
@@ -91,6 +92,8 @@ pub struct SessionDoc {
     pub approval_policy: Option<String>,
     /// Its sandbox.
     pub sandbox: Option<String>,
+    /// What `sm set` has it keep: in force from its next turn on at the latest.
+    pub kept: Settings,
     /// Its first record; null while only another session names it.
     pub first_seq: Option<u64>,
     /// Its newest record.
@@ -358,6 +361,7 @@ fn document(
         effort: session.effort,
         approval_policy: session.approval_policy,
         sandbox: session.sandbox,
+        kept: session.kept,
         first_seq: session.first_seq,
         last_seq: session.last_seq,
         first_at: session.first_seq.and_then(|_| time(session.first_at)),

@@ -2,11 +2,13 @@
 
 use super::Asked;
 use crate::acts::{self, Verb};
-use crate::api::{Act, Answer, Answered, Health, Input, InputTaken, Spawn, Spawned};
+use crate::api::{
+    Act, Answer, Answered, Health, Hold, Input, InputChange, InputTaken, Keep, Spawn, Spawned,
+};
 use crate::daemon::{Daemon, to_value};
 use crate::peer::Peer;
 use crate::problem::Refusal;
-use crate::{input, messages, requests, spawn};
+use crate::{input, keep, messages, requests, spawn};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
@@ -174,6 +176,64 @@ pub(crate) async fn input(
     let mut input: Input = body(&bytes)?;
     input.by = peer.by(&daemon, input.by).await;
     Ok(Json(whole(async move { input::take(&daemon, &id, input).await }).await?))
+}
+
+/// Whose inputs.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Of {
+    session: Option<String>,
+}
+
+pub(crate) async fn queue(State(daemon): Shared, Asked(of): Asked<Of>) -> Answer200<Value> {
+    daemon.fresh().await;
+    let of = of.session.map(|word| daemon.find(&word, None)).transpose()?;
+    let (inputs, undelivered) = input::list(&daemon, of.map(|found| found.sid))?;
+    let as_of = as_of(&daemon)?;
+    Ok(Json(json!({
+        "inputs": inputs, "undelivered": undelivered,
+        "warnings": [], "host_errors": [], "as_of": as_of,
+    })))
+}
+
+pub(crate) async fn hold(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut hold: Hold = body(&bytes)?;
+    hold.by = peer.by(&daemon, hold.by).await;
+    let held =
+        async move { input::hold_or_release(&daemon, &id, hold.hold, hold.by.as_deref()).await };
+    Ok(Json(whole(held).await?))
+}
+
+pub(crate) async fn keep(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut wish: Keep = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    Ok(Json(whole(async move { keep::keep(&daemon, &id, wish).await }).await?))
+}
+
+pub(crate) async fn one_input(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+    daemon.fresh().await;
+    Ok(Json(input::document(&daemon, &id)?))
+}
+
+pub(crate) async fn change_input(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut change: InputChange = body(&bytes)?;
+    change.by = peer.by(&daemon, change.by).await;
+    Ok(Json(whole(async move { input::act(&daemon, &id, change).await }).await?))
 }
 
 pub(crate) async fn act(

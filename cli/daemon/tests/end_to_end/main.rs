@@ -8,6 +8,7 @@ mod bench;
 mod agents;
 mod crashes;
 mod inputs;
+mod queue;
 mod requests;
 mod work;
 
