@@ -136,14 +136,18 @@ impl Chain {
         }
     }
 
-    /// The segments, at least up to the one of the mark.
+    /// The segments, at least up to the one of the mark. A mark that was read long ago will do: what it
+    /// tells of may have been written again since, into a segment that it does not know.
     pub fn parts(&self, mark: &Mark) -> Result<Arc<Parts>, ReadError> {
         let parts = self.parts.read().clone();
         if parts.serial >= mark.watermark.serial && parts.serial > 0 {
             return Ok(parts);
         }
-        let dir = self.storage.path("");
-        let parts = parts.refreshed(self, mark).map_err(ReadError::io("list", dir))?;
+        let (dir, now) = (self.storage.path(""), self.mark());
+        let newer = now.watermark.serial > mark.watermark.serial;
+        let parts = parts
+            .refreshed(self, if newer { &now } else { mark })
+            .map_err(ReadError::io("list", dir))?;
         let parts = Arc::new(parts);
         *self.parts.write() = parts.clone();
         Ok(parts)
@@ -389,6 +393,13 @@ pub fn spans(all: &BTreeMap<u64, Arc<Part>>) -> Vec<Span> {
     }
     list.reverse();
     list
+}
+
+impl Limit {
+    /// The gap, as far as it lies within.
+    pub fn clip(&self, gap: Gap) -> Gap {
+        Gap { last: gap.last.min(self.end_seq - 1), ..gap }
+    }
 }
 
 impl Part {

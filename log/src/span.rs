@@ -51,7 +51,8 @@ impl Span {
         let (part, storage) = (&*self.part, &*chain.storage);
         if part.form == Form::Sealed {
             let found = part.sealed_record(storage, self.end, seq);
-            return found.map_err(ReadError::io("read", storage.path(&part.name)));
+            let found = found.map_err(ReadError::io("read", storage.path(&part.name)))?;
+            return Ok(found.map_err(|gap| limit.clip(gap)));
         }
         self.indexed(chain, limit)?;
         let damaged = |at: usize| part.gap(storage, seq, seq, at, GapReason::Record);
