@@ -14,9 +14,8 @@ use serde_json::json;
 use sm_log::{Direction, Item, ReadError, Reader};
 use sm_projections::rows::Sid;
 use sm_projections::tables::Sessions;
-use sm_projections::{Commit, Scope, Store, View, moment};
+use sm_projections::{Scope, Snapshots, View, moment};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The option of every command that can look back.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -89,6 +88,7 @@ pub struct Past {
     seq: u64,
     /// Goes with the tables.
     folder: tempfile::TempDir,
+    snapshots: Snapshots,
     /// No session of then is left out.
     pub whole: bool,
 }
@@ -179,6 +179,7 @@ impl Past {
             began: HashMap::new(),
             seq,
             folder: folder(context)?,
+            snapshots: context.home.snapshots(),
             whole: false,
         })
     }
@@ -192,13 +193,15 @@ impl Past {
         log: &Reader,
         scopes: &[Scope],
     ) -> Result<Tables, Error> {
-        let store = Arc::new(Store::open(self.folder.path(), &log.id(), Commit::AtTheEnd)?);
         let (meter, seq) = (streams.meter(), self.seq);
-        self.whole = moment(view, log, seq, scopes, &store, |reached| {
+        let path = self.folder.path().join("tables");
+        let made = moment(view, log, &self.snapshots, seq, scopes, &path, |reached| {
             meter.tell(format_args!("looking back: record {reached} of {seq}"));
-        })?;
+        });
         meter.done();
-        Ok(live.gone_by(store, self))
+        let made = made?;
+        self.whole = made.whole;
+        Ok(live.gone_by(made.store, self))
     }
 }
 
@@ -243,16 +246,27 @@ fn resolve(log: &Reader, bound: Bound, folded: u64) -> Result<u64, Error> {
         }
         Bound::Seq(seq) => {
             let floor = log.floor();
-            if seq > 0 && seq < floor {
-                let message = format!("record {seq} is no longer kept: the log begins at {floor}");
-                return Err(Error::new(Exit::NotFound, "below_floor", message)
-                    .details(json!({"at": seq, "floor": floor}))
-                    .hint(format!("The oldest: --at {floor}")));
+            match seq > 0 && seq < floor {
+                true => Err(below_floor(seq, floor)),
+                false => Ok(seq),
             }
-            Ok(seq)
         }
-        Bound::Time(time) => Ok(last_before(log, time, folded)?),
+        Bound::Time(time) => {
+            let (seq, floor) = (last_before(log, time, folded)?, log.floor());
+            // All that is kept is later: what was then is not known any more.
+            match floor > 1 && seq < floor {
+                true => Err(below_floor(seq, floor)),
+                false => Ok(seq),
+            }
+        }
     }
+}
+
+fn below_floor(seq: u64, floor: u64) -> Error {
+    let message = format!("record {seq} is no longer kept: the log begins at {floor}");
+    Error::new(Exit::NotFound, "below_floor", message)
+        .details(json!({"at": seq, "floor": floor}))
+        .hint(format!("The oldest: --at {floor}"))
 }
 
 /// The record before the first one that is later than `time`. What `sm` itself noted does not count:

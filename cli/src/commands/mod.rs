@@ -13,6 +13,7 @@ mod fixture;
 mod import;
 mod inbox;
 mod overview;
+mod prune;
 mod ps;
 mod rebuild;
 mod replay;
@@ -59,6 +60,7 @@ pub enum Command {
     Import(import::Import),
     Fixture(fixture::Fixture),
     Rebuild(rebuild::Rebuild),
+    Prune(prune::Prune),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
     Verify(verify::Verify),
@@ -84,6 +86,7 @@ pub fn run(
         Some(Command::Catchup(verb)) => verb.run(context, streams),
         Some(Command::Export(verb)) => verb.run(context, streams),
         Some(Command::Rebuild(verb)) => verb.run(context, streams),
+        Some(Command::Prune(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
         Some(Command::Tail(verb)) => verb.run(context, streams),
         Some(Command::Show(verb)) => verb.run(context, streams),

@@ -181,6 +181,10 @@ kinds! {
     SM_REQUEST_DECIDED = 32776, "sm/request/decided";
     /// A waiting session was given up: it could not be resumed.
     SM_SESSION_UNRESUMABLE = 32777, "sm/session/unresumable";
+    /// Records below a floor are dropped.
+    SM_LOG_TRIMMED = 32784, "sm/log/trimmed";
+    /// Sessions serve only their newest records.
+    SM_LOG_CAPPED = 32785, "sm/log/capped";
 }
 
 impl Kind {

@@ -1,8 +1,10 @@
 //! Synthetic records: what `sm` itself did, recorded like everything else.
 
 use super::Step;
-use crate::rows::{Input, InputStatus, Sid, line};
-use sm_protocol::synthetic::{InputAccepted, InputChanged, SessionSpawned, Synthetic};
+use crate::rows::{Input, InputStatus, Sid, Trim, line};
+use sm_protocol::synthetic::{
+    InputAccepted, InputChanged, LogCapped, LogTrimmed, SessionSpawned, Synthetic,
+};
 
 impl Step<'_> {
     pub(super) fn synthetic(&mut self, sid: Option<Sid>, payload: &[u8]) {
@@ -20,6 +22,8 @@ impl Step<'_> {
             (Synthetic::SessionUnresumable(_), Some(sid)) => self.session(sid).gone = true,
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
+            (Synthetic::LogTrimmed(trimmed), _) => self.trimmed(trimmed),
+            (Synthetic::LogCapped(capped), _) => self.capped(capped),
             (_, None) => self.trouble("synthetic record without its session"),
         }
     }
@@ -32,9 +36,28 @@ impl Step<'_> {
             let parent = self.session_of(parent);
             self.adopt(parent, sid);
         }
+        if !spawned.env.is_empty() {
+            self.state.environments.put(sid, spawned.env.clone());
+        }
         let session = self.session(sid);
         session.spawned_by = Some(spawned.by.clone());
         session.labels.clone_from(&spawned.labels);
+    }
+
+    fn trimmed(&mut self, trimmed: LogTrimmed) {
+        let at = self.at;
+        let LogTrimmed { floor, records, bytes, by, .. } = trimmed;
+        self.state.trims.put(at.seq, Trim { floor, records, bytes, by, at: at.time });
+    }
+
+    /// A session's floor only rises.
+    fn capped(&mut self, capped: LogCapped) {
+        for (thread, floor) in capped.sessions {
+            if let Some(sid) = self.state.threads.get(self.base, &thread).copied() {
+                let session = self.session(sid);
+                session.floor = session.floor.max(Some(floor));
+            }
+        }
     }
 
     fn input_accepted(&mut self, sid: Sid, accepted: InputAccepted) {

@@ -317,6 +317,8 @@ pub struct Session {
     pub settled_seq: Option<u64>,
     /// The newest record of its own that a user acknowledged.
     pub acked_seq: u64,
+    /// Its records before this one are not served any more: revision and seq.
+    pub floor: Option<(u64, u64)>,
 }
 
 #[cfg(test)]
