@@ -252,10 +252,10 @@ fn resolve(log: &Reader, bound: Bound, folded: u64) -> Result<u64, Error> {
             }
         }
         Bound::Time(time) => {
-            let (seq, floor) = (last_before(log, time, folded)?, log.floor());
+            let (seq, known, floor) = last_before(log, time, folded)?;
             // All that is kept is later: what was then is not known any more.
-            match floor > 1 && seq < floor {
-                true => Err(below_floor(seq, floor)),
+            match floor > 1 && !known {
+                true => Err(below_floor(floor - 1, floor)),
                 false => Ok(seq),
             }
         }
@@ -270,26 +270,31 @@ fn below_floor(seq: u64, floor: u64) -> Error {
 }
 
 /// The record before the first one that is later than `time`. What `sm` itself noted does not count:
-/// a transcript is older than the note that its import began.
-fn last_before(log: &Reader, time: i64, folded: u64) -> Result<u64, ReadError> {
+/// a transcript is older than the note that its import began. Beside it stand whether any record that is
+/// kept is as old, and the floor.
+fn last_before(log: &Reader, time: i64, folded: u64) -> Result<(u64, bool, u64), ReadError> {
+    let (floor, mut known) = (log.floor(), false);
     for segment in log.segments()? {
         if segment.times.is_none_or(|(_, newest)| newest <= time) {
+            known = true;
             continue;
         }
-        let mut cursor = log.cursor(segment.first.max(log.floor()))?;
+        let mut cursor = log.cursor(segment.first.max(floor))?;
         while cursor.position() <= segment.last.min(folded) {
             match cursor.next()? {
                 Some(Item::Record(record)) => {
-                    if record.time > time && record.direction != Direction::Own {
-                        return Ok(record.seq - 1);
+                    let counts = record.direction != Direction::Own;
+                    if counts && record.time > time {
+                        return Ok((record.seq - 1, known, floor));
                     }
+                    known |= counts;
                 }
                 Some(Item::Gap(_)) => {}
                 None => break,
             }
         }
     }
-    Ok(folded)
+    Ok((folded, known, floor))
 }
 
 /// When the moment was: the time that was named, or the record's.

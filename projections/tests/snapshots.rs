@@ -22,7 +22,7 @@ struct Home {
 /// The newest release's transcripts in one log of many small segments, all but the last sealed.
 fn home() -> Home {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options::durability(Durability::Os).with_segment_bytes(16 << 10);
+    let options = Options::durability(Durability::Os).with_segment_bytes(48 << 10);
     let (log, _) = Log::open(dir.path().join("log"), options).unwrap();
     for path in transcripts(true) {
         if path.to_string_lossy().contains("codex/0.169.0") {

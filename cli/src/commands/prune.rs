@@ -13,7 +13,7 @@ use clap::Args;
 use jiff::SignedDuration;
 use serde::Serialize;
 use sm_daemon::api::{self, Pruned};
-use sm_daemon::{HomeError, MAX_BYTES, OLDER_THAN_MS, Plan};
+use sm_daemon::{HomeError, Plan};
 use sm_ingest::Scribe;
 use sm_log::OpenError;
 use std::str::FromStr;
@@ -234,6 +234,7 @@ fn print(context: &Context, streams: &mut Streams, pruned: &Pruned) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sm_daemon::{MAX_BYTES, OLDER_THAN_MS};
 
     #[test]
     fn ages_and_sizes_are_read_with_their_units() {

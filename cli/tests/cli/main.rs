@@ -9,6 +9,7 @@ mod live;
 mod past;
 mod pipes;
 mod proof;
+mod prune;
 mod rebuild;
 mod requests;
 mod support;
