@@ -276,7 +276,8 @@ fn last_before(log: &Reader, time: i64, folded: u64) -> Result<(u64, bool, u64),
     let (floor, mut known) = (log.floor(), false);
     for segment in log.segments()? {
         if segment.times.is_none_or(|(_, newest)| newest <= time) {
-            known = true;
+            // No time was told of a record at 0.
+            known |= segment.times.is_some_and(|(_, newest)| newest > 0);
             continue;
         }
         let mut cursor = log.cursor(segment.first.max(floor))?;
@@ -287,7 +288,7 @@ fn last_before(log: &Reader, time: i64, folded: u64) -> Result<(u64, bool, u64),
                     if counts && record.time > time {
                         return Ok((record.seq - 1, known, floor));
                     }
-                    known |= counts;
+                    known |= counts && record.time > 0;
                 }
                 Some(Item::Gap(_)) => {}
                 None => break,
