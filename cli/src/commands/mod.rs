@@ -23,6 +23,7 @@ mod serve;
 mod show;
 mod spawn;
 mod stats;
+mod status;
 mod tail;
 mod turns;
 mod verify;
@@ -65,6 +66,7 @@ pub enum Command {
     Doctor(doctor::Doctor),
     Verify(verify::Verify),
     Stats(stats::Stats),
+    Status(status::Status),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -107,6 +109,7 @@ pub fn run(
         Some(Command::Doctor(verb)) => verb.run(context, streams),
         Some(Command::Verify(verb)) => verb.run(context, streams),
         Some(Command::Stats(verb)) => verb.run(context, streams),
+        Some(Command::Status(verb)) => verb.run(context, streams),
         Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),

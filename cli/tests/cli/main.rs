@@ -12,5 +12,6 @@ mod proof;
 mod prune;
 mod rebuild;
 mod requests;
+mod status;
 mod support;
 mod two_way;

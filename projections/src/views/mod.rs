@@ -20,8 +20,8 @@ pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};
 pub use session::{
-    BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, session_doc,
-    sessions,
+    BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,
+    session_doc, sessions,
 };
 pub use turn::{TurnDoc, turn_doc, turns};
 
