@@ -145,6 +145,11 @@ impl<'c> Client<'c> {
         self.told(self.client.import(import))
     }
 
+    /// Drops what the log need not keep, or tells what would go.
+    pub fn prune(&self, wish: &api::Prune) -> Result<api::Pruned, Error> {
+        self.told(self.client.prune(wish))
+    }
+
     /// Tells the daemon to end.
     pub fn shutdown(&self) -> Result<(), Error> {
         self.told(self.client.shutdown())

@@ -24,6 +24,7 @@
 //! | `POST /v1/requests/{id}` | [`Answer`] → [`Answered`] |
 //! | `GET /v1/events` `?after=`, `Last-Event-ID` | records as server-sent events |
 //! | `POST /v1/import` | [`Import`] → [`Imported`] |
+//! | `POST /v1/prune` | [`Prune`] → [`Pruned`] |
 //! | `POST /v1/shutdown` | `{}` → `{}`: the daemon ends cleanly |
 
 use serde::{Deserialize, Serialize};
@@ -277,6 +278,68 @@ pub struct Answered {
     pub request: serde_json::Value,
     /// It had been answered the same way before.
     pub repeated: bool,
+}
+
+/// What the log shall keep. Without any limit the defaults hold; with one, that one alone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Prune {
+    /// Segments go whose newest record was appended longer ago, in milliseconds.
+    pub older_than_ms: Option<u64>,
+    /// The oldest go until the log takes no more bytes than this.
+    pub max_bytes: Option<u64>,
+    /// Sessions serve no more than so many of their newest records.
+    pub max_records_per_session: Option<u64>,
+    /// What stands open at the end of a transcript that was read to its end holds nothing.
+    pub past_imports: bool,
+    /// Do it; else only say what would be done.
+    pub apply: bool,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What went, or would go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pruned {
+    /// It was done.
+    pub applied: bool,
+    /// The age that was asked for, or is the default.
+    pub older_than_ms: Option<u64>,
+    /// The size that was asked for, or is the default.
+    pub max_bytes: Option<u64>,
+    /// The oldest seq kept before.
+    pub floor_before: u64,
+    /// The oldest seq kept.
+    pub floor: u64,
+    /// How many segments go.
+    pub segments: u64,
+    /// How many seqs.
+    pub records: u64,
+    /// How many bytes of files.
+    pub bytes: u64,
+    /// How many bytes of files are left.
+    pub kept_bytes: u64,
+    /// What still needs the oldest segment that would go, too; null where nothing does.
+    pub held_by: Option<sm_projections::views::Hold>,
+    /// How many sessions serve fewer records from now on.
+    pub capped_sessions: u64,
+    /// What is kept of the folds; null where nothing goes, and before it is done.
+    pub snapshot: Option<Kept>,
+    /// The record that tells of it.
+    pub trim_seq: Option<u64>,
+}
+
+/// The snapshot of the folds below the floor.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// The last seq folded.
+    pub seq: u64,
+    /// The size of its tables.
+    pub bytes: u64,
+    /// Its BLAKE3, in hexadecimal.
+    pub blake3: String,
 }
 
 /// A transcript to import.

@@ -5,7 +5,7 @@
 
 use crate::api::{
     Act, Answer, Answered, Health, Hold, Import, Imported, Input, InputChange, InputTaken, Keep,
-    Problem, ProblemBody, Spawn, Spawned,
+    Problem, ProblemBody, Prune, Pruned, Spawn, Spawned,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -261,6 +261,11 @@ impl Client {
     /// `POST /v1/import`.
     pub fn import(&self, import: &Import) -> Result<Imported, ClientError> {
         self.post("/v1/import", import)
+    }
+
+    /// `POST /v1/prune`.
+    pub fn prune(&self, wish: &Prune) -> Result<Pruned, ClientError> {
+        self.post("/v1/prune", wish)
     }
 
     /// `POST /v1/shutdown`. The daemon has yet to end when this returns.

@@ -52,6 +52,8 @@ pub(crate) struct Daemon {
     pub answering: tokio::sync::Mutex<()>,
     /// One import at a time.
     pub importing: tokio::sync::Mutex<()>,
+    /// One prune at a time.
+    pub pruning: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
     /// Threads for which a failed delivery is tried again.
@@ -117,6 +119,7 @@ impl Daemon {
             started,
             answering: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
+            pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
             retrying: Mutex::default(),
             stopping: watch::Sender::new(false),

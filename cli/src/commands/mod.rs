@@ -13,6 +13,7 @@ mod fixture;
 mod import;
 mod inbox;
 mod overview;
+mod prune;
 mod ps;
 mod queue;
 mod rebuild;
@@ -24,6 +25,7 @@ mod set;
 mod show;
 mod spawn;
 mod stats;
+mod status;
 mod tail;
 mod turns;
 mod verify;
@@ -64,10 +66,12 @@ pub enum Command {
     Import(import::Import),
     Fixture(fixture::Fixture),
     Rebuild(rebuild::Rebuild),
+    Prune(prune::Prune),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
     Verify(verify::Verify),
     Stats(stats::Stats),
+    Status(status::Status),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -92,6 +96,7 @@ pub fn run(
         Some(Command::Catchup(verb)) => verb.run(context, streams),
         Some(Command::Export(verb)) => verb.run(context, streams),
         Some(Command::Rebuild(verb)) => verb.run(context, streams),
+        Some(Command::Prune(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
         Some(Command::Tail(verb)) => verb.run(context, streams),
         Some(Command::Show(verb)) => verb.run(context, streams),
@@ -112,6 +117,7 @@ pub fn run(
         Some(Command::Doctor(verb)) => verb.run(context, streams),
         Some(Command::Verify(verb)) => verb.run(context, streams),
         Some(Command::Stats(verb)) => verb.run(context, streams),
+        Some(Command::Status(verb)) => verb.run(context, streams),
         Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),

@@ -3,6 +3,7 @@
 //! What always holds: it follows the log and the tables, so it works without a daemon and is never
 //! told an older state than the log holds; it returns at once where what is waited for is so.
 
+use super::result::message_text;
 use crate::context::Context;
 use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{Role, Streams, clean_block, now_micros};
@@ -340,9 +341,10 @@ fn answer(
     let mut sessions = Vec::new();
     for (sid, reached) in found {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
-        let row = view.get::<Sessions>(sid)?;
-        let seq = row.and_then(|row| row.last_message_seq);
-        let result = seq.and_then(|seq| super::result::message_text(context, seq).ok());
+        let row = view.get::<Sessions>(sid)?.unwrap_or_default();
+        let result = row.last_message_seq.and_then(|seq| {
+            message_text(context, view, &row.thread_id, seq).ok().map(|said| said.text)
+        });
         sessions.push(Waited {
             reached: *reached,
             session: show(view, &mut lives, doc, now)?,

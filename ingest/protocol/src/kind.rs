@@ -191,6 +191,10 @@ kinds! {
     SM_REMINDER_SET = 32781, "sm/reminder/set";
     /// See [`crate::synthetic::ReminderEnded`].
     SM_REMINDER_ENDED = 32782, "sm/reminder/ended";
+    /// Records below a floor are dropped.
+    SM_LOG_TRIMMED = 32784, "sm/log/trimmed";
+    /// Sessions serve only their newest records.
+    SM_LOG_CAPPED = 32785, "sm/log/capped";
 }
 
 impl Kind {

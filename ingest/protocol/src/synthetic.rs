@@ -56,6 +56,12 @@ pub enum Synthetic {
     /// See [`ReminderEnded`].
     #[serde(rename = "sm/reminder/ended")]
     ReminderEnded(ReminderEnded),
+    /// See [`LogTrimmed`].
+    #[serde(rename = "sm/log/trimmed")]
+    LogTrimmed(LogTrimmed),
+    /// See [`LogCapped`].
+    #[serde(rename = "sm/log/capped")]
+    LogCapped(LogCapped),
 }
 
 /// `sm` begins to read a source. The source's number is this record's own seq.
@@ -296,6 +302,37 @@ pub struct RequestDecided {
     pub say: Option<String>,
 }
 
+/// The oldest records are dropped. Stands before they go, and after the snapshot of what the folds had
+/// made of them: whoever finds it and them still there drops them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogTrimmed {
+    /// The oldest seq kept.
+    pub floor: u64,
+    /// How many seqs go.
+    pub records: u64,
+    /// The bytes of their segments.
+    pub bytes: u64,
+    /// How many segments.
+    pub segments: u64,
+    /// The snapshot's BLAKE3, in hexadecimal.
+    pub snapshot: String,
+    /// Who asked: `user`, or the thread of a session.
+    pub by: String,
+}
+
+/// Sessions serve only their newest records; the others' bytes go with their segments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogCapped {
+    /// How many records each is left.
+    pub records: u64,
+    /// Thread → the oldest revision served, and its seq.
+    pub sessions: BTreeMap<String, (u64, u64)>,
+    /// Who asked: `user`, or the thread of a session.
+    pub by: String,
+}
+
 impl Synthetic {
     /// The bytes to record.
     pub fn to_payload(&self) -> Vec<u8> {
@@ -326,6 +363,8 @@ impl Synthetic {
             Synthetic::SessionLabelled(_) => Kind::SM_SESSION_LABELLED,
             Synthetic::ReminderSet(_) => Kind::SM_REMINDER_SET,
             Synthetic::ReminderEnded(_) => Kind::SM_REMINDER_ENDED,
+            Synthetic::LogTrimmed(_) => Kind::SM_LOG_TRIMMED,
+            Synthetic::LogCapped(_) => Kind::SM_LOG_CAPPED,
         }
     }
 }

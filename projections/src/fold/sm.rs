@@ -1,10 +1,11 @@
 //! Synthetic records: what `sm` itself did, recorded like everything else.
 
 use super::Step;
-use crate::rows::{Input, InputStatus, Reminder, Sid, line};
+use crate::rows::{Input, InputStatus, Reminder, Sid, Trim, line};
 use crate::table::id_hash;
 use sm_protocol::synthetic::{
-    InputAccepted, InputChanged, InputEdited, ReminderSet, SessionSpawned, Synthetic,
+    InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, ReminderSet, SessionSpawned,
+    Synthetic,
 };
 
 impl Step<'_> {
@@ -33,6 +34,8 @@ impl Step<'_> {
             }
             (Synthetic::ReminderSet(set), Some(sid)) => self.reminder_set(sid, set),
             (Synthetic::ReminderEnded(ended), _) => self.state.reminders.remove(ended.reminder),
+            (Synthetic::LogTrimmed(trimmed), _) => self.trimmed(trimmed),
+            (Synthetic::LogCapped(capped), _) => self.capped(capped),
             (_, None) => self.trouble("synthetic record without its session"),
         }
     }
@@ -45,9 +48,28 @@ impl Step<'_> {
             let parent = self.session_of(parent);
             self.adopt(parent, sid);
         }
+        if !spawned.env.is_empty() {
+            self.state.environments.put(sid, spawned.env.clone());
+        }
         let session = self.session(sid);
         session.spawned_by = Some(spawned.by.clone());
         session.labels.clone_from(&spawned.labels);
+    }
+
+    fn trimmed(&mut self, trimmed: LogTrimmed) {
+        let at = self.at;
+        let LogTrimmed { floor, records, bytes, by, .. } = trimmed;
+        self.state.trims.put(at.seq, Trim { floor, records, bytes, by, at: at.time });
+    }
+
+    /// A session's floor only rises.
+    fn capped(&mut self, capped: LogCapped) {
+        for (thread, floor) in capped.sessions {
+            if let Some(sid) = self.state.threads.get(self.base, &thread).copied() {
+                let session = self.session(sid);
+                session.floor = session.floor.max(Some(floor));
+            }
+        }
     }
 
     fn input_accepted(&mut self, sid: Sid, accepted: InputAccepted) {

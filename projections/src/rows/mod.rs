@@ -10,6 +10,7 @@ mod request;
 mod session;
 mod source;
 mod span;
+mod trim;
 mod turn;
 
 pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
@@ -22,6 +23,7 @@ pub use session::{
 };
 pub use source::{Generation, Source, SourceKind};
 pub use span::{Phase, Span};
+pub use trim::Trim;
 pub use turn::{Outcome, Turn};
 
 /// A moment: Unix microseconds, UTC.

@@ -229,6 +229,16 @@ pub fn sessions(
     documents(view, rows)
 }
 
+/// The head of every session's row, in the order of their numbers.
+pub fn heads(view: &View<'_>, mut each: impl FnMut(&SessionHead)) -> Result<(), StoreError> {
+    view.scan_as::<Sessions, SessionHead>(&[], &[], |_, head| {
+        if !head.unconfirmed {
+            each(&head);
+        }
+        true
+    })
+}
+
 /// The children of a session, oldest first.
 pub fn children(view: &View<'_>, parent: Sid) -> Result<Vec<SessionDoc>, StoreError> {
     let rows = family(view, parent, 1)?;

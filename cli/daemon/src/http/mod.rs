@@ -5,6 +5,7 @@
 
 mod events;
 mod import;
+mod prune;
 mod routes;
 
 use crate::acts::Verb;
@@ -75,6 +76,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/requests/{id}", get(routes::request).post(routes::answer))
         .route("/v1/events", get(events::stream))
         .route("/v1/import", post(import::import))
+        .route("/v1/prune", post(prune::prune))
         .route("/v1/shutdown", post(routes::shutdown))
         .method_not_allowed_fallback(routes::wrong_method)
         .fallback(routes::unknown)

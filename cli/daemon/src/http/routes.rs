@@ -44,7 +44,7 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
 }
 
 /// A body as JSON; an empty one is the default. No content type is asked for.
-fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
+pub(super) fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Ok(T::default());
     }
@@ -64,7 +64,7 @@ fn answer_body(bytes: &Bytes) -> Result<Answer, Refusal> {
 }
 
 /// Runs a call to its end even if the caller goes away in the middle of it.
-async fn whole<T: Send + 'static>(
+pub(super) async fn whole<T: Send + 'static>(
     call: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     let done = tokio::spawn(call).await;
@@ -152,7 +152,7 @@ pub(crate) async fn of_session(
     let limit = page.limit();
     match which {
         List::Turns => {
-            let turns = daemon.look(|view| views::turns(view, sid, Some(limit)))?;
+            let turns = daemon.look(|view| views::turns(view, sid, limit, |_| true))?;
             list(&daemon, "turns", turns.iter().map(to_value).collect())
         }
         List::Actions => {
