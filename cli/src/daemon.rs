@@ -220,7 +220,8 @@ fn refusal(problem: Problem) -> Error {
         | "already_answered"
         | "key_reused"
         | "turn_changed"
-        | "name_taken" => Exit::Conflict,
+        | "name_taken"
+        | "held" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
         "bad_request" | "bad_text" | "too_long" => Exit::Usage,

@@ -25,11 +25,15 @@
 //! | `GET /v1/events` `?after=`, `Last-Event-ID` | records as server-sent events |
 //! | `POST /v1/import` | [`Import`] → [`Imported`] |
 //! | `POST /v1/prune` | [`Prune`] → [`Pruned`] |
+//! | `GET /v1/servers` | [`Servers`] |
+//! | `POST /v1/drain` | [`Drain`] → [`Drained`] |
 //! | `POST /v1/shutdown` | `{}` → `{}`: the daemon ends cleanly |
 
 use serde::{Deserialize, Serialize};
+use sm_ingest::app_server::Search;
 pub use sm_protocol::synthetic::Settings;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// `GET /healthz`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -65,6 +69,65 @@ pub struct Server {
     pub codex_home: String,
     /// Its version.
     pub codex_version: Option<String>,
+    /// Its binary.
+    pub binary: Option<String>,
+    /// It takes no new turns and ends once it is empty.
+    pub draining: bool,
+    /// The version that takes its place, where it is drained.
+    pub gives_way_to: Option<String>,
+    /// How long it has run, in milliseconds.
+    pub up_ms: Option<u64>,
+    /// Sessions loaded there; null where they were not counted (`GET /healthz`).
+    pub sessions: Option<u64>,
+    /// Those of them with an open turn.
+    pub busy: Option<u64>,
+    /// How often in a row a server of that CODEX_HOME and version ended within a minute; null where
+    /// nobody looked (`GET /healthz`).
+    pub failures: Option<u32>,
+}
+
+/// `GET /v1/servers`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Servers {
+    /// Those that run, also those that give way.
+    pub servers: Vec<Server>,
+    /// Sessions that lost their server and wait to be resumed.
+    pub resuming: Vec<Resuming>,
+}
+
+/// Sessions that lost their server together.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resuming {
+    /// Their threads.
+    pub threads: Vec<String>,
+    /// How often it was tried in vain, the early ends of their server counted.
+    pub failures: u32,
+    /// When it is tried next, in Unix microseconds; null while it is tried.
+    pub next_at: Option<i64>,
+    /// Why it failed last.
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/drain`: servers whose codex is not the one found now give way to it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// Where to look for codex; none: where the daemon would.
+    pub codex: Option<CodexSearch>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What a drain began.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drained {
+    /// Servers that give way by now, those of earlier drains too.
+    pub draining: Vec<Server>,
+    /// Servers that need not: they run the codex that is found.
+    pub current: Vec<Server>,
 }
 
 /// Where a caller would look for codex.
@@ -77,6 +140,16 @@ pub struct CodexSearch {
     pub path: Option<String>,
     /// Tool folders.
     pub tools: Vec<String>,
+}
+
+impl CodexSearch {
+    pub(crate) fn to_search(&self) -> Search {
+        Search {
+            explicit: self.explicit.as_ref().map(PathBuf::from),
+            path: self.path.as_ref().map(Into::into),
+            tools: self.tools.iter().map(PathBuf::from).collect(),
+        }
+    }
 }
 
 /// A new session.
@@ -405,7 +478,7 @@ pub struct Malformed {
 pub struct Problem {
     /// `not_found`, `ambiguous`, `conflict`, `pending_structured_request`, `already_imported`,
     /// `already_answered`, `forbidden`, `codex_missing`, `codex_too_old`, `codex_died`,
-    /// `codex_error`, `session_dead`, `name_taken`, `bad_request`, `timeout`, `failed`.
+    /// `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`, `failed`.
     pub code: String,
     /// What failed and why.
     pub message: String,

@@ -4,8 +4,8 @@
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
 use crate::api::{
-    Act, Answer, Answered, Health, Hold, Import, Imported, Input, InputChange, InputTaken, Keep,
-    Problem, ProblemBody, Prune, Pruned, Spawn, Spawned,
+    Act, Answer, Answered, Drain, Drained, Health, Hold, Import, Imported, Input, InputChange,
+    InputTaken, Keep, Problem, ProblemBody, Prune, Pruned, Servers, Spawn, Spawned,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -266,6 +266,16 @@ impl Client {
     /// `POST /v1/prune`.
     pub fn prune(&self, wish: &Prune) -> Result<Pruned, ClientError> {
         self.post("/v1/prune", wish)
+    }
+
+    /// `GET /v1/servers`.
+    pub fn servers(&self) -> Result<Servers, ClientError> {
+        self.get("/v1/servers")
+    }
+
+    /// `POST /v1/drain`. The servers that give way have yet to end when this returns.
+    pub fn drain(&self, drain: &Drain) -> Result<Drained, ClientError> {
+        self.post("/v1/drain", drain)
     }
 
     /// `POST /v1/shutdown`. The daemon has yet to end when this returns.

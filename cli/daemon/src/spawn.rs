@@ -46,8 +46,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         Some(name) => Some(names::reserve(&daemon.given, &daemon.store, name)?),
         None => None,
     };
-    daemon.keep_search(&caller, &plan.codex_home, wish.codex.as_ref());
-    let server = daemon.server(&plan.codex_home).await?;
+    let server = daemon.server_for(&caller, &plan.codex_home, wish.codex.as_ref()).await?;
     // Noted along with Codex's answer: nobody ever sees the session without its name and parent.
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
         name,

@@ -77,6 +77,8 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/events", get(events::stream))
         .route("/v1/import", post(import::import))
         .route("/v1/prune", post(prune::prune))
+        .route("/v1/servers", get(routes::servers))
+        .route("/v1/drain", post(routes::drain))
         .route("/v1/shutdown", post(routes::shutdown))
         .method_not_allowed_fallback(routes::wrong_method)
         .fallback(routes::unknown)

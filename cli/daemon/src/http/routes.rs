@@ -3,12 +3,13 @@
 use super::Asked;
 use crate::acts::{self, Verb};
 use crate::api::{
-    Act, Answer, Answered, Health, Hold, Input, InputChange, InputTaken, Keep, Spawn, Spawned,
+    Act, Answer, Answered, Drain, Drained, Health, Hold, Input, InputChange, InputTaken, Keep,
+    Servers, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, to_value};
 use crate::peer::Peer;
 use crate::problem::Refusal;
-use crate::{input, keep, messages, requests, spawn};
+use crate::{drain, input, keep, messages, requests, spawn};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
@@ -282,6 +283,21 @@ pub(crate) async fn answer(
     let mut answer = answer_body(&bytes)?;
     answer.by = peer.by(&daemon, answer.by).await;
     Ok(Json(whole(async move { requests::answer(&daemon, &id, answer).await }).await?))
+}
+
+pub(crate) async fn servers(State(daemon): Shared) -> Answer200<Servers> {
+    daemon.fresh().await;
+    Ok(Json(drain::servers(&daemon)?))
+}
+
+pub(crate) async fn drain(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Drained> {
+    let mut wish: Drain = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    Ok(Json(whole(async move { drain::drain(&daemon, wish).await }).await?))
 }
 
 pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {
