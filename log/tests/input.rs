@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use sim::Sim;
 use sm_log::storage::{File, Lock, Storage, Words};
@@ -232,6 +233,22 @@ fn what_old_segments_are_is_told_when_they_are_read() {
     }
 }
 
+/// So a large log opens as fast as a small one.
+#[test]
+fn opening_looks_at_no_more_files_of_a_large_log() {
+    let opened = [filled(200, true), filled(2000, true)].map(|sim| {
+        let files = sim.names().unwrap().len();
+        let watched = Watched::new(sim, "none");
+        let (log, recovery) = Log::open_in(watched.clone(), options()).unwrap();
+        assert_eq!(recovery.gaps, []);
+        drop(log);
+        (files, watched.opened.load(Relaxed))
+    });
+    let [(few, small), (many, large)] = opened;
+    assert!(many > 5 * few, "{few} {many}");
+    assert_eq!(small, large);
+}
+
 /// Sealing leaves both forms of a segment at most for a moment; a sealed file of another log beside a plain
 /// one is none of that.
 #[test]
@@ -427,58 +444,67 @@ fn a_clock_that_jumps_back_loses_no_record_and_can_be_sought() {
     }
 }
 
-/// A storage in which one file may not be opened, as one of another owner.
-struct Denied(Sim, String);
+/// A storage in which one file may not be opened, as one of another owner; it counts what is opened.
+struct Watched {
+    sim: Sim,
+    denied: String,
+    opened: AtomicUsize,
+}
 
-impl Denied {
+impl Watched {
+    fn new(sim: Sim, denied: &str) -> Arc<Watched> {
+        Arc::new(Watched { sim, denied: denied.to_owned(), opened: AtomicUsize::new(0) })
+    }
+
     fn check(&self, name: &str) -> io::Result<()> {
-        match name == self.1 {
+        self.opened.fetch_add(1, Relaxed);
+        match name == self.denied {
             true => Err(io::ErrorKind::PermissionDenied.into()),
             false => Ok(()),
         }
     }
 }
 
-impl Storage for Denied {
+impl Storage for Watched {
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path(name)
+        self.sim.path(name)
     }
     fn make(&self) -> io::Result<()> {
-        self.0.make()
+        self.sim.make()
     }
     fn names(&self) -> io::Result<Vec<String>> {
-        self.0.names()
+        self.sim.names()
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.0.create(name)
+        self.sim.create(name)
     }
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         self.check(name)?;
-        self.0.open(name)
+        self.sim.open(name)
     }
     fn open_read(&self, name: &str) -> io::Result<Arc<dyn File>> {
         self.check(name)?;
-        self.0.open_read(name)
+        self.sim.open_read(name)
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
+        self.sim.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
+        self.sim.remove(name)
     }
     fn sync_names(&self) -> io::Result<()> {
-        self.0.sync_names()
+        self.sim.sync_names()
     }
     fn words(&self, name: &str, write: bool) -> io::Result<Arc<dyn Words>> {
         self.check(name)?;
-        self.0.words(name, write)
+        self.sim.words(name, write)
     }
     fn lock(&self, name: &str) -> io::Result<Option<Box<dyn Lock>>> {
         self.check(name)?;
-        self.0.lock(name)
+        self.sim.lock(name)
     }
     fn lock_holder(&self, name: &str) -> Option<u32> {
-        self.0.lock_holder(name)
+        self.sim.lock_holder(name)
     }
 }
 
@@ -491,14 +517,14 @@ fn a_file_that_may_not_be_read_is_named_and_the_rest_is_read() {
     let base = written(true);
     let sealed = names(&base, ".sealed");
     for name in [&sealed[1][..], "watermark", "lock"] {
-        let denied = || Arc::new(Denied(base.kill(), name.to_owned()));
+        let denied = || Watched::new(base.kill(), name);
         match Log::open_in(denied(), options()) {
             Err(OpenError::Io { path, source, .. }) => assert!(is_denied(&source, &path, name)),
             other => panic!("{name}: {other:?}"),
         }
     }
     // A reader that was there before is told where it comes to it, and can go around.
-    let reader = Reader::open_in(Arc::new(Denied(base.kill(), sealed[1].clone())));
+    let reader = Reader::open_in(Watched::new(base.kill(), &sealed[1]));
     let reader = reader.unwrap();
     let first: u64 = sealed[1][..20].parse().unwrap();
     match reader.get(first) {
