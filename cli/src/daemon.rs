@@ -150,6 +150,16 @@ impl<'c> Client<'c> {
         self.told(self.client.prune(wish))
     }
 
+    /// The running Codex servers, and what waits for one.
+    pub fn servers(&self) -> Result<api::Servers, Error> {
+        self.told(self.client.servers())
+    }
+
+    /// Has servers give way to the codex that is found now.
+    pub fn drain(&self, wish: &api::Drain) -> Result<api::Drained, Error> {
+        self.told(self.client.drain(wish))
+    }
+
     /// Tells the daemon to end.
     pub fn shutdown(&self) -> Result<(), Error> {
         self.told(self.client.shutdown())

@@ -166,9 +166,13 @@ impl From<CallError> for Refusal {
         match error {
             CallError::Refused { .. } => Refusal::new(502, "codex_error", message)
                 .hint("the words are Codex's own; `sm replay -n 20` shows what it was asked"),
-            CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message).retryable(),
+            CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message)
+                .hint("whether it was carried out shows in `sm tail`; `sm serve --status` names the server")
+                .retryable(),
             CallError::Log { source, .. } => source.into(),
-            _ => Refusal::new(502, "codex_died", message).retryable(),
+            _ => Refusal::new(502, "codex_died", message)
+                .hint("it is started again by itself; `sm serve --status` and its log say why it ended")
+                .retryable(),
         }
     }
 }

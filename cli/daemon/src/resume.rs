@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const LOADING: Duration = Duration::from_secs(120);
 
 /// How long the process that held a thread before may take to let go of it.
-const LETTING_GO: Duration = Duration::from_secs(5);
+const LETTING_GO: Duration = Duration::from_secs(3);
 
 /// The sessions whose newest word came in that life of that source, and which were not ended.
 pub(crate) fn attached(
