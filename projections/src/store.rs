@@ -440,6 +440,25 @@ impl View<'_> {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
+    /// How many rows each table has, and how many bytes of keys and rows; by the tables' numbers.
+    pub fn sizes(&self) -> Result<Vec<Size>, StoreError> {
+        let mut sizes: Vec<Size> = Vec::new();
+        let rows = self.store.rows.iter(&self.txn);
+        for row in rows.map_err(|source| self.store.fail("read all rows", source))? {
+            let (key, row) = row.map_err(|source| self.store.fail("read all rows", source))?;
+            let table = if key[0] == META { "meta" } else { tables::name(key[0]) };
+            if sizes.last().is_none_or(|size| size.table != table) {
+                sizes.push(Size { table, rows: 0, key_bytes: 0, row_bytes: 0 });
+            }
+            if let Some(size) = sizes.last_mut() {
+                size.rows += 1;
+                size.key_bytes += key.len() as u64;
+                size.row_bytes += row.len() as u64;
+            }
+        }
+        Ok(sizes)
+    }
+
     /// The first row that differs between two stores: its table, its key, and both sides.
     pub fn first_difference(&self, other: &View<'_>) -> Result<Option<Difference>, StoreError> {
         let fail = |store: &Store, source| store.fail("read all rows", source);
@@ -479,6 +498,19 @@ impl View<'_> {
         let row = postcard::from_bytes(bytes);
         row.map_err(|_| self.store.damaged(tables::name(T::NUMBER)))
     }
+}
+
+/// What a table takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Size {
+    /// The table.
+    pub table: &'static str,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of their keys.
+    pub key_bytes: u64,
+    /// Bytes of the rows.
+    pub row_bytes: u64,
 }
 
 /// Where two stores differ first.

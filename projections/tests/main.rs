@@ -9,4 +9,5 @@ mod folded;
 mod golden;
 mod moments;
 mod phases;
+mod requests;
 mod snapshots;
