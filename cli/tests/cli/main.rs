@@ -4,6 +4,7 @@ mod bad_input;
 mod errors;
 mod export;
 mod fixture;
+mod folding;
 mod judged;
 mod live;
 mod past;
