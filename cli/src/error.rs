@@ -280,6 +280,14 @@ impl From<StoreError> for Error {
                 );
                 Error::new(Exit::Conflict, "newer_projections", error.to_string()).hint(hint)
             }
+            StoreError::Full { ref path, .. } => {
+                Error::new(Exit::Failed, "projections_full", error.to_string())
+                    .details(json!({"path": path}))
+                    .hint(
+                        "Nothing recorded is lost, and what was folded stands. Go on in another \
+                         data directory: sm --home DIR …",
+                    )
+            }
             other => Error::new(Exit::Failed, "projections", other.to_string())
                 .hint("Fold them anew from the log: sm rebuild"),
         }

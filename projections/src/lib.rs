@@ -28,4 +28,4 @@ pub use moment::{Moment, Scope, moment};
 pub use projector::{FoldError, Projector};
 pub use rebuild::{Below, rebuild, sweep};
 pub use snapshot::{Manifest, SnapshotError, Snapshots};
-pub use store::{Commit, Difference, Meta, Store, StoreError, View};
+pub use store::{Commit, Difference, Meta, Size, Store, StoreError, View};

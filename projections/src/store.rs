@@ -16,8 +16,8 @@ use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables;
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn,
-    WithoutTls,
+    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn,
+    RwTxn, WithoutTls,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,15 @@ pub enum StoreError {
         /// LMDB's answer.
         source: heed::Error,
     },
+    /// The tables have grown to the address space that is set aside for them. What was committed
+    /// stands; the batch at hand is not in it.
+    #[error("the projections in {} have grown to their limit of {bytes} bytes", path.display())]
+    Full {
+        /// Where.
+        path: PathBuf,
+        /// The limit.
+        bytes: usize,
+    },
     /// A row cannot be decoded.
     #[error("a row of table {table} in {} is damaged", path.display())]
     Damaged {
@@ -142,12 +151,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::ForeignLog`] for tables of another log; nothing is changed then.
     pub fn open(path: &Path, log: &LogId, commit: Commit) -> Result<Store, StoreError> {
+        Store::open_within(path, log, commit, MAP_BYTES)
+    }
+
+    /// The same, where the tables may grow to `most` bytes and no further.
+    pub fn open_within(
+        path: &Path,
+        log: &LogId,
+        commit: Commit,
+        most: usize,
+    ) -> Result<Store, StoreError> {
         create_private(path)?;
         let flags = match commit {
             Commit::Synced => EnvFlags::empty(),
             Commit::AtTheEnd => EnvFlags::NO_SYNC,
         };
-        let store = Store::open_env(path, flags)?;
+        let store = Store::open_env(path, flags, most)?;
         let expected = log.to_string();
         let meta = store.view()?.meta()?;
         match meta {
@@ -174,10 +193,10 @@ impl Store {
         if !path.join("data.mdb").exists() {
             return Err(StoreError::NotFound { path: path.to_path_buf() });
         }
-        match Store::open_env(path, EnvFlags::empty()) {
+        match Store::open_env(path, EnvFlags::empty(), MAP_BYTES) {
             // A reader's place in LMDB's lock file cannot be taken; nobody writes there either.
             Err(StoreError::Lmdb { source: heed::Error::Io(why), .. }) if is_denied(&why) => {
-                Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK)
+                Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK, MAP_BYTES)
             }
             opened => opened,
         }
@@ -185,16 +204,16 @@ impl Store {
 
     /// Opens tables that nobody ever writes to again; nothing is put beside them.
     pub(crate) fn open_frozen(path: &Path) -> Result<Store, StoreError> {
-        Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK)
+        Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK, MAP_BYTES)
     }
 
-    fn open_env(path: &Path, flags: EnvFlags) -> Result<Store, StoreError> {
+    fn open_env(path: &Path, flags: EnvFlags, most: usize) -> Result<Store, StoreError> {
         let fail = |act| {
             let path = path.to_path_buf();
             move |source| StoreError::Lmdb { act, path, source }
         };
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
-        options.map_size(MAP_BYTES).max_readers(READERS_MAX);
+        options.map_size(most).max_readers(READERS_MAX);
         // SAFETY: NO_SYNC is for tables that nobody else reads and that are thrown away unless they
         // were synced at the end; NO_LOCK, with READ_ONLY, for files that their user cannot write.
         unsafe { options.flags(flags) };
@@ -322,7 +341,16 @@ impl Store {
     }
 
     fn fail(&self, act: &'static str, source: heed::Error) -> StoreError {
-        StoreError::Lmdb { act, path: self.path.clone(), source }
+        let path = self.path.clone();
+        match source {
+            heed::Error::Mdb(MdbError::MapFull) => {
+                StoreError::Full { path, bytes: self.env.info().map_size }
+            }
+            heed::Error::Io(source) if source.kind() == std::io::ErrorKind::StorageFull => {
+                StoreError::Io { act, path, source }
+            }
+            source => StoreError::Lmdb { act, path, source },
+        }
     }
 
     fn damaged(&self, table: &'static str) -> StoreError {
@@ -440,6 +468,25 @@ impl View<'_> {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
+    /// How many rows each table has, and how many bytes of keys and rows; by the tables' numbers.
+    pub fn sizes(&self) -> Result<Vec<Size>, StoreError> {
+        let mut sizes: Vec<Size> = Vec::new();
+        let rows = self.store.rows.iter(&self.txn);
+        for row in rows.map_err(|source| self.store.fail("read all rows", source))? {
+            let (key, row) = row.map_err(|source| self.store.fail("read all rows", source))?;
+            let table = if key[0] == META { "meta" } else { tables::name(key[0]) };
+            if sizes.last().is_none_or(|size| size.table != table) {
+                sizes.push(Size { table, rows: 0, key_bytes: 0, row_bytes: 0 });
+            }
+            if let Some(size) = sizes.last_mut() {
+                size.rows += 1;
+                size.key_bytes += key.len() as u64;
+                size.row_bytes += row.len() as u64;
+            }
+        }
+        Ok(sizes)
+    }
+
     /// The first row that differs between two stores: its table, its key, and both sides.
     pub fn first_difference(&self, other: &View<'_>) -> Result<Option<Difference>, StoreError> {
         let fail = |store: &Store, source| store.fail("read all rows", source);
@@ -479,6 +526,19 @@ impl View<'_> {
         let row = postcard::from_bytes(bytes);
         row.map_err(|_| self.store.damaged(tables::name(T::NUMBER)))
     }
+}
+
+/// What a table takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Size {
+    /// The table.
+    pub table: &'static str,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of their keys.
+    pub key_bytes: u64,
+    /// Bytes of the rows.
+    pub row_bytes: u64,
 }
 
 /// Where two stores differ first.

@@ -5,6 +5,7 @@ mod errors;
 mod export;
 mod faults;
 mod fixture;
+mod folding;
 mod judged;
 mod live;
 mod past;

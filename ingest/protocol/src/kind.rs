@@ -145,6 +145,8 @@ kinds! {
     APPLY_PATCH_APPROVAL = 103, "applyPatchApproval";
     /// Asks the client for fresh account tokens.
     AUTH_TOKENS_REFRESH = 104, "account/chatgptAuthTokens/refresh";
+    /// Asks leave to use a skill; names no thread.
+    SKILL_APPROVAL = 105, "skill/requestApproval";
 
     /// A client greets the server.
     INITIALIZE = 128, "initialize";

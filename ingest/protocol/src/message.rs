@@ -537,6 +537,9 @@ pub struct ServerRequest<'a> {
     /// What the MCP server asks.
     #[serde(borrow)]
     pub message: Text<'a>,
+    /// The skill that is to be used.
+    #[serde(borrow)]
+    pub skill_name: Text<'a>,
 }
 
 /// A question put to the user.

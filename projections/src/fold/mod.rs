@@ -165,7 +165,8 @@ impl Step<'_> {
             | Kind::TOOL_CALL
             | Kind::EXEC_COMMAND_APPROVAL
             | Kind::APPLY_PATCH_APPROVAL
-            | Kind::AUTH_TOKENS_REFRESH => self.request(sid, kind, payload),
+            | Kind::AUTH_TOKENS_REFRESH
+            | Kind::SKILL_APPROVAL => self.request(sid, kind, payload),
             Kind::SERVER_REQUEST_RESOLVED => self.request_resolved(payload),
             _ => return sid.is_some_and(|sid| self.thread_message(sid, kind, payload)),
         }

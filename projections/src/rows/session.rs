@@ -103,7 +103,7 @@ pub struct OpenItem {
 /// The last thing a session did that an operator would name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAction {
-    /// The action's number.
+    /// The action's number; the request's, where leave is asked for an item that nobody told of yet.
     pub seq: u64,
     /// Its kind.
     pub kind: ActionKind,
