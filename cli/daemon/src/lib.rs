@@ -25,6 +25,7 @@ mod import;
 mod input;
 mod interrupt;
 mod launch;
+mod life;
 mod messages;
 mod names;
 mod offer;

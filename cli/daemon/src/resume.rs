@@ -95,7 +95,7 @@ pub(crate) async fn load(
 
 /// The settings that were in force when the session was last heard of. Releases before 0.169 forget
 /// some of them, and would give a session other rights than it had.
-fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
+pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
     let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word).map(Sandbox::as_str);
     let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
     let told = [

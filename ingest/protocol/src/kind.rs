@@ -84,6 +84,10 @@ kinds! {
     THREAD_COMPACTED = 40, "thread/compacted";
     /// What of a thread its user has read.
     THREAD_READ_STATE_CHANGED = 41, "thread/readState/changed";
+    /// A thread's goal as it is now.
+    THREAD_GOAL_UPDATED = 42, "thread/goal/updated";
+    /// A thread has no goal any more.
+    THREAD_GOAL_CLEARED = 43, "thread/goal/cleared";
     /// A turn began.
     TURN_STARTED = 48, "turn/started";
     /// A turn ended.
@@ -181,6 +185,13 @@ kinds! {
     SM_REQUEST_DECIDED = 32776, "sm/request/decided";
     /// A waiting session was given up: it could not be resumed.
     SM_SESSION_UNRESUMABLE = 32777, "sm/session/unresumable";
+
+    /// Somebody named a session.
+    SM_SESSION_NAMED = 32800, "sm/session/named";
+    /// A session was put into Codex's archive, or taken out of it.
+    SM_SESSION_ARCHIVED = 32801, "sm/session/archived";
+    /// A session's newest turns were taken out of its history.
+    SM_TURNS_DROPPED = 32802, "sm/turns/dropped";
 }
 
 impl Kind {

@@ -15,7 +15,7 @@ pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
 pub use input::{Input, InputStatus};
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{
-    ActivityState, Counts, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
+    ActivityState, Counts, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
     SessionHead, Tokens,
 };
 pub use source::{Generation, Source, SourceKind};

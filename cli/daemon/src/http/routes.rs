@@ -42,7 +42,7 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
 }
 
 /// A body as JSON; an empty one is the default. No content type is asked for.
-fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
+pub(crate) fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Ok(T::default());
     }
@@ -62,7 +62,7 @@ fn answer_body(bytes: &Bytes) -> Result<Answer, Refusal> {
 }
 
 /// Runs a call to its end even if the caller goes away in the middle of it.
-async fn whole<T: Send + 'static>(
+pub(crate) async fn whole<T: Send + 'static>(
     call: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     let done = tokio::spawn(call).await;

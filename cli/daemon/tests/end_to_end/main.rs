@@ -8,6 +8,7 @@ mod bench;
 mod agents;
 mod crashes;
 mod inputs;
+mod life;
 mod requests;
 mod work;
 
