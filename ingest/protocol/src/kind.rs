@@ -187,11 +187,11 @@ kinds! {
     SM_SESSION_UNRESUMABLE = 32777, "sm/session/unresumable";
 
     /// Somebody named a session.
-    SM_SESSION_NAMED = 32800, "sm/session/named";
+    SM_SESSION_NAMED = 32810, "sm/session/named";
     /// A session was put into Codex's archive, or taken out of it.
-    SM_SESSION_ARCHIVED = 32801, "sm/session/archived";
+    SM_SESSION_ARCHIVED = 32811, "sm/session/archived";
     /// A session's newest turns were taken out of its history.
-    SM_TURNS_DROPPED = 32802, "sm/turns/dropped";
+    SM_TURNS_DROPPED = 32812, "sm/turns/dropped";
 }
 
 impl Kind {
