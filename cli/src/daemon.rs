@@ -111,6 +111,21 @@ impl<'c> Client<'c> {
         self.told(self.client.input(session, input))
     }
 
+    /// Holds what waits for a session, or lets it go on.
+    pub fn hold(&self, session: &str, hold: &api::Hold) -> Result<Value, Error> {
+        self.told(self.client.hold(session, hold))
+    }
+
+    /// Changes what a session keeps.
+    pub fn keep(&self, session: &str, keep: &api::Keep) -> Result<Value, Error> {
+        self.told(self.client.keep(session, keep))
+    }
+
+    /// Changes an input.
+    pub fn change_input(&self, id: &str, change: &api::InputChange) -> Result<Value, Error> {
+        self.told(self.client.change_input(id, change))
+    }
+
     /// Acts on a session.
     pub fn act(&self, verb: Verb, session: &str, act: &api::Act) -> Result<Value, Error> {
         self.told(match verb {
@@ -143,6 +158,11 @@ impl<'c> Client<'c> {
     /// Imports a transcript.
     pub fn import(&self, import: &api::Import) -> Result<api::Imported, Error> {
         self.told(self.client.import(import))
+    }
+
+    /// Drops what the log need not keep, or tells what would go.
+    pub fn prune(&self, wish: &api::Prune) -> Result<api::Pruned, Error> {
+        self.told(self.client.prune(wish))
     }
 
     /// Tells the daemon to end.
@@ -218,12 +238,15 @@ fn refusal(problem: Problem) -> Error {
         | "pending_structured_request"
         | "already_imported"
         | "already_answered"
+        | "key_reused"
+        | "turn_changed"
         | "name_taken"
+        | "held"
         | "turn_running"
         | "session_archived" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
-        "bad_request" => Exit::Usage,
+        "bad_request" | "bad_text" | "too_long" => Exit::Usage,
         "timeout" => Exit::TimedOut,
         _ => Exit::Failed,
     };

@@ -249,6 +249,7 @@ impl From<ReadError> for Error {
                     .details(json!({"head": watermark}))
                     .hint(format!("The newest record: sm replay --since {watermark}"))
             }
+            ReadError::Version { .. } => Error::new(Exit::Failed, "newer_format", message),
             ReadError::OtherLog { .. } => {
                 Error::new(Exit::Conflict, "other_log", message).hint(OTHER_LOG)
             }
@@ -290,6 +291,14 @@ impl From<FoldError> for Error {
         match error {
             FoldError::Store(error) => error.into(),
             FoldError::Log(error) => error.into(),
+            FoldError::Snapshot(error) => Error::new(Exit::Failed, "snapshot", error.to_string())
+                .hint(
+                    "Put snapshots/ back from where it was copied to. Without it, what is kept can \
+                     be folded alone: sm rebuild --partial",
+                ),
+            FoldError::Trimmed => Error::new(Exit::Failed, "trimmed_meanwhile", error.to_string())
+                .hint("Run it again.")
+                .retryable(),
             other => Error::new(Exit::Conflict, "projections_ahead", other.to_string())
                 .hint("Fold the log that is there: sm rebuild"),
         }

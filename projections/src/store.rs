@@ -10,11 +10,15 @@
 
 use crate::changes::Changes;
 use crate::fold::FOLD_VERSION;
+use crate::snapshot::io_error;
 use crate::state::Base;
 use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables;
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use heed::{
+    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn,
+    WithoutTls,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sm_log::LogId;
@@ -179,6 +183,11 @@ impl Store {
         }
     }
 
+    /// Opens tables that nobody ever writes to again; nothing is put beside them.
+    pub(crate) fn open_frozen(path: &Path) -> Result<Store, StoreError> {
+        Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK)
+    }
+
     fn open_env(path: &Path, flags: EnvFlags) -> Result<Store, StoreError> {
         let fail = |act| {
             let path = path.to_path_buf();
@@ -215,18 +224,13 @@ impl Store {
     /// Writes `changes` and their checkpoint, all or nothing.
     pub fn write(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut txn = self.begin()?;
-        let found = self.rows.get(&txn, &[META]);
-        let meta = found.map_err(|source| self.fail("read the checkpoint", source))?;
-        let meta: Option<Meta> = meta.and_then(|bytes| postcard::from_bytes(bytes).ok());
-        let log_id = meta.ok_or_else(|| self.damaged("meta"))?.log_id;
         for (address, row) in changes.iter() {
-            let written = match row {
-                Some(row) => self.rows.put(&mut txn, address, row),
-                None => self.rows.delete(&mut txn, address).map(drop),
-            };
-            written.map_err(|source| self.fail("write a row", source))?;
+            match row {
+                Some(row) => self.put(&mut txn, address, row)?,
+                None => self.delete(&mut txn, address)?,
+            }
         }
-        self.put_meta(&mut txn, &Meta { log_id, checkpoint: changes.checkpoint })?;
+        self.set_checkpoint(&mut txn, changes.checkpoint)?;
         self.commit(txn)
     }
 
@@ -245,11 +249,69 @@ impl Store {
         self.env.real_disk_size().map_err(|source| self.fail("measure the file", source))
     }
 
-    fn begin(&self) -> Result<RwTxn<'_>, StoreError> {
+    /// Copies the rows into a new file at `path`, without room for more; durable then.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let copied = self.env.copy_to_path(path, CompactionOption::Enabled);
+        let file = copied.map_err(|source| self.fail("copy the rows", source))?;
+        file.sync_all().map_err(io_error("sync", path))
+    }
+
+    /// The addresses of all rows of the table numbered `number`.
+    pub(crate) fn addresses(
+        &self,
+        txn: &RwTxn<'_>,
+        number: u8,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.rows.range(txn, &between(&[number], &[number + 1]));
+        let rows = rows.map_err(|source| self.fail("read a range", source))?;
+        let addresses: Result<_, _> = rows.map(|row| Ok(row?.0.to_vec())).collect();
+        addresses.map_err(|source| self.fail("read a range", source))
+    }
+
+    /// The row at `address`, as an `R`.
+    pub(crate) fn row<R: DeserializeOwned>(
+        &self,
+        txn: &RwTxn<'_>,
+        address: &[u8],
+    ) -> Result<R, StoreError> {
+        let bytes = self.rows.get(txn, address);
+        let bytes = bytes.map_err(|source| self.fail("read a row", source))?;
+        let row = bytes.and_then(|bytes| postcard::from_bytes(bytes).ok());
+        row.ok_or_else(|| self.damaged(tables::name(address[0])))
+    }
+
+    pub(crate) fn put(
+        &self,
+        txn: &mut RwTxn<'_>,
+        address: &[u8],
+        row: &[u8],
+    ) -> Result<(), StoreError> {
+        self.rows.put(txn, address, row).map_err(|source| self.fail("write a row", source))
+    }
+
+    pub(crate) fn delete(&self, txn: &mut RwTxn<'_>, address: &[u8]) -> Result<(), StoreError> {
+        let deleted = self.rows.delete(txn, address).map(drop);
+        deleted.map_err(|source| self.fail("write a row", source))
+    }
+
+    /// Says that the rows are those of the log up to `checkpoint`.
+    pub(crate) fn set_checkpoint(
+        &self,
+        txn: &mut RwTxn<'_>,
+        checkpoint: u64,
+    ) -> Result<(), StoreError> {
+        let meta = self.rows.get(txn, &[META]);
+        let meta = meta.map_err(|source| self.fail("read the checkpoint", source))?;
+        let meta: Option<Meta> = meta.and_then(|bytes| postcard::from_bytes(bytes).ok());
+        let log_id = meta.ok_or_else(|| self.damaged("meta"))?.log_id;
+        self.put_meta(txn, &Meta { log_id, checkpoint })
+    }
+
+    pub(crate) fn begin(&self) -> Result<RwTxn<'_>, StoreError> {
         self.env.write_txn().map_err(|source| self.fail("begin to write", source))
     }
 
-    fn commit(&self, txn: RwTxn<'_>) -> Result<(), StoreError> {
+    pub(crate) fn commit(&self, txn: RwTxn<'_>) -> Result<(), StoreError> {
         txn.commit().map_err(|source| self.fail("commit", source))
     }
 
@@ -269,7 +331,7 @@ impl Store {
 }
 
 /// Makes a folder that only its user can enter.
-fn create_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| StoreError::Io { act: "create", path: path.to_path_buf(), source })

@@ -9,3 +9,4 @@ mod folded;
 mod golden;
 mod moments;
 mod phases;
+mod snapshots;

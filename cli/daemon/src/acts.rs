@@ -82,6 +82,6 @@ async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> 
         }
     }
     input::release_all(daemon, &session.thread_id).await?;
-    input::deliver_soon(daemon, &session.thread_id);
+    input::resumed(daemon, &session.thread_id);
     Ok(())
 }

@@ -13,6 +13,11 @@
 //! | `GET /v1/sessions/{id}/turns` `/actions` `/children` `/messages` | lists |
 //! | `GET /v1/sessions/{id}/events` `?since_seq=&limit=` | a page of events (also `/sessions/{id}/codex-events`) |
 //! | `POST /v1/sessions/{id}/input` | [`Input`] → [`InputTaken`] |
+//! | `POST /v1/sessions/{id}/queue` | [`Hold`] → a session |
+//! | `POST /v1/sessions/{id}/keep` | [`Keep`] → a session |
+//! | `GET /v1/queue` `?session=` | `{"inputs":[…],"undelivered":[…]}`: what waits; what failed or is unknown, newest first |
+//! | `GET /v1/inputs/{id}` | an input, with its text |
+//! | `POST /v1/inputs/{id}` | [`InputChange`] → an input |
 //! | `POST /v1/sessions/{id}/interrupt` `/stop` `/resume` | [`Act`] → a session |
 //! | `POST /v1/sessions/{id}/name` | [`Rename`] → [`Done`] |
 //! | `POST /v1/sessions/{id}/archive` `/unarchive` `/compact` | [`Act`] → [`Done`] |
@@ -27,10 +32,16 @@
 //! | `POST /v1/requests/{id}` | [`Answer`] → [`Answered`] |
 //! | `GET /v1/events` `?after=`, `Last-Event-ID` | records as server-sent events |
 //! | `POST /v1/import` | [`Import`] → [`Imported`] |
+//! | `POST /v1/prune` | [`Prune`] → [`Pruned`] |
+//! | `GET /v1/servers` | [`Servers`] |
+//! | `POST /v1/drain` | [`Drain`] → [`Drained`] |
 //! | `POST /v1/shutdown` | `{}` → `{}`: the daemon ends cleanly |
 
 use serde::{Deserialize, Serialize};
+use sm_ingest::app_server::Search;
+pub use sm_protocol::synthetic::Settings;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// `GET /healthz`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -66,6 +77,65 @@ pub struct Server {
     pub codex_home: String,
     /// Its version.
     pub codex_version: Option<String>,
+    /// Its binary.
+    pub binary: Option<String>,
+    /// It takes no new turns and ends once it is empty.
+    pub draining: bool,
+    /// The version that takes its place, where it is drained.
+    pub gives_way_to: Option<String>,
+    /// How long it has run, in milliseconds.
+    pub up_ms: Option<u64>,
+    /// Sessions loaded there; null where they were not counted (`GET /healthz`).
+    pub sessions: Option<u64>,
+    /// Those of them with an open turn.
+    pub busy: Option<u64>,
+    /// How often in a row a server of that CODEX_HOME and version ended within a minute; null where
+    /// nobody looked (`GET /healthz`).
+    pub failures: Option<u32>,
+}
+
+/// `GET /v1/servers`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Servers {
+    /// Those that run, also those that give way.
+    pub servers: Vec<Server>,
+    /// Sessions that lost their server and wait to be resumed.
+    pub resuming: Vec<Resuming>,
+}
+
+/// Sessions that lost their server together.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resuming {
+    /// Their threads.
+    pub threads: Vec<String>,
+    /// How often it was tried in vain, the early ends of their server counted.
+    pub failures: u32,
+    /// When it is tried next, in Unix microseconds; null while it is tried.
+    pub next_at: Option<i64>,
+    /// Why it failed last.
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/drain`: servers whose codex is not the one found now give way to it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// Where to look for codex; none: where the daemon would.
+    pub codex: Option<CodexSearch>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What a drain began.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drained {
+    /// Servers that give way by now, those of earlier drains too.
+    pub draining: Vec<Server>,
+    /// Servers that need not: they run the codex that is found.
+    pub current: Vec<Server>,
 }
 
 /// Where a caller would look for codex.
@@ -78,6 +148,16 @@ pub struct CodexSearch {
     pub path: Option<String>,
     /// Tool folders.
     pub tools: Vec<String>,
+}
+
+impl CodexSearch {
+    pub(crate) fn to_search(&self) -> Search {
+        Search {
+            explicit: self.explicit.as_ref().map(PathBuf::from),
+            path: self.path.as_ref().map(Into::into),
+            tools: self.tools.iter().map(PathBuf::from).collect(),
+        }
+    }
 }
 
 /// A new session.
@@ -156,6 +236,16 @@ pub struct Input {
     pub mode: Mode,
     /// Whether the turn is to plan; none leaves the session's mode as it is.
     pub plan: Option<bool>,
+    /// The sender's own name for it: the same key again, with the same text, is the same input.
+    pub key: Option<String>,
+    /// Pictures that go along: absolute paths, or `http`, `https` and `data` addresses.
+    pub images: Vec<String>,
+    /// What is to be different for its turn alone.
+    pub settings: Settings,
+    /// The JSON schema that the turn's last message is to keep to.
+    pub output_schema: Option<serde_json::Value>,
+    /// With the mode `steer`: the turn that it is to go into; another one is refused.
+    pub expected_turn: Option<String>,
     /// Where to look for codex, if a server has to be started; none: where the daemon would.
     pub codex: Option<CodexSearch>,
     /// Who sends it: a session's id, or none for the user.
@@ -170,6 +260,8 @@ pub struct InputTaken {
     pub session_id: String,
     /// The input's number.
     pub input: u64,
+    /// Its permanent id: `i` and the number.
+    pub id: String,
     /// `started`, `steered`, `queued`, `failed` or `unknown`.
     pub status: String,
     /// The turn that took it.
@@ -178,6 +270,59 @@ pub struct InputTaken {
     pub reason: Option<String>,
     /// `LOGID:SEQ` of its acceptance: `sm wait --after` it.
     pub cursor: String,
+    /// An input with the same key was taken before: this is what became of that one.
+    pub repeated: bool,
+}
+
+/// What to do with an input that was accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputAct {
+    /// Takes back one that waits.
+    #[default]
+    Cancel,
+    /// Gives one that waits another text.
+    Edit,
+    /// Looks for one whose answer was lost in Codex's own account of the thread.
+    Find,
+    /// Delivers one again that failed, or that is not found.
+    Retry,
+}
+
+/// A change of an input.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputChange {
+    /// What to do.
+    pub act: InputAct,
+    /// Its new text, with [`InputAct::Edit`].
+    pub text: Option<String>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// Holds what waits for a session, or lets it go on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hold {
+    /// Whether to hold it.
+    pub hold: bool,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What a session is to keep from now on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Keep {
+    /// Settings, in force from the next turn on at the latest.
+    pub settings: Settings,
+    /// `key=value`: set.
+    pub labels: Vec<String>,
+    /// Keys of labels to take away.
+    pub unlabel: Vec<String>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
 }
 
 /// An act on a session: interrupt, stop, resume.
@@ -468,6 +613,68 @@ pub struct Answered {
     pub repeated: bool,
 }
 
+/// What the log shall keep. Without any limit the defaults hold; with one, that one alone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Prune {
+    /// Segments go whose newest record was appended longer ago, in milliseconds.
+    pub older_than_ms: Option<u64>,
+    /// The oldest go until the log takes no more bytes than this.
+    pub max_bytes: Option<u64>,
+    /// Sessions serve no more than so many of their newest records.
+    pub max_records_per_session: Option<u64>,
+    /// What stands open at the end of a transcript that was read to its end holds nothing.
+    pub past_imports: bool,
+    /// Do it; else only say what would be done.
+    pub apply: bool,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What went, or would go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pruned {
+    /// It was done.
+    pub applied: bool,
+    /// The age that was asked for, or is the default.
+    pub older_than_ms: Option<u64>,
+    /// The size that was asked for, or is the default.
+    pub max_bytes: Option<u64>,
+    /// The oldest seq kept before.
+    pub floor_before: u64,
+    /// The oldest seq kept.
+    pub floor: u64,
+    /// How many segments go.
+    pub segments: u64,
+    /// How many seqs.
+    pub records: u64,
+    /// How many bytes of files.
+    pub bytes: u64,
+    /// How many bytes of files are left.
+    pub kept_bytes: u64,
+    /// What still needs the oldest segment that would go, too; null where nothing does.
+    pub held_by: Option<sm_projections::views::Hold>,
+    /// How many sessions serve fewer records from now on.
+    pub capped_sessions: u64,
+    /// What is kept of the folds; null where nothing goes, and before it is done.
+    pub snapshot: Option<Kept>,
+    /// The record that tells of it.
+    pub trim_seq: Option<u64>,
+}
+
+/// The snapshot of the folds below the floor.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// The last seq folded.
+    pub seq: u64,
+    /// The size of its tables.
+    pub bytes: u64,
+    /// Its BLAKE3, in hexadecimal.
+    pub blake3: String,
+}
+
 /// A transcript to import.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -531,7 +738,7 @@ pub struct Malformed {
 pub struct Problem {
     /// `not_found`, `ambiguous`, `conflict`, `pending_structured_request`, `already_imported`,
     /// `already_answered`, `forbidden`, `codex_missing`, `codex_too_old`, `codex_died`,
-    /// `codex_error`, `session_dead`, `name_taken`, `bad_request`, `timeout`, `failed`,
+    /// `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`, `failed`,
     /// `unsupported`, `turn_running`, `session_archived`, `not_logged_in`.
     pub code: String,
     /// What failed and why.

@@ -19,7 +19,9 @@ mod import;
 mod inbox;
 mod name;
 mod overview;
+mod prune;
 mod ps;
+mod queue;
 mod rebuild;
 mod replay;
 mod result;
@@ -28,9 +30,11 @@ mod rollback;
 mod rpc;
 mod send;
 mod serve;
+mod set;
 mod show;
 mod spawn;
 mod stats;
+mod status;
 mod tail;
 mod turns;
 mod verify;
@@ -46,6 +50,7 @@ use clap::Subcommand;
 pub enum Command {
     Spawn(spawn::Spawn),
     Send(send::Send),
+    Queue(queue::Queue),
     Wait(wait::Wait),
     Result(result::ResultOf),
     Ps(ps::Ps),
@@ -62,6 +67,8 @@ pub enum Command {
     Deny(answer::Deny),
     Answer(answer::AnswerTo),
     Interrupt(act::Interrupt),
+    Set(set::Set),
+    Label(set::Label),
     Stop(act::Stop),
     Resume(act::Resume),
     Name(name::Name),
@@ -82,10 +89,12 @@ pub enum Command {
     Import(import::Import),
     Fixture(fixture::Fixture),
     Rebuild(rebuild::Rebuild),
+    Prune(prune::Prune),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
     Verify(verify::Verify),
     Stats(stats::Stats),
+    Status(status::Status),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -101,12 +110,16 @@ pub fn run(
         None => overview::run(context, streams),
         Some(Command::Spawn(verb)) => verb.run(context, streams),
         Some(Command::Send(verb)) => verb.run(context, streams),
+        Some(Command::Queue(verb)) => verb.run(context, streams),
+        Some(Command::Set(verb)) => verb.run(context, streams),
+        Some(Command::Label(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
         Some(Command::Diff(verb)) => verb.run(context, streams),
         Some(Command::Catchup(verb)) => verb.run(context, streams),
         Some(Command::Export(verb)) => verb.run(context, streams),
         Some(Command::Rebuild(verb)) => verb.run(context, streams),
+        Some(Command::Prune(verb)) => verb.run(context, streams),
         Some(Command::Children(verb)) => verb.run(context, streams),
         Some(Command::Tail(verb)) => verb.run(context, streams),
         Some(Command::Show(verb)) => verb.run(context, streams),
@@ -141,6 +154,7 @@ pub fn run(
         Some(Command::Doctor(verb)) => verb.run(context, streams),
         Some(Command::Verify(verb)) => verb.run(context, streams),
         Some(Command::Stats(verb)) => verb.run(context, streams),
+        Some(Command::Status(verb)) => verb.run(context, streams),
         Some(Command::Demo(verb)) => verb.run(context, streams),
         Some(Command::Completions(verb)) => verb.run(streams),
         Some(Command::Man(verb)) => verb.run(streams),

@@ -121,6 +121,10 @@ impl Shown {
         row("model", (!model.is_empty()).then(|| model.join(" · ")))?;
         row("approvals", text(&doc.approval_policy))?;
         row("sandbox", text(&doc.sandbox))?;
+        let kept = &doc.kept;
+        let kept = [&kept.model, &kept.effort, &kept.approval, &kept.sandbox];
+        let kept: Vec<String> = kept.into_iter().filter_map(text).collect();
+        row("keeps", (!kept.is_empty()).then(|| kept.join(" · ")))?;
         let counts = &doc.counts;
         let dropped = match counts.turns_dropped {
             0 => String::new(),

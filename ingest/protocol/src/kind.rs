@@ -185,6 +185,20 @@ kinds! {
     SM_REQUEST_DECIDED = 32776, "sm/request/decided";
     /// A waiting session was given up: it could not be resumed.
     SM_SESSION_UNRESUMABLE = 32777, "sm/session/unresumable";
+    /// See [`crate::synthetic::InputEdited`].
+    SM_INPUT_EDITED = 32778, "sm/input/edited";
+    /// See [`crate::synthetic::SessionSet`].
+    SM_SESSION_SET = 32779, "sm/session/set";
+    /// See [`crate::synthetic::SessionLabelled`].
+    SM_SESSION_LABELLED = 32780, "sm/session/labelled";
+    /// See [`crate::synthetic::ReminderSet`].
+    SM_REMINDER_SET = 32781, "sm/reminder/set";
+    /// See [`crate::synthetic::ReminderEnded`].
+    SM_REMINDER_ENDED = 32782, "sm/reminder/ended";
+    /// Records below a floor are dropped.
+    SM_LOG_TRIMMED = 32784, "sm/log/trimmed";
+    /// Sessions serve only their newest records.
+    SM_LOG_CAPPED = 32785, "sm/log/capped";
 
     /// Somebody named a session.
     SM_SESSION_NAMED = 32810, "sm/session/named";

@@ -43,6 +43,8 @@ pub struct Launch {
     pub source: u64,
     /// Which life of it.
     pub generation: u32,
+    /// Settings that hold whatever its own files say: `key=value`, the value in TOML.
+    pub settings: Vec<String>,
     /// Variables that it gets, and with it all that it starts.
     pub env: Vec<(String, String)>,
     /// Variables that the server must not inherit.
@@ -361,6 +363,10 @@ impl Drop for Forget<'_> {
 
 fn command(launch: &Launch) -> Command {
     let mut command = Command::new(&launch.binary);
+    for setting in &launch.settings {
+        // Before the subcommand, where every release knows it.
+        command.args(["-c", setting]);
+    }
     command
         .arg("app-server")
         .envs(launch.env.iter().map(|(name, value)| (name, value)))

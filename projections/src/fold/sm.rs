@@ -1,10 +1,11 @@
 //! Synthetic records: what `sm` itself did, recorded like everything else.
 
 use super::Step;
-use crate::rows::{Input, InputStatus, Sid, line};
-use crate::table::Key;
+use crate::rows::{Input, InputStatus, Reminder, Sid, Trim, line};
+use crate::table::{Key, id_hash};
 use sm_protocol::synthetic::{
-    InputAccepted, InputChanged, SessionSpawned, Synthetic, TurnsDropped,
+    InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, ReminderSet, SessionSpawned,
+    Synthetic, TurnsDropped,
 };
 
 impl Step<'_> {
@@ -28,6 +29,18 @@ impl Step<'_> {
             (Synthetic::TurnsDropped(dropped), Some(sid)) => self.turns_dropped(sid, &dropped),
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
+            (Synthetic::InputEdited(edited), _) => self.input_edited(&edited),
+            (Synthetic::SessionSet(set), Some(sid)) => {
+                let session = self.session(sid);
+                session.kept = set.settings.or(std::mem::take(&mut session.kept));
+            }
+            (Synthetic::SessionLabelled(labelled), Some(sid)) => {
+                self.session(sid).labels = labelled.labels;
+            }
+            (Synthetic::ReminderSet(set), Some(sid)) => self.reminder_set(sid, set),
+            (Synthetic::ReminderEnded(ended), _) => self.state.reminders.remove(ended.reminder),
+            (Synthetic::LogTrimmed(trimmed), _) => self.trimmed(trimmed),
+            (Synthetic::LogCapped(capped), _) => self.capped(capped),
             (_, None) => self.trouble("synthetic record without its session"),
         }
     }
@@ -39,6 +52,9 @@ impl Step<'_> {
         if let Some(parent) = spawned.parent.as_deref().filter(|parent| !parent.is_empty()) {
             let parent = self.session_of(parent);
             self.adopt(parent, sid);
+        }
+        if !spawned.env.is_empty() {
+            self.state.environments.put(sid, spawned.env.clone());
         }
         let session = self.session(sid);
         if let Some(origin) = spawned.forked_from.as_ref().filter(|origin| !origin.is_empty()) {
@@ -67,11 +83,29 @@ impl Step<'_> {
         self.session(sid).last_message_seq = last_message;
     }
 
+    fn trimmed(&mut self, trimmed: LogTrimmed) {
+        let at = self.at;
+        let LogTrimmed { floor, records, bytes, by, .. } = trimmed;
+        self.state.trims.put(at.seq, Trim { floor, records, bytes, by, at: at.time });
+    }
+
+    /// A session's floor only rises.
+    fn capped(&mut self, capped: LogCapped) {
+        for (thread, floor) in capped.sessions {
+            if let Some(sid) = self.state.threads.get(self.base, &thread).copied() {
+                let session = self.session(sid);
+                session.floor = session.floor.max(Some(floor));
+            }
+        }
+    }
+
     fn input_accepted(&mut self, sid: Sid, accepted: InputAccepted) {
         let at = self.at;
         let input = Input {
             session: sid,
             summary: line(&accepted.text),
+            text_seq: at.seq,
+            key: accepted.key.clone(),
             mode: accepted.mode,
             by: accepted.by,
             accepted_at: at.time,
@@ -79,6 +113,9 @@ impl Step<'_> {
             ..Input::default()
         };
         self.state.inputs.put(at.seq, input);
+        if let Some(key) = accepted.key {
+            self.state.input_keys.put((sid, id_hash(&[&key])), at.seq);
+        }
         self.state.queue.put((sid, at.seq), ());
         self.session(sid).queued += 1;
     }
@@ -106,5 +143,25 @@ impl Step<'_> {
             }
             _ => {}
         }
+    }
+
+    fn input_edited(&mut self, edited: &InputEdited) {
+        let at = self.at;
+        let Some(input) = self.state.inputs.get_mut(self.base, &edited.input) else { return };
+        input.summary = line(&edited.text);
+        input.text_seq = at.seq;
+        input.changed_at = at.time;
+    }
+
+    fn reminder_set(&mut self, sid: Sid, set: ReminderSet) {
+        let at = self.at;
+        let reminder = Reminder {
+            session: sid,
+            due: set.at,
+            summary: line(&set.text),
+            by: set.by,
+            made_at: at.time,
+        };
+        self.state.reminders.put(at.seq, reminder);
     }
 }

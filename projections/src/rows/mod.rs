@@ -5,14 +5,17 @@
 
 mod action;
 mod input;
+mod reminder;
 mod request;
 mod session;
 mod source;
 mod span;
+mod trim;
 mod turn;
 
 pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
-pub use input::{Input, InputStatus};
+pub use input::{HELD, Input, InputStatus};
+pub use reminder::Reminder;
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{
     ActivityState, Counts, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
@@ -20,6 +23,7 @@ pub use session::{
 };
 pub use source::{Generation, Source, SourceKind};
 pub use span::{Phase, Span};
+pub use trim::Trim;
 pub use turn::{Outcome, Turn};
 
 /// A moment: Unix microseconds, UTC.

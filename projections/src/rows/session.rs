@@ -2,6 +2,7 @@
 
 use super::{ActionKind, ActionStatus, Micros, Outcome, Phase, RequestClass, Sid};
 use serde::{Deserialize, Serialize};
+use sm_protocol::synthetic::Settings;
 
 /// What a session is doing, told by evidence alone (the design's §6; first match wins).
 #[derive(
@@ -222,6 +223,12 @@ pub struct SessionHead {
     pub unconfirmed: bool,
     /// See [`Session::archived`].
     pub archived: bool,
+    /// See [`Session::ended`].
+    pub ended: bool,
+    /// See [`Session::source`].
+    pub source: u64,
+    /// See [`Session::generation`].
+    pub generation: u32,
 }
 
 /// One row a session.
@@ -241,6 +248,12 @@ pub struct Session {
     pub unconfirmed: bool,
     /// It is in the archive.
     pub archived: bool,
+    /// It was ended on purpose.
+    pub ended: bool,
+    /// The source of its newest record: the seq of that source's first record.
+    pub source: u64,
+    /// The life of that source.
+    pub generation: u32,
 
     /// The short id, derived from provider and thread.
     pub id: String,
@@ -254,10 +267,6 @@ pub struct Session {
     pub labels: Vec<String>,
     /// The first words of its first turn.
     pub title: Option<String>,
-    /// The source of its newest record: the seq of that source's first record.
-    pub source: u64,
-    /// The life of that source.
-    pub generation: u32,
     /// Who asked for it: `user`, or the thread of a session; `None` where nobody recorded it.
     pub spawned_by: Option<String>,
     /// A sub-agent's path, nickname or role, whatever Codex names it by.
@@ -276,6 +285,8 @@ pub struct Session {
     pub approval_policy: Option<String>,
     /// Its sandbox.
     pub sandbox: Option<String>,
+    /// What it is to keep of these, whatever a turn of its own was given.
+    pub kept: Settings,
     /// The Codex version that made it.
     pub cli_version: Option<String>,
 
@@ -289,8 +300,6 @@ pub struct Session {
     pub health: Health,
     /// The last error that Codex told, in words.
     pub last_error: Option<String>,
-    /// It was ended on purpose.
-    pub ended: bool,
     /// Its server's life ended and no record of a later life names it.
     pub gone: bool,
     /// Codex's flag `waitingOnApproval`.
@@ -336,6 +345,8 @@ pub struct Session {
     pub acked_seq: u64,
     /// What it pursues.
     pub goal: Option<Goal>,
+    /// Its records before this one are not served any more: revision and seq.
+    pub floor: Option<(u64, u64)>,
 }
 
 #[cfg(test)]
@@ -344,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_head_is_the_first_fields_of_its_row() {
-        for bits in 0..64u32 {
+        for bits in 0..512u32 {
             let bit = |n: u32| bits & (1 << n) != 0;
             let row = Session {
                 first_seq: bit(0).then_some(70_000),
@@ -353,14 +364,27 @@ mod tests {
                 state: if bit(3) { ActivityState::Stopped } else { ActivityState::Thinking },
                 unconfirmed: bit(4),
                 archived: bit(5),
+                ended: bit(6),
+                source: if bit(7) { 80_000 } else { 1 },
+                generation: u32::from(bit(8)) * 300,
                 thread_id: "a thread".to_owned(),
                 ..Session::default()
             };
             let bytes = postcard::to_stdvec(&row).expect("a row can be encoded");
             let head: SessionHead = postcard::from_bytes(&bytes).expect("a head can be read");
             let Session { first_seq, last_seq, parent, state, unconfirmed, archived, .. } = row;
-            let expected =
-                SessionHead { first_seq, last_seq, parent, state, unconfirmed, archived };
+            let (ended, source, generation) = (row.ended, row.source, row.generation);
+            let expected = SessionHead {
+                first_seq,
+                last_seq,
+                parent,
+                state,
+                unconfirmed,
+                archived,
+                ended,
+                source,
+                generation,
+            };
             assert_eq!(head, expected);
         }
     }

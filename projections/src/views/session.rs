@@ -8,6 +8,7 @@ use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Children, Sessions, Sources, Threads};
 use serde::Serialize;
+use sm_protocol::synthetic::Settings;
 use std::collections::HashMap;
 
 /// One session.
@@ -93,6 +94,8 @@ pub struct SessionDoc {
     pub approval_policy: Option<String>,
     /// Its sandbox.
     pub sandbox: Option<String>,
+    /// What `sm set` has it keep: in force from its next turn on at the latest.
+    pub kept: Settings,
     /// Its first record; null while only another session names it.
     pub first_seq: Option<u64>,
     /// Its newest record.
@@ -230,6 +233,16 @@ pub fn sessions(
     documents(view, rows)
 }
 
+/// The head of every session's row, in the order of their numbers.
+pub fn heads(view: &View<'_>, mut each: impl FnMut(&SessionHead)) -> Result<(), StoreError> {
+    view.scan_as::<Sessions, SessionHead>(&[], &[], |_, head| {
+        if !head.unconfirmed {
+            each(&head);
+        }
+        true
+    })
+}
+
 /// The children of a session, oldest first.
 pub fn children(view: &View<'_>, parent: Sid) -> Result<Vec<SessionDoc>, StoreError> {
     let rows = family(view, parent, 1)?;
@@ -363,6 +376,7 @@ fn document(
         effort: session.effort,
         approval_policy: session.approval_policy,
         sandbox: session.sandbox,
+        kept: session.kept,
         first_seq: session.first_seq,
         last_seq: session.last_seq,
         first_at: session.first_seq.and_then(|_| time(session.first_at)),

@@ -66,15 +66,22 @@ pub struct TurnDoc {
     pub ended_micros: Option<i64>,
 }
 
-/// The turns of a session, oldest first; with `last`, only that many of the newest.
-pub fn turns(view: &View<'_>, sid: Sid, last: Option<usize>) -> Result<Vec<TurnDoc>, StoreError> {
+/// The newest `last` turns of a session that `keep` wants, oldest first. Phases are looked up for these
+/// alone.
+pub fn turns(
+    view: &View<'_>,
+    sid: Sid,
+    last: usize,
+    mut keep: impl FnMut(&Turn) -> bool,
+) -> Result<Vec<TurnDoc>, StoreError> {
     let mut rows = Vec::new();
-    view.scan_back::<Turns>(&sid.to_bytes(), |(_, seq), turn| {
-        rows.push((seq, turn));
-        last.is_none_or(|last| rows.len() < last)
-    })?;
-    if last == Some(0) {
-        rows.clear();
+    if last > 0 {
+        view.scan_back::<Turns>(&sid.to_bytes(), |(_, seq), turn| {
+            if keep(&turn) {
+                rows.push((seq, turn));
+            }
+            rows.len() < last
+        })?;
     }
     rows.into_iter().rev().map(|(seq, turn)| turn_doc(view, sid, seq, turn)).collect()
 }

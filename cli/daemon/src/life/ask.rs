@@ -111,10 +111,10 @@ pub(super) async fn call(
 ) -> Result<Told, Refusal> {
     let server = &asked.server;
     let reply = server.app.call(method, params, PATIENCE).await;
-    let reply = reply.map_err(|error| refused(server.version, error))?;
+    let reply = reply.map_err(|error| refused(server.codex.version, error))?;
     daemon.folded_to(reply.seq).await?;
     Ok(Told {
-        codex_version: server.version.to_string(),
+        codex_version: server.codex.version.to_string(),
         codex_home: server.codex_home.to_string_lossy().into_owned(),
         session_id: asked.session.as_ref().map(|session| session.id.clone()),
         answer: reply.result,

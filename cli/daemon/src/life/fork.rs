@@ -229,7 +229,7 @@ async fn put_away(
     let params = json!({ "threadId": fork });
     // It is of no use to anybody; where it cannot be put away it stays in the lists.
     let _ = server.app.call("thread/archive", params, AFTERWARDS).await;
-    let version = server.version;
+    let version = server.codex.version;
     let message =
         format!("codex {version} cannot fork session {} at turn {number}: {why}", scene.session.id);
     Refusal::new(501, "unsupported", message)

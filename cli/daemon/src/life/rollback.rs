@@ -15,6 +15,7 @@ use crate::daemon::Daemon;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
+use sm_projections::rows::Turn;
 use sm_projections::views::{self, TurnDoc};
 use sm_protocol::synthetic::{Synthetic, TurnsDropped};
 use std::sync::Arc;
@@ -103,9 +104,8 @@ fn is_other_way(refused: &Refusal) -> bool {
 
 /// The turns of the session's history that the log knows, oldest first.
 pub(super) fn own_turns(scene: &Scene) -> Result<Vec<TurnDoc>, Refusal> {
-    let mut turns = scene.daemon.look(|view| views::turns(view, scene.sid, None))?;
-    turns.retain(|turn| turn.dropped_seq.is_none());
-    Ok(turns)
+    let is_there = |turn: &Turn| turn.dropped_seq.is_none();
+    Ok(scene.daemon.look(|view| views::turns(view, scene.sid, usize::MAX, is_there))?)
 }
 
 /// The ids of the turns of the thread's history as Codex has it, oldest first; none where that release

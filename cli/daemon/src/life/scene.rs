@@ -7,7 +7,7 @@ use crate::api::Act;
 use crate::daemon::{Caller, Daemon};
 use crate::pool::Server;
 use crate::problem::Refusal;
-use crate::resume;
+use crate::{input, resume};
 use serde_json::{Value, json};
 use sm_ingest::app_server::{CallError, Reply, Version};
 use sm_projections::rows::{Session, Sid};
@@ -36,7 +36,7 @@ impl Scene {
         daemon.caught_up().await?;
         let caller = daemon.caller(act.by.as_deref())?;
         let target = daemon.find(word, act.by.as_deref())?;
-        may(daemon, &caller, &target)?;
+        input::may_act(daemon, &caller, &target)?;
         let lock = daemon.lock(&target.session.thread_id).await;
         let Selection { sid, session } = daemon.session(&target.session.thread_id)?;
         let scene = Scene { daemon: Arc::clone(daemon), caller, sid, session, _lock: lock };
@@ -59,9 +59,15 @@ impl Scene {
             .map_err(|refusal| refusal.of_session(&self.session))
     }
 
-    /// The server for it, started if none runs; whether it has the thread loaded is another matter.
+    /// The server for it: the one that it is loaded on, else one of its CODEX_HOME, started if none
+    /// runs.
     pub async fn server(&self) -> Result<Arc<Server>, Refusal> {
-        self.daemon.server(&self.home()?).await
+        let home = self.home()?;
+        let Session { source, generation, .. } = self.session;
+        match self.daemon.pool.by_source(source, generation) {
+            Some(server) => Ok(server),
+            None => self.daemon.server(&home).await,
+        }
     }
 
     /// The same, with the thread loaded.
@@ -72,13 +78,10 @@ impl Scene {
 
     /// What is in the archive has no history that Codex would work on.
     pub fn out_of_archive(&self) -> Result<(), Refusal> {
-        if !self.session.archived {
-            return Ok(());
+        match self.session.archived {
+            true => Err(Refusal::archived(&self.session)),
+            false => Ok(()),
         }
-        let id = &self.session.id;
-        Err(Refusal::new(409, "session_archived", format!("session {id} is in Codex's archive"))
-            .hint(format!("`sm unarchive {id}` takes it out"))
-            .of_session(&self.session))
     }
 
     /// What was stopped is brought back by those who say so.
@@ -116,14 +119,14 @@ impl Scene {
     ) -> Result<Reply, Refusal> {
         let call = || server.app.call_noting(method, params.clone(), PATIENCE, note.clone());
         let answer = match call().await {
-            Err(error) if is_not_loaded(&error) => {
+            Err(error) if resume::is_not_loaded(&error) => {
                 let session = self.daemon.session(self.thread())?.session;
                 resume::load(&self.daemon, server, &session).await?;
                 call().await
             }
             answer => answer,
         };
-        let reply = answer.map_err(|error| self.refused(server.version, error))?;
+        let reply = answer.map_err(|error| self.refused(server.codex.version, error))?;
         let noted = match (note, reply.noted) {
             (Some(note), None) => self.daemon.note(self.thread(), &note)?.last,
             (_, noted) => noted.unwrap_or(reply.seq),
@@ -171,32 +174,5 @@ pub(super) fn refused(version: Version, error: CallError) -> Refusal {
                 .hint("`codex login` logs in; what is told of an account needs one")
         }
         _ => error.into(),
-    }
-}
-
-/// Whether Codex says that it does not have the thread. The code is shared by many faults.
-fn is_not_loaded(error: &CallError) -> bool {
-    error.refusal().is_some_and(|(_, words)| {
-        words.contains("thread not found") || words.contains("not loaded")
-    })
-}
-
-/// An agent acts on what hangs below it.
-fn may(daemon: &Daemon, caller: &Caller, target: &Selection) -> Result<(), Refusal> {
-    let agent = match caller {
-        Caller::User | Caller::Demo => return Ok(()),
-        Caller::Agent(agent) => agent,
-        Caller::Nameless(_) => {
-            return Err(Refusal::forbidden(
-                "an agent acts on its own children only, and which session asks is not known",
-            ));
-        }
-    };
-    match daemon.is_above(agent.sid, target.sid)? {
-        true => Ok(()),
-        false => Err(Refusal::forbidden(format!(
-            "an agent acts on its own children only: session {} is none",
-            target.session.id
-        ))),
     }
 }

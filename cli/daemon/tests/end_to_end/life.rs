@@ -171,6 +171,7 @@ fn what_is_archived_is_out_of_the_lists_until_it_is_taken_out() {
         let body = serde_json::json!({ "turns": 1 });
         refused(verb::<Value>(&bench, &id, name, &body), 409, "session_archived");
     }
+    refused(bench.send(&id, "say: hello?", Default::default()), 409, "session_archived");
     let done: Done = verb(&bench, &id, "unarchive", &act).unwrap();
     assert_eq!(done.session["archived"], false);
     bench.send(&id, "say: back", Default::default()).unwrap();

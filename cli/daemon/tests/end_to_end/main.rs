@@ -9,6 +9,7 @@ mod agents;
 mod crashes;
 mod inputs;
 mod life;
+mod queue;
 mod requests;
 mod work;
 
