@@ -34,28 +34,33 @@ pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
     });
 }
 
-/// Looks for all lost inputs of a session. The caller holds no lock of it.
+/// Looks for all lost inputs of a session that were not looked for yet. The caller holds no lock of it.
 async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
-    let lost = daemon.look(|view| {
+    // Most sessions have none.
+    if lost(daemon, thread)?.is_empty() {
+        return Ok(());
+    }
+    let _lock = daemon.lock(thread).await;
+    for (number, row) in lost(daemon, thread)? {
+        find_out_one(daemon, thread, number, &row).await?;
+    }
+    Ok(())
+}
+
+fn lost(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusal> {
+    daemon.look(|view| {
         let sid = super::session_sid(view, thread)?;
         let (mut lost, mut seen) = (Vec::new(), 0);
         view.scan_back::<Inputs>(&[], |number, row| {
             seen += 1;
-            if row.session == sid && row.status == InputStatus::Unknown {
+            let is_lost = row.session == sid && row.status == InputStatus::Unknown;
+            if is_lost && row.reason.as_deref() != Some(NOT_THERE) {
                 lost.push((number, row));
             }
             seen < INPUTS_MAX
         })?;
-        Ok::<_, Refusal>(lost)
-    })?;
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let _lock = daemon.lock(thread).await;
-    for (number, row) in lost {
-        find_out_one(daemon, thread, number, &row).await?;
-    }
-    Ok(())
+        Ok(lost)
+    })
 }
 
 /// Looks for one, and records what is found. The caller holds the session's lock.
