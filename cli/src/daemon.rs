@@ -135,6 +135,21 @@ impl<'c> Client<'c> {
         })
     }
 
+    /// Carries out a verb of a thread's life.
+    pub fn verb<T: serde::de::DeserializeOwned>(
+        &self,
+        session: &str,
+        verb: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, Error> {
+        self.told(self.client.verb(session, verb, body))
+    }
+
+    /// Asks Codex itself.
+    pub fn codex(&self, question: &str, body: &impl serde::Serialize) -> Result<api::Told, Error> {
+        self.told(self.client.codex(question, body))
+    }
+
     /// Answers a request.
     pub fn answer(&self, request: &str, answer: &api::Answer) -> Result<api::Answered, Error> {
         self.told(self.client.answer(request, answer))
@@ -168,6 +183,11 @@ impl<'c> Client<'c> {
     fn told<T>(&self, answer: Result<T, ClientError>) -> Result<T, Error> {
         answer.map_err(|error| failed(error, self.context))
     }
+}
+
+/// Who asks, and where to look for codex: what every verb says beside its own.
+pub fn acting(context: &Context) -> api::Act {
+    api::Act { by: context.caller.clone(), codex: Some(codex::told()) }
 }
 
 /// The session that `word` means, if there is or can be a process behind it.
@@ -231,7 +251,9 @@ fn refusal(problem: Problem) -> Error {
         | "key_reused"
         | "turn_changed"
         | "name_taken"
-        | "held" => Exit::Conflict,
+        | "held"
+        | "turn_running"
+        | "session_archived" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
         "bad_request" | "bad_text" | "too_long" => Exit::Usage,

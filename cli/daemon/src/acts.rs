@@ -3,6 +3,7 @@
 use crate::api::Act;
 use crate::daemon::{Caller, Daemon};
 use crate::interrupt::interrupt_turn;
+use crate::life::Scene;
 use crate::problem::Refusal;
 use crate::{input, resume};
 use serde_json::{Value, json};
@@ -29,21 +30,14 @@ pub(crate) async fn act(
     verb: Verb,
     act: Act,
 ) -> Result<Value, Refusal> {
-    daemon.caught_up().await?;
-    let caller = daemon.caller(act.by.as_deref())?;
-    let target = daemon.find(word, act.by.as_deref())?;
-    input::may_act(daemon, &caller, &target)?;
-    let thread = target.session.thread_id;
-    let _lock = daemon.lock(&thread).await;
-    let session = daemon.session(&thread)?.session;
-    let home = daemon.codex_home_of(&session)?;
-    daemon.keep_search(&caller, &home, act.codex.as_ref());
+    let scene = Scene::set(daemon, word, &act).await?;
+    scene.home()?;
     match verb {
-        Verb::Interrupt => interrupt(daemon, &session).await?,
-        Verb::Stop => stop(daemon, &session, &caller).await?,
-        Verb::Resume => resume(daemon, &session).await?,
+        Verb::Interrupt => interrupt(daemon, &scene.session).await?,
+        Verb::Stop => stop(daemon, &scene.session, &scene.caller).await?,
+        Verb::Resume => resume(daemon, &scene.session).await?,
     }
-    daemon.document(&thread)
+    scene.document()
 }
 
 async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {

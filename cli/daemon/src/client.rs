@@ -5,7 +5,7 @@
 
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Health, Hold, Import, Imported, Input, InputChange,
-    InputTaken, Keep, Problem, ProblemBody, Prune, Pruned, Servers, Spawn, Spawned,
+    InputTaken, Keep, Problem, ProblemBody, Prune, Pruned, Servers, Spawn, Spawned, Told,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -236,6 +236,22 @@ impl Client {
     /// `POST /v1/sessions/{id}/resume`.
     pub fn resume(&self, session: &str, act: &Act) -> Result<Value, ClientError> {
         self.post(&format!("/v1/sessions/{}/resume", escape(session)), act)
+    }
+
+    /// `POST /v1/sessions/{id}/{verb}`: `name`, `fork`, `archive`, `unarchive`, `compact`, `review`,
+    /// `rollback`, `goal`, each with its own body and answer.
+    pub fn verb<T: DeserializeOwned>(
+        &self,
+        session: &str,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.post(&format!("/v1/sessions/{}/{verb}", escape(session)), body)
+    }
+
+    /// `POST /v1/codex/{question}`: `models`, `mcp`, `limits`, `account`, `skills`, `rpc`.
+    pub fn codex(&self, question: &str, body: &impl Serialize) -> Result<Told, ClientError> {
+        self.post(&format!("/v1/codex/{question}"), body)
     }
 
     /// `GET /v1/requests`.

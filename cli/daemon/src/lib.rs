@@ -28,6 +28,7 @@ mod input;
 mod interrupt;
 mod keep;
 mod launch;
+mod life;
 mod messages;
 mod names;
 mod offer;

@@ -54,6 +54,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         labels: wish.labels.clone(),
         by: caller.word(),
         env: plan.env.clone(),
+        ..SessionSpawned::default()
     });
     let params = params(daemon, &wish, &plan);
     let reply = server.app.call_noting("thread/start", params, STARTING, Some(spawned)).await?;

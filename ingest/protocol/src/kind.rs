@@ -84,6 +84,10 @@ kinds! {
     THREAD_COMPACTED = 40, "thread/compacted";
     /// What of a thread its user has read.
     THREAD_READ_STATE_CHANGED = 41, "thread/readState/changed";
+    /// A thread's goal as it is now.
+    THREAD_GOAL_UPDATED = 42, "thread/goal/updated";
+    /// A thread has no goal any more.
+    THREAD_GOAL_CLEARED = 43, "thread/goal/cleared";
     /// A turn began.
     TURN_STARTED = 48, "turn/started";
     /// A turn ended.
@@ -197,6 +201,13 @@ kinds! {
     SM_LOG_TRIMMED = 32784, "sm/log/trimmed";
     /// Sessions serve only their newest records.
     SM_LOG_CAPPED = 32785, "sm/log/capped";
+
+    /// Somebody named a session.
+    SM_SESSION_NAMED = 32810, "sm/session/named";
+    /// A session was put into Codex's archive, or taken out of it.
+    SM_SESSION_ARCHIVED = 32811, "sm/session/archived";
+    /// A session's newest turns were taken out of its history.
+    SM_TURNS_DROPPED = 32812, "sm/turns/dropped";
 }
 
 impl Kind {

@@ -44,6 +44,15 @@ pub enum Synthetic {
     /// See [`RequestDecided`].
     #[serde(rename = "sm/request/decided")]
     RequestDecided(RequestDecided),
+    /// See [`SessionNamed`].
+    #[serde(rename = "sm/session/named")]
+    SessionNamed(SessionNamed),
+    /// See [`SessionArchived`].
+    #[serde(rename = "sm/session/archived")]
+    SessionArchived(SessionArchived),
+    /// See [`TurnsDropped`].
+    #[serde(rename = "sm/turns/dropped")]
+    TurnsDropped(TurnsDropped),
     /// See [`SessionSet`].
     #[serde(rename = "sm/session/set")]
     SessionSet(SessionSet),
@@ -136,6 +145,10 @@ pub struct SessionSpawned {
     pub by: String,
     /// The environment handed to the session's commands, to be handed again when it is resumed.
     pub env: BTreeMap<String, String>,
+    /// The thread it was forked from; old releases do not tell it themselves.
+    pub forked_from: Option<String>,
+    /// Codex's id of the last turn that the fork took over; `None`: all of them.
+    pub forked_at: Option<String>,
 }
 
 /// A session was ended on purpose.
@@ -302,6 +315,40 @@ pub struct RequestDecided {
     pub say: Option<String>,
 }
 
+/// Somebody named a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionNamed {
+    /// The name.
+    pub name: String,
+    /// Who: `user`, or the thread of a session.
+    pub by: String,
+    /// Whether Codex was told too; its older releases know no names.
+    pub told_codex: bool,
+}
+
+/// A session was put into Codex's archive, or taken out of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionArchived {
+    /// Whether it is in the archive now.
+    pub archived: bool,
+    /// Who: `user`, or the thread of a session.
+    pub by: String,
+}
+
+/// A session's newest turns were taken out of its history. What they did to files stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TurnsDropped {
+    /// The numbers of those that the log knows: the seq of each one's first record.
+    pub turns: Vec<u64>,
+    /// How many Codex dropped; more than those where a fork's inherited turns are among them.
+    pub count: u32,
+    /// Who: `user`, or the thread of a session.
+    pub by: String,
+}
+
 /// The oldest records are dropped. Stands before they go, and after the snapshot of what the folds had
 /// made of them: whoever finds it and them still there drops them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -359,6 +406,9 @@ impl Synthetic {
             Synthetic::InputChanged(_) => Kind::SM_INPUT_CHANGED,
             Synthetic::InputEdited(_) => Kind::SM_INPUT_EDITED,
             Synthetic::RequestDecided(_) => Kind::SM_REQUEST_DECIDED,
+            Synthetic::SessionNamed(_) => Kind::SM_SESSION_NAMED,
+            Synthetic::SessionArchived(_) => Kind::SM_SESSION_ARCHIVED,
+            Synthetic::TurnsDropped(_) => Kind::SM_TURNS_DROPPED,
             Synthetic::SessionSet(_) => Kind::SM_SESSION_SET,
             Synthetic::SessionLabelled(_) => Kind::SM_SESSION_LABELLED,
             Synthetic::ReminderSet(_) => Kind::SM_REMINDER_SET,

@@ -18,7 +18,7 @@ pub use input::{HELD, Input, InputStatus};
 pub use reminder::Reminder;
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{
-    ActivityState, Counts, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
+    ActivityState, Counts, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
     SessionHead, Tokens,
 };
 pub use source::{Generation, Source, SourceKind};

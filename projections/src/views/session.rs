@@ -2,7 +2,7 @@
 
 use super::{request_id, time, who};
 use crate::rows::{
-    ActionKind, Counts, Health, McpFailure, Session, SessionHead, Sid, SourceKind, Tokens,
+    ActionKind, Counts, Goal, Health, McpFailure, Session, SessionHead, Sid, SourceKind, Tokens,
 };
 use crate::store::{StoreError, View};
 use crate::table::Key;
@@ -78,6 +78,8 @@ pub struct SessionDoc {
     /// Of the total, spent before the log knew of it: by the thread it was forked from, or by itself.
     /// Sums over sessions leave it out.
     pub tokens_inherited: u64,
+    /// What it pursues turn after turn; null for nothing.
+    pub goal: Option<Goal>,
     /// MCP servers that did not start when last tried: name and error.
     pub mcp_failed: Vec<McpFailure>,
     /// The folder it works in.
@@ -144,6 +146,7 @@ pub struct CountsDoc {
     pub turns_interrupted: u64,
     pub turns_failed: u64,
     pub turns_lost: u64,
+    pub turns_dropped: u64,
     pub commands: u64,
     pub commands_completed: u64,
     pub commands_failed: u64,
@@ -168,6 +171,7 @@ impl From<&Counts> for CountsDoc {
             turns_interrupted: counts.turns_interrupted,
             turns_failed: counts.turns_failed,
             turns_lost: counts.turns_lost,
+            turns_dropped: counts.turns_dropped,
             commands: counts.commands,
             commands_completed: counts.commands_completed,
             commands_failed: counts.commands_failed,
@@ -364,6 +368,7 @@ fn document(
         counts: CountsDoc::from(&session.counts),
         tokens: session.tokens.map(TokensDoc::from),
         tokens_inherited: session.tokens_inherited,
+        goal: session.goal,
         mcp_failed: session.mcp_failed,
         cwd: session.cwd,
         model: session.model,

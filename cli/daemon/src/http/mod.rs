@@ -5,6 +5,7 @@
 
 mod events;
 mod import;
+mod life;
 mod prune;
 mod routes;
 
@@ -72,6 +73,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/sessions/{id}/interrupt", act(Verb::Interrupt))
         .route("/v1/sessions/{id}/stop", act(Verb::Stop))
         .route("/v1/sessions/{id}/resume", act(Verb::Resume))
+        .merge(life::routes())
         .route("/v1/requests", get(routes::requests))
         .route("/v1/requests/{id}", get(routes::request).post(routes::answer))
         .route("/v1/events", get(events::stream))

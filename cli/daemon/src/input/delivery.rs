@@ -141,7 +141,7 @@ pub(super) async fn start(
             turn_start(daemon, &server, thread, input).await?
         }
         // Codex unloaded the thread behind our back: nothing was begun.
-        Err(error) if is_not_loaded(&error) => {
+        Err(error) if resume::is_not_loaded(&error) => {
             resume::load(daemon, &server, &daemon.session(thread)?.session).await?;
             turn_start(daemon, &server, thread, input).await?
         }
@@ -189,13 +189,6 @@ async fn keep_settings(daemon: &Daemon, thread: &str, settings: &Settings) -> Re
     let set = SessionSet { settings: own, by: "sm".to_owned() };
     let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
     daemon.folded_to(receipt.last).await
-}
-
-/// Whether Codex says that it does not have the thread. The code is shared by many faults.
-fn is_not_loaded(error: &CallError) -> bool {
-    error.refusal().is_some_and(|(_, words)| {
-        words.contains("thread not found") || words.contains("not loaded")
-    })
 }
 
 async fn turn_start(

@@ -221,6 +221,9 @@ async fn decide(
     mode: Mode,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
+    if session.archived {
+        return Err(Refusal::archived(session));
+    }
     if session.ended {
         return Err(Refusal::dead(format!("session {} was stopped", session.id))
             .hint(format!("`sm resume {}` loads it again", session.id)));

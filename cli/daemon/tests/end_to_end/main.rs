@@ -9,6 +9,7 @@ mod agents;
 mod crashes;
 mod holders;
 mod inputs;
+mod life;
 mod queue;
 mod requests;
 mod upgrades;
