@@ -108,7 +108,7 @@ mod tests {
                 .filter(|(_, requests)| requests.iter().any(|request| request == method))
                 .map(|(version, _)| version.as_str());
             assert_eq!(serving.next(), Some(*first), "{method}");
-            let newest = serving.last().unwrap_or(first);
+            let newest = serving.next_back().unwrap_or(first);
             let is_newest = newest == releases.last().unwrap().0;
             assert_eq!(last.unwrap_or(newest), newest, "{method}");
             assert_eq!(last.is_none(), is_newest, "{method}");
