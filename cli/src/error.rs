@@ -249,6 +249,7 @@ impl From<ReadError> for Error {
                     .details(json!({"head": watermark}))
                     .hint(format!("The newest record: sm replay --since {watermark}"))
             }
+            ReadError::Version { .. } => Error::new(Exit::Failed, "newer_format", message),
             ReadError::OtherLog { .. } => {
                 Error::new(Exit::Conflict, "other_log", message).hint(OTHER_LOG)
             }
@@ -279,6 +280,14 @@ impl From<StoreError> for Error {
                 );
                 Error::new(Exit::Conflict, "newer_projections", error.to_string()).hint(hint)
             }
+            StoreError::Full { ref path, .. } => {
+                Error::new(Exit::Failed, "projections_full", error.to_string())
+                    .details(json!({"path": path}))
+                    .hint(
+                        "Nothing recorded is lost, and what was folded stands. Go on in another \
+                         data directory: sm --home DIR …",
+                    )
+            }
             other => Error::new(Exit::Failed, "projections", other.to_string())
                 .hint("Fold them anew from the log: sm rebuild"),
         }
@@ -290,6 +299,14 @@ impl From<FoldError> for Error {
         match error {
             FoldError::Store(error) => error.into(),
             FoldError::Log(error) => error.into(),
+            FoldError::Snapshot(error) => Error::new(Exit::Failed, "snapshot", error.to_string())
+                .hint(
+                    "Put snapshots/ back from where it was copied to. Without it, what is kept can \
+                     be folded alone: sm rebuild --partial",
+                ),
+            FoldError::Trimmed => Error::new(Exit::Failed, "trimmed_meanwhile", error.to_string())
+                .hint("Run it again.")
+                .retryable(),
             other => Error::new(Exit::Conflict, "projections_ahead", other.to_string())
                 .hint("Fold the log that is there: sm rebuild"),
         }

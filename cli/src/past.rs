@@ -14,9 +14,8 @@ use serde_json::json;
 use sm_log::{Direction, Item, ReadError, Reader};
 use sm_projections::rows::Sid;
 use sm_projections::tables::Sessions;
-use sm_projections::{Commit, Scope, Store, View, moment};
+use sm_projections::{Scope, Snapshots, View, moment};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The option of every command that can look back.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -89,6 +88,7 @@ pub struct Past {
     seq: u64,
     /// Goes with the tables.
     folder: tempfile::TempDir,
+    snapshots: Snapshots,
     /// No session of then is left out.
     pub whole: bool,
 }
@@ -179,6 +179,7 @@ impl Past {
             began: HashMap::new(),
             seq,
             folder: folder(context)?,
+            snapshots: context.home.snapshots(),
             whole: false,
         })
     }
@@ -192,13 +193,15 @@ impl Past {
         log: &Reader,
         scopes: &[Scope],
     ) -> Result<Tables, Error> {
-        let store = Arc::new(Store::open(self.folder.path(), &log.id(), Commit::AtTheEnd)?);
         let (meter, seq) = (streams.meter(), self.seq);
-        self.whole = moment(view, log, seq, scopes, &store, |reached| {
+        let path = self.folder.path().join("tables");
+        let made = moment(view, log, &self.snapshots, seq, scopes, &path, |reached| {
             meter.tell(format_args!("looking back: record {reached} of {seq}"));
-        })?;
+        });
         meter.done();
-        Ok(live.gone_by(store, self))
+        let made = made?;
+        self.whole = made.whole;
+        Ok(live.gone_by(made.store, self))
     }
 }
 
@@ -243,39 +246,56 @@ fn resolve(log: &Reader, bound: Bound, folded: u64) -> Result<u64, Error> {
         }
         Bound::Seq(seq) => {
             let floor = log.floor();
-            if seq > 0 && seq < floor {
-                let message = format!("record {seq} is no longer kept: the log begins at {floor}");
-                return Err(Error::new(Exit::NotFound, "below_floor", message)
-                    .details(json!({"at": seq, "floor": floor}))
-                    .hint(format!("The oldest: --at {floor}")));
+            match seq > 0 && seq < floor {
+                true => Err(below_floor(seq, floor)),
+                false => Ok(seq),
             }
-            Ok(seq)
         }
-        Bound::Time(time) => Ok(last_before(log, time, folded)?),
+        Bound::Time(time) => {
+            let (seq, known, floor) = last_before(log, time, folded)?;
+            // All that is kept is later: what was then is not known any more.
+            match floor > 1 && !known {
+                true => Err(below_floor(floor - 1, floor)),
+                false => Ok(seq),
+            }
+        }
     }
 }
 
+fn below_floor(seq: u64, floor: u64) -> Error {
+    let message = format!("record {seq} is no longer kept: the log begins at {floor}");
+    Error::new(Exit::NotFound, "below_floor", message)
+        .details(json!({"at": seq, "floor": floor}))
+        .hint(format!("The oldest: --at {floor}"))
+}
+
 /// The record before the first one that is later than `time`. What `sm` itself noted does not count:
-/// a transcript is older than the note that its import began.
-fn last_before(log: &Reader, time: i64, folded: u64) -> Result<u64, ReadError> {
+/// a transcript is older than the note that its import began. Beside it stand whether any record that is
+/// kept is as old, and the floor.
+fn last_before(log: &Reader, time: i64, folded: u64) -> Result<(u64, bool, u64), ReadError> {
+    let (floor, mut known) = (log.floor(), false);
     for segment in log.segments()? {
         if segment.times.is_none_or(|(_, newest)| newest <= time) {
+            // No time was told of a record at 0.
+            known |= segment.times.is_some_and(|(_, newest)| newest > 0);
             continue;
         }
-        let mut cursor = log.cursor(segment.first.max(log.floor()))?;
+        let mut cursor = log.cursor(segment.first.max(floor))?;
         while cursor.position() <= segment.last.min(folded) {
             match cursor.next()? {
                 Some(Item::Record(record)) => {
-                    if record.time > time && record.direction != Direction::Own {
-                        return Ok(record.seq - 1);
+                    let counts = record.direction != Direction::Own;
+                    if counts && record.time > time {
+                        return Ok((record.seq - 1, known, floor));
                     }
+                    known |= counts && record.time > 0;
                 }
                 Some(Item::Gap(_)) => {}
                 None => break,
             }
         }
     }
-    Ok(folded)
+    Ok((folded, known, floor))
 }
 
 /// When the moment was: the time that was named, or the record's.

@@ -87,6 +87,12 @@ impl Reader {
         })
     }
 
+    /// The oldest revision of the session that is kept: 1 where none of its records was trimmed, one
+    /// after its last where all were.
+    pub fn first_revision(&self, session: &[u8]) -> Result<u64, ReadError> {
+        Ok(self.chain.trimmed_records(&self.chain.mark(), session)? + 1)
+    }
+
     /// How many records the session has, those that are no longer kept included.
     pub fn revisions(&self, session: &[u8]) -> Result<u64, ReadError> {
         self.chain.again(|| session::count(&self.chain, session))
@@ -110,7 +116,7 @@ impl Reader {
     /// The session's records, from a revision on: the first one kept to one after the last.
     pub fn session(&self, session: &[u8], from_revision: u64) -> Result<SessionCursor, ReadError> {
         let last = self.revisions(session)?;
-        let first = self.chain.trimmed_records(&self.chain.mark(), session)? + 1;
+        let first = self.first_revision(session)?;
         if from_revision < first || from_revision > last + 1 {
             return Err(ReadError::NoRevision { revision: from_revision, first, last });
         }
@@ -119,7 +125,7 @@ impl Reader {
 
     /// The session's last `count` records, or all if there are fewer; goes on with new ones.
     pub fn session_tail(&self, session: &[u8], count: u64) -> Result<SessionCursor, ReadError> {
-        let first = self.chain.trimmed_records(&self.chain.mark(), session)? + 1;
+        let first = self.first_revision(session)?;
         let from = (self.revisions(session)? + 1).saturating_sub(count).max(first);
         Ok(SessionCursor::new(self.chain.clone(), session, from))
     }

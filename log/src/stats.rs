@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, read_header};
 use crate::error::ReadError;
-use crate::segment::Form;
+use crate::segment::{Form, Header};
 
 /// One segment of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub struct Segment {
     pub sessions: u64,
     /// Oldest and newest time of its records.
     pub times: Option<(i64, i64)>,
+    /// When its file was made, by this machine's clock, in Unix microseconds; `None` where its header
+    /// does not tell. A sealed one was made when all its records had been appended.
+    pub made: Option<i64>,
 }
 
 /// All segments, oldest first.
@@ -46,6 +49,10 @@ pub fn segments(chain: &Chain) -> Result<Vec<Segment>, ReadError> {
             payload_bytes,
             sessions,
             times: span.times(chain, &limit)?,
+            made: match read_header(&*chain.storage, &span.part.name) {
+                Ok(Header::Valid { created, .. }) => Some(created),
+                _ => None,
+            },
         });
     }
     Ok(segments)

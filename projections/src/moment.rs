@@ -3,18 +3,21 @@
 //! What always holds: a past moment is made by the same folds as the present, over the same records; so
 //! it is what the tables were, and nothing is kept for it but the log. Only records that can matter are
 //! read: those of the sessions asked about and of the sessions that name them, and what was noted of
-//! their sources. Where that would be most of the log, all of it is folded up to the moment.
+//! their sources. Where that would be most of the log, all of it is folded up to the moment. What was
+//! trimmed comes from the snapshot.
 
 use crate::changes::Changes;
 use crate::fold::{fold, fold_gap};
 use crate::projector::{FoldError, Projector};
 use crate::rows::{Session, Sid, Source};
-use crate::state::{Nothing, State};
-use crate::store::{Store, StoreError, View};
+use crate::snapshot::Snapshots;
+use crate::state::State;
+use crate::store::{Commit, Store, StoreError, View};
 use crate::table::Key;
 use crate::tables::{Children, Requests, Sessions, Sources, Threads};
-use sm_log::{ReadError, Reader};
+use sm_log::{GapReason, ReadError, Reader};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Beyond this share of all records up to the moment, reading them in their order is quicker.
@@ -39,10 +42,44 @@ pub enum Scope {
     Waiting,
 }
 
-/// Writes into `store`, which is empty, what the tables were after record `at`, as far as `scopes` ask.
-/// `live` are the tables now, folded to `at` or further. `progress` is told the last seq folded. Returns
-/// whether every session of then is among them.
+/// What was after a record, made at a path of its own.
+pub struct Moment {
+    /// The tables of then, as far as they were asked for.
+    pub store: Arc<Store>,
+    /// Whether every session of then is among them.
+    pub whole: bool,
+}
+
+/// Makes at `path`, where nothing is, the tables as they were after record `at`, as far as `scopes` ask:
+/// on top of the snapshot where the log was trimmed. `live` are the tables now, folded to `at` or
+/// further. `progress` is told the last seq folded.
+///
+/// # Errors
+/// [`ReadError::BelowFloor`] for a moment that the snapshot is later than.
 pub fn moment(
+    live: &View<'_>,
+    log: &Reader,
+    snapshots: &Snapshots,
+    at: u64,
+    scopes: &[Scope],
+    path: &Path,
+    progress: impl FnMut(u64),
+) -> Result<Moment, FoldError> {
+    let floor = log.floor();
+    if at == 0 {
+        // Before everything.
+        let store = Arc::new(Store::open(path, &log.id(), Commit::AtTheEnd)?);
+        return Ok(Moment { store, whole: true });
+    }
+    if at + 1 < floor {
+        return Err(ReadError::BelowFloor { seq: at, floor }.into());
+    }
+    let store = Arc::new(snapshots.begin(path, log)?);
+    let whole = fold_what_matters(live, log, at, scopes, &store, progress)?;
+    Ok(Moment { store, whole })
+}
+
+fn fold_what_matters(
     live: &View<'_>,
     log: &Reader,
     at: u64,
@@ -50,10 +87,12 @@ pub fn moment(
     store: &Arc<Store>,
     mut progress: impl FnMut(u64),
 ) -> Result<bool, FoldError> {
+    let floor = log.floor();
     let mut wanted = Wanted {
         live,
         log,
         at,
+        floor,
         threads: BTreeSet::new(),
         seqs: BTreeSet::new(),
         records: 0,
@@ -62,16 +101,21 @@ pub fn moment(
     for scope in scopes {
         wanted.scope(*scope)?;
     }
-    if wanted.records.saturating_mul(MOST_OF_THE_LOG) > at {
+    if wanted.records.saturating_mul(MOST_OF_THE_LOG) > at + 1 - floor {
         Projector::new(Arc::clone(store), log.clone())?.fold_to(at, REPORT_RECORDS, progress)?;
         return Ok(true);
     }
     let all = wanted.all;
     let seqs = wanted.all_seqs()?;
     let mut state = State::default();
+    let base = store.view()?;
     for (done, seq) in seqs.iter().enumerate() {
         match log.get(*seq) {
-            Ok(record) => fold(&mut state, &Nothing, &record.record()),
+            Ok(record) => fold(&mut state, &base, &record.record()),
+            Err(ReadError::Gap(gap)) if gap.reason == GapReason::Trimmed => {
+                return Err(FoldError::Trimmed);
+            }
+            Err(ReadError::BelowFloor { .. }) => return Err(FoldError::Trimmed),
             Err(ReadError::Gap(gap)) => fold_gap(&mut state, &gap),
             Err(error) => return Err(error.into()),
         }
@@ -82,6 +126,7 @@ pub fn moment(
     let mut changes = Changes::default();
     changes.checkpoint = at;
     state.flush(&mut changes);
+    drop(base);
     store.write(&changes)?;
     Ok(all)
 }
@@ -91,6 +136,7 @@ struct Wanted<'v, 's> {
     live: &'v View<'s>,
     log: &'v Reader,
     at: u64,
+    floor: u64,
     /// Threads whose every record matters.
     threads: BTreeSet<String>,
     /// Further records.
@@ -145,7 +191,9 @@ impl Wanted<'_, '_> {
     fn thread(&mut self, session: &Session) -> bool {
         let new = self.threads.insert(session.thread_id.clone());
         if new {
-            self.records += session.counts.records;
+            let thread = session.thread_id.as_bytes();
+            let kept = self.log.first_revision(thread).map_or(0, |first| first - 1);
+            self.records += session.counts.records.saturating_sub(kept);
         }
         new
     }
@@ -167,8 +215,12 @@ impl Wanted<'_, '_> {
     fn waiting(&mut self) -> Result<(), StoreError> {
         let mut waited = Vec::new();
         let at = self.at;
+        let floor = self.floor;
         self.live.scan::<Requests>(&[], &[], |seq, request| {
-            if seq <= at && request.end_seq.is_none_or(|end| end > at) {
+            let waits_then = request.end_seq.is_none_or(|end| end > at);
+            // In the snapshot it waits; by then it does not.
+            let waited_before = seq < floor && request.end_seq.is_some_and(|end| end >= floor);
+            if seq <= at && (waits_then || waited_before) {
                 waited.push((seq, request.session));
             }
             seq <= at
@@ -185,7 +237,7 @@ impl Wanted<'_, '_> {
     /// Every record that matters, in the log's order.
     fn all_seqs(mut self) -> Result<Vec<u64>, FoldError> {
         let (log, at) = (self.log, self.at);
-        let first = log.floor();
+        let first = self.floor;
         let mut seqs = Vec::new();
         for thread in &self.threads {
             seqs.extend(log.seqs(thread.as_bytes(), at)?);

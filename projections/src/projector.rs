@@ -6,9 +6,10 @@
 
 use crate::changes::Changes;
 use crate::fold::{fold, fold_gap};
+use crate::snapshot::SnapshotError;
 use crate::state::State;
 use crate::store::{Store, StoreError};
-use sm_log::{Item, ReadError, Reader};
+use sm_log::{GapReason, Item, ReadError, Reader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -35,6 +36,12 @@ pub enum FoldError {
     /// The log failed.
     #[error(transparent)]
     Log(#[from] ReadError),
+    /// The snapshot of what was trimmed failed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Records were dropped while they were to be folded.
+    #[error("the log was trimmed meanwhile")]
+    Trimmed,
     /// The tables are ahead of the log: it was replaced or cut by another hand.
     #[error("the projections reflect seq {checkpoint}, but the log ends at {watermark}")]
     Ahead {
@@ -169,6 +176,9 @@ impl Projector {
             match cursor.next()? {
                 None => break,
                 Some(Item::Record(record)) => fold(&mut self.state, &view, &record),
+                Some(Item::Gap(gap)) if gap.reason == GapReason::Trimmed => {
+                    return Err(FoldError::Trimmed);
+                }
                 Some(Item::Gap(gap)) => fold_gap(&mut self.state, &gap),
             }
             folded += 1;

@@ -5,7 +5,9 @@
 
 use crate::fold::FOLD_VERSION;
 use crate::projector::{FoldError, Projector};
+use crate::snapshot::{Snapshots, io_error, remove};
 use crate::store::{Commit, Store, StoreError};
+use crate::upgrade::forget_all_below;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use sm_log::Reader;
 use std::fs;
@@ -21,13 +23,34 @@ fn aside(dir: &Path) -> PathBuf {
     dir.join(format!("v{FOLD_VERSION}.building"))
 }
 
-/// Folds the whole of `log` into new tables below `dir` and puts them in the place of those that are
-/// there, whatever their state. Older versions' tables go with them. Only the holder of the log's lock
-/// may call it; `progress` is told the last seq folded.
-pub fn rebuild(dir: &Path, log: &Reader, progress: impl FnMut(u64)) -> Result<(), FoldError> {
+/// What new tables begin with.
+#[derive(Debug, Clone, Copy)]
+pub enum Below<'s> {
+    /// The snapshot of what was trimmed, where anything was.
+    Kept(&'s Snapshots),
+    /// Nothing: what was trimmed is unknown, and the tables say so.
+    Unknown,
+}
+
+/// Folds the whole of `log`, on top of what is kept of its trimmed records, into new tables below `dir`
+/// and puts them in the place of those that are there, whatever their state. Older versions' tables go
+/// with them. Only the holder of the log's lock may call it; `progress` is told the last seq folded.
+pub fn rebuild(
+    dir: &Path,
+    below: Below<'_>,
+    log: &Reader,
+    progress: impl FnMut(u64),
+) -> Result<(), FoldError> {
     let (place, building) = (Store::path_in(dir), aside(dir));
     remove(&building)?;
-    let store = Arc::new(Store::open(&building, &log.id(), Commit::AtTheEnd)?);
+    let store = Arc::new(match below {
+        Below::Kept(snapshots) => snapshots.begin(&building, log)?,
+        Below::Unknown => {
+            let store = Store::open(&building, &log.id(), Commit::AtTheEnd)?;
+            forget_all_below(&store, log.floor())?;
+            store
+        }
+    });
     let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
     projector.fold_to(log.watermark(), BATCH_RECORDS, progress)?;
     store.sync()?;
@@ -42,16 +65,12 @@ pub fn rebuild(dir: &Path, log: &Reader, progress: impl FnMut(u64)) -> Result<()
 /// # Errors
 /// [`StoreError::Newer`] where there are tables of a newer version.
 pub fn sweep(dir: &Path) -> Result<(), FoldError> {
-    let io = |act, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| StoreError::Io { act, path, source }
-    };
     let found = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found.map_err(io("read", dir))?,
+        found => found.map_err(io_error("read", dir))?,
     };
     for entry in found {
-        let path = entry.map_err(io("read", dir))?.path();
+        let path = entry.map_err(io_error("read", dir))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let Some(version) = name.as_deref().and_then(|name| name.strip_prefix('v')) else {
             continue;
@@ -75,14 +94,5 @@ fn swap(new: &Path, old: &Path) -> Result<(), StoreError> {
     };
     let parent = old.parent().unwrap_or(old);
     let synced = swapped.and_then(|()| fs::File::open(parent)?.sync_all());
-    synced.map_err(|source| StoreError::Io { act: "put in place", path: old.to_path_buf(), source })
-}
-
-fn remove(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(StoreError::Io { act: "remove", path: path.to_path_buf(), source })
-        }
-        _ => Ok(()),
-    }
+    synced.map_err(io_error("put in place", old))
 }

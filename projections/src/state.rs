@@ -75,12 +75,13 @@ impl<T: Table> Shelf<T> {
 
     /// The row of `key`, for changing; it counts as changed.
     pub fn get_mut(&mut self, base: &dyn Base, key: &T::Key) -> Option<&mut T::Row> {
-        let slot = self.slot(base, key);
-        if slot.row.is_some() && !slot.changed {
+        let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::load::<T>(base, key));
+        let row = slot.row.as_deref_mut()?;
+        if !slot.changed {
             slot.changed = true;
             self.changed.push(key.clone());
         }
-        self.slots.get_mut(key)?.row.as_deref_mut()
+        Some(row)
     }
 
     /// The row of `key`, made by `T::Row::default` if there is none; it counts as changed.
@@ -204,6 +205,10 @@ state! {
     totals: Totals, 16;
     gaps: Gaps, 256;
     spans: Spans, 8192;
+    input_keys: InputKeys, 256;
+    reminders: Reminders, 256;
+    trims: Trims, 16;
+    environments: Environments, 256;
 }
 
 #[cfg(test)]

@@ -10,11 +10,15 @@
 
 use crate::changes::Changes;
 use crate::fold::FOLD_VERSION;
+use crate::snapshot::io_error;
 use crate::state::Base;
 use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables;
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use heed::{
+    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn,
+    RwTxn, WithoutTls,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sm_log::LogId;
@@ -86,6 +90,15 @@ pub enum StoreError {
         /// LMDB's answer.
         source: heed::Error,
     },
+    /// The tables have grown to the address space that is set aside for them. What was committed
+    /// stands; the batch at hand is not in it.
+    #[error("the projections in {} have grown to their limit of {bytes} bytes", path.display())]
+    Full {
+        /// Where.
+        path: PathBuf,
+        /// The limit.
+        bytes: usize,
+    },
     /// A row cannot be decoded.
     #[error("a row of table {table} in {} is damaged", path.display())]
     Damaged {
@@ -138,12 +151,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::ForeignLog`] for tables of another log; nothing is changed then.
     pub fn open(path: &Path, log: &LogId, commit: Commit) -> Result<Store, StoreError> {
+        Store::open_within(path, log, commit, MAP_BYTES)
+    }
+
+    /// The same, where the tables may grow to `most` bytes and no further.
+    pub fn open_within(
+        path: &Path,
+        log: &LogId,
+        commit: Commit,
+        most: usize,
+    ) -> Result<Store, StoreError> {
         create_private(path)?;
         let flags = match commit {
             Commit::Synced => EnvFlags::empty(),
             Commit::AtTheEnd => EnvFlags::NO_SYNC,
         };
-        let store = Store::open_env(path, flags)?;
+        let store = Store::open_env(path, flags, most)?;
         let expected = log.to_string();
         let meta = store.view()?.meta()?;
         match meta {
@@ -170,22 +193,27 @@ impl Store {
         if !path.join("data.mdb").exists() {
             return Err(StoreError::NotFound { path: path.to_path_buf() });
         }
-        match Store::open_env(path, EnvFlags::empty()) {
+        match Store::open_env(path, EnvFlags::empty(), MAP_BYTES) {
             // A reader's place in LMDB's lock file cannot be taken; nobody writes there either.
             Err(StoreError::Lmdb { source: heed::Error::Io(why), .. }) if is_denied(&why) => {
-                Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK)
+                Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK, MAP_BYTES)
             }
             opened => opened,
         }
     }
 
-    fn open_env(path: &Path, flags: EnvFlags) -> Result<Store, StoreError> {
+    /// Opens tables that nobody ever writes to again; nothing is put beside them.
+    pub(crate) fn open_frozen(path: &Path) -> Result<Store, StoreError> {
+        Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK, MAP_BYTES)
+    }
+
+    fn open_env(path: &Path, flags: EnvFlags, most: usize) -> Result<Store, StoreError> {
         let fail = |act| {
             let path = path.to_path_buf();
             move |source| StoreError::Lmdb { act, path, source }
         };
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
-        options.map_size(MAP_BYTES).max_readers(READERS_MAX);
+        options.map_size(most).max_readers(READERS_MAX);
         // SAFETY: NO_SYNC is for tables that nobody else reads and that are thrown away unless they
         // were synced at the end; NO_LOCK, with READ_ONLY, for files that their user cannot write.
         unsafe { options.flags(flags) };
@@ -215,18 +243,13 @@ impl Store {
     /// Writes `changes` and their checkpoint, all or nothing.
     pub fn write(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut txn = self.begin()?;
-        let found = self.rows.get(&txn, &[META]);
-        let meta = found.map_err(|source| self.fail("read the checkpoint", source))?;
-        let meta: Option<Meta> = meta.and_then(|bytes| postcard::from_bytes(bytes).ok());
-        let log_id = meta.ok_or_else(|| self.damaged("meta"))?.log_id;
         for (address, row) in changes.iter() {
-            let written = match row {
-                Some(row) => self.rows.put(&mut txn, address, row),
-                None => self.rows.delete(&mut txn, address).map(drop),
-            };
-            written.map_err(|source| self.fail("write a row", source))?;
+            match row {
+                Some(row) => self.put(&mut txn, address, row)?,
+                None => self.delete(&mut txn, address)?,
+            }
         }
-        self.put_meta(&mut txn, &Meta { log_id, checkpoint: changes.checkpoint })?;
+        self.set_checkpoint(&mut txn, changes.checkpoint)?;
         self.commit(txn)
     }
 
@@ -245,11 +268,69 @@ impl Store {
         self.env.real_disk_size().map_err(|source| self.fail("measure the file", source))
     }
 
-    fn begin(&self) -> Result<RwTxn<'_>, StoreError> {
+    /// Copies the rows into a new file at `path`, without room for more; durable then.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let copied = self.env.copy_to_path(path, CompactionOption::Enabled);
+        let file = copied.map_err(|source| self.fail("copy the rows", source))?;
+        file.sync_all().map_err(io_error("sync", path))
+    }
+
+    /// The addresses of all rows of the table numbered `number`.
+    pub(crate) fn addresses(
+        &self,
+        txn: &RwTxn<'_>,
+        number: u8,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.rows.range(txn, &between(&[number], &[number + 1]));
+        let rows = rows.map_err(|source| self.fail("read a range", source))?;
+        let addresses: Result<_, _> = rows.map(|row| Ok(row?.0.to_vec())).collect();
+        addresses.map_err(|source| self.fail("read a range", source))
+    }
+
+    /// The row at `address`, as an `R`.
+    pub(crate) fn row<R: DeserializeOwned>(
+        &self,
+        txn: &RwTxn<'_>,
+        address: &[u8],
+    ) -> Result<R, StoreError> {
+        let bytes = self.rows.get(txn, address);
+        let bytes = bytes.map_err(|source| self.fail("read a row", source))?;
+        let row = bytes.and_then(|bytes| postcard::from_bytes(bytes).ok());
+        row.ok_or_else(|| self.damaged(tables::name(address[0])))
+    }
+
+    pub(crate) fn put(
+        &self,
+        txn: &mut RwTxn<'_>,
+        address: &[u8],
+        row: &[u8],
+    ) -> Result<(), StoreError> {
+        self.rows.put(txn, address, row).map_err(|source| self.fail("write a row", source))
+    }
+
+    pub(crate) fn delete(&self, txn: &mut RwTxn<'_>, address: &[u8]) -> Result<(), StoreError> {
+        let deleted = self.rows.delete(txn, address).map(drop);
+        deleted.map_err(|source| self.fail("write a row", source))
+    }
+
+    /// Says that the rows are those of the log up to `checkpoint`.
+    pub(crate) fn set_checkpoint(
+        &self,
+        txn: &mut RwTxn<'_>,
+        checkpoint: u64,
+    ) -> Result<(), StoreError> {
+        let meta = self.rows.get(txn, &[META]);
+        let meta = meta.map_err(|source| self.fail("read the checkpoint", source))?;
+        let meta: Option<Meta> = meta.and_then(|bytes| postcard::from_bytes(bytes).ok());
+        let log_id = meta.ok_or_else(|| self.damaged("meta"))?.log_id;
+        self.put_meta(txn, &Meta { log_id, checkpoint })
+    }
+
+    pub(crate) fn begin(&self) -> Result<RwTxn<'_>, StoreError> {
         self.env.write_txn().map_err(|source| self.fail("begin to write", source))
     }
 
-    fn commit(&self, txn: RwTxn<'_>) -> Result<(), StoreError> {
+    pub(crate) fn commit(&self, txn: RwTxn<'_>) -> Result<(), StoreError> {
         txn.commit().map_err(|source| self.fail("commit", source))
     }
 
@@ -260,7 +341,16 @@ impl Store {
     }
 
     fn fail(&self, act: &'static str, source: heed::Error) -> StoreError {
-        StoreError::Lmdb { act, path: self.path.clone(), source }
+        let path = self.path.clone();
+        match source {
+            heed::Error::Mdb(MdbError::MapFull) => {
+                StoreError::Full { path, bytes: self.env.info().map_size }
+            }
+            heed::Error::Io(source) if source.kind() == std::io::ErrorKind::StorageFull => {
+                StoreError::Io { act, path, source }
+            }
+            source => StoreError::Lmdb { act, path, source },
+        }
     }
 
     fn damaged(&self, table: &'static str) -> StoreError {
@@ -269,7 +359,7 @@ impl Store {
 }
 
 /// Makes a folder that only its user can enter.
-fn create_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| StoreError::Io { act: "create", path: path.to_path_buf(), source })
@@ -378,6 +468,25 @@ impl View<'_> {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
+    /// How many rows each table has, and how many bytes of keys and rows; by the tables' numbers.
+    pub fn sizes(&self) -> Result<Vec<Size>, StoreError> {
+        let mut sizes: Vec<Size> = Vec::new();
+        let rows = self.store.rows.iter(&self.txn);
+        for row in rows.map_err(|source| self.store.fail("read all rows", source))? {
+            let (key, row) = row.map_err(|source| self.store.fail("read all rows", source))?;
+            let table = if key[0] == META { "meta" } else { tables::name(key[0]) };
+            if sizes.last().is_none_or(|size| size.table != table) {
+                sizes.push(Size { table, rows: 0, key_bytes: 0, row_bytes: 0 });
+            }
+            if let Some(size) = sizes.last_mut() {
+                size.rows += 1;
+                size.key_bytes += key.len() as u64;
+                size.row_bytes += row.len() as u64;
+            }
+        }
+        Ok(sizes)
+    }
+
     /// The first row that differs between two stores: its table, its key, and both sides.
     pub fn first_difference(&self, other: &View<'_>) -> Result<Option<Difference>, StoreError> {
         let fail = |store: &Store, source| store.fail("read all rows", source);
@@ -417,6 +526,19 @@ impl View<'_> {
         let row = postcard::from_bytes(bytes);
         row.map_err(|_| self.store.damaged(tables::name(T::NUMBER)))
     }
+}
+
+/// What a table takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Size {
+    /// The table.
+    pub table: &'static str,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of their keys.
+    pub key_bytes: u64,
+    /// Bytes of the rows.
+    pub row_bytes: u64,
 }
 
 /// Where two stores differ first.

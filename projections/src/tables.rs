@@ -3,8 +3,9 @@
 //! What always holds: a table's number is the first byte of all its rows' addresses, from 1, and is
 //! never given to another table within a fold version. [`NAMES`] lists all of them.
 
-use crate::rows::{Action, Input, Request, Session, Sid, Source, Span, Turn};
+use crate::rows::{Action, Input, Reminder, Request, Session, Sid, Source, Span, Trim, Turn};
 use crate::table::{IdHash, Table};
+use std::collections::BTreeMap;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $number:literal $name:ident = $text:literal: $key:ty => $row:ty;)*) => {
@@ -72,6 +73,16 @@ tables! {
     23 Spans = "spans": (Sid, u64) => Span;
     /// Declared gaps: first seq → last seq.
     22 Gaps = "gaps": u64 => u64;
+    /// (session, digest of the sender's own name) → input.
+    27 InputKeys = "input_keys": (Sid, IdHash) => u64;
+    /// Reminders that have not come to their end.
+    28 Reminders = "reminders": u64 => Reminder;
+    /// What was dropped from the log's beginning, by the record that tells of it.
+    24 Trims = "trims": u64 => Trim;
+    /// What is known only of records from some seq on, for older ones are gone; see `upgrade`.
+    25 Partial = "partial": String => u64;
+    /// The environment that `sm` gave a session's commands, to be given again when it is resumed.
+    26 Environments = "environments": Sid => BTreeMap<String, String>;
 }
 
 #[cfg(test)]

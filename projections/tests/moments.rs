@@ -5,7 +5,7 @@ use serde_json::{Value, to_value};
 use sm_log::Log;
 use sm_projections::rows::Sid;
 use sm_projections::tables::{Sessions, Threads};
-use sm_projections::{Commit, Projector, Scope, Store, View, moment, views};
+use sm_projections::{Commit, Moment, Projector, Scope, Snapshots, Store, View, moment, views};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn documents(view: &View<'_>, thread: &str) -> Value {
     let actions = views::actions(view, sid, usize::MAX, |_| true).unwrap();
     to_value((
         views::session_doc(view, sid).unwrap(),
-        views::turns(view, sid, None).unwrap(),
+        views::turns(view, sid, usize::MAX, |_| true).unwrap(),
         actions,
     ))
     .unwrap()
@@ -26,6 +26,11 @@ fn folded_to(log: &Log, at: u64, path: &Path) -> Arc<Store> {
     let mut projector = Projector::new(Arc::clone(&store), log.reader()).unwrap();
     projector.fold_to(at, usize::MAX, |_| {}).unwrap();
     store
+}
+
+fn made(view: &View<'_>, log: &Log, at: u64, scope: Scope, path: &Path) -> Moment {
+    let snapshots = Snapshots::new(path.with_extension("none"));
+    moment(view, &log.reader(), &snapshots, at, &[scope], path, |_| {}).unwrap()
 }
 
 fn threads(view: &View<'_>) -> Vec<(Sid, String)> {
@@ -62,17 +67,15 @@ fn any_session_at_any_moment_is_as_it_was() {
                 continue;
             }
             let store = dir.path().join(format!("{step}-{sid}"));
-            let store = Arc::new(Store::open(&store, &log.id(), Commit::AtTheEnd).unwrap());
-            moment(&view, &log.reader(), at, &[Scope::Session(*sid)], &store, |_| {}).unwrap();
-            let made = store.view().unwrap();
+            let made = made(&view, &log, at, Scope::Session(*sid), &store);
+            let made = made.store.view().unwrap();
             assert_eq!(documents(&made, thread), documents(&then, thread), "{thread} at {at}");
             partly += 1;
         }
         for scope in [Scope::Newest(5), Scope::Waiting] {
             let store = dir.path().join(format!("{step}-{scope:?}"));
-            let store = Arc::new(Store::open(&store, &log.id(), Commit::AtTheEnd).unwrap());
-            let whole = moment(&view, &log.reader(), at, &[scope], &store, |_| {}).unwrap();
-            let made = store.view().unwrap();
+            let made = made(&view, &log, at, scope, &store);
+            let (whole, made) = (made.whole, made.store.view().unwrap());
             let (left, right) = match scope {
                 Scope::Waiting => (
                     to_value(views::pending_requests(&made).unwrap()).unwrap(),
@@ -105,9 +108,8 @@ fn a_family_is_as_it_was() {
     for at in 1..=log.watermark() {
         let then = folded_to(&log, at, &dir.path().join(format!("then-{at}")));
         let store = dir.path().join(format!("made-{at}"));
-        let store = Arc::new(Store::open(&store, &log.id(), Commit::AtTheEnd).unwrap());
-        moment(&view, &log.reader(), at, &[Scope::Family(root.0)], &store, |_| {}).unwrap();
-        let (made, then) = (store.view().unwrap(), then.view().unwrap());
+        let made = made(&view, &log, at, Scope::Family(root.0), &store);
+        let (made, then) = (made.store.view().unwrap(), then.view().unwrap());
         for (_, thread) in &threads {
             assert_eq!(documents(&made, thread), documents(&then, thread), "{thread} at {at}");
         }

@@ -16,7 +16,9 @@ fn turns_of(path: &std::path::Path) -> Vec<TurnDoc> {
         true
     })
     .unwrap();
-    docs.into_iter().flat_map(|sid| views::turns(&view, sid, None).unwrap()).collect()
+    docs.into_iter()
+        .flat_map(|sid| views::turns(&view, sid, usize::MAX, |_| true).unwrap())
+        .collect()
 }
 
 #[test]

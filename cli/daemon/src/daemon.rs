@@ -19,7 +19,7 @@ use sm_projections::tables::{Sessions, Sources, Threads};
 use sm_projections::views::{self, Selection, SessionDoc};
 use sm_projections::{Store, StoreError, View};
 use sm_protocol::synthetic::Synthetic;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -57,8 +57,12 @@ pub(crate) struct Daemon {
     pub answering: tokio::sync::Mutex<()>,
     /// One import at a time.
     pub importing: tokio::sync::Mutex<()>,
+    /// One prune at a time.
+    pub pruning: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
+    /// Threads for which a failed delivery is tried again.
+    pub retrying: Mutex<HashSet<String>>,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -122,7 +126,9 @@ impl Daemon {
             started,
             answering: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
+            pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
+            retrying: Mutex::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         };

@@ -34,6 +34,7 @@ pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
         "item/permissions/requestApproval" => permissions(params, answer),
         "item/tool/requestUserInput" => user_input(params, answer),
         "mcpServer/elicitation/request" => elicitation(params, answer),
+        "skill/requestApproval" => skill(answer),
         "execCommandApproval" | "applyPatchApproval" => old_approval(answer),
         _ => Err(Refusal::bad_request(format!(
             "sm does not know how {method} is answered: give the answer in Codex's own form"
@@ -113,6 +114,17 @@ fn old_approval(answer: &Answer) -> Result<Verdict, Refusal> {
     };
     let result = json!({ "decision": decision });
     Ok(Verdict { word: decision.to_owned(), result, interrupts: word == "cancel" })
+}
+
+fn skill(answer: &Answer) -> Result<Verdict, Refusal> {
+    let word = word_of(answer)?;
+    let decision = match word {
+        "accept" => "approve",
+        "decline" | "cancel" => "decline",
+        _ => return Err(unknown(word, None)),
+    };
+    let result = json!({ "decision": decision });
+    Ok(Verdict { word: word.to_owned(), result, interrupts: false })
 }
 
 fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
@@ -333,6 +345,10 @@ mod tests {
     fn old_releases_and_unknown_methods() {
         let denied = verdict("execCommandApproval", &Value::Null, &decide("decline")).unwrap();
         assert_eq!(denied.result, json!({ "decision": "denied" }));
+        let skill = |word: &str| verdict("skill/requestApproval", &Value::Null, &decide(word));
+        assert_eq!(skill("accept").unwrap().result, json!({ "decision": "approve" }));
+        assert_eq!(skill("decline").unwrap().result, json!({ "decision": "decline" }));
+        assert!(skill("acceptForSession").is_err(), "Codex offers no such thing for a skill");
         assert!(verdict("some/new/request", &Value::Null, &decide("accept")).is_err());
         let raw = Answer { raw: Some(json!({ "x": 1 })), ..Answer::default() };
         let verdict = verdict("some/new/request", &Value::Null, &raw).unwrap();

@@ -5,13 +5,17 @@
 //!
 //! ```text
 //!  HOME/log/            the log, and its lock
+//!  HOME/snapshots/      what the folds made of records that were trimmed
 //!  HOME/projections/vN/ LMDB, derived, may be deleted
 //!  HOME/run/sm.sock     the daemon's HTTP, while one runs
 //!  HOME/run/daemon.log  what the daemon says of itself
 //! ```
 
+use crate::prune;
 use sm_log::{Log, OpenError, Options, Reader, Recovery, WriterLock};
-use sm_projections::{Commit, FoldError, Projector, Store, StoreError, rebuild, sweep};
+use sm_projections::{
+    Below, Commit, FoldError, Projector, Snapshots, Store, StoreError, rebuild, sweep,
+};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,6 +108,11 @@ impl Home {
         self.dir.join("projections")
     }
 
+    /// What the folds made of records that were trimmed: with the log, what must be kept.
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(self.dir.join("snapshots"))
+    }
+
     /// The folder of the running daemon.
     pub fn run_dir(&self) -> PathBuf {
         self.dir.join("run")
@@ -167,24 +176,39 @@ impl Home {
     ) -> Result<Writer, HomeError> {
         let path = self.store_path();
         sweep(&self.projections_dir())?;
+        let (reader, snapshots) = (log.reader(), self.snapshots());
         if !path.exists() && log.watermark() > 0 {
             // There are none of this version: those of another one serve until these are whole.
-            rebuild(&self.projections_dir(), &log.reader(), &mut progress)?;
+            let below = Below::Kept(&snapshots);
+            rebuild(&self.projections_dir(), below, &reader, &mut progress)?;
         }
-        let store = Arc::new(Store::open(&path, &log.id(), Commit::Synced)?);
-        let mut projector = Projector::new(Arc::clone(&store), log.reader())?;
+        let mut store = Store::open(&path, &log.id(), Commit::Synced)?;
+        let folded = store.view()?.checkpoint()?;
+        if folded + 1 < reader.floor() {
+            // They were put back from a time before the trim: what comes next is only in the snapshot.
+            drop(store);
+            let below = Below::Kept(&snapshots);
+            rebuild(&self.projections_dir(), below, &reader, &mut progress)?;
+            store = Store::open(&path, &log.id(), Commit::Synced)?;
+        }
+        let store = Arc::new(store);
+        let mut projector = Projector::new(Arc::clone(&store), reader)?;
         projector.catch_up(progress)?;
+        prune::finish(&log, &store.view()?, &snapshots)?;
         Ok(Writer { log, recovery, store, projector })
     }
 
-    /// Makes the tables anew from the log and puts them in the place of those that are there, whatever
-    /// their state.
+    /// Makes the tables anew from the log and what is kept of its trimmed records, and puts them in the
+    /// place of those that are there, whatever their state. `partial`: without the snapshot, where it is
+    /// lost; the tables say so then.
     ///
     /// # Errors
     /// [`OpenError::Locked`] while somebody else writes.
-    pub fn rebuild(&self, progress: impl FnMut(u64)) -> Result<u64, HomeError> {
+    pub fn rebuild(&self, partial: bool, progress: impl FnMut(u64)) -> Result<u64, HomeError> {
         let (log, _) = Log::open(self.log_dir(), Options::default())?;
-        rebuild(&self.projections_dir(), &log.reader(), progress)?;
+        let snapshots = self.snapshots();
+        let below = if partial { Below::Unknown } else { Below::Kept(&snapshots) };
+        rebuild(&self.projections_dir(), below, &log.reader(), progress)?;
         Ok(log.watermark())
     }
 

@@ -7,11 +7,12 @@ use sm_log::ReadError;
 use sm_projections::rows::{ActionKind, Session, Sid};
 use sm_projections::views;
 
-/// A session's last message; `None` where there is none, or its record is gone.
+/// A session's last message, its first line where its record is gone; `None` where there is none.
 pub(crate) fn last(daemon: &Daemon, session: &Session) -> Result<Option<String>, Refusal> {
-    match session.last_message_seq {
-        Some(seq) => text(daemon, seq),
-        None => Ok(None),
+    let Some(seq) = session.last_message_seq else { return Ok(None) };
+    match text(daemon, seq)? {
+        Some(text) => Ok(Some(text)),
+        None => Ok(daemon.look(|view| views::line_ended_by(view, &session.thread_id, seq))?),
     }
 }
 
@@ -24,6 +25,7 @@ pub(crate) fn list(daemon: &Daemon, sid: Sid, limit: usize) -> Result<Vec<Value>
     })?;
     let messages = actions.iter().map(|action| {
         let action_value = to_value(action);
+        let whole = text(daemon, action.end_seq.unwrap_or(action.seq))?;
         Ok(json!({
             "seq": action.seq,
             "end_seq": action.end_seq,
@@ -32,10 +34,8 @@ pub(crate) fn list(daemon: &Daemon, sid: Sid, limit: usize) -> Result<Vec<Value>
             "role": if action.kind == "message" { "agent" } else { "user" },
             "status": action.status,
             "at": action_value["ended_at"].as_str().or(action_value["started_at"].as_str()),
-            "text": match text(daemon, action.end_seq.unwrap_or(action.seq))? {
-                Some(text) => text,
-                None => action.summary.clone(),
-            },
+            "text_trimmed": whole.is_none(),
+            "text": whole.unwrap_or_else(|| action.summary.clone()),
         }))
     });
     messages.collect()

@@ -56,6 +56,14 @@ impl Refusal {
         Refusal::new(409, "session_dead", message)
     }
 
+    /// The session is in Codex's archive, where nothing is done with it.
+    pub fn archived(session: &Session) -> Refusal {
+        let id = &session.id;
+        Refusal::new(409, "session_archived", format!("session {id} is in Codex's archive"))
+            .hint(format!("`sm unarchive {id}` takes it out"))
+            .of_session(session)
+    }
+
     /// The daemon ends.
     pub fn stopping() -> Refusal {
         Refusal::new(503, "failed", "the daemon is shutting down").retryable()

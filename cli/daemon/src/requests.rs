@@ -14,7 +14,7 @@ use crate::{input, tools};
 use serde_json::{Value, json};
 use sm_ingest::MASK;
 use sm_ingest::app_server::ServerCall;
-use sm_log::Direction;
+use sm_log::{Direction, ReadError};
 use sm_projections::rows::{Request, RequestStatus};
 use sm_projections::tables::{Requests, Sessions};
 use sm_projections::views::{self, RequestDoc, Selection};
@@ -132,9 +132,12 @@ fn unknown(id: &str) -> Refusal {
     Refusal::not_found(format!("no request {id}")).hint("`sm inbox` lists those that wait")
 }
 
-/// What a request asked, from its record.
+/// What a request asked, from its record; null where that was trimmed, which it never is while it waits.
 fn params(daemon: &Daemon, number: u64) -> Result<Value, Refusal> {
-    let record = daemon.reader.get(number)?;
+    let record = match daemon.reader.get(number) {
+        Err(ReadError::BelowFloor { .. }) => return Ok(Value::Null),
+        record => record?,
+    };
     let mut message: Value = serde_json::from_slice(record.record().payload).unwrap_or_default();
     Ok(message.get_mut("params").map(Value::take).unwrap_or_default())
 }
@@ -336,7 +339,10 @@ fn what_is_left(asked: &Asked) -> String {
 /// The result that was sent, if it was `sm` that sent it.
 fn recorded_result(daemon: &Daemon, row: &Request) -> Result<Option<Value>, Refusal> {
     let Some(seq) = row.end_seq else { return Ok(None) };
-    let record = daemon.reader.get(seq)?;
+    let record = match daemon.reader.get(seq) {
+        Err(ReadError::BelowFloor { .. }) => return Ok(None),
+        record => record?,
+    };
     let record = record.record();
     if record.direction != Direction::Client || Kind(record.kind) != Kind::RESPONSE {
         return Ok(None);

@@ -178,19 +178,29 @@ pub(crate) async fn load(
         .hint("`sm tail` and `sm turns` still show it; spawn another one"))
 }
 
-/// The settings that were in force when the session was last heard of. Releases before 0.169 forget
+/// The settings that the session keeps, else those in force when it was last heard of. Releases before 0.169 forget
 /// some of them, and would give a session other rights than it had.
-fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
-    let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word).map(Sandbox::as_str);
-    let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
+pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
+    let kept = &session.kept;
+    let sandbox = kept.sandbox.as_deref().or(session.sandbox.as_deref());
+    let sandbox = sandbox.and_then(Sandbox::of_word).map(Sandbox::as_str);
+    let approval = kept.approval.as_deref().or(session.approval_policy.as_deref());
+    let approval = approval.and_then(Approval::of_word);
     let told = [
         ("cwd", session.cwd.as_deref()),
-        ("model", session.model.as_deref()),
+        ("model", kept.model.as_deref().or(session.model.as_deref())),
         ("modelProvider", session.model_provider.as_deref()),
         ("sandbox", sandbox),
         ("approvalPolicy", approval.map(Approval::as_str)),
     ];
     told.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// Whether Codex says that it does not have the thread. The code is shared by many faults.
+pub(crate) fn is_not_loaded(error: &CallError) -> bool {
+    error.refusal().is_some_and(|(_, words)| {
+        words.contains("thread not found") || words.contains("not loaded")
+    })
 }
 
 /// Whether another process still holds the thread. The code is shared by many faults.

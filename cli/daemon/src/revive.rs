@@ -125,7 +125,7 @@ async fn resume_one(daemon: &Arc<Daemon>, thread: &str) -> Option<String> {
     };
     match resumed {
         Ok(()) => {
-            input::deliver_soon(daemon, thread);
+            input::resumed(daemon, thread);
             None
         }
         // Codex has decided, or nothing is known of it.

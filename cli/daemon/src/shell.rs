@@ -1,17 +1,13 @@
 //! The environment of a session's commands.
 //!
-//! What always holds: what a session was made with is in its records, and is handed to it again when it
-//! is resumed.
+//! What always holds: what a session was made with is kept with it, also when the records of its making
+//! are gone, and is handed to it again when it is resumed.
 
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use serde_json::{Map, Value, json};
-use sm_protocol::Kind;
-use sm_protocol::synthetic::Synthetic;
+use sm_projections::tables::{Environments, Threads};
 use std::collections::BTreeMap;
-
-/// How far into a session's records its making is looked for.
-const MAKING_RECORDS_MAX: usize = 256;
 
 /// Settings that give a session's commands their environment. The session's short id follows from a
 /// thread id that Codex gives only in its answer, so commands of a session's first life know it by
@@ -41,15 +37,9 @@ fn is_variable(name: &str) -> bool {
 
 /// The environment that a session was made with.
 pub(crate) fn env_of(daemon: &Daemon, thread: &str) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut records = daemon.reader.session(thread.as_bytes(), 1)?;
-    for _ in 0..MAKING_RECORDS_MAX {
-        let Some((_, record)) = records.next()? else { break };
-        if Kind(record.kind) == Kind::SM_SESSION_SPAWNED
-            && let Some(Synthetic::SessionSpawned(spawned)) =
-                Synthetic::from_payload(record.payload)
-        {
-            return Ok(spawned.env);
-        }
-    }
-    Ok(BTreeMap::new())
+    let env = daemon.look(|view| match view.get::<Threads>(&thread.to_owned())? {
+        Some(sid) => view.get::<Environments>(&sid),
+        None => Ok(None),
+    });
+    Ok(env?.unwrap_or_default())
 }

@@ -10,6 +10,7 @@ use crate::show::{
 };
 use clap::Args;
 use serde::Serialize;
+use sm_log::ReadError;
 use sm_projections::View;
 use sm_projections::rows::{Action, ActivityState, Request, Session, Sid};
 use sm_projections::tables::{Actions, Requests};
@@ -61,6 +62,7 @@ impl Explain {
         let not_found = || Error::new(Exit::NotFound, "not_found", "the session is gone");
         let doc = views::session_doc(&view, found.sid)?.ok_or_else(not_found)?;
         let cause = open_log(context)?.get(doc.cause_seq);
+        let below_floor = matches!(cause, Err(ReadError::BelowFloor { .. }));
         let cause = cause.as_ref().ok().map(|record| record.record());
         let mut lives = tables.lives();
         let session = show(&view, &mut lives, doc, tables.now())?;
@@ -87,6 +89,9 @@ impl Explain {
             let doer = Sessions::default().doer(Some(&view), cause);
             let line = record_line(streams.style, cause, Some(id), doer.as_deref(), width);
             streams.line(format_args!("Made so by record {}:\n{line}", cause.seq))?;
+        } else if below_floor {
+            let seq = answer.session.doc.cause_seq;
+            streams.line(format_args!("Made so by record {seq}, which is no longer kept."))?;
         }
         Ok(Exit::Ok)
     }

@@ -116,7 +116,7 @@ fn trace(view: &View<'_>, sids: &[Sid], out: &mut impl Write) -> Result<io::Resu
     }
     for sid in sids {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
-        let turns = views::turns(view, *sid, None)?;
+        let turns = views::turns(view, *sid, usize::MAX, |_| true)?;
         if let Err(error) = trace.session(*sid, &doc, &turns) {
             return Ok(Err(error));
         }

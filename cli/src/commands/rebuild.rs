@@ -17,7 +17,12 @@ use std::time::Instant;
 ///
 /// For projections that are damaged, of another log, or ahead of theirs. The log itself is only read.
 #[derive(Debug, Args)]
-pub struct Rebuild {}
+pub struct Rebuild {
+    /// Without the snapshot of trimmed records, where it is lost: what only it knew is then unknown,
+    /// and `sm doctor` says so.
+    #[arg(long)]
+    partial: bool,
+}
 
 #[derive(Serialize)]
 struct Rebuilt {
@@ -36,8 +41,8 @@ impl Rebuild {
             found => drop(found.map_err(HomeError::from)?),
         }
         let meter = streams.meter();
-        let seq =
-            context.home.rebuild(|seq| meter.tell(format_args!("folding anew: seq {seq}")))?;
+        let tell = |seq| meter.tell(format_args!("folding anew: seq {seq}"));
+        let seq = context.home.rebuild(self.partial, tell)?;
         meter.done();
         let elapsed_ms = began.elapsed().as_millis() as u64;
         match context.json {

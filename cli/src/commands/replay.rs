@@ -14,7 +14,9 @@ use crate::read::{Tables, nothing_yet, open_log, select};
 use crate::show::{RecordDoc, Revisions, Sessions, record_line};
 use clap::Args;
 use range::{Pace, Range};
+use serde::Serialize;
 use sm_log::{Direction, Item, ReadError, Reader, Record};
+use sm_projections::rows::Session;
 use sm_protocol::{Kind, flags};
 use std::time::Duration;
 
@@ -81,7 +83,7 @@ impl Replay {
         let tables = Tables::open(context, streams)?;
         let Some(tables) = &tables else { return self.nothing(context, streams) };
         let session = match &self.session {
-            Some(word) => Some(select(context, &tables.view()?, word)?.session.thread_id),
+            Some(word) => Some(select(context, &tables.view()?, word)?.session),
             None => None,
         };
         let log = open_log(context)?;
@@ -99,7 +101,9 @@ impl Replay {
         };
         let mut pace = Pace::new(self.speed);
         match &session {
-            Some(thread) => self.session(&log, thread, &range, &mut printer, &mut pace, streams)?,
+            Some(session) => {
+                self.session(&log, session, &range, &mut printer, &mut pace, streams)?;
+            }
             None => self.whole(&log, &range, &mut printer, &mut pace, streams)?,
         }
         if printer.gaps > 0 {
@@ -131,6 +135,10 @@ impl Replay {
             None => range.first,
         };
         printer.revisions.from_start = from == 1;
+        if let (Some((first, last)), None) = (range.trimmed, self.last) {
+            let gap = HistoryGap::of_seqs(first, last, log.floor());
+            gap.print(streams, printer.form)?;
+        }
         let mut cursor = log.cursor(from)?;
         loop {
             let next = cursor.position();
@@ -159,22 +167,35 @@ impl Replay {
     fn session(
         &self,
         log: &Reader,
-        thread: &str,
+        session: &Session,
         range: &Range,
         printer: &mut Printer<'_>,
         pace: &mut Pace,
         streams: &mut Streams,
     ) -> Result<(), Error> {
+        let (thread, capped) = (session.thread_id.as_str(), session.floor);
+        let kept = log.first_revision(thread.as_bytes())?;
+        let capped = capped.filter(|(revision, _)| *revision > kept);
+        let from = capped.map_or(kept, |(revision, _)| revision);
+        let is_cut = from > 1 && range.trimmed.is_some_and(|(first, _)| first == 1);
+        if self.last.is_none() && (is_cut || capped.is_some()) {
+            let reason = if capped.is_some() { CAPPED } else { TRIMMED };
+            let earliest = log.revision(thread.as_bytes(), from)?;
+            let gap = HistoryGap::of_revisions(from - 1, reason, earliest);
+            gap.print(streams, printer.form)?;
+        }
         let mut cursor = match self.last {
             // What a bound leaves out does not count; without one, the end is found at once.
             Some(last) if range.is_open() && printer.form != Form::Raw => {
-                log.session_tail(thread.as_bytes(), last as u64)?
+                let total = log.revisions(thread.as_bytes())?;
+                let first = (total + 1).saturating_sub(last as u64).max(from);
+                log.session(thread.as_bytes(), first)?
             }
             Some(last) => {
-                let from = range.last_revisions(log, thread, last, |r| printer.wants(r))?;
+                let from = range.last_revisions(log, thread, from, last, |r| printer.wants(r))?;
                 log.session(thread.as_bytes(), from)?
             }
-            None => log.session(thread.as_bytes(), 1)?,
+            None => log.session(thread.as_bytes(), from)?,
         };
         loop {
             match cursor.next() {
@@ -194,6 +215,65 @@ impl Replay {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Why records that were asked for are not there.
+const TRIMMED: &str = "no longer kept";
+const CAPPED: &str = "only the newest records of the session are served";
+
+/// Records that were asked for and are not served any more, told before the first one that is.
+#[derive(Serialize)]
+struct HistoryGap {
+    schema: &'static str,
+    history_gap: bool,
+    gap_reason: &'static str,
+    /// The seqs that are missing; null where revisions are.
+    first_seq: Option<u64>,
+    last_seq: Option<u64>,
+    /// The revisions of the session that are missing; null where seqs are.
+    first_revision: Option<u64>,
+    last_revision: Option<u64>,
+    /// The oldest record that is served; null where none is.
+    earliest_seq: Option<u64>,
+}
+
+impl HistoryGap {
+    fn of_seqs(first: u64, last: u64, floor: u64) -> HistoryGap {
+        HistoryGap {
+            schema: "sm.history_gap/1",
+            history_gap: true,
+            gap_reason: TRIMMED,
+            first_seq: Some(first),
+            last_seq: Some(last),
+            first_revision: None,
+            last_revision: None,
+            earliest_seq: Some(floor),
+        }
+    }
+
+    fn of_revisions(last: u64, gap_reason: &'static str, earliest: Option<u64>) -> HistoryGap {
+        HistoryGap {
+            gap_reason,
+            first_seq: None,
+            last_seq: None,
+            first_revision: Some(1),
+            last_revision: Some(last),
+            earliest_seq: earliest,
+            ..HistoryGap::of_seqs(0, 0, 0)
+        }
+    }
+
+    fn print(&self, streams: &mut Streams, form: Form) -> Result<(), Error> {
+        if form == Form::Json {
+            return streams.json_line(self);
+        }
+        let range = match (self.first_seq.zip(self.last_seq), self.last_revision) {
+            (Some((first, last)), _) => format!("seq {first} to {last}"),
+            (None, last) => format!("the session's first {} records", last.unwrap_or(0)),
+        };
+        streams.say(format_args!("sm: history gap: {range}: {}", self.gap_reason));
+        Ok(())
     }
 }
 

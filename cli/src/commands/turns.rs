@@ -8,6 +8,7 @@ use crate::read::AsOf;
 use crate::show::timeline;
 use clap::Args;
 use serde::Serialize;
+use sm_projections::rows::Turn;
 use sm_projections::views::{self, TurnDoc};
 
 /// Shows a session's turns, oldest first: how each ended, how long it took, what it did, and as a
@@ -46,13 +47,15 @@ impl Turns {
         let tables = self.at.open_some(context, streams, &Question::Sessions(&words))?;
         let view = tables.view()?;
         let found = tables.select(context, &view, &self.session)?;
-        let mut turns = views::turns(&view, found.sid, self.last)?;
-        if let Some(number) = self.turn {
-            let known = turns.len();
-            turns.retain(|turn| turn.number == number);
-            if turns.is_empty() {
-                return Err(no_turn(&found.session.id, number, known));
-            }
+        // A turn's number is unique: there is nothing to look for behind it.
+        let last = match self.turn {
+            Some(_) => 1,
+            None => self.last.unwrap_or(usize::MAX),
+        };
+        let wanted = |turn: &Turn| self.turn.is_none_or(|number| turn.number == number);
+        let turns = views::turns(&view, found.sid, last, wanted)?;
+        if let (Some(number), []) = (self.turn, turns.as_slice()) {
+            return Err(no_turn(&found.session.id, number, found.session.counts.turns));
         }
         let answer = Answer {
             schema: "sm.turns/1",
@@ -85,7 +88,7 @@ impl Turns {
 /// How long the longest bar is.
 const CHART_CELLS: usize = 60;
 
-fn no_turn(session: &str, number: u32, known: usize) -> Error {
+fn no_turn(session: &str, number: u32, known: u64) -> Error {
     let message = format!("{session} has no turn {number}");
     Error::new(Exit::NotFound, "not_found", message).hint(match known {
         0 => "It has no turns yet.".to_owned(),
@@ -99,6 +102,7 @@ fn print(streams: &mut Streams, turns: &[TurnDoc], now: i64) -> Result<(), Error
     let mut table = Table::new(&heads);
     for turn in turns {
         let (role, outcome) = match turn.outcome {
+            _ if turn.dropped_seq.is_some() => (Role::Dim, "⤺ rolled back".to_owned()),
             Some("completed") => (Role::Good, "✓ completed".to_owned()),
             Some(word @ ("failed" | "lost")) => (Role::Bad, format!("✗ {word}")),
             Some(word) => (Role::NeedsHuman, format!("– {word}")),

@@ -3,11 +3,13 @@
 //! What always holds: it follows the log and the tables, so it works without a daemon and is never
 //! told an older state than the log holds; it returns at once where what is waited for is so.
 
+use super::result::message_text;
 use crate::context::Context;
 use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{Role, Streams, clean_block, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
 use crate::show::{Lives, SessionShown, label, show};
+use crate::targets::Selector;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -28,8 +30,11 @@ const GONE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub struct Wait {
     /// Ids, names, unique prefixes of either, thread ids, @last or @parent.
-    #[arg(required = true, value_name = "SESSION")]
+    #[arg(value_name = "SESSION")]
     sessions: Vec<String>,
+
+    #[command(flatten)]
+    chosen: Selector,
 
     /// Until one of them has.
     #[arg(long, conflicts_with = "all")]
@@ -131,6 +136,7 @@ impl Wait {
     pub fn for_one(session: &str, after: Option<String>, wanted: Wanted) -> Wait {
         Wait {
             sessions: vec![session.to_owned()],
+            chosen: Selector::default(),
             any: false,
             all: false,
             wanted,
@@ -143,8 +149,9 @@ impl Wait {
     /// Waits.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         // A word that fits nothing is told at once, not waited for.
+        let sessions = self.chosen.sessions(context, streams, &self.sessions)?;
         let tables = Tables::open_some(context, streams)?;
-        let sessions = pin(context, &tables.view()?, &self.sessions)?;
+        let sessions = pin(context, &tables.view()?, &sessions)?;
         drop(tables);
         let began = Instant::now();
         let mut follow = Follow::new(context);
@@ -334,9 +341,10 @@ fn answer(
     let mut sessions = Vec::new();
     for (sid, reached) in found {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
-        let row = view.get::<Sessions>(sid)?;
-        let seq = row.and_then(|row| row.last_message_seq);
-        let result = seq.and_then(|seq| super::result::message_text(context, seq).ok());
+        let row = view.get::<Sessions>(sid)?.unwrap_or_default();
+        let result = row.last_message_seq.and_then(|seq| {
+            message_text(context, view, &row.thread_id, seq).ok().map(|said| said.text)
+        });
         sessions.push(Waited {
             reached: *reached,
             session: show(view, &mut lives, doc, now)?,

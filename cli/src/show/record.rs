@@ -75,7 +75,8 @@ impl Revisions {
 
 /// Finds the revision that lies at `seq`.
 fn revision_of(reader: &Reader, session: &[u8], seq: u64) -> Result<u64, ReadError> {
-    let (mut low, mut high) = (1, reader.revisions(session)?.max(1));
+    let mut low = reader.first_revision(session)?;
+    let mut high = reader.revisions(session)?.max(low);
     while low < high {
         let middle = low + (high - low) / 2;
         match reader.revision(session, middle)? {

@@ -112,6 +112,8 @@ pub struct Details {
     pub arguments: Option<Value>,
     /// All of it, where `sm` does not know the request's kind.
     pub params: Option<Value>,
+    /// The record that asked was trimmed: its line is all that is known.
+    pub text_trimmed: bool,
 }
 
 /// One file that would change.
@@ -127,7 +129,10 @@ pub struct Change {
 
 /// Reads what `request` asks. A record that cannot be read leaves it empty.
 pub fn details(reader: &Reader, request: &RequestDoc) -> Details {
-    let Some(params) = params(reader, request.seq) else { return Details::default() };
+    let Some(params) = params(reader, request.seq) else {
+        let text_trimmed = request.seq < reader.floor();
+        return Details { text_trimmed, ..Details::default() };
+    };
     let text = |name: &str| params.get(name).and_then(Value::as_str).map(str::to_owned);
     let list = |name: &str| params.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let kept = |name: &str| params.get(name).filter(|value| !value.is_null()).cloned();
@@ -154,6 +159,7 @@ pub fn details(reader: &Reader, request: &RequestDoc) -> Details {
         permissions: kept("permissions"),
         arguments: kept("arguments"),
         params: (request.kind == "other").then(|| params.clone()),
+        text_trimmed: false,
     }
 }
 
@@ -207,6 +213,9 @@ impl Details {
                 let _ = writeln!(text, "    {line}");
             }
         };
+        if self.text_trimmed {
+            put("full text trimmed");
+        }
         if let Some(command) = &self.command {
             put(&format!("$ {command}"));
         }

@@ -232,7 +232,8 @@ impl AppServer {
         self.call_noting(method, params, patience, None).await
     }
 
-    /// The same; a success that names a thread is recorded together with `note`, in that thread.
+    /// The same; a success that names a thread, or answers a call about one, is recorded together with
+    /// `note`, in that thread.
     pub async fn call_noting(
         &self,
         method: &str,
@@ -470,8 +471,10 @@ impl Shared {
     }
 
     /// What is to be noted along with an answer.
-    fn note_of(&self, envelope: &Envelope<'_>) -> Option<Synthetic> {
-        if envelope.shape != Shape::Response || envelope.thread.is_none() {
+    fn note_of(&self, reading: &Reading<'_>) -> Option<Synthetic> {
+        let envelope = &reading.envelope;
+        let has_thread = envelope.thread.is_some() || !reading.thread.is_empty();
+        if envelope.shape != Shape::Response || !has_thread {
             return None;
         }
         let id = envelope.id.as_ref()?.0.parse().ok()?;
@@ -481,7 +484,7 @@ impl Shared {
     fn heard(&self, line: &[u8], incoming: &mpsc::UnboundedSender<Incoming>) {
         let recorded = {
             let mut wire = lock(&self.wire);
-            let note = |reading: &Reading<'_>| self.note_of(&reading.envelope);
+            let note = |reading: &Reading<'_>| self.note_of(reading);
             let recorded = wire.recorder.record_noting(Direction::Server, now(), line, note);
             recorded.map(|(reading, receipt)| {
                 let noted = (receipt.last > receipt.first).then_some(receipt.last);

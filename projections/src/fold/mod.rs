@@ -6,6 +6,7 @@
 //! evidence changes a session's state, and the record that did is kept beside it.
 
 mod activity;
+mod goal;
 mod item;
 mod mcp;
 mod phase;
@@ -23,7 +24,7 @@ use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]
@@ -165,7 +166,8 @@ impl Step<'_> {
             | Kind::TOOL_CALL
             | Kind::EXEC_COMMAND_APPROVAL
             | Kind::APPLY_PATCH_APPROVAL
-            | Kind::AUTH_TOKENS_REFRESH => self.request(sid, kind, payload),
+            | Kind::AUTH_TOKENS_REFRESH
+            | Kind::SKILL_APPROVAL => self.request(sid, kind, payload),
             Kind::SERVER_REQUEST_RESOLVED => self.request_resolved(payload),
             _ => return sid.is_some_and(|sid| self.thread_message(sid, kind, payload)),
         }
@@ -189,6 +191,8 @@ impl Step<'_> {
             Kind::THREAD_TOKEN_USAGE_UPDATED => self.tokens_updated(sid, payload),
             Kind::THREAD_ARCHIVED => self.session(sid).archived = true,
             Kind::THREAD_UNARCHIVED => self.session(sid).archived = false,
+            Kind::THREAD_GOAL_UPDATED => self.goal_updated(sid, payload),
+            Kind::THREAD_GOAL_CLEARED => self.session(sid).goal = None,
             Kind::TURN_STARTED => self.turn_started(sid, payload),
             Kind::TURN_COMPLETED => self.turn_completed(sid, payload),
             Kind::TURN_DIFF_UPDATED | Kind::TURN_PLAN_UPDATED => {

@@ -5,7 +5,9 @@
 //! `resolved`, and an interrupt may send neither that nor a completion). Its number never changes.
 
 use super::Step;
-use crate::rows::{ActionStatus, Approval, Request, RequestClass, RequestStatus, Sid, line};
+use crate::rows::{
+    ActionKind, ActionStatus, Approval, LastAction, Request, RequestClass, RequestStatus, Sid, line,
+};
 use crate::table::{Key, id_hash};
 use sm_protocol::message::{Answer, Call, Decision, RequestResolved, ServerRequest};
 use sm_protocol::{Envelope, Kind};
@@ -14,7 +16,7 @@ fn class_of(kind: Kind) -> RequestClass {
     match kind {
         Kind::COMMAND_APPROVAL | Kind::EXEC_COMMAND_APPROVAL => RequestClass::Command,
         Kind::FILE_CHANGE_APPROVAL | Kind::APPLY_PATCH_APPROVAL => RequestClass::FileChange,
-        Kind::PERMISSIONS_APPROVAL => RequestClass::Permissions,
+        Kind::PERMISSIONS_APPROVAL | Kind::SKILL_APPROVAL => RequestClass::Permissions,
         Kind::USER_INPUT_REQUEST => RequestClass::UserInput,
         Kind::MCP_ELICITATION => RequestClass::Elicitation,
         Kind::TOOL_CALL => RequestClass::Tool,
@@ -33,6 +35,8 @@ impl Step<'_> {
         let params = call.params.0.unwrap_or_default();
         let waiting = self.waiting_key(rpc_id);
         let item_id = params.item_id.filled().or(params.call_id.filled());
+        let told = sid;
+        let sid = sid.or_else(|| self.session_at_work_on(item_id?));
         if let Some(earlier) = self.state.waiting.get(self.base, &waiting).copied() {
             let row = self.state.requests.entry(self.base, &earlier);
             if row.session == sid && row.item_id.as_deref() == item_id {
@@ -81,6 +85,55 @@ impl Step<'_> {
             if let Some(turn) = turn {
                 self.turn(sid, turn).requests += 1;
             }
+            if unlinked {
+                self.request_is_last_action(sid, number, class);
+            }
+            if told.is_none() {
+                self.settle(sid);
+                self.enter_phase(sid);
+            }
+        }
+    }
+
+    /// The session of the record's server in whose open turn that item is: some requests name no
+    /// thread.
+    fn session_at_work_on(&mut self, item: &str) -> Option<Sid> {
+        let sessions = self.attached(self.at.source, self.at.generation);
+        sessions.into_iter().find(|sid| {
+            let turn = self.session(*sid).open_turn.as_ref().map(|turn| turn.seq);
+            turn.is_some() && self.action_number(*sid, turn, item).is_some()
+        })
+    }
+
+    /// Until the item is told of that leave is asked for, the request is the last that its session did.
+    fn request_is_last_action(&mut self, sid: Sid, number: u64, class: RequestClass) {
+        let kind = match class {
+            RequestClass::Command => ActionKind::Command,
+            RequestClass::FileChange => ActionKind::FileChange,
+            _ => return,
+        };
+        let summary = self.state.requests.entry(self.base, &number).summary.clone();
+        let (status, at) = (ActionStatus::InProgress, self.at.time);
+        let last = LastAction { seq: number, kind, summary, status, at };
+        self.session(sid).last_action = Some(last);
+    }
+
+    /// The turn is over, and the items that these requests are about were never told of.
+    pub(super) fn end_unlinked(&mut self, sid: Sid, unlinked: &[u64], status: ActionStatus) {
+        let last = self.session(sid).last_action.as_ref();
+        let open = last.filter(|last| last.status == ActionStatus::InProgress).map(|last| last.seq);
+        if let Some(number) = open.filter(|number| unlinked.contains(number)) {
+            self.end_last_action(sid, number, status);
+        }
+    }
+
+    /// What became of the request that is shown as its session's last action.
+    fn end_last_action(&mut self, sid: Sid, number: u64, status: ActionStatus) {
+        let at = self.at.time;
+        let last = self.session(sid).last_action.as_mut();
+        if let Some(last) = last.filter(|last| last.seq == number) {
+            last.status = status;
+            last.at = at;
         }
     }
 
@@ -141,7 +194,8 @@ impl Step<'_> {
                 more => line(&format!("{question} (and {more} more)")),
             };
         }
-        if let Some(words) = params.message.filled().or(params.tool.filled()) {
+        let words = [&params.message, &params.tool, &params.skill_name];
+        if let Some(words) = words.iter().find_map(|words| words.filled()) {
             return line(words);
         }
         let of_action = match (sid, action) {
@@ -193,6 +247,18 @@ impl Step<'_> {
         self.state.pending.remove(number);
         if let Some(sid) = session {
             self.session(sid).pending.retain(|(pending, _)| *pending != number);
+            let decision = self.state.requests.entry(self.base, &number).decision.as_deref();
+            let became = match (status, decision) {
+                (RequestStatus::Answered, Some("decline" | "denied" | "cancel" | "abort")) => {
+                    Some(ActionStatus::Declined)
+                }
+                (RequestStatus::Cleared, _) => Some(ActionStatus::Interrupted),
+                (RequestStatus::Orphaned, _) => Some(ActionStatus::Lost),
+                _ => None,
+            };
+            if let Some(became) = became {
+                self.end_last_action(sid, number, became);
+            }
         }
         self.copy_decision(number);
         if let Some(sid) = session {

@@ -153,11 +153,12 @@ impl Step<'_> {
             session.flag_approval = false;
             session.flag_input = false;
             session.retrying = None;
-            session.unlinked.clear();
+            let unlinked = std::mem::take(&mut session.unlinked);
             let status = match outcome {
                 Outcome::Lost => ActionStatus::Lost,
                 _ => ActionStatus::Interrupted,
             };
+            self.end_unlinked(sid, &unlinked, status);
             self.close_open_items(sid, status);
             self.end_requests_of_turn(
                 sid,

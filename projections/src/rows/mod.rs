@@ -5,21 +5,25 @@
 
 mod action;
 mod input;
+mod reminder;
 mod request;
 mod session;
 mod source;
 mod span;
+mod trim;
 mod turn;
 
 pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
-pub use input::{Input, InputStatus};
+pub use input::{HELD, Input, InputStatus};
+pub use reminder::Reminder;
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{
-    ActivityState, Counts, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
+    ActivityState, Counts, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
     SessionHead, Tokens,
 };
 pub use source::{Generation, Source, SourceKind};
 pub use span::{Phase, Span};
+pub use trim::Trim;
 pub use turn::{Outcome, Turn};
 
 /// A moment: Unix microseconds, UTC.

@@ -2,6 +2,7 @@
 
 use super::{ActionKind, ActionStatus, Micros, Outcome, Phase, RequestClass, Sid};
 use serde::{Deserialize, Serialize};
+use sm_protocol::synthetic::Settings;
 
 /// What a session is doing, told by evidence alone (the design's §6; first match wins).
 #[derive(
@@ -102,7 +103,7 @@ pub struct OpenItem {
 /// The last thing a session did that an operator would name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAction {
-    /// The action's number.
+    /// The action's number; the request's, where leave is asked for an item that nobody told of yet.
     pub seq: u64,
     /// Its kind.
     pub kind: ActionKind,
@@ -129,6 +130,8 @@ pub struct Counts {
     pub turns_failed: u64,
     /// Of those, lost with their process.
     pub turns_lost: u64,
+    /// Of those, taken out of the session's history again.
+    pub turns_dropped: u64,
     /// Commands.
     pub commands: u64,
     /// Of those, ended with exit code 0.
@@ -190,6 +193,21 @@ impl Tokens {
     }
 }
 
+/// What a thread pursues turn after turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goal {
+    /// In one line.
+    pub objective: String,
+    /// `active`, `paused`, `blocked`, `usageLimited`, `budgetLimited` or `complete`, as Codex says it.
+    pub status: String,
+    /// The tokens it may cost.
+    pub token_budget: Option<u64>,
+    /// Those it cost so far.
+    pub tokens_used: u64,
+    /// The record that told of it last; its whole text is there.
+    pub seq: u64,
+}
+
 /// The first fields of [`Session`], in its order: what a list needs of the sessions that are not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SessionHead {
@@ -205,6 +223,12 @@ pub struct SessionHead {
     pub unconfirmed: bool,
     /// See [`Session::archived`].
     pub archived: bool,
+    /// See [`Session::ended`].
+    pub ended: bool,
+    /// See [`Session::source`].
+    pub source: u64,
+    /// See [`Session::generation`].
+    pub generation: u32,
 }
 
 /// One row a session.
@@ -224,6 +248,12 @@ pub struct Session {
     pub unconfirmed: bool,
     /// It is in the archive.
     pub archived: bool,
+    /// It was ended on purpose.
+    pub ended: bool,
+    /// The source of its newest record: the seq of that source's first record.
+    pub source: u64,
+    /// The life of that source.
+    pub generation: u32,
 
     /// The short id, derived from provider and thread.
     pub id: String,
@@ -237,10 +267,6 @@ pub struct Session {
     pub labels: Vec<String>,
     /// The first words of its first turn.
     pub title: Option<String>,
-    /// The source of its newest record: the seq of that source's first record.
-    pub source: u64,
-    /// The life of that source.
-    pub generation: u32,
     /// Who asked for it: `user`, or the thread of a session; `None` where nobody recorded it.
     pub spawned_by: Option<String>,
     /// A sub-agent's path, nickname or role, whatever Codex names it by.
@@ -259,6 +285,8 @@ pub struct Session {
     pub approval_policy: Option<String>,
     /// Its sandbox.
     pub sandbox: Option<String>,
+    /// What it is to keep of these, whatever a turn of its own was given.
+    pub kept: Settings,
     /// The Codex version that made it.
     pub cli_version: Option<String>,
 
@@ -272,8 +300,6 @@ pub struct Session {
     pub health: Health,
     /// The last error that Codex told, in words.
     pub last_error: Option<String>,
-    /// It was ended on purpose.
-    pub ended: bool,
     /// Its server's life ended and no record of a later life names it.
     pub gone: bool,
     /// Codex's flag `waitingOnApproval`.
@@ -317,6 +343,10 @@ pub struct Session {
     pub settled_seq: Option<u64>,
     /// The newest record of its own that a user acknowledged.
     pub acked_seq: u64,
+    /// What it pursues.
+    pub goal: Option<Goal>,
+    /// Its records before this one are not served any more: revision and seq.
+    pub floor: Option<(u64, u64)>,
 }
 
 #[cfg(test)]
@@ -325,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_head_is_the_first_fields_of_its_row() {
-        for bits in 0..64u32 {
+        for bits in 0..512u32 {
             let bit = |n: u32| bits & (1 << n) != 0;
             let row = Session {
                 first_seq: bit(0).then_some(70_000),
@@ -334,14 +364,27 @@ mod tests {
                 state: if bit(3) { ActivityState::Stopped } else { ActivityState::Thinking },
                 unconfirmed: bit(4),
                 archived: bit(5),
+                ended: bit(6),
+                source: if bit(7) { 80_000 } else { 1 },
+                generation: u32::from(bit(8)) * 300,
                 thread_id: "a thread".to_owned(),
                 ..Session::default()
             };
             let bytes = postcard::to_stdvec(&row).expect("a row can be encoded");
             let head: SessionHead = postcard::from_bytes(&bytes).expect("a head can be read");
             let Session { first_seq, last_seq, parent, state, unconfirmed, archived, .. } = row;
-            let expected =
-                SessionHead { first_seq, last_seq, parent, state, unconfirmed, archived };
+            let (ended, source, generation) = (row.ended, row.source, row.generation);
+            let expected = SessionHead {
+                first_seq,
+                last_seq,
+                parent,
+                state,
+                unconfirmed,
+                archived,
+                ended,
+                source,
+                generation,
+            };
             assert_eq!(head, expected);
         }
     }

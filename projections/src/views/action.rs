@@ -4,7 +4,7 @@ use super::{request_id, time, who};
 use crate::rows::{Action, ActionKind, RequestStatus, Sid};
 use crate::store::{StoreError, View};
 use crate::table::Key;
-use crate::tables::{Actions, Requests, Sessions};
+use crate::tables::{Actions, Requests, Sessions, Threads};
 use serde::Serialize;
 
 /// One action.
@@ -112,6 +112,18 @@ pub fn actions(
     }
     rows.reverse();
     rows.into_iter().map(|(seq, action)| action_doc(view, seq, action)).collect()
+}
+
+/// The line of the action that record `seq` ended, in the session of `thread`: what is left of a text
+/// whose record was trimmed.
+pub fn line_ended_by(
+    view: &View<'_>,
+    thread: &str,
+    seq: u64,
+) -> Result<Option<String>, StoreError> {
+    let Some(sid) = view.get::<Threads>(&thread.to_owned())? else { return Ok(None) };
+    let ended = actions(view, sid, 1, |action| action.end_seq == Some(seq))?;
+    Ok(ended.into_iter().next().map(|action| action.summary))
 }
 
 /// One action as a document.

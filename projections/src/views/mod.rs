@@ -6,26 +6,33 @@
 
 mod action;
 mod change;
+mod hold;
+mod input;
 mod phase;
 mod request;
 mod select;
 mod session;
 mod turn;
 
-pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions};
+pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions, line_ended_by};
 pub use change::{ChangeDoc, FromTo, TurnChange, changes};
+pub use hold::{Hold, holds, newest_floor};
+pub use input::{
+    InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
+    reminder_id, reminders, undelivered,
+};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};
 pub use session::{
-    BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, session_doc,
-    sessions,
+    BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,
+    session_doc, sessions,
 };
 pub use turn::{TurnDoc, turn_doc, turns};
 
 use crate::rows::Micros;
 use crate::store::{StoreError, View};
-use crate::tables::{Gaps, Kinds, Methods, Sessions, Threads, Troubles};
+use crate::tables::{Gaps, Kinds, Methods, Partial, Sessions, Threads, Troubles};
 use serde::Serialize;
 use sm_protocol::Kind;
 
@@ -69,6 +76,8 @@ pub struct CensusDoc {
     pub malformed: u64,
     /// Declared gaps: first and last seq.
     pub gaps: Vec<(u64, u64)>,
+    /// What is known only of records from that seq on: older ones were trimmed.
+    pub partial: std::collections::BTreeMap<String, u64>,
 }
 
 /// Counts what the log holds.
@@ -92,6 +101,10 @@ pub fn census(view: &View<'_>) -> Result<CensusDoc, StoreError> {
     })?;
     view.scan::<Gaps>(&[], &[], |first, last| {
         census.gaps.push((first, last));
+        true
+    })?;
+    view.scan::<Partial>(&[], &[], |what, from| {
+        census.partial.insert(what, from);
         true
     })?;
     Ok(census)

@@ -56,6 +56,8 @@ pub struct TurnDoc {
     pub diff_seq: Option<u64>,
     /// The record that completed its last agent message.
     pub message_seq: Option<u64>,
+    /// The record that took it out of its session's history (a rollback); what it did to files stays.
+    pub dropped_seq: Option<u64>,
     /// When it began, in Unix microseconds.
     #[serde(skip)]
     pub started_micros: i64,
@@ -64,15 +66,22 @@ pub struct TurnDoc {
     pub ended_micros: Option<i64>,
 }
 
-/// The turns of a session, oldest first; with `last`, only that many of the newest.
-pub fn turns(view: &View<'_>, sid: Sid, last: Option<usize>) -> Result<Vec<TurnDoc>, StoreError> {
+/// The newest `last` turns of a session that `keep` wants, oldest first. Phases are looked up for these
+/// alone.
+pub fn turns(
+    view: &View<'_>,
+    sid: Sid,
+    last: usize,
+    mut keep: impl FnMut(&Turn) -> bool,
+) -> Result<Vec<TurnDoc>, StoreError> {
     let mut rows = Vec::new();
-    view.scan_back::<Turns>(&sid.to_bytes(), |(_, seq), turn| {
-        rows.push((seq, turn));
-        last.is_none_or(|last| rows.len() < last)
-    })?;
-    if last == Some(0) {
-        rows.clear();
+    if last > 0 {
+        view.scan_back::<Turns>(&sid.to_bytes(), |(_, seq), turn| {
+            if keep(&turn) {
+                rows.push((seq, turn));
+            }
+            rows.len() < last
+        })?;
     }
     rows.into_iter().rev().map(|(seq, turn)| turn_doc(view, sid, seq, turn)).collect()
 }
@@ -104,6 +113,7 @@ pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnD
         plan_seq: turn.plan_seq,
         diff_seq: turn.diff_seq,
         message_seq: turn.message_seq,
+        dropped_seq: turn.dropped_seq,
         started_micros: turn.started_at,
         ended_micros: turn.ended_at,
         time_in: time_in(&phases),

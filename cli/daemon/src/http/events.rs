@@ -14,7 +14,8 @@ use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use sm_log::{Direction, Item, LogId, ReadError, Record};
+use sm_log::{Direction, GapReason, Item, LogId, ReadError, Record};
+use sm_projections::rows::Session;
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views::time;
 use sm_protocol::{Envelope, Kind};
@@ -30,6 +31,9 @@ const LIMIT_MAX: usize = 1000;
 
 /// How much of a payload a preview shows.
 const PREVIEW_CHARS: usize = 200;
+
+/// Why records above a session's cap are not served.
+const CAPPED: &str = "only the newest records of the session are served";
 
 /// How many events are ready before the reader takes them.
 const AHEAD: usize = 64;
@@ -59,9 +63,13 @@ pub(crate) async fn page(
     let thread = session.thread_id.as_bytes();
     let limit = wish.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let total = daemon.reader.revisions(thread)?;
-    let first = first_after(&daemon, thread, wish.since_seq, total)?;
+    let served = served(&daemon, &session, wish.since_seq)?;
+    let first = first_after(&daemon, thread, wish.since_seq, served.first, total)?;
     let mut records = daemon.reader.session(thread, first)?;
-    let (mut events, mut gap, mut next) = (Vec::new(), None, wish.since_seq);
+    let (mut events, mut gap, mut next) = (Vec::new(), served.gap, wish.since_seq);
+    if gap.is_some() {
+        next = next.max(served.below);
+    }
     while events.len() < limit {
         match records.next() {
             Ok(None) => break,
@@ -78,17 +86,59 @@ pub(crate) async fn page(
     }
     Ok(Json(json!({
         "events": events,
-        "earliest_seq": daemon.reader.revision(thread, 1)?,
-        "latest_seq": daemon.reader.revision(thread, total)?,
+        "earliest_seq": daemon.reader.revision(thread, served.first)?,
+        "latest_seq": session.last_seq,
         "next_seq": next,
         "history_gap": gap.is_some(),
         "gap_reason": gap,
     })))
 }
 
-/// The session's first revision whose seq is above `seq`.
-fn first_after(daemon: &Daemon, thread: &[u8], seq: u64, total: u64) -> Result<u64, Refusal> {
-    let (mut low, mut high) = (1, total + 1);
+/// From where on a session's records are served.
+struct Served {
+    /// The oldest revision.
+    first: u64,
+    /// The newest seq that is not served any more.
+    below: u64,
+    /// Why records that were asked for are not there.
+    gap: Option<String>,
+}
+
+fn served(daemon: &Daemon, session: &Session, since: u64) -> Result<Served, Refusal> {
+    let (thread, floor) = (&session.thread_id, daemon.reader.floor());
+    let trimmed = daemon.reader.first_revision(thread.as_bytes())?;
+    if let Some((capped, seq)) = session.floor.filter(|(capped, _)| *capped > trimmed) {
+        let gap = (since + 1 < seq && is_missed(daemon, thread, since, capped)?).then_some(CAPPED);
+        return Ok(Served { first: capped, below: seq - 1, gap: gap.map(str::to_owned) });
+    }
+    let mut gap = None;
+    if trimmed > 1 && since + 1 < floor {
+        // Whoever has seen the last of them misses nothing.
+        let snapshots = daemon.config.home.snapshots();
+        let last = snapshots.last_seq(&daemon.log().id(), floor - 1, thread).unwrap_or(None);
+        gap = last.is_none_or(|last| last > since).then(|| GapReason::Trimmed.to_string());
+    }
+    Ok(Served { first: trimmed, below: floor - 1, gap })
+}
+
+/// Whether the revision before `capped` has a seq above `since`.
+fn is_missed(daemon: &Daemon, thread: &str, since: u64, capped: u64) -> Result<bool, Refusal> {
+    match daemon.reader.revision(thread.as_bytes(), capped - 1) {
+        Ok(seq) => Ok(seq.is_some_and(|seq| seq > since)),
+        Err(ReadError::NoRevision { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The session's first revision from `low` on whose seq is above `seq`.
+fn first_after(
+    daemon: &Daemon,
+    thread: &[u8],
+    seq: u64,
+    mut low: u64,
+    total: u64,
+) -> Result<u64, Refusal> {
+    let mut high = (total + 1).max(low);
     while low < high {
         let middle = low + (high - low) / 2;
         match daemon.reader.revision(thread, middle)? {
@@ -190,7 +240,20 @@ fn parse(daemon: &Daemon, cursor: &str) -> Result<u64, Refusal> {
 /// Reads the log from `from` on and hands it to the reader at the reader's pace.
 async fn follow(daemon: Arc<Daemon>, from: u64, whole: bool, reader: mpsc::Sender<Event>) {
     let mut watermark = daemon.watermark.clone();
-    let mut next = from.max(daemon.reader.floor());
+    let floor = daemon.reader.floor();
+    let mut next = from.max(floor);
+    if from < floor {
+        let reason = GapReason::Trimmed.to_string();
+        let data = json!({
+            "first": from, "last": floor - 1, "reason": reason,
+            "history_gap": true, "gap_reason": reason, "earliest_seq": floor,
+        });
+        let id = daemon.cursor(floor - 1);
+        let gap = Event::default().id(id).event("gap").data(data.to_string());
+        if reader.send(gap).await.is_err() {
+            return;
+        }
+    }
     loop {
         watermark.borrow_and_update();
         loop {

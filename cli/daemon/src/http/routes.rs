@@ -3,12 +3,13 @@
 use super::Asked;
 use crate::acts::{self, Verb};
 use crate::api::{
-    Act, Answer, Answered, Drain, Drained, Health, Input, InputTaken, Servers, Spawn, Spawned,
+    Act, Answer, Answered, Drain, Drained, Health, Hold, Input, InputChange, InputTaken, Keep,
+    Servers, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, to_value};
 use crate::peer::Peer;
 use crate::problem::Refusal;
-use crate::{drain, input, messages, requests, spawn};
+use crate::{drain, input, keep, messages, requests, spawn};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
@@ -44,7 +45,7 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
 }
 
 /// A body as JSON; an empty one is the default. No content type is asked for.
-fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
+pub(super) fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Ok(T::default());
     }
@@ -64,7 +65,7 @@ fn answer_body(bytes: &Bytes) -> Result<Answer, Refusal> {
 }
 
 /// Runs a call to its end even if the caller goes away in the middle of it.
-async fn whole<T: Send + 'static>(
+pub(super) async fn whole<T: Send + 'static>(
     call: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     let done = tokio::spawn(call).await;
@@ -152,7 +153,7 @@ pub(crate) async fn of_session(
     let limit = page.limit();
     match which {
         List::Turns => {
-            let turns = daemon.look(|view| views::turns(view, sid, Some(limit)))?;
+            let turns = daemon.look(|view| views::turns(view, sid, limit, |_| true))?;
             list(&daemon, "turns", turns.iter().map(to_value).collect())
         }
         List::Actions => {
@@ -176,6 +177,64 @@ pub(crate) async fn input(
     let mut input: Input = body(&bytes)?;
     input.by = peer.by(&daemon, input.by).await;
     Ok(Json(whole(async move { input::take(&daemon, &id, input).await }).await?))
+}
+
+/// Whose inputs.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Of {
+    session: Option<String>,
+}
+
+pub(crate) async fn queue(State(daemon): Shared, Asked(of): Asked<Of>) -> Answer200<Value> {
+    daemon.fresh().await;
+    let of = of.session.map(|word| daemon.find(&word, None)).transpose()?;
+    let (inputs, undelivered) = input::list(&daemon, of.map(|found| found.sid))?;
+    let as_of = as_of(&daemon)?;
+    Ok(Json(json!({
+        "inputs": inputs, "undelivered": undelivered,
+        "warnings": [], "host_errors": [], "as_of": as_of,
+    })))
+}
+
+pub(crate) async fn hold(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut hold: Hold = body(&bytes)?;
+    hold.by = peer.by(&daemon, hold.by).await;
+    let held =
+        async move { input::hold_or_release(&daemon, &id, hold.hold, hold.by.as_deref()).await };
+    Ok(Json(whole(held).await?))
+}
+
+pub(crate) async fn keep(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut wish: Keep = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    Ok(Json(whole(async move { keep::keep(&daemon, &id, wish).await }).await?))
+}
+
+pub(crate) async fn one_input(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+    daemon.fresh().await;
+    Ok(Json(input::document(&daemon, &id)?))
+}
+
+pub(crate) async fn change_input(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut change: InputChange = body(&bytes)?;
+    change.by = peer.by(&daemon, change.by).await;
+    Ok(Json(whole(async move { input::act(&daemon, &id, change).await }).await?))
 }
 
 pub(crate) async fn act(

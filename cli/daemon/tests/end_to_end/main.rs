@@ -9,6 +9,8 @@ mod agents;
 mod crashes;
 mod holders;
 mod inputs;
+mod life;
+mod queue;
 mod requests;
 mod upgrades;
 mod work;

@@ -16,13 +16,24 @@ pub struct Range {
     pub last: u64,
     since: i64,
     until: i64,
+    /// No bound was named to begin with.
+    from_start: bool,
+    /// Records that were asked for, and are no longer kept: first and last.
+    pub trimmed: Option<(u64, u64)>,
 }
 
 impl Range {
     /// The range of the two bounds.
     pub fn new(log: &Reader, since: Option<Bound>, until: Option<Bound>) -> Result<Range, Error> {
         let floor = log.floor();
-        let mut range = Range { first: floor, last: u64::MAX, since: i64::MIN, until: i64::MAX };
+        let mut range = Range {
+            first: 1,
+            last: u64::MAX,
+            since: i64::MIN,
+            until: i64::MAX,
+            from_start: false,
+            trimmed: None,
+        };
         match since {
             Some(Bound::Seq(seq)) => range.first = seq.max(1),
             Some(Bound::Time(time)) => {
@@ -36,6 +47,11 @@ impl Range {
             Some(Bound::Time(time)) => range.until = time,
             None => {}
         }
+        range.from_start = range.first == 1;
+        if range.first < floor {
+            range.trimmed = Some((range.first, range.last.min(floor - 1)));
+            range.first = floor;
+        }
         Ok(range)
     }
 
@@ -46,7 +62,7 @@ impl Range {
 
     /// Whether nothing was asked for but all.
     pub fn is_open(&self) -> bool {
-        self.last == u64::MAX && self.since == i64::MIN && self.until == i64::MAX && self.first == 1
+        self.last == u64::MAX && self.since == i64::MIN && self.until == i64::MAX && self.from_start
     }
 
     /// Where the last `count` wanted records begin.
@@ -78,10 +94,11 @@ impl Range {
         &self,
         log: &Reader,
         thread: &str,
+        from: u64,
         count: usize,
         wants: impl Fn(&Record<'_>) -> bool,
     ) -> Result<u64, ReadError> {
-        let mut cursor = log.session(thread.as_bytes(), 1)?;
+        let mut cursor = log.session(thread.as_bytes(), from)?;
         let mut last = VecDeque::new();
         loop {
             match cursor.next() {

@@ -6,7 +6,7 @@ use crate::output::Streams;
 use crate::past::folder;
 use crate::read::{AsOf, Tables, open_log};
 use serde::Serialize;
-use sm_projections::{Commit, Projector, Store};
+use sm_projections::Projector;
 use std::sync::Arc;
 
 /// Not the batch of live folding: batches must not matter.
@@ -41,7 +41,8 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 
     let log = open_log(context)?;
     let scratch = folder(context)?;
-    let rebuilt = Arc::new(Store::open(scratch.path(), &log.id(), Commit::AtTheEnd)?);
+    let rebuilt = context.home.snapshots().begin(&scratch.path().join("tables"), &log)?;
+    let rebuilt = Arc::new(rebuilt);
     let mut projector = Projector::new(Arc::clone(&rebuilt), log)?;
     let meter = streams.meter();
     projector.fold_to(as_of.seq, BATCH_RECORDS, |seq| {

@@ -1,0 +1,40 @@
+//! `POST /v1/prune`: what the log need not keep, told or dropped.
+
+use super::routes::{body, whole};
+use crate::api::{Prune, Pruned};
+use crate::daemon::{Caller, Daemon, blocking, now};
+use crate::peer::Peer;
+use crate::problem::Refusal;
+use crate::prune::Plan;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use std::sync::Arc;
+
+pub(crate) async fn prune(
+    State(daemon): State<Arc<Daemon>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Result<Json<Pruned>, Refusal> {
+    let mut wish: Prune = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    if wish.apply && !matches!(daemon.caller(wish.by.as_deref())?, Caller::User | Caller::Demo) {
+        return Err(Refusal::forbidden("only the user drops records"));
+    }
+    Ok(Json(whole(async move { run(daemon, wish).await }).await?))
+}
+
+async fn run(daemon: Arc<Daemon>, wish: Prune) -> Result<Pruned, Refusal> {
+    let _one_at_a_time = daemon.pruning.lock().await;
+    daemon.caught_up().await?;
+    let pruning = Arc::clone(&daemon);
+    blocking(move || {
+        let daemon = &pruning;
+        let plan = daemon.look(|view| Plan::new(&daemon.reader, view, &wish, now()))?;
+        if !wish.apply {
+            return Ok(plan.pruned);
+        }
+        plan.apply(&daemon.scribe, &daemon.config.home.snapshots(), "user", now(), |_| {})
+    })
+    .await?
+}
