@@ -125,6 +125,16 @@ impl<'c> Client<'c> {
         self.told(self.client.answer(request, answer))
     }
 
+    /// Makes a rule with an end.
+    pub fn grant(&self, grant: &api::Grant) -> Result<Value, Error> {
+        self.told(self.client.grant(grant))
+    }
+
+    /// Takes one back.
+    pub fn revoke(&self, revoke: &api::Revoke) -> Result<Value, Error> {
+        self.told(self.client.revoke(revoke))
+    }
+
     /// Imports a transcript.
     pub fn import(&self, import: &api::Import) -> Result<api::Imported, Error> {
         self.told(self.client.import(import))
@@ -198,6 +208,7 @@ fn refusal(problem: Problem) -> Error {
         | "pending_structured_request"
         | "already_imported"
         | "already_answered"
+        | "request_changed"
         | "name_taken" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,

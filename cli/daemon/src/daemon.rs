@@ -9,6 +9,7 @@ use crate::names::Given;
 use crate::peer;
 use crate::pool::{Pool, Started, guard};
 use crate::problem::Refusal;
+use crate::rulebook::Keeper;
 use serde_json::Value;
 use sm_ingest::Scribe;
 use sm_ingest::app_server::Search;
@@ -54,6 +55,8 @@ pub(crate) struct Daemon {
     pub importing: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
+    /// The rules in force.
+    pub rules: Keeper,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -116,6 +119,7 @@ impl Daemon {
             answering: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
             given: Given::default(),
+            rules: Keeper::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         };

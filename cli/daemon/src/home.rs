@@ -6,6 +6,8 @@
 //! ```text
 //!  HOME/log/            the log, and its lock
 //!  HOME/projections/vN/ LMDB, derived, may be deleted
+//!  HOME/rules.toml      which requests are answered without a human; the user's own
+//!  HOME/grants.toml     the same with an end, written by `sm rules grant`
 //!  HOME/run/sm.sock     the daemon's HTTP, while one runs
 //!  HOME/run/daemon.log  what the daemon says of itself
 //! ```
@@ -102,6 +104,16 @@ impl Home {
     /// Where tables of any version lie.
     pub fn projections_dir(&self) -> PathBuf {
         self.dir.join("projections")
+    }
+
+    /// The user's rules.
+    pub fn rules_path(&self) -> PathBuf {
+        self.dir.join("rules.toml")
+    }
+
+    /// The rules with an end that `sm` wrote for the user.
+    pub fn grants_path(&self) -> PathBuf {
+        self.dir.join("grants.toml")
     }
 
     /// The folder of the running daemon.

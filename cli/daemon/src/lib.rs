@@ -13,7 +13,9 @@
 
 mod acts;
 pub mod api;
+pub mod asked;
 mod attend;
+mod automatic;
 pub mod client;
 mod config;
 mod daemon;
@@ -35,6 +37,7 @@ mod recovery;
 mod requests;
 mod resume;
 mod rights;
+mod rulebook;
 mod serve;
 mod settle;
 mod shell;
@@ -47,6 +50,7 @@ pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
 pub use names::check_name;
 pub use problem::Refusal;
-pub use requests::newest_requests;
+pub use requests::{answers_itself, newest_requests};
+pub use rulebook::Rulebook;
 pub use serve::{ServeError, serve};
 pub use sm_ingest::app_server::{Codex, LocateError, Search, Version, locate};

@@ -10,7 +10,7 @@ use crate::home::{HomeError, Writer};
 use crate::interrupt::interrupt_turn;
 use crate::peer::Peer;
 use crate::problem::Refusal;
-use crate::{attend, http, recovery};
+use crate::{attend, automatic, http, recovery};
 use sm_projections::rows::Session;
 use sm_projections::tables::Sessions;
 use std::io;
@@ -93,6 +93,7 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
         end_with_input(&daemon);
     }
     daemon.say(&format!("serving on {}", path.display()));
+    tokio::spawn(automatic::expire(Arc::clone(&daemon)));
     let resuming = Arc::clone(&daemon);
     tokio::spawn(async move { attend::resume_all(&resuming, lost).await });
     let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));

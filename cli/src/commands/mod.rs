@@ -17,6 +17,7 @@ mod ps;
 mod rebuild;
 mod replay;
 mod result;
+mod rules;
 mod send;
 mod serve;
 mod show;
@@ -52,6 +53,7 @@ pub enum Command {
     Approve(answer::Approve),
     Deny(answer::Deny),
     Answer(answer::AnswerTo),
+    Rules(rules::Rules),
     Interrupt(act::Interrupt),
     Stop(act::Stop),
     Resume(act::Resume),
@@ -93,6 +95,7 @@ pub fn run(
         Some(Command::Approve(verb)) => verb.run(context, streams),
         Some(Command::Deny(verb)) => verb.run(context, streams),
         Some(Command::Answer(verb)) => verb.run(context, streams),
+        Some(Command::Rules(verb)) => verb.run(context, streams),
         Some(Command::Interrupt(verb)) => verb.run(context, streams),
         Some(Command::Stop(verb)) => verb.run(context, streams),
         Some(Command::Resume(verb)) => verb.run(context, streams),

@@ -181,6 +181,8 @@ kinds! {
     SM_REQUEST_DECIDED = 32776, "sm/request/decided";
     /// A waiting session was given up: it could not be resumed.
     SM_SESSION_UNRESUMABLE = 32777, "sm/session/unresumable";
+    /// `sm` read other rules, or a grant was made or revoked.
+    SM_RULES_CHANGED = 32800, "sm/rules/changed";
 }
 
 impl Kind {

@@ -40,6 +40,9 @@ pub enum Synthetic {
     /// See [`RequestDecided`].
     #[serde(rename = "sm/request/decided")]
     RequestDecided(RequestDecided),
+    /// See [`RulesChanged`].
+    #[serde(rename = "sm/rules/changed")]
+    RulesChanged(RulesChanged),
 }
 
 /// `sm` begins to read a source. The source's number is this record's own seq.
@@ -168,10 +171,26 @@ pub struct RequestDecided {
     pub request: u64,
     /// `accept`, `acceptForSession`, `decline`, `cancel`, `answer` …
     pub decision: String,
-    /// Who: `user`, `sm`, or the thread of a session.
+    /// Who: `user`, `sm`, the thread of a session, `rule: NAME (FILE:LINE)` or `expiry (FILE:LINE)`.
     pub by: String,
     /// What was said along with it.
     pub say: Option<String>,
+}
+
+/// The rules by which requests are answered without a human are others from here on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RulesChanged {
+    /// `read`: a file was read, as it was changed; `granted`; `revoked`.
+    pub what: String,
+    /// Who, where that is known: `user`.
+    pub by: Option<String>,
+    /// The grant's name.
+    pub name: Option<String>,
+    /// The files' text, or the grant's.
+    pub text: String,
+    /// What is wrong in the files: while anything is, no rule applies.
+    pub faults: Vec<String>,
 }
 
 impl Synthetic {
@@ -199,6 +218,7 @@ impl Synthetic {
             Synthetic::InputAccepted(_) => Kind::SM_INPUT_ACCEPTED,
             Synthetic::InputChanged(_) => Kind::SM_INPUT_CHANGED,
             Synthetic::RequestDecided(_) => Kind::SM_REQUEST_DECIDED,
+            Synthetic::RulesChanged(_) => Kind::SM_RULES_CHANGED,
         }
     }
 }

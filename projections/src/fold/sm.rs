@@ -20,6 +20,8 @@ impl Step<'_> {
             (Synthetic::SessionUnresumable(_), Some(sid)) => self.session(sid).gone = true,
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
+            // No row tells of them: what they decided stands with each request.
+            (Synthetic::RulesChanged(_), _) => {}
             (_, None) => self.trouble("synthetic record without its session"),
         }
     }

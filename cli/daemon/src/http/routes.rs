@@ -2,11 +2,11 @@
 
 use super::Asked;
 use crate::acts::{self, Verb};
-use crate::api::{Act, Answer, Answered, Health, Input, InputTaken, Spawn, Spawned};
-use crate::daemon::{Daemon, to_value};
+use crate::api::{Act, Answer, Answered, Grant, Health, Input, InputTaken, Revoke, Spawn, Spawned};
+use crate::daemon::{Daemon, blocking, to_value};
 use crate::peer::Peer;
 use crate::problem::Refusal;
-use crate::{input, messages, requests, spawn};
+use crate::{input, messages, requests, rulebook, spawn};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
@@ -222,6 +222,31 @@ pub(crate) async fn answer(
     let mut answer = answer_body(&bytes)?;
     answer.by = peer.by(&daemon, answer.by).await;
     Ok(Json(whole(async move { requests::answer(&daemon, &id, answer).await }).await?))
+}
+
+pub(crate) async fn rules(State(daemon): Shared) -> Json<Value> {
+    Json(rulebook::document(&daemon))
+}
+
+pub(crate) async fn grant(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut wish: Grant = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    blocking(move || rulebook::grant(&daemon, &wish)).await?.map(Json)
+}
+
+pub(crate) async fn revoke(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut wish: Revoke = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    let gone = blocking(move || rulebook::revoke(&daemon, &wish.name, wish.by.as_deref()));
+    gone.await?.map(Json)
 }
 
 pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {
