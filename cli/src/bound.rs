@@ -1,4 +1,4 @@
-//! A place in the log as a user names it: a record's number, or a time.
+//! A place in the log as a user names it: a record's number, or a time; and a time to come.
 
 use crate::output::now_micros;
 use jiff::civil;
@@ -26,13 +26,8 @@ impl FromStr for Bound {
         if let Ok(time) = text.parse::<Timestamp>() {
             return Ok(Bound::Time(time.as_microsecond()));
         }
-        let zone = TimeZone::system();
-        let local = text.parse::<civil::DateTime>().ok().or_else(|| {
-            let time = text.parse::<civil::Time>().ok()?;
-            Some(Timestamp::now().to_zoned(zone.clone()).date().to_datetime(time))
-        });
-        if let Some(local) = local.and_then(|local| local.to_zoned(zone).ok()) {
-            return Ok(Bound::Time(local.timestamp().as_microsecond()));
+        if let Some(time) = local(text, Timestamp::now()) {
+            return Ok(Bound::Time(time));
         }
         if let Ok(ago) = text.parse::<SignedDuration>() {
             let ago = i64::try_from(ago.as_micros()).map_err(|_| "too long ago".to_owned())?;
@@ -42,9 +37,64 @@ impl FromStr for Bound {
     }
 }
 
+/// A local date and time, or a time of the day that `day` is in.
+fn local(text: &str, day: Timestamp) -> Option<i64> {
+    let zone = TimeZone::system();
+    let local = text.parse::<civil::DateTime>().ok().or_else(|| {
+        let time = text.parse::<civil::Time>().ok()?;
+        Some(day.to_zoned(zone.clone()).date().to_datetime(time))
+    });
+    Some(local?.to_zoned(zone).ok()?.timestamp().as_microsecond())
+}
+
+/// A moment to come, in Unix microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Until(pub i64);
+
+impl FromStr for Until {
+    type Err = String;
+
+    /// `18:00` the next time · `2026-11-21T18:00` · `2026-11-21T18:00:00Z` · `2h`, from now.
+    fn from_str(text: &str) -> Result<Until, String> {
+        const WORDS: &str = "no time to come: 18:00, 2026-11-21T18:00, 2h (from now)";
+        let now = Timestamp::now();
+        if let Ok(ahead) = text.parse::<SignedDuration>() {
+            let micros = i64::try_from(ahead.as_micros()).map_err(|_| WORDS.to_owned())?;
+            return match micros > 0 {
+                true => Ok(Until(now.as_microsecond().saturating_add(micros))),
+                false => Err(WORDS.to_owned()),
+            };
+        }
+        let whole = text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond);
+        let time = whole.or_else(|| local(text, now)).ok_or_else(|| WORDS.to_owned())?;
+        if time > now.as_microsecond() {
+            return Ok(Until(time));
+        }
+        // A time of the day that is over is tomorrow's.
+        let tomorrow = now + SignedDuration::from_hours(24);
+        let has_date = whole.is_some() || text.parse::<civil::DateTime>().is_ok();
+        let again = if has_date { None } else { local(text, tomorrow) };
+        again.map(Until).ok_or_else(|| WORDS.to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_lies_ahead() {
+        for text in ["00:00", "12:00", "23:59", "2h", "9999-01-01T00:00", "9999-01-01T00:00:00Z"] {
+            let Ok(Until(time)) = text.parse() else { panic!("{text}") };
+            assert!(time > now_micros(), "{text}");
+        }
+        let day = 24 * 3_600_000_000i64;
+        let Ok(Until(time)) = "00:00".parse() else { panic!("midnight") };
+        assert!(time - now_micros() <= 2 * day);
+        for text in ["2000-01-01T00:00", "0s", "-2h", "soon", ""] {
+            assert!(text.parse::<Until>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_bound_is_a_number_a_moment_or_a_time_ago() {

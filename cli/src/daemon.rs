@@ -155,6 +155,16 @@ impl<'c> Client<'c> {
         self.told(self.client.answer(request, answer))
     }
 
+    /// Makes a rule with an end.
+    pub fn grant(&self, grant: &api::Grant) -> Result<Value, Error> {
+        self.told(self.client.grant(grant))
+    }
+
+    /// Takes one back.
+    pub fn revoke(&self, revoke: &api::Revoke) -> Result<Value, Error> {
+        self.told(self.client.revoke(revoke))
+    }
+
     /// Imports a transcript.
     pub fn import(&self, import: &api::Import) -> Result<api::Imported, Error> {
         self.told(self.client.import(import))
@@ -249,6 +259,7 @@ fn refusal(problem: Problem) -> Error {
         | "already_imported"
         | "already_answered"
         | "key_reused"
+        | "request_changed"
         | "turn_changed"
         | "name_taken"
         | "held"

@@ -95,6 +95,11 @@ impl Tables {
         self.past.as_ref().map_or_else(now_micros, |past| past.time)
     }
 
+    /// Whether they are those of a moment gone by.
+    pub fn is_past(&self) -> bool {
+        self.past.is_some()
+    }
+
     /// Whether no session is left out: those of a moment gone by may be only the newest.
     pub fn is_whole(&self) -> bool {
         self.past.as_ref().is_none_or(|past| past.whole)

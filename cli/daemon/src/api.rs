@@ -30,6 +30,9 @@
 //! | `GET /v1/requests` `?status=&limit=` | `{"requests":[…]}`: those that wait; of a status or `all`, newest first |
 //! | `GET /v1/requests/{id}` | a request |
 //! | `POST /v1/requests/{id}` | [`Answer`] → [`Answered`] |
+//! | `GET /v1/rules` | `{"rules":[…],"expiry":…,"faults":[…]}` |
+//! | `POST /v1/rules` | [`Grant`] → a rule |
+//! | `POST /v1/rules/revoke` | [`Revoke`] → the rule that was |
 //! | `GET /v1/events` `?after=`, `Last-Event-ID` | records as server-sent events |
 //! | `POST /v1/import` | [`Import`] → [`Imported`] |
 //! | `POST /v1/prune` | [`Prune`] → [`Pruned`] |
@@ -599,6 +602,8 @@ pub struct Answer {
     pub say: Option<String>,
     /// The answer in Codex's own form, for requests of unknown kinds.
     pub raw: Option<serde_json::Value>,
+    /// What was shown (a request's `shown`): the answer is refused once that no longer holds.
+    pub expected: Option<String>,
     /// Who answers: a session's id, or none for the user.
     pub by: Option<String>,
 }
@@ -675,6 +680,36 @@ pub struct Kept {
     pub blake3: String,
 }
 
+/// A rule with an end, of the user's making.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Grant {
+    /// What it is called; none: `grant-N`.
+    pub name: Option<String>,
+    /// The first words of the commands that are granted; none: file changes are.
+    pub command: Vec<String>,
+    /// A folder or file, from the root: where they may run, what may be changed.
+    pub path: Option<String>,
+    /// The one session that it is for: its name, id or thread.
+    pub session: Option<String>,
+    /// When it ends, in Unix microseconds.
+    pub until: Option<i64>,
+    /// Why.
+    pub note: Option<String>,
+    /// Who asks: a session's id, or none for the user. Agents are refused.
+    pub by: Option<String>,
+}
+
+/// A grant to take back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Revoke {
+    /// Its name.
+    pub name: String,
+    /// Who asks: a session's id, or none for the user. Agents are refused.
+    pub by: Option<String>,
+}
+
 /// A transcript to import.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -737,9 +772,10 @@ pub struct Malformed {
 #[serde(default)]
 pub struct Problem {
     /// `not_found`, `ambiguous`, `conflict`, `pending_structured_request`, `already_imported`,
-    /// `already_answered`, `forbidden`, `codex_missing`, `codex_too_old`, `codex_died`,
-    /// `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`, `failed`,
-    /// `unsupported`, `turn_running`, `session_archived`, `not_logged_in`.
+    /// `already_answered`, `request_changed`, `forbidden`, `codex_missing`, `codex_too_old`,
+    /// `codex_died`, `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`,
+    /// `failed`, `unsupported`, `turn_running`, `session_archived`, `not_logged_in`, `bad_text`,
+    /// `too_long`, `key_reused`, `turn_changed`, `codex_overloaded`.
     pub code: String,
     /// What failed and why.
     pub message: String,

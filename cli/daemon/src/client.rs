@@ -4,8 +4,9 @@
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
 use crate::api::{
-    Act, Answer, Answered, Drain, Drained, Health, Hold, Import, Imported, Input, InputChange,
-    InputTaken, Keep, Problem, ProblemBody, Prune, Pruned, Servers, Spawn, Spawned, Told,
+    Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Import, Imported, Input,
+    InputChange, InputTaken, Keep, Problem, ProblemBody, Prune, Pruned, Revoke, Servers, Spawn,
+    Spawned, Told,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -272,6 +273,21 @@ impl Client {
     /// `POST /v1/requests/{id}`.
     pub fn answer(&self, request: &str, answer: &Answer) -> Result<Answered, ClientError> {
         self.post(&format!("/v1/requests/{}", escape(request)), answer)
+    }
+
+    /// `GET /v1/rules`.
+    pub fn rules(&self) -> Result<Value, ClientError> {
+        self.get("/v1/rules")
+    }
+
+    /// `POST /v1/rules`.
+    pub fn grant(&self, grant: &Grant) -> Result<Value, ClientError> {
+        self.post("/v1/rules", grant)
+    }
+
+    /// `POST /v1/rules/revoke`.
+    pub fn revoke(&self, revoke: &Revoke) -> Result<Value, ClientError> {
+        self.post("/v1/rules/revoke", revoke)
     }
 
     /// `POST /v1/import`.

@@ -10,6 +10,7 @@ use crate::peer;
 use crate::pool::{Pool, Started};
 use crate::problem::Refusal;
 use crate::revive::Revivals;
+use crate::rulebook::Keeper;
 use serde_json::Value;
 use sm_ingest::Scribe;
 use sm_ingest::app_server::Locator;
@@ -63,6 +64,8 @@ pub(crate) struct Daemon {
     pub given: Given,
     /// Threads for which a failed delivery is tried again.
     pub retrying: Mutex<HashSet<String>>,
+    /// The rules in force.
+    pub rules: Keeper,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -129,6 +132,7 @@ impl Daemon {
             pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
             retrying: Mutex::default(),
+            rules: Keeper::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         };

@@ -7,6 +7,8 @@
 //!  HOME/log/            the log, and its lock
 //!  HOME/snapshots/      what the folds made of records that were trimmed
 //!  HOME/projections/vN/ LMDB, derived, may be deleted
+//!  HOME/rules.toml      which requests are answered without a human; the user's own
+//!  HOME/grants.toml     the same with an end, written by `sm rules grant`
 //!  HOME/run/sm.sock     the daemon's HTTP, while one runs
 //!  HOME/run/daemon.log  what the daemon says of itself
 //! ```
@@ -111,6 +113,16 @@ impl Home {
     /// What the folds made of records that were trimmed: with the log, what must be kept.
     pub fn snapshots(&self) -> Snapshots {
         Snapshots::new(self.dir.join("snapshots"))
+    }
+
+    /// The user's rules.
+    pub fn rules_path(&self) -> PathBuf {
+        self.dir.join("rules.toml")
+    }
+
+    /// The rules with an end that `sm` wrote for the user.
+    pub fn grants_path(&self) -> PathBuf {
+        self.dir.join("grants.toml")
     }
 
     /// The folder of the running daemon.

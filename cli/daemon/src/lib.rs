@@ -13,7 +13,9 @@
 
 mod acts;
 pub mod api;
+pub mod asked;
 mod attend;
+mod automatic;
 pub mod client;
 mod config;
 mod daemon;
@@ -41,6 +43,7 @@ mod requests;
 mod resume;
 mod revive;
 mod rights;
+mod rulebook;
 mod serve;
 mod settle;
 mod shell;
@@ -55,6 +58,7 @@ pub use input::accepted as accepted_input;
 pub use names::check_name;
 pub use problem::Refusal;
 pub use prune::{MAX_BYTES, OLDER_THAN_MS, Plan};
-pub use requests::newest_requests;
+pub use requests::{answers_itself, newest_requests};
+pub use rulebook::Rulebook;
 pub use serve::{ServeError, serve};
 pub use sm_ingest::app_server::{Codex, LocateError, ProcessId, Search, Version, locate};

@@ -1,8 +1,8 @@
 //! What Codex asks: waits in the tables until a human answers, or is answered at once where none can.
 //!
 //! What always holds: the first answer wins, and what was decided, by whom, is recorded before the
-//! answer is sent; nothing is approved by `sm` itself; an agent never answers for itself or for one
-//! above it.
+//! answer is sent; nothing is approved but by the user or a rule of theirs; an agent never answers for
+//! itself or for one above it.
 
 use crate::api::{Answer, Answered, Input, Mode};
 use crate::daemon::{Caller, Daemon, now, to_value};
@@ -10,7 +10,7 @@ use crate::decision::{self, Verdict};
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::rights::Rights;
-use crate::{input, tools};
+use crate::{asked, automatic, input, tools};
 use serde_json::{Value, json};
 use sm_ingest::MASK;
 use sm_ingest::app_server::ServerCall;
@@ -29,7 +29,16 @@ const STATUSES: [&str; 4] = ["pending", "answered", "cleared", "orphaned"];
 /// JSON-RPC's "method not found".
 const METHOD_NOT_FOUND: i64 = -32601;
 
-/// A server asked something. Only what no human can answer is answered here; all else waits.
+/// Whether `sm` answers requests of that method itself, at once: they wait for nobody.
+pub fn answers_itself(method: &str) -> bool {
+    matches!(
+        method,
+        "account/chatgptAuthTokens/refresh" | "attestation/generate" | "currentTime/read"
+    )
+}
+
+/// A server asked something. What no human can answer is answered here, what a rule decides a moment
+/// later; all else waits.
 pub(crate) fn arrived(daemon: &Arc<Daemon>, server: &Arc<Server>, call: ServerCall) {
     let refuse = |why: &str| {
         if let Err(error) = server.app.refuse(&call.id, METHOD_NOT_FOUND, why) {
@@ -48,7 +57,7 @@ pub(crate) fn arrived(daemon: &Arc<Daemon>, server: &Arc<Server>, call: ServerCa
                 daemon.say(&format!("{} was not answered: {error}", call.method));
             }
         }
-        _ => {}
+        _ => automatic::arrived(daemon, server, &call),
     }
 }
 
@@ -67,26 +76,37 @@ const OWN_TERMINAL: &str = "answer it from your own terminal";
 /// One request as a document.
 pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
     let number = number_of(id)?;
-    let document = daemon.look(|view| match view.get::<Requests>(&number)? {
-        Some(row) => views::request_doc(view, number, row).map(Some),
-        None => Ok(None),
-    });
-    let document = document.map_err(|error: StoreError| Refusal::from(error))?;
-    let mut document = to_value(&document.ok_or_else(|| unknown(id))?);
-    document["params"] = params(daemon, number)?;
-    Ok(document)
+    daemon.look(|view| match view.get::<Requests>(&number)? {
+        Some(row) => whole(daemon, view, &views::request_doc(view, number, row)?),
+        None => Err(unknown(id)),
+    })
 }
 
 /// All requests that wait, oldest first, each with what was asked.
 pub(crate) fn waiting(daemon: &Daemon) -> Result<Vec<Value>, Refusal> {
-    let documents = daemon.look(views::pending_requests)?;
-    documents.iter().map(|doc| whole(daemon, doc)).collect()
+    daemon.look(|view| {
+        let waiting = views::pending_requests(view)?.into_iter();
+        let waiting = waiting.filter(|doc| waits_for_somebody(daemon, doc));
+        waiting.map(|doc| whole(daemon, view, &doc)).collect()
+    })
 }
 
-/// A request with what was asked.
-fn whole(daemon: &Daemon, doc: &RequestDoc) -> Result<Value, Refusal> {
+/// Whether anybody is waited for: what `sm` answers itself, or a rule is about to, waits for nobody.
+fn waits_for_somebody(daemon: &Daemon, doc: &RequestDoc) -> bool {
+    doc.decision.is_none() && !answers_itself(&doc.method) && !daemon.rules.is_judged(doc.seq)
+}
+
+/// A request with what was asked, and what its answer needs.
+fn whole(daemon: &Daemon, view: &View<'_>, doc: &RequestDoc) -> Result<Value, Refusal> {
     let mut value = to_value(doc);
     value["params"] = params(daemon, doc.seq)?;
+    let weighed = to_value(&asked::weigh(view, &daemon.reader, doc)?);
+    if let (Some(value), Value::Object(weighed)) = (value.as_object_mut(), weighed) {
+        value.extend(weighed);
+    }
+    let waited = (doc.asked_micros > 0 && doc.status == "pending")
+        .then(|| (now() - doc.asked_micros) / 1000);
+    value["waiting_ms"] = json!(waited);
     Ok(value)
 }
 
@@ -120,8 +140,10 @@ pub(crate) fn standing(daemon: &Daemon, status: &str, last: usize) -> Result<Vec
                 .hint(format!("one of {words}, all")));
         }
     };
-    let documents = daemon.look(|view| newest_requests(view, status, last))?;
-    documents.iter().map(|doc| whole(daemon, doc)).collect()
+    daemon.look(|view| {
+        let documents = newest_requests(view, status, last)?;
+        documents.iter().map(|doc| whole(daemon, view, doc)).collect()
+    })
 }
 
 fn number_of(id: &str) -> Result<u64, Refusal> {
@@ -174,7 +196,7 @@ pub(crate) async fn answer(
     })?;
     may(daemon, &caller, &asked, &verdict)?;
     match asked.row.status {
-        RequestStatus::Pending => {}
+        RequestStatus::Pending => unchanged(daemon, &asked, answer.expected.as_deref())?,
         RequestStatus::Answered => return repeated(daemon, &asked, &verdict),
         RequestStatus::Cleared => {
             return Err(Refusal::conflict(format!(
@@ -204,7 +226,7 @@ pub(crate) async fn answer(
         Refusal::conflict(format!("the Codex process that asked request {id} is ending"))
             .hint("`sm inbox` shows what waits once it is gone")
     })?;
-    send(daemon, &server, &asked, &verdict, &caller, answer.say.as_deref()).await?;
+    send(daemon, &server, &asked, &verdict, &caller.word(), answer.say.as_deref()).await?;
     drop(answering);
     if let (Some(say), Some(session)) = (&answer.say, &asked.session)
         && !verdict.interrupts
@@ -214,13 +236,56 @@ pub(crate) async fn answer(
     Ok(Answered { request: document(daemon, id)?, repeated: false })
 }
 
+/// Answers a request that still waits in the name of a rule; one that does not was decided by another.
+pub(crate) async fn decide(
+    daemon: &Arc<Daemon>,
+    server: &Server,
+    number: u64,
+    answer: &Answer,
+    by: &str,
+) -> Result<(), Refusal> {
+    let answering = daemon.answering.lock().await;
+    daemon.caught_up().await?;
+    let asked = find(daemon, &views::request_id(number))?;
+    if asked.row.status != RequestStatus::Pending {
+        return Ok(());
+    }
+    let verdict = decision::verdict(&asked.row.method, &asked.params, answer)?;
+    send(daemon, server, &asked, &verdict, by, answer.say.as_deref()).await?;
+    drop(answering);
+    if let (Some(say), Some(session)) = (&answer.say, &asked.session)
+        && !verdict.interrupts
+    {
+        say_along(daemon, session, say, &automatic::VOICE).await?;
+    }
+    Ok(())
+}
+
+/// Whether what is asked is still what was shown.
+fn unchanged(daemon: &Daemon, asked: &Asked, expected: Option<&str>) -> Result<(), Refusal> {
+    let Some(expected) = expected else { return Ok(()) };
+    let shown = daemon.look(|view| {
+        let doc = views::request_doc(view, asked.number, asked.row.clone())?;
+        asked::weigh(view, &daemon.reader, &doc).map(|weighed| weighed.shown)
+    });
+    let shown = shown.map_err(|error: StoreError| Refusal::from(error))?;
+    if shown == expected {
+        return Ok(());
+    }
+    let id = views::request_id(asked.number);
+    let message = format!("request {id} is no longer what was shown: it was changed since");
+    Err(Refusal::new(409, "request_changed", message)
+        .hint(format!("look again: `sm inbox`; then answer {id}@{shown}"))
+        .details(json!({ "expected": expected, "shown": shown })))
+}
+
 /// Records who decided what, then sends it.
 async fn send(
     daemon: &Arc<Daemon>,
     server: &Server,
     asked: &Asked,
     verdict: &Verdict,
-    caller: &Caller,
+    by: &str,
     say: Option<&str>,
 ) -> Result<(), Refusal> {
     let thread = asked.session.as_ref().map_or("", |asked| asked.session.thread_id.as_str());
@@ -230,7 +295,7 @@ async fn send(
     let decided = Synthetic::RequestDecided(RequestDecided {
         request: asked.number,
         decision: verdict.word.clone(),
-        by: caller.word(),
+        by: by.to_owned(),
         say: say.map(str::to_owned),
     });
     daemon.note(thread, &decided)?;

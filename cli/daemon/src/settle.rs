@@ -9,12 +9,20 @@ use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views;
 use std::time::Duration;
 
+/// How long the tables are believed without another look.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Whether nothing more will happen in the session by itself: its turn is over and nothing is
 /// queued, or it waits for a human, or it is gone.
 pub(crate) fn is_settled(session: &Session) -> bool {
     session.state == ActivityState::Stopped
         || session.state.is_waiting()
         || (session.open_turn.is_none() && session.queued == 0)
+}
+
+/// Whether a rule is about to answer what the session asks.
+fn is_with_rules(daemon: &Daemon, session: &Session) -> bool {
+    session.pending.iter().any(|(number, _)| daemon.rules.is_judged(*number))
 }
 
 /// Waits until all sessions have settled, or one of them; false once `patience` is over.
@@ -28,6 +36,25 @@ pub(crate) async fn wait(
         return Ok(true);
     }
     daemon.caught_up().await?;
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        // Looked at again without news, too: a rule that leaves a request to a human records nothing.
+        if look(daemon, threads, any, left.min(LOOK)).await? {
+            return Ok(true);
+        }
+        if left <= LOOK {
+            return Ok(false);
+        }
+    }
+}
+
+async fn look(
+    daemon: &Daemon,
+    threads: &[String],
+    any: bool,
+    patience: Duration,
+) -> Result<bool, Refusal> {
     let settled = daemon.until(patience, |view| {
         let mut settled = 0;
         for thread in threads {
@@ -36,7 +63,8 @@ pub(crate) async fn wait(
                 Some(sid) => view.get::<Sessions>(&sid)?,
                 None => None,
             };
-            settled += usize::from(row.is_none_or(|row| is_settled(&row)));
+            let settles = |row: Session| is_settled(&row) && !is_with_rules(daemon, &row);
+            settled += usize::from(row.is_none_or(settles));
         }
         let enough = if any { settled > 0 } else { settled == threads.len() };
         Ok(enough.then_some(()))

@@ -1,36 +1,59 @@
 //! `sm approve`, `sm deny`, `sm answer`: what a request waits for.
 
+use super::rules::{grant_it, plain_words};
+use crate::bound::Until;
 use crate::context::Context;
 use crate::daemon::{Client, of_server};
 use crate::error::{Error, Exit};
 use crate::output::{Streams, clean};
 use crate::read::{Tables, nothing_yet, open_log};
-use crate::show::{details, question_id};
+use crate::show::question_id;
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{self, Answered};
+use sm_daemon::asked::{details, subject_of};
 use sm_projections::View;
 use sm_projections::rows::Request;
 use sm_projections::tables::Requests;
-use sm_projections::views;
-use std::collections::BTreeMap;
+use sm_projections::views::{self, RequestDoc};
+use sm_rules::{Kind, Subject, What};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 
 /// Grants what requests ask for: a command, a file change, a permission.
 #[derive(Debug, Args)]
 pub struct Approve {
-    /// The requests' ids, as `sm inbox` shows them.
+    /// The requests' ids, as `sm inbox` shows them. ID@SHOWN, with `shown` of its JSON: only as long
+    /// as that is what it asks.
     #[arg(required = true, value_name = "REQUEST")]
     requests: Vec<String>,
 
     /// Also what is like it, for as long as the session lives.
     #[arg(long)]
     for_session: bool,
+
+    /// Also the same command in the same folder, or changes of the same files, by whatever session,
+    /// without asking, until the time of --until. COMMAND: all that begins so.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        num_args = 0..=1,
+        default_missing_value = "",
+        require_equals = true,
+        requires = "until",
+        conflicts_with = "for_session",
+    )]
+    grant: Option<String>,
+
+    /// Until when: 18:00, 2026-11-21T18:00, 2h (from now).
+    #[arg(long, value_name = "TIME", requires = "grant")]
+    until: Option<Until>,
 }
 
 /// Declines what requests ask for.
 #[derive(Debug, Args)]
 pub struct Deny {
-    /// The requests' ids, as `sm inbox` shows them.
+    /// The requests' ids, as `sm inbox` shows them; ID@SHOWN as for approve.
     #[arg(required = true, value_name = "REQUEST")]
     requests: Vec<String>,
 
@@ -46,11 +69,11 @@ pub struct Deny {
 /// Answers the questions of a request.
 #[derive(Debug, Args)]
 pub struct AnswerTo {
-    /// The request's id, as `sm inbox` shows it.
+    /// The request's id, as `sm inbox` shows it; ID@SHOWN as for approve.
     request: String,
 
     /// ID=TEXT for each question; TEXT alone where there is one question; `-` reads it from
-    /// standard input, as suits a secret.
+    /// standard input, as suits a secret, which a terminal does not show.
     #[arg(value_name = "[ID=]TEXT")]
     answers: Vec<String>,
 
@@ -69,7 +92,85 @@ impl Approve {
         let decision = if self.for_session { "acceptForSession" } else { "accept" };
         let decision = Some(decision.to_owned());
         let answer = api::Answer { decision, by: context.caller.clone(), ..Default::default() };
-        answer_all(context, streams, &self.requests, &answer)
+        let Some(prefix) = &self.grant else {
+            return answer_all(context, streams, &self.requests, &answer);
+        };
+        // What cannot be granted is told before anything is answered.
+        let grants = self.grants(context, streams, prefix)?;
+        let exit = answer_all(context, streams, &self.requests, &answer)?;
+        if exit == Exit::Ok {
+            grants.iter().try_for_each(|grant| grant_it(context, streams, grant))?;
+        }
+        Ok(exit)
+    }
+
+    /// The grants that cover what is asked.
+    fn grants(
+        &self,
+        context: &Context,
+        streams: &Streams,
+        prefix: &str,
+    ) -> Result<Vec<api::Grant>, Error> {
+        let tables = Tables::open_some(context, streams)?;
+        let (view, log) = (tables.view()?, open_log(context)?);
+        let mut grants = Vec::new();
+        for request in &self.requests {
+            let doc = find_doc(context, &view, request_and_shown(request).0)?;
+            let subject = subject_of(&view, &log, &doc)?;
+            grants.extend(grants_of(&subject, prefix, &doc.id)?);
+        }
+        let (until, by) = (self.until.map(|until| until.0), context.caller.clone());
+        let whole = |grant| api::Grant { until, by: by.clone(), ..grant };
+        Ok(grants.into_iter().map(whole).collect())
+    }
+}
+
+/// The grants that cover what `subject` asks, or all commands that begin with `prefix` there.
+fn grants_of(subject: &Subject, prefix: &str, id: &str) -> Result<Vec<api::Grant>, Error> {
+    let refuse = |why: &str| {
+        Error::usage(format!("request {id} cannot be granted for longer: {why}"))
+            .hint("Grant in your own words: sm rules grant COMMAND --under DIR --until TIME")
+    };
+    match &subject.what {
+        What::Command { line: Some(line), cwd, .. } => {
+            let found = line.simple_commands(cwd.as_deref());
+            let found = found.map_err(|why| refuse(&format!("what it runs is unclear, {why}")))?;
+            let mut granted = found.iter().filter(|simple| !simple.is_cd);
+            let (Some(one), None) = (granted.next(), granted.next()) else {
+                return Err(refuse("it runs several commands"));
+            };
+            let [folder] = &one.folders[..] else { return Err(refuse("its folder is unclear")) };
+            if one.words.iter().any(|word| !word.is_literal) {
+                return Err(refuse("the shell replaces words of it"));
+            }
+            let words: Vec<String> = one.words.iter().map(|word| word.text.clone()).collect();
+            let command = if prefix.is_empty() { words.clone() } else { plain_words(prefix)? };
+            if !words.starts_with(&command) {
+                return Err(refuse(&format!("it does not begin with {prefix:?}")));
+            }
+            let path = Some(folder.to_string_lossy().into_owned());
+            Ok(vec![api::Grant { command, path, ..api::Grant::default() }])
+        }
+        What::Files { files, root: None } if !files.is_empty() => {
+            let paths: BTreeSet<_> = files.iter().map(|file| &file.path).collect();
+            let grant = |path: &std::path::PathBuf| api::Grant {
+                path: Some(path.to_string_lossy().into_owned()),
+                ..api::Grant::default()
+            };
+            Ok(paths.into_iter().map(grant).collect())
+        }
+        _ => {
+            let kinds: Vec<&str> = Kind::ALL[..2].iter().map(|kind| kind.as_str()).collect();
+            Err(refuse(&format!("only requests of kind {} are", kinds.join(" and "))))
+        }
+    }
+}
+
+/// The id and, behind an `@`, what was shown.
+fn request_and_shown(word: &str) -> (&str, Option<&str>) {
+    match word.split_once('@') {
+        Some((id, shown)) => (id, Some(shown)),
+        None => (word, None),
     }
 }
 
@@ -113,15 +214,30 @@ impl AnswerTo {
         answer_all(context, streams, std::slice::from_ref(&self.request), &answer)
     }
 
-    /// The ids of the request's questions.
-    fn questions(&self, context: &Context, streams: &Streams) -> Result<Vec<String>, Error> {
+    /// The request's questions: the id of each, and whether its answer is a secret.
+    fn questions(&self, context: &Context, streams: &Streams) -> Result<Vec<Asked>, Error> {
         let tables = Tables::open_some(context, streams)?;
-        let view = tables.view()?;
-        let (seq, row) = find(context, &view, &self.request)?;
-        let asked = details(&open_log(context)?, &views::request_doc(&view, seq, row)?);
-        let ids = asked.questions.iter().filter_map(question_id);
-        Ok(ids.collect())
+        let doc = find_doc(context, &tables.view()?, request_and_shown(&self.request).0)?;
+        let asked = details(&open_log(context)?, &doc);
+        let question = |question: &Value| {
+            let is_secret = question.get("isSecret").and_then(Value::as_bool) == Some(true);
+            Some(Asked { id: question_id(question)?, is_secret })
+        };
+        Ok(asked.questions.iter().filter_map(question).collect())
     }
+}
+
+/// A question.
+#[derive(Debug)]
+struct Asked {
+    id: String,
+    is_secret: bool,
+}
+
+/// The request of that id, as a document.
+pub fn find_doc(context: &Context, view: &View<'_>, id: &str) -> Result<RequestDoc, Error> {
+    let (seq, row) = find(context, view, id)?;
+    Ok(views::request_doc(view, seq, row)?)
 }
 
 /// The request of that id.
@@ -171,32 +287,60 @@ fn not_waiting(context: &Context, view: &View<'_>, id: &str) -> Result<Error, Er
 /// Sorts answers by the questions they are for.
 fn by_question(
     answers: &[String],
-    questions: &[String],
+    questions: &[Asked],
 ) -> Result<BTreeMap<String, Vec<String>>, Error> {
     let mut sorted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for answer in answers {
-        let named = answer.split_once('=').filter(|(id, _)| questions.iter().any(|q| q == id));
-        let (id, text) = match (named, questions) {
-            (Some((id, text)), _) => (id, text),
-            (None, [only]) => (only.as_str(), answer.as_str()),
-            (None, []) => ("", answer.as_str()),
+        let named = answer.split_once('=').and_then(|(id, text)| {
+            questions.iter().find(|question| question.id == id).map(|question| (question, text))
+        });
+        let (question, text) = match (named, questions) {
+            (Some((question, text)), _) => (Some(question), text),
+            (None, [only]) => (Some(only), answer.as_str()),
+            (None, []) => (None, answer.as_str()),
             (None, several) => {
                 // The text itself is not shown: it may be a secret.
-                let ids = several.join(", ");
+                let ids: Vec<&str> = several.iter().map(|question| question.id.as_str()).collect();
+                let ids = ids.join(", ");
                 let message = "there are several questions, and one answer names none of them";
                 return Err(
                     Error::usage(message).hint(format!("Give ID=TEXT, with ID one of {ids}."))
                 );
             }
         };
-        let text = if text == "-" {
-            super::send::text("-")?.trim_end().to_owned()
-        } else {
-            text.to_owned()
+        let text = match (text, question) {
+            ("-", Some(question)) if question.is_secret => secret(&question.id)?,
+            ("-", _) => super::send::text("-")?.trim_end().to_owned(),
+            (text, _) => text.to_owned(),
         };
+        let id = question.map_or("", |question| question.id.as_str());
         sorted.entry(id.to_owned()).or_default().push(text);
     }
     Ok(sorted)
+}
+
+/// A secret from standard input: a terminal does not show it.
+fn secret(id: &str) -> Result<String, Error> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(super::send::text("-")?.trim_end_matches(['\n', '\r']).to_owned());
+    }
+    let failed = |error: std::io::Error| {
+        Error::new(Exit::Failed, "io", format!("the terminal shows what is typed: {error}"))
+            .hint(format!("Hand it in: printf %s SECRET | sm answer REQUEST {id}=-"))
+    };
+    let shown = tcgetattr(&stdin).map_err(|error| failed(error.into()))?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden).map_err(|error| failed(error.into()))?;
+    let mut line = String::new();
+    let read = stdin.read_line(&mut line);
+    // Whatever became of the reading, the terminal is as it was.
+    let put_back = tcsetattr(&stdin, OptionalActions::Flush, &shown);
+    read.map_err(failed)?;
+    put_back.map_err(|error| failed(error.into()))?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 fn answer_all(
@@ -213,9 +357,11 @@ fn answer_all(
     };
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;
-    for id in requests {
+    for word in requests {
+        let (id, shown) = request_and_shown(word);
+        let answer = api::Answer { expected: shown.map(str::to_owned), ..answer.clone() };
         let done = match (&client, &tables) {
-            (Some(client), _) => client.answer(id, answer),
+            (Some(client), _) => client.answer(id, &answer),
             (None, Some(tables)) => Err(not_waiting(context, &tables.view()?, id)?),
             (None, None) => Err(nothing_yet(context)),
         };
@@ -265,8 +411,9 @@ mod tests {
         answers: &[&str],
         questions: &[&str],
     ) -> Result<BTreeMap<String, Vec<String>>, Error> {
-        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        by_question(&own(answers), &own(questions))
+        let answers: Vec<String> = answers.iter().map(|word| (*word).to_owned()).collect();
+        let question = |id: &&str| Asked { id: (*id).to_owned(), is_secret: false };
+        by_question(&answers, &questions.iter().map(question).collect::<Vec<_>>())
     }
 
     #[test]

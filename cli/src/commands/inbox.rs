@@ -5,9 +5,14 @@ use crate::error::{Error, Exit};
 use crate::output::{Streams, ago, clean, now_micros};
 use crate::past::{At, Question};
 use crate::read::{AsOf, Follow, Head, Tables, open_log};
-use crate::show::{Details, RequestShown, details, question_id, show_request, waiting};
+use crate::show::{
+    RequestShown, Soon, details_text, holds_up_line, question_id, risk_line, show_request, waiting,
+};
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
+use sm_daemon::asked::{Weighed, weigh};
+use sm_daemon::{Rulebook, answers_itself};
 use sm_log::Reader;
 use sm_projections::View;
 use sm_projections::views::RequestDoc;
@@ -48,7 +53,8 @@ const COUNT: usize = 20;
 struct Asked {
     #[serde(flatten)]
     request: RequestShown,
-    details: Details,
+    #[serde(flatten)]
+    weighed: Weighed,
     waiting_ms: Option<i64>,
 }
 
@@ -84,16 +90,20 @@ impl Inbox {
             let view = tables.view()?;
             let docs = match standing {
                 true => self.standing(&tables, &view)?,
-                false => waiting(&view, &mut tables.lives())?,
+                false => still_waiting(context, &tables, &view)?,
             };
-            answer.requests = asked(&tables, &open_log(context)?, docs);
+            answer.requests = asked(&tables, &view, &open_log(context)?, docs)?;
             now = tables.now();
             answer.head.as_of = tables.as_of(&view)?;
         }
+        let faults = Rulebook::read(&context.home).faults;
+        let warn = |fault: &_| format!("no rule applies: {fault}");
+        answer.head.warnings.extend(faults.iter().map(warn));
         if context.json {
             streams.document(&answer)?;
             return Ok(Exit::Ok);
         }
+        answer.head.warnings.iter().for_each(|warning| streams.say(clean(warning)));
         if answer.requests.is_empty() {
             streams.say(match (self.all, &self.status) {
                 (true, _) => "Nothing was ever asked.".to_owned(),
@@ -113,21 +123,47 @@ impl Inbox {
     fn standing(&self, tables: &Tables, view: &View<'_>) -> Result<Vec<RequestShown>, Error> {
         let count = self.count.unwrap_or(COUNT);
         let docs = sm_daemon::newest_requests(view, self.status.as_deref(), count)?;
+        let docs = docs.into_iter().filter(|doc| !answers_itself(&doc.method));
         let mut lives = tables.lives();
-        let shown = docs.into_iter().map(|doc| show_request(view, &mut lives, doc));
+        let shown = docs.map(|doc| show_request(view, &mut lives, doc));
         Ok(shown.collect::<Result<_, _>>()?)
     }
 }
 
-fn asked(tables: &Tables, log: &Reader, requests: Vec<RequestShown>) -> Vec<Asked> {
+/// What waits for a human and for no rule; what waited then, in a moment gone by.
+fn still_waiting(
+    context: &Context,
+    tables: &Tables,
+    view: &View<'_>,
+) -> Result<Vec<RequestShown>, Error> {
+    let found = waiting(view, &mut tables.lives())?;
+    if tables.is_past() {
+        return Ok(found);
+    }
+    let soon = Soon::read(context);
+    let mut left = Vec::with_capacity(found.len());
+    for request in found {
+        if !soon.answers(view, &request.doc)? {
+            left.push(request);
+        }
+    }
+    Ok(left)
+}
+
+fn asked(
+    tables: &Tables,
+    view: &View<'_>,
+    log: &Reader,
+    requests: Vec<RequestShown>,
+) -> Result<Vec<Asked>, Error> {
     let now = tables.now();
     let asked = |request: RequestShown| {
         let at = request.doc.asked_micros;
-        Asked {
-            details: details(log, &request.doc),
+        Ok(Asked {
+            weighed: weigh(view, log, &request.doc)?,
             waiting_ms: (at > 0 && request.waits()).then(|| (now - at) / 1000),
             request,
-        }
+        })
     };
     requests.into_iter().map(asked).collect()
 }
@@ -138,9 +174,9 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     loop {
         let tables = follow.next(streams)?;
         let view = tables.view()?;
-        let waiting = waiting(&view, &mut tables.lives())?;
+        let waiting = still_waiting(context, tables, &view)?;
+        let waiting = asked(tables, &view, &open_log(context)?, waiting)?;
         drop(view);
-        let waiting = asked(tables, &open_log(context)?, waiting);
         for asked in &waiting {
             if !told.insert(asked.request.doc.seq) {
                 continue;
@@ -172,7 +208,14 @@ impl Asked {
         if let Some(reason) = &self.request.doc.reason {
             streams.line(format_args!("    why: {}", clean(reason)))?;
         }
-        streams.bytes(self.details.text().as_bytes())?;
+        streams.bytes(details_text(&self.weighed.details).as_bytes())?;
+        if let Some(risk) = self.weighed.risk.as_ref().filter(|_| self.request.waits()) {
+            let (role, line) = risk_line(risk);
+            streams.line(format_args!("    {}", streams.style.paint(role, line)))?;
+        }
+        if let Some(line) = holds_up_line(&self.weighed).filter(|_| self.request.waits()) {
+            streams.line(format_args!("    {line}"))?;
+        }
         let home = context.home_words();
         if !self.request.waits() {
             return streams.line(format_args!("    {}", self.request.end()));
@@ -184,13 +227,20 @@ impl Asked {
             };
             return streams.line(format_args!("    {why}{resume}"));
         }
-        streams.line(match (*kind, self.details.questions.first()) {
-            ("user_input" | "elicitation", Some(question)) => {
-                let key = question_id(question).unwrap_or_else(|| "ID".to_owned());
-                format!("    sm{home} answer {id} {}=…", clean(&key))
+        let secret = |question: &Value| question.get("isSecret").and_then(Value::as_bool);
+        let questions = &self.weighed.details.questions;
+        streams.line(match *kind {
+            "user_input" | "elicitation" if !questions.is_empty() => {
+                let mut words = String::new();
+                for question in questions {
+                    let key = question_id(question).unwrap_or_else(|| "ID".to_owned());
+                    let value = if secret(question) == Some(true) { "-" } else { "…" };
+                    words.push_str(&format!(" {}={value}", clean(&key)));
+                }
+                format!("    sm{home} answer {id}{words}")
             }
-            ("other" | "tool", _) => format!("    sm{home} answer {id} --raw JSON"),
-            ("user_input" | "elicitation", None) => format!("    sm{home} answer {id} --accept"),
+            "other" | "tool" => format!("    sm{home} answer {id} --raw JSON"),
+            "user_input" | "elicitation" => format!("    sm{home} answer {id} --accept"),
             _ => format!("    sm{home} approve {id}   or   sm{home} deny {id} --say WHY"),
         })
     }

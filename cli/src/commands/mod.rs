@@ -28,6 +28,7 @@ mod result;
 mod review;
 mod rollback;
 mod rpc;
+mod rules;
 mod send;
 mod serve;
 mod set;
@@ -66,6 +67,7 @@ pub enum Command {
     Approve(answer::Approve),
     Deny(answer::Deny),
     Answer(answer::AnswerTo),
+    Rules(rules::Rules),
     Interrupt(act::Interrupt),
     Set(set::Set),
     Label(set::Label),
@@ -129,6 +131,7 @@ pub fn run(
         Some(Command::Approve(verb)) => verb.run(context, streams),
         Some(Command::Deny(verb)) => verb.run(context, streams),
         Some(Command::Answer(verb)) => verb.run(context, streams),
+        Some(Command::Rules(verb)) => verb.run(context, streams),
         Some(Command::Interrupt(verb)) => verb.run(context, streams),
         Some(Command::Stop(verb)) => verb.run(context, streams),
         Some(Command::Resume(verb)) => verb.run(context, streams),

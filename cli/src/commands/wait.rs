@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{Role, Streams, clean_block, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
-use crate::show::{Lives, SessionShown, label, show};
+use crate::show::{Lives, SessionShown, Soon, label, show};
 use crate::targets::Selector;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -161,9 +161,10 @@ impl Wait {
             let view = tables.view()?;
             let after = self.after_seq(tables)?;
             let mut found = Vec::new();
+            let soon = Soon::read(context);
             for word in &sessions {
                 let at = select(context, &view, word)?;
-                let reached = self.reached(&view, at.sid, &at.session, after, &mut gone)?;
+                let reached = self.reached(&view, &soon, at.sid, &at.session, after, &mut gone)?;
                 found.push((at.sid, reached));
             }
             let timed_out = self.timeout.is_some_and(|most| began.elapsed() >= most);
@@ -199,6 +200,7 @@ impl Wait {
     fn reached(
         &self,
         view: &View<'_>,
+        soon: &Soon,
         sid: Sid,
         session: &Session,
         after: u64,
@@ -210,7 +212,7 @@ impl Wait {
                 return Ok(Reached::Yes);
             }
         } else if is_settled(view, sid, session)? && settled_after(view, session, after)? {
-            let (settled, human) = family(view, sid)?;
+            let (settled, human) = family(view, soon, sid)?;
             match (settled, human) {
                 (true, _) => return Ok(Reached::Yes),
                 (false, true) if !self.through_approvals => return Ok(Reached::NeedsHuman),
@@ -220,11 +222,11 @@ impl Wait {
         if session.ended {
             return Ok(Reached::Dead);
         }
-        let asks = session.pending.iter().any(|(_, class)| class.asks_human());
+        let asks = soon.asks_human(view, session)?;
         if asks && !self.through_approvals {
             return Ok(Reached::NeedsHuman);
         }
-        if family(view, sid)?.1 && !self.through_approvals {
+        if family(view, soon, sid)?.1 && !self.through_approvals {
             return Ok(Reached::NeedsHuman);
         }
         // A running daemon brings a session back whose server died: only one that stays away is dead.
@@ -300,7 +302,7 @@ fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool,
 }
 
 /// Whether all sub-agents have settled, and whether one of them waits for a human.
-fn family(view: &View<'_>, root: Sid) -> Result<(bool, bool), Error> {
+fn family(view: &View<'_>, soon: &Soon, root: Sid) -> Result<(bool, bool), Error> {
     let (mut settled, mut human) = (true, false);
     let (mut open, mut seen) = (vec![root], vec![root]);
     while let Some(sid) = open.pop() {
@@ -318,7 +320,7 @@ fn family(view: &View<'_>, root: Sid) -> Result<(bool, bool), Error> {
             let Some(session) = view.get::<Sessions>(&child)? else { continue };
             let over = session.ended || session.gone;
             settled &= over || session.open_turn.is_none() && session.queued == 0;
-            human |= !over && session.pending.iter().any(|(_, class)| class.asks_human());
+            human |= !over && soon.asks_human(view, &session)?;
         }
     }
     Ok((settled, human))

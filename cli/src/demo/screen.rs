@@ -8,11 +8,10 @@ use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean, now_micros};
 use crate::read::{Follow, open_log};
-use crate::show::{
-    ActionLine, Details, Lives, SessionShown, action_line, details, family_line, show,
-};
+use crate::show::{ActionLine, Lives, SessionShown, action_line, details_text, family_line, show};
 use serde_json::json;
 use sm_daemon::api;
+use sm_daemon::asked::{Details, details};
 use sm_projections::rows::{ActionKind, Sid};
 use sm_projections::tables::{Sessions, ShortIds};
 use sm_projections::views::{self, ActionDoc, RequestDoc, SessionDoc};
@@ -184,7 +183,7 @@ impl<'c> Screen<'c> {
             let who = request.session_name.as_deref().unwrap_or("a session");
             let head = format!("▲ {} waits for you ({}): ", clean(who), request.id);
             lines.push(style.paint(Role::NeedsHuman, head));
-            lines.extend(asked.text().lines().map(str::to_owned));
+            lines.extend(details_text(asked).lines().map(str::to_owned));
             lines.push(style.paint(Role::Strong, format!("  {}", question(request))));
         }
         lines.extend(self.note.as_ref().map(|note| style.paint(Role::NeedsHuman, note)));
@@ -252,7 +251,7 @@ impl<'c> Screen<'c> {
                     let who = request.session_name.as_deref().unwrap_or("a session");
                     streams
                         .line(format_args!("▲ {} waits for an answer ({}):", who, request.id))?;
-                    streams.bytes(asked.text().as_bytes())?;
+                    streams.bytes(details_text(asked).as_bytes())?;
                 }
                 now
             }

@@ -1,13 +1,18 @@
-//! What a request asks, whole: read from its record, and from its item's.
+//! A request as it is shown: what the log tells, with whether anybody waits, and in words.
 
 use super::Lives;
-use crate::output::{Role, clean, clean_block};
+use crate::context::Context;
+use crate::output::{Role, clean, clean_block, now_micros};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use sm_daemon::asked::{Details, HeldUp, Weighed};
+use sm_daemon::{Rulebook, answers_itself};
 use sm_log::Reader;
+use sm_projections::rows::Session;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
 use sm_projections::{StoreError, View};
+use sm_rules::{Level, Risk};
 use std::fmt::Write as _;
 
 /// A request's document with what the present adds.
@@ -35,8 +40,48 @@ pub fn show_request(
 
 /// All requests that wait for a human, oldest first.
 pub fn waiting(view: &View<'_>, lives: &mut Lives) -> Result<Vec<RequestShown>, StoreError> {
-    let docs = views::pending_requests(view)?.into_iter().filter(|doc| doc.asks_human);
+    let docs = views::pending_requests(view)?.into_iter();
+    let docs = docs.filter(|doc| doc.asks_human && !answers_itself(&doc.method));
     docs.map(|doc| show_request(view, lives, doc)).collect()
+}
+
+/// Tells which requests a rule is about to answer: those wait for nobody.
+pub struct Soon {
+    book: Rulebook,
+    log: Option<Reader>,
+}
+
+impl Soon {
+    /// Reads the rules as they are now.
+    pub fn read(context: &Context) -> Soon {
+        let book = Rulebook::read(&context.home);
+        // Without rules nobody looks at the log.
+        let log = (!book.rules.is_empty()).then(|| context.home.open_log().ok()).flatten();
+        Soon { book, log }
+    }
+
+    /// Whether a rule is about to answer that request.
+    pub fn answers(&self, view: &View<'_>, doc: &RequestDoc) -> Result<bool, StoreError> {
+        match &self.log {
+            Some(log) => self.book.is_about_to_answer(view, log, doc, now_micros()),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a human must answer what a session asks.
+    pub fn asks_human(&self, view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
+        for (number, class) in &session.pending {
+            if !class.asks_human() {
+                continue;
+            }
+            let Some(row) = view.get::<Requests>(number)? else { continue };
+            let doc = views::request_doc(view, *number, row)?;
+            if !answers_itself(&doc.method) && !self.answers(view, &doc)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// A question's id as an answer names it.
@@ -90,170 +135,118 @@ impl RequestShown {
     }
 }
 
-/// What a request asks.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Details {
-    /// The command.
-    pub command: Option<String>,
-    /// The folder it would run in.
-    pub cwd: Option<String>,
-    /// The files it would change: path, kind, diff.
-    pub changes: Vec<Change>,
-    /// The questions: id, header, question, options, isSecret, as Codex gave them; an elicitation's
-    /// fields in the same form.
-    pub questions: Vec<Value>,
-    /// What an MCP server asks.
-    pub message: Option<String>,
-    /// The answers that Codex offers, where it says.
-    pub decisions: Vec<Value>,
-    /// The permissions asked for, as Codex gave them.
-    pub permissions: Option<Value>,
-    /// A tool's arguments.
-    pub arguments: Option<Value>,
-    /// All of it, where `sm` does not know the request's kind.
-    pub params: Option<Value>,
-    /// The record that asked was trimmed: its line is all that is known.
-    pub text_trimmed: bool,
-}
-
-/// One file that would change.
-#[derive(Debug, Clone, Serialize)]
-pub struct Change {
-    /// The file.
-    pub path: String,
-    /// `add`, `delete` or `update`.
-    pub kind: Option<String>,
-    /// An update's unified diff; an added or deleted file's whole text.
-    pub diff: Option<String>,
-}
-
-/// Reads what `request` asks. A record that cannot be read leaves it empty.
-pub fn details(reader: &Reader, request: &RequestDoc) -> Details {
-    let Some(params) = params(reader, request.seq) else {
-        let text_trimmed = request.seq < reader.floor();
-        return Details { text_trimmed, ..Details::default() };
-    };
-    let text = |name: &str| params.get(name).and_then(Value::as_str).map(str::to_owned);
-    let list = |name: &str| params.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let kept = |name: &str| params.get(name).filter(|value| !value.is_null()).cloned();
-    let command = text("command").or_else(|| {
-        let words = params.get("command")?.as_array()?;
-        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-        Some(words.join(" "))
-    });
-    let mut changes = old_changes(params.get("fileChanges"));
-    if request.kind == "file_change" && changes.is_empty() {
-        let item = request.action_seq.and_then(|seq| self::params(reader, seq));
-        changes = item_changes(item.as_ref().and_then(|params| params.pointer("/item/changes")));
-    }
-    Details {
-        command,
-        cwd: text("cwd"),
-        changes,
-        questions: match params.pointer("/requestedSchema/properties").and_then(Value::as_object) {
-            Some(fields) => fields.iter().map(field).collect(),
-            None => list("questions"),
-        },
-        message: text("message"),
-        decisions: list("availableDecisions"),
-        permissions: kept("permissions"),
-        arguments: kept("arguments"),
-        params: (request.kind == "other").then(|| params.clone()),
-        text_trimmed: false,
-    }
-}
-
-/// A form's field, as a question.
-fn field((id, field): (&String, &Value)) -> Value {
-    let mut words = ["description", "title", "type"].into_iter();
-    let words = words.find_map(|name| field.get(name)?.as_str()).unwrap_or(id);
-    let options = field.get("enum").and_then(Value::as_array).into_iter().flatten();
-    let options: Vec<Value> = options.map(|label| json!({ "label": label })).collect();
-    json!({ "id": id, "question": words, "options": options, "isSecret": false })
-}
-
-fn params(reader: &Reader, seq: u64) -> Option<Value> {
-    let record = reader.get(seq).ok()?;
-    let mut message: Value = serde_json::from_slice(record.record().payload).ok()?;
-    message.get_mut("params").map(Value::take)
-}
-
-fn item_changes(changes: Option<&Value>) -> Vec<Change> {
-    let changes = changes.and_then(Value::as_array);
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let change = |change: &Value| Change {
-        path: text(change.get("path")).unwrap_or_default(),
-        kind: text(change.pointer("/kind/type")).or_else(|| text(change.get("kind"))),
-        diff: text(change.get("diff")),
-    };
-    changes.into_iter().flatten().map(change).collect()
-}
-
-/// Old releases put path → change into the request itself.
-fn old_changes(changes: Option<&Value>) -> Vec<Change> {
-    let changes = changes.and_then(Value::as_object);
-    let change = |(path, change): (&String, &Value)| {
-        let text = |name: &str| change.get(name).and_then(Value::as_str).map(str::to_owned);
-        Change {
-            path: path.clone(),
-            kind: text("type"),
-            diff: text("unified_diff").or_else(|| text("content")),
+/// What a request asks in words, indented below the request's own line.
+pub fn details_text(details: &Details) -> String {
+    let mut text = String::new();
+    let mut put = |line: &str| {
+        for line in clean_block(line).lines() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "    {line}");
         }
     };
-    changes.into_iter().flatten().map(change).collect()
-}
-
-impl Details {
-    /// In words, indented below the request's own line.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut put = |line: &str| {
-            for line in clean_block(line).lines() {
-                // Writing to a String cannot fail.
-                let _ = writeln!(text, "    {line}");
-            }
+    if details.text_trimmed {
+        put("full text trimmed");
+    }
+    if let Some(command) = &details.command {
+        put(&format!("$ {command}"));
+    }
+    if let Some(cwd) = &details.cwd {
+        put(&format!("in {cwd}"));
+    }
+    if let Some(message) = &details.message {
+        let server = details.server.as_deref().map_or(String::new(), |name| format!("{name}: "));
+        put(&format!("{server}{message}"));
+    }
+    if let Some(url) = &details.url {
+        put(&format!("at {url}"));
+    }
+    if let Some(network) = &details.network {
+        put(&format!("network: {network}"));
+    }
+    if let Some(permissions) = &details.permissions {
+        put(&format!("permissions: {permissions}"));
+    }
+    if let Some(root) = &details.grant_root {
+        put(&format!("asks that {root} be writable from then on"));
+    }
+    if let Some(arguments) = &details.arguments {
+        put(&format!("arguments: {arguments}"));
+    }
+    if let Some(params) = &details.params {
+        put(&params.to_string());
+    }
+    for change in &details.changes {
+        let kind = change.kind.as_deref().unwrap_or("change");
+        let moved = change.moved_to.as_deref().map_or(String::new(), |to| format!(" → {to}"));
+        put(&format!("{kind} {}{moved}", change.path));
+        let sign = match kind {
+            "add" => "+",
+            "delete" => "-",
+            _ => "",
         };
-        if self.text_trimmed {
-            put("full text trimmed");
+        for line in change.diff.as_deref().unwrap_or_default().lines() {
+            put(&format!("  {sign}{line}"));
         }
-        if let Some(command) = &self.command {
-            put(&format!("$ {command}"));
-        }
-        if let Some(cwd) = &self.cwd {
-            put(&format!("in {cwd}"));
-        }
-        if let Some(message) = &self.message {
-            put(message);
-        }
-        if let Some(permissions) = &self.permissions {
-            put(&format!("permissions: {permissions}"));
-        }
-        if let Some(params) = &self.params {
-            put(&params.to_string());
-        }
-        for change in &self.changes {
-            let kind = change.kind.as_deref().unwrap_or("change");
-            put(&format!("{kind} {}", change.path));
-            let sign = match kind {
-                "add" => "+",
-                "delete" => "-",
-                _ => "",
-            };
-            for line in change.diff.as_deref().unwrap_or_default().lines() {
-                put(&format!("  {sign}{line}"));
-            }
-        }
-        for question in &self.questions {
-            let text = |name: &str| question.get(name).and_then(Value::as_str).unwrap_or_default();
-            let id = question_id(question).unwrap_or_default();
-            put(&format!("{id}: {}", text("question")));
-            let options = question.get("options").and_then(Value::as_array);
-            for option in options.into_iter().flatten() {
-                let text =
-                    |name: &str| option.get(name).and_then(Value::as_str).unwrap_or_default();
-                put(&format!("  - {}  {}", text("label"), text("description")));
-            }
-        }
-        text
     }
+    for question in &details.questions {
+        put(&question_line(question));
+        let options = question.get("options").and_then(Value::as_array);
+        for option in options.into_iter().flatten() {
+            let description = option.get("description").and_then(Value::as_str).unwrap_or_default();
+            put(&format!("  - {}  {description}", label(option.get("label"))));
+        }
+    }
+    text
+}
+
+fn question_line(question: &Value) -> String {
+    let is = |name: &str| question.get(name).and_then(Value::as_bool);
+    let has_options =
+        question.get("options").and_then(Value::as_array).is_some_and(|o| !o.is_empty());
+    let id = question_id(question).unwrap_or_default();
+    let words = question.get("question").and_then(Value::as_str).unwrap_or_default();
+    let mut line = format!("{id}: {words}");
+    if is("isSecret") == Some(true) {
+        line.push_str(" (secret: give it as `-`, on standard input)");
+    }
+    if has_options && is("isOther") == Some(true) {
+        line.push_str(" (or words of your own)");
+    }
+    if is("isRequired") == Some(false) {
+        line.push_str(" (may be left out)");
+    }
+    line
+}
+
+fn label(label: Option<&Value>) -> String {
+    match label {
+        Some(Value::String(label)) => label.clone(),
+        Some(label) => label.to_string(),
+        None => String::new(),
+    }
+}
+
+/// How risky it looks, on one line, and how to mark it.
+pub fn risk_line(risk: &Risk) -> (Role, String) {
+    let role = match risk.level {
+        Level::High => Role::Bad,
+        Level::Medium => Role::NeedsHuman,
+        Level::Low => Role::Dim,
+    };
+    let mut line = format!("risk {}", risk.level.as_str());
+    for (at, hint) in risk.hints.iter().enumerate() {
+        let sign = if at == 0 { ":" } else { " ·" };
+        let _ = write!(line, "{sign} {}: {}", hint.kind.as_str(), clean(&hint.reason));
+    }
+    (role, line)
+}
+
+/// Who waits behind it, on one line; `None` where nobody does.
+pub fn holds_up_line(weighed: &Weighed) -> Option<String> {
+    let name = |held: &HeldUp| {
+        let name = held.session_name.as_deref().unwrap_or(&held.session_id);
+        format!("{} ({})", clean(name), held.activity_state)
+    };
+    let names: Vec<String> = weighed.holds_up.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("holds up {}", names.join(", ")))
 }

@@ -208,6 +208,8 @@ kinds! {
     SM_SESSION_ARCHIVED = 32811, "sm/session/archived";
     /// A session's newest turns were taken out of its history.
     SM_TURNS_DROPPED = 32812, "sm/turns/dropped";
+    /// `sm` read other rules, or a grant was made or revoked.
+    SM_RULES_CHANGED = 32800, "sm/rules/changed";
 }
 
 impl Kind {

@@ -71,6 +71,9 @@ pub enum Synthetic {
     /// See [`LogCapped`].
     #[serde(rename = "sm/log/capped")]
     LogCapped(LogCapped),
+    /// See [`RulesChanged`].
+    #[serde(rename = "sm/rules/changed")]
+    RulesChanged(RulesChanged),
 }
 
 /// `sm` begins to read a source. The source's number is this record's own seq.
@@ -309,7 +312,7 @@ pub struct RequestDecided {
     pub request: u64,
     /// `accept`, `acceptForSession`, `decline`, `cancel`, `answer` …
     pub decision: String,
-    /// Who: `user`, `sm`, or the thread of a session.
+    /// Who: `user`, `sm`, the thread of a session, `rule: NAME (FILE:LINE)` or `expiry (FILE:LINE)`.
     pub by: String,
     /// What was said along with it.
     pub say: Option<String>,
@@ -380,6 +383,22 @@ pub struct LogCapped {
     pub by: String,
 }
 
+/// The rules by which requests are answered without a human are others from here on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RulesChanged {
+    /// `read`: a file was read, as it was changed; `granted`; `revoked`.
+    pub what: String,
+    /// Who, where that is known: `user`.
+    pub by: Option<String>,
+    /// The grant's name.
+    pub name: Option<String>,
+    /// The files' text, or the grant's.
+    pub text: String,
+    /// What is wrong in the files: while anything is, no rule applies.
+    pub faults: Vec<String>,
+}
+
 impl Synthetic {
     /// The bytes to record.
     pub fn to_payload(&self) -> Vec<u8> {
@@ -415,6 +434,7 @@ impl Synthetic {
             Synthetic::ReminderEnded(_) => Kind::SM_REMINDER_ENDED,
             Synthetic::LogTrimmed(_) => Kind::SM_LOG_TRIMMED,
             Synthetic::LogCapped(_) => Kind::SM_LOG_CAPPED,
+            Synthetic::RulesChanged(_) => Kind::SM_RULES_CHANGED,
         }
     }
 }

@@ -41,6 +41,8 @@ impl Step<'_> {
             (Synthetic::ReminderEnded(ended), _) => self.state.reminders.remove(ended.reminder),
             (Synthetic::LogTrimmed(trimmed), _) => self.trimmed(trimmed),
             (Synthetic::LogCapped(capped), _) => self.capped(capped),
+            // No row tells of them: what they decided stands with each request.
+            (Synthetic::RulesChanged(_), _) => {}
             (_, None) => self.trouble("synthetic record without its session"),
         }
     }

@@ -76,6 +76,8 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .merge(life::routes())
         .route("/v1/requests", get(routes::requests))
         .route("/v1/requests/{id}", get(routes::request).post(routes::answer))
+        .route("/v1/rules", get(routes::rules).post(routes::grant))
+        .route("/v1/rules/revoke", post(routes::revoke))
         .route("/v1/events", get(events::stream))
         .route("/v1/import", post(import::import))
         .route("/v1/prune", post(prune::prune))

@@ -3,13 +3,13 @@
 use super::Asked;
 use crate::acts::{self, Verb};
 use crate::api::{
-    Act, Answer, Answered, Drain, Drained, Health, Hold, Input, InputChange, InputTaken, Keep,
-    Servers, Spawn, Spawned,
+    Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
+    Keep, Revoke, Servers, Spawn, Spawned,
 };
-use crate::daemon::{Daemon, to_value};
+use crate::daemon::{Daemon, blocking, to_value};
 use crate::peer::Peer;
 use crate::problem::Refusal;
-use crate::{drain, input, keep, messages, requests, spawn};
+use crate::{drain, input, keep, messages, requests, rulebook, spawn};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
@@ -298,6 +298,31 @@ pub(crate) async fn drain(
     let mut wish: Drain = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
     Ok(Json(whole(async move { drain::drain(&daemon, wish).await }).await?))
+}
+
+pub(crate) async fn rules(State(daemon): Shared) -> Json<Value> {
+    Json(rulebook::document(&daemon))
+}
+
+pub(crate) async fn grant(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut wish: Grant = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    blocking(move || rulebook::grant(&daemon, &wish)).await?.map(Json)
+}
+
+pub(crate) async fn revoke(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut wish: Revoke = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    let gone = blocking(move || rulebook::revoke(&daemon, &wish.name, wish.by.as_deref()));
+    gone.await?.map(Json)
 }
 
 pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {

@@ -1,0 +1,536 @@
+//! The text of a rules file.
+//!
+//! What always holds: a file with one fault has no rules: what was meant by the rest is not guessed. A
+//! fault names its file, its line, what is wrong there and what would be right.
+//!
+//! ```toml
+//! [[rule]]
+//! name = "tests"                          # optional; else `rule-1`, by its place
+//! decision = "accept"                     # accept, ask or decline
+//! command = ["cargo", "test"]             # the first words; or "cargo test"
+//! path = "/home/me/repo"                  # a pattern, * and **; covers what is below
+//! session = "worker"                      # name, id or thread
+//! label = "role=tester"
+//! kind = "command"                        # or a list: command, file_change, permissions
+//! until = 2026-11-21T18:00:00Z
+//! note = "why"
+//!
+//! [expiry]
+//! after = "8h"                            # a request that waits so long …
+//! decision = "decline"                    # … is declined, or cancelled with its turn
+//! ```
+
+use crate::glob::Glob;
+use crate::rule::{Decision, Kind, Origin, Rule};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The shortest expiry: less would be an answer, not a limit.
+const EXPIRY_MIN: Duration = Duration::from_secs(1);
+
+/// What a rules file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RuleFile {
+    /// The rules, in their order.
+    pub rules: Vec<Rule>,
+    /// What becomes of requests that nobody answers.
+    pub expiry: Option<Expiry>,
+}
+
+/// What becomes of requests that nobody answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Expiry {
+    /// How long one may wait, in milliseconds.
+    pub after_ms: u64,
+    /// `decline`, or `cancel`, which ends the turn too.
+    pub decision: String,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+impl Expiry {
+    /// Who decided, as the log names it.
+    pub fn word(&self) -> String {
+        let Origin { file, line } = &self.origin;
+        format!("expiry ({file}:{line})")
+    }
+}
+
+/// Something wrong in a rules file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{file}:{line}: {message}; {remedy}")]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub remedy: String,
+}
+
+const KEYS: &str = "name, decision, command, path, session, label, kind, until, note";
+
+impl RuleFile {
+    /// Reads the text of `file`.
+    ///
+    /// # Errors
+    /// All that is wrong with it, at least one fault.
+    pub fn parse(text: &str, file: &str) -> Result<RuleFile, Vec<Fault>> {
+        let mut reading = Reading { text, file, faults: Vec::new() };
+        let found = reading.document();
+        match reading.faults.is_empty() {
+            true => Ok(found),
+            false => Err(reading.faults),
+        }
+    }
+}
+
+type Value<'t> = Spanned<DeValue<'t>>;
+
+struct Reading<'t> {
+    text: &'t str,
+    file: &'t str,
+    faults: Vec<Fault>,
+}
+
+impl Reading<'_> {
+    fn line(&self, at: usize) -> usize {
+        let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    fn origin(&self, at: usize) -> Origin {
+        Origin { file: self.file.to_owned(), line: self.line(at) }
+    }
+
+    fn fault(&mut self, at: usize, message: impl Into<String>, remedy: impl Into<String>) {
+        let Origin { file, line } = self.origin(at);
+        self.faults.push(Fault { file, line, message: message.into(), remedy: remedy.into() });
+    }
+
+    fn document(&mut self) -> RuleFile {
+        let mut found = RuleFile::default();
+        let table = match DeTable::parse(self.text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                let words = error.message().replace('\n', ", ");
+                self.fault(at, words, "the file is TOML: strings in quotes, lists in brackets");
+                return found;
+            }
+        };
+        for (key, value) in &table {
+            match key.get_ref().as_ref() {
+                "rule" => self.rules(value, &mut found.rules),
+                "expiry" => found.expiry = self.expiry(value),
+                other => {
+                    let message = format!("there is no {other:?} here");
+                    self.fault(key.span().start, message, "begin a rule with [[rule]]");
+                }
+            }
+        }
+        found
+    }
+
+    fn rules(&mut self, value: &Value<'_>, rules: &mut Vec<Rule>) {
+        let DeValue::Array(list) = value.get_ref() else {
+            return self.fault(value.span().start, "`rule` is no list", "write [[rule]]");
+        };
+        let mut names = BTreeSet::new();
+        for (place, value) in list.iter().enumerate() {
+            let at = value.span().start;
+            let DeValue::Table(table) = value.get_ref() else {
+                self.fault(at, "a rule is no table", "write [[rule]]");
+                continue;
+            };
+            if let Some(rule) = self.rule(at, place, table) {
+                if !names.insert(rule.name.clone()) {
+                    let message = format!("two rules are named {:?}", rule.name);
+                    self.fault(at, message, "give each a name of its own");
+                }
+                rules.push(rule);
+            }
+        }
+    }
+
+    fn rule(&mut self, at: usize, place: usize, table: &DeTable<'_>) -> Option<Rule> {
+        let mut rule = Rule {
+            name: format!("rule-{}", place + 1),
+            decision: Decision::Ask,
+            command: Vec::new(),
+            path: None,
+            session: None,
+            label: None,
+            kinds: Vec::new(),
+            until: None,
+            note: None,
+            origin: self.origin(at),
+        };
+        let (faults, mut decision) = (self.faults.len(), None);
+        for (key, value) in table {
+            let start = value.span().start;
+            match key.get_ref().as_ref() {
+                "name" => rule.name = self.text_of(value, "name")?,
+                "note" => rule.note = self.text_of(value, "note"),
+                "session" => rule.session = self.text_of(value, "session"),
+                "decision" => {
+                    let Some(word) = self.text_of(value, "decision") else { continue };
+                    decision = Decision::of_word(&word);
+                    if decision.is_none() {
+                        self.fault(
+                            start,
+                            format!("{word:?} is no decision"),
+                            "one of accept, ask, decline",
+                        );
+                    }
+                }
+                "command" => rule.command = self.command(value),
+                "path" => {
+                    let Some(text) = self.text_of(value, "path") else { continue };
+                    match Glob::new(&text) {
+                        Ok(glob) => rule.path = Some(glob),
+                        Err(why) => {
+                            self.fault(start, why, "a folder or file from the root, with * and **")
+                        }
+                    }
+                }
+                "label" => {
+                    let Some(label) = self.text_of(value, "label") else { continue };
+                    if !label.contains('=') {
+                        self.fault(start, "that is no label", "key=value, as in role=tester");
+                    }
+                    rule.label = Some(label);
+                }
+                "kind" => rule.kinds = self.kinds(value),
+                "until" => rule.until = self.until(value),
+                other => {
+                    let message = format!("a rule has no {other:?}");
+                    self.fault(key.span().start, message, format!("it has {KEYS}"));
+                }
+            }
+        }
+        match decision {
+            Some(decision) => rule.decision = decision,
+            None if !table.iter().any(|(key, _)| key.get_ref() == "decision") => {
+                self.fault(
+                    at,
+                    "the rule says no decision",
+                    "decision = \"accept\", \"ask\" or \"decline\"",
+                );
+            }
+            None => {}
+        }
+        if rule.kinds.is_empty() {
+            rule.kinds = default_kinds(&rule);
+        } else if !rule.command.is_empty() && rule.kinds != [Kind::Command] {
+            self.fault(
+                at,
+                "a rule with a command is of another kind",
+                "leave `kind` or `command` out",
+            );
+        }
+        (self.faults.len() == faults).then_some(rule)
+    }
+
+    fn text_of(&mut self, value: &Value<'_>, key: &str) -> Option<String> {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            _ => {
+                self.fault(
+                    value.span().start,
+                    format!("{key} is no text"),
+                    format!("{key} = \"…\""),
+                );
+                return None;
+            }
+        };
+        if text.trim().is_empty() {
+            self.fault(value.span().start, format!("{key} is empty"), "give one, or leave it out");
+            return None;
+        }
+        if text.chars().any(char::is_control) {
+            self.fault(
+                value.span().start,
+                format!("{key} has a control character"),
+                "leave it out",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    fn texts_of(&mut self, value: &Value<'_>, key: &str) -> Vec<String> {
+        match value.get_ref() {
+            DeValue::Array(list) => list.iter().filter_map(|one| self.text_of(one, key)).collect(),
+            _ => self.text_of(value, key).into_iter().collect(),
+        }
+    }
+
+    fn command(&mut self, value: &Value<'_>) -> Vec<String> {
+        let is_list = matches!(value.get_ref(), DeValue::Array(_));
+        let words = self.texts_of(value, "command");
+        let words = match is_list {
+            true => words,
+            false => {
+                words.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect()
+            }
+        };
+        let odd = |word: &String| word.contains(['\'', '"', '$', '`', '|', ';', '&', '>', '<']);
+        if words.is_empty() {
+            self.fault(
+                value.span().start,
+                "the command has no words",
+                "command = [\"cargo\", \"test\"]",
+            );
+        } else if !is_list && words.iter().any(odd) {
+            self.fault(
+                value.span().start,
+                "the command has quotes or operators",
+                "give its words as a list, one program: command = [\"git\", \"commit\"]",
+            );
+        }
+        words
+    }
+
+    fn kinds(&mut self, value: &Value<'_>) -> Vec<Kind> {
+        let mut kinds = Vec::new();
+        for word in self.texts_of(value, "kind") {
+            match Kind::of_word(&word) {
+                Some(kind) => kinds.push(kind),
+                None => {
+                    let message = format!("no rule decides requests of kind {word:?}");
+                    self.fault(
+                        value.span().start,
+                        message,
+                        "one of command, file_change, permissions",
+                    );
+                }
+            }
+        }
+        kinds
+    }
+
+    fn until(&mut self, value: &Value<'_>) -> Option<i64> {
+        let text = match value.get_ref() {
+            DeValue::Datetime(time) => time.to_string(),
+            DeValue::String(text) => text.to_string(),
+            _ => String::new(),
+        };
+        match text.parse::<Timestamp>() {
+            Ok(time) => Some(time.as_microsecond()),
+            Err(_) => {
+                let remedy = "a date and a time with its zone: 2026-11-21T18:00:00Z, or …+01:00";
+                self.fault(value.span().start, format!("{text:?} is no moment"), remedy);
+                None
+            }
+        }
+    }
+
+    fn expiry(&mut self, value: &Value<'_>) -> Option<Expiry> {
+        let at = value.span().start;
+        let DeValue::Table(table) = value.get_ref() else {
+            self.fault(at, "`expiry` is no table", "write [expiry]");
+            return None;
+        };
+        let (mut after_ms, mut decision) = (None, "decline".to_owned());
+        for (key, value) in table {
+            let start = value.span().start;
+            match key.get_ref().as_ref() {
+                "after" => {
+                    let Some(text) = self.text_of(value, "after") else { continue };
+                    let after = text.parse::<SignedDuration>().ok();
+                    let after = after.and_then(|after| Duration::try_from(after).ok());
+                    match after.filter(|after| *after >= EXPIRY_MIN) {
+                        Some(after) => after_ms = u64::try_from(after.as_millis()).ok(),
+                        None => self.fault(
+                            start,
+                            format!("{text:?} is no time to wait"),
+                            "\"30m\", \"8h\"",
+                        ),
+                    }
+                }
+                "decision" => {
+                    let Some(word) = self.text_of(value, "decision") else { continue };
+                    decision = word;
+                    if !matches!(decision.as_str(), "decline" | "cancel") {
+                        let message = format!("{decision:?} is no end of a wait");
+                        self.fault(start, message, "decline, or cancel, which ends the turn too");
+                    }
+                }
+                other => {
+                    let message = format!("`expiry` has no {other:?}");
+                    self.fault(key.span().start, message, "it has after, decision");
+                }
+            }
+        }
+        let Some(after_ms) = after_ms else {
+            if !table.iter().any(|(key, _)| key.get_ref() == "after") {
+                self.fault(at, "`expiry` says not after what time", "after = \"8h\"");
+            }
+            return None;
+        };
+        Some(Expiry { after_ms, decision, origin: self.origin(at) })
+    }
+}
+
+/// More permissions are accepted only by a rule that says so.
+fn default_kinds(rule: &Rule) -> Vec<Kind> {
+    match (rule.command.is_empty(), rule.decision) {
+        (false, _) => vec![Kind::Command],
+        (true, Decision::Accept) => vec![Kind::Command, Kind::FileChange],
+        (true, _) => Kind::ALL.to_vec(),
+    }
+}
+
+/// A rule as text of a rules file.
+pub fn write_rule(rule: &Rule) -> String {
+    let mut text = String::from("[[rule]]\n");
+    // TOML's basic strings take JSON's escapes.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut put = |key: &str, value: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{key} = {value}");
+    };
+    put("name", quoted(&rule.name));
+    put("decision", quoted(rule.decision.as_str()));
+    if !rule.command.is_empty() {
+        let words: Vec<String> = rule.command.iter().map(|word| quoted(word)).collect();
+        put("command", format!("[{}]", words.join(", ")));
+    }
+    if let Some(path) = &rule.path {
+        put("path", quoted(path.as_str()));
+    }
+    if let Some(session) = &rule.session {
+        put("session", quoted(session));
+    }
+    if let Some(label) = &rule.label {
+        put("label", quoted(label));
+    }
+    if rule.kinds != default_kinds(rule) {
+        let kinds: Vec<String> = rule.kinds.iter().map(|kind| quoted(kind.as_str())).collect();
+        put("kind", format!("[{}]", kinds.join(", ")));
+    }
+    if let Some(until) = rule.until.and_then(|until| Timestamp::from_microsecond(until).ok()) {
+        put("until", until.to_string());
+    }
+    if let Some(note) = &rule.note {
+        put("note", quoted(note));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<RuleFile, Vec<Fault>> {
+        RuleFile::parse(text, "rules.toml")
+    }
+
+    #[test]
+    fn a_file_is_read_with_its_places() {
+        let text = r#"
+# mine
+[[rule]]
+name = "tests"
+decision = "accept"
+command = "cargo test"
+path = "/repo"
+until = 2026-11-21T18:00:00+01:00
+
+[[rule]]
+decision = "decline"
+path = "**/.git"
+note = "leave git alone"
+
+[expiry]
+after = "8h"
+"#;
+        let found = parse(text).unwrap();
+        let [tests, git] = &found.rules[..] else { panic!("{found:?}") };
+        assert_eq!(tests.command, ["cargo", "test"]);
+        assert_eq!(tests.kinds, [Kind::Command]);
+        assert_eq!(tests.word(), "rule: tests (rules.toml:3)");
+        assert!(tests.is_over(tests.until.unwrap()) && !tests.is_over(0));
+        assert_eq!(tests.until, Some(1_795_280_400_000_000));
+        assert_eq!((git.name.as_str(), git.origin.line, git.kinds.len()), ("rule-2", 10, 3));
+        let expiry = found.expiry.unwrap();
+        assert_eq!((expiry.after_ms, expiry.decision.as_str()), (28_800_000, "decline"));
+        assert_eq!(expiry.word(), "expiry (rules.toml:15)");
+        assert_eq!(parse("").unwrap(), RuleFile::default());
+    }
+
+    #[test]
+    fn a_fault_names_line_and_remedy_and_none_of_the_rules_is_left() {
+        for (text, line, part) in [
+            ("[[rule]]\ndecision = accept", 2, "TOML"),
+            ("[[rule]]\ndecision = \"yes\"", 2, "accept, ask, decline"),
+            ("[[rule]]\nname = \"a\"", 1, "decision ="),
+            ("[[rule]]\ndecision = \"ask\"\ncomand = \"x\"", 3, "it has name"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = []", 3, "cargo"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = \"a | b\"", 3, "list"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = 3", 3, "…"),
+            ("[[rule]]\ndecision = \"ask\"\npath = \"../x\"", 3, "from the root"),
+            ("[[rule]]\ndecision = \"ask\"\nlabel = \"x\"", 3, "key=value"),
+            ("[[rule]]\ndecision = \"ask\"\nkind = \"user_input\"", 3, "file_change"),
+            ("[[rule]]\ndecision = \"ask\"\nkind = \"file_change\"\ncommand=\"x\"", 1, "leave"),
+            ("[[rule]]\ndecision = \"ask\"\nuntil = 2026-11-21T18:00:00", 3, "zone"),
+            ("[[rule]]\ndecision = \"ask\"\nnote = \"a\\u001b\"", 3, "leave it out"),
+            (
+                "[[rule]]\ndecision=\"ask\"\nname=\"a\"\n[[rule]]\ndecision=\"ask\"\nname=\"a\"",
+                4,
+                "own",
+            ),
+            ("[rule]\ndecision = \"ask\"", 1, "[[rule]]"),
+            ("[[rules]]\ndecision = \"ask\"", 1, "[[rule]]"),
+            ("[expiry]\nafter = \"soon\"", 2, "8h"),
+            ("[expiry]\nafter = \"0s\"", 2, "8h"),
+            ("[expiry]\nafter = \"1h\"\ndecision = \"accept\"", 3, "cancel"),
+            ("[expiry]\n", 1, "after"),
+        ] {
+            let faults = parse(text).unwrap_err();
+            let told = faults[0].to_string();
+            assert!(told.starts_with(&format!("rules.toml:{line}: ")), "{text}: {told}");
+            assert!(told.contains(part), "{text}: {told}");
+        }
+        let all = parse("[[rule]]\ndecision = 1\nx = 1\n[[rule]]\ndecision = \"accept\"\ny = 2")
+            .unwrap_err();
+        assert_eq!(all.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 6]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_rule_reads_back(
+            name in "[ -~äö]{1,20}", words in prop::collection::vec("[!-~]{1,8}", 0..3),
+            decision in prop::sample::select(vec![Decision::Accept, Decision::Ask, Decision::Decline]),
+            until in prop::option::of(0i64..4_000_000_000), note in prop::option::of("[!-~]{1,20}"),
+            under in prop::option::of("/[ -~]{1,20}"),
+        ) {
+            prop_assume!(!name.trim().is_empty());
+            let under = under.map(|path| path.replace("..", "x"));
+            let path = under.map(|path| Glob::of_path(std::path::Path::new(&path)).unwrap());
+            let mut rule = Rule {
+                name, decision, command: words, path, session: None, label: None,
+                kinds: Vec::new(), until: until.map(|seconds| seconds * 1_000_000), note,
+                origin: Origin { file: "grants.toml".into(), line: 1 },
+            };
+            rule.kinds = default_kinds(&rule);
+            let read = RuleFile::parse(&write_rule(&rule), "grants.toml").unwrap();
+            prop_assert_eq!(&read.rules[..], &[rule][..]);
+        }
+
+        #[test]
+        fn no_text_is_too_much(text in "\\PC{0,80}", toml in "[\\[\\]a-z=\" \n.{},#0-9-]{0,80}") {
+            let _ = parse(&text);
+            let _ = parse(&toml);
+        }
+    }
+}

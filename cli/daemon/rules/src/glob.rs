@@ -1,0 +1,150 @@
+//! Patterns of paths.
+//!
+//! What always holds: a pattern covers what it matches and all below that; `*` stays in one folder,
+//! `**` crosses them. Only whole, normal paths are compared.
+
+use globset::{GlobBuilder, GlobMatcher};
+use serde::{Serialize, Serializer};
+use std::path::{Component, Path, PathBuf};
+
+/// A pattern of paths.
+#[derive(Debug, Clone)]
+pub struct Glob {
+    text: String,
+    matcher: Option<GlobMatcher>,
+}
+
+impl PartialEq for Glob {
+    fn eq(&self, other: &Glob) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Glob {}
+
+impl Serialize for Glob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl Glob {
+    /// A pattern, from the root or from the folder of the session that asks.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn new(text: &str) -> Result<Glob, String> {
+        if text.is_empty() {
+            return Err("the path is empty".to_owned());
+        }
+        let whole = match text.trim_end_matches('/') {
+            "" => "/",
+            whole => whole,
+        };
+        let whole = whole.strip_prefix("./").unwrap_or(whole);
+        if whole == "." {
+            return Ok(Glob { text: text.to_owned(), matcher: None });
+        }
+        if Path::new(whole).components().any(|part| part == Component::ParentDir) {
+            return Err(format!("{text:?} has `..` in it"));
+        }
+        let built = GlobBuilder::new(whole).literal_separator(true).backslash_escape(true).build();
+        let glob = built.map_err(|error| format!("{text:?} is no pattern: {}", error.kind()))?;
+        Ok(Glob { text: text.to_owned(), matcher: Some(glob.compile_matcher()) })
+    }
+
+    /// The pattern that covers exactly this path and what is below.
+    pub fn of_path(path: &Path) -> Result<Glob, String> {
+        let path = path.to_string_lossy();
+        let parts: Vec<String> = path.split('\\').map(globset::escape).collect();
+        Glob::new(&parts.join("\\\\"))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it covers `path`, a whole one; a pattern that is not from the root counts from `base`.
+    pub fn covers(&self, path: &Path, base: Option<&Path>) -> bool {
+        let path = normal(path);
+        if !path.is_absolute() {
+            return false;
+        }
+        let is_whole = self.text.starts_with('/') || self.text.starts_with("**");
+        let compared = match (is_whole, base) {
+            (true, _) => path.as_path(),
+            (false, None) => return false,
+            (false, Some(base)) => match path.strip_prefix(normal(base)) {
+                Ok(below) => below,
+                Err(_) => return false,
+            },
+        };
+        match &self.matcher {
+            None => true,
+            Some(matcher) => compared
+                .ancestors()
+                .any(|above| !above.as_os_str().is_empty() && matcher.is_match(above)),
+        }
+    }
+}
+
+/// A path without `.` and `..`, by its words alone.
+pub fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(glob: &str, path: &str) -> bool {
+        Glob::new(glob).unwrap().covers(Path::new(path), Some(Path::new("/repo")))
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_matches_and_all_below() {
+        for (glob, path) in [
+            ("/repo", "/repo"),
+            ("/repo/", "/repo/a/b"),
+            ("/", "/etc"),
+            ("/repo/src/*.rs", "/repo/src/a.rs"),
+            ("/repo/**/target", "/repo/a/target/debug"),
+            ("**/target", "/x/target"),
+            ("src", "/repo/src/a.rs"),
+            ("./src", "/repo/src"),
+            (".", "/repo/x"),
+            ("*.md", "/repo/a.md"),
+        ] {
+            assert!(covers(glob, path), "{glob} {path}");
+        }
+        for (glob, path) in [
+            ("/repo", "/repository"),
+            ("/repo", "/repo/../etc/passwd"),
+            ("/repo/src/*.rs", "/repo/src/a/b.rs"),
+            ("src", "/other/src"),
+            (".", "/other"),
+            ("*.md", "/repo/a/b.md"),
+            ("/repo", "repo"),
+        ] {
+            assert!(!covers(glob, path), "{glob} {path}");
+        }
+        for wrong in ["", "../x", "/a/../b", "/a/[", "{a"] {
+            assert!(Glob::new(wrong).is_err(), "{wrong}");
+        }
+        let odd = Glob::of_path(Path::new("/re[p]o*")).unwrap();
+        assert!(odd.covers(Path::new("/re[p]o*/a"), None));
+        assert!(!odd.covers(Path::new("/repox"), None));
+        assert!(!Glob::new("src").unwrap().covers(Path::new("/repo/src"), None));
+    }
+}

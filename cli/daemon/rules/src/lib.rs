@@ -1,0 +1,28 @@
+//! Which requests are answered without a human, and how risky they look.
+//!
+//! What always holds: pure. It reads no file, no clock, no environment: the text of the rules, the
+//! moment and the way to a path's real place are handed in. Whatever it is not sure of it leaves to a
+//! human; nothing here ever grants.
+//!
+//! ```text
+//!  rules.toml ─▶ file ─▶ Rule ─┐
+//!                              ├─▶ judge ─▶ accept · decline · ask, and which rule said so
+//!  request ─▶ Subject ─▶ shell ┘
+//!                  └───▶ risk ─▶ reads · writes · network · deletes · outside · privilege
+//! ```
+
+mod file;
+mod glob;
+mod judge;
+mod risk;
+mod rule;
+mod shell;
+mod subject;
+
+pub use file::{Expiry, Fault, RuleFile, write_rule};
+pub use glob::{Glob, normal};
+pub use judge::{Judgement, judge};
+pub use risk::{Hint, Level, Risk, RiskKind, risk};
+pub use rule::{Decision, Kind, Origin, Rule};
+pub use shell::{CommandLine, Simple, Unclear, Word};
+pub use subject::{Asker, FileTouched, Subject, What};

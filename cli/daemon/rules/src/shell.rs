@@ -1,0 +1,703 @@
+//! A command line, taken apart into the simple commands that it runs.
+//!
+//! What always holds: what is returned is all that the line runs, each word as the program will see it;
+//! where that cannot be told for sure, the line is [`Unclear`]. It must hold for bash, sh and zsh alike,
+//! so whatever they read differently is unclear, too.
+
+use crate::glob::normal;
+use brush_parser::ast::{
+    AndOr, AndOrList, Command, CommandPrefixOrSuffixItem as Item, IoFileRedirectKind,
+    IoFileRedirectTarget, IoRedirect, Pipeline, Program, SeparatorOperator, SimpleCommand,
+};
+use brush_parser::word::{WordPiece, WordPieceWithSource};
+use brush_parser::{ParserOptions, Token, uncached_tokenize_str};
+use std::path::{Path, PathBuf};
+
+/// The longest line looked at, in bytes.
+const BYTES_MAX: usize = 16 << 10;
+
+/// How many `$` and backquotes a line may have: each may nest, and a parser of nested things has an end.
+const EXPANSIONS_MAX: usize = 32;
+
+/// How deep shells may start shells.
+const SHELLS_MAX: usize = 3;
+
+/// Programs that read a command line after `-c`.
+const SHELLS: &[&str] = &["bash", "sh", "zsh", "dash"];
+
+/// Where those lie; the same name elsewhere may be anything.
+const SHELL_FOLDERS: &[&str] =
+    &["/bin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/run/current-system/sw/bin"];
+
+/// Operators between and in simple commands; all others group, define or feed.
+const OPERATORS: &[&str] =
+    &["|", "|&", "&&", "||", ";", "&", "\n", "<", ">", ">>", ">|", "<&", ">&", "&>", "&>>"];
+
+/// The operators that a file's name follows.
+const REDIRECTIONS: &[&str] = &["<", ">", ">>", ">|", "<&", ">&", "&>", "&>>"];
+
+/// Words that begin something other than a simple command, in one of the shells at least.
+const RESERVED: &[&str] = &[
+    "!",
+    "{",
+    "}",
+    "[[",
+    "]]",
+    "case",
+    "coproc",
+    "do",
+    "done",
+    "elif",
+    "else",
+    "end",
+    "esac",
+    "fi",
+    "for",
+    "foreach",
+    "function",
+    "if",
+    "in",
+    "nocorrect",
+    "repeat",
+    "select",
+    "then",
+    "time",
+    "until",
+    "while",
+];
+
+/// Builtins after which the words that follow may mean something else.
+const CHANGING: &[&str] = &[
+    ".",
+    "alias",
+    "autoload",
+    "builtin",
+    "command",
+    "declare",
+    "disable",
+    "dirs",
+    "emulate",
+    "enable",
+    "eval",
+    "exec",
+    "export",
+    "float",
+    "functions",
+    "hash",
+    "integer",
+    "let",
+    "local",
+    "popd",
+    "pushd",
+    "read",
+    "readonly",
+    "rehash",
+    "set",
+    "setopt",
+    "shift",
+    "shopt",
+    "source",
+    "trap",
+    "typeset",
+    "unalias",
+    "unfunction",
+    "unhash",
+    "unset",
+    "unsetopt",
+    "zmodload",
+];
+
+/// A command as a request names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandLine {
+    /// As a shell would read it.
+    Text(String),
+    /// As a program would be started.
+    Words(Vec<String>),
+}
+
+/// A word of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Its text, quotes removed.
+    pub text: String,
+    /// Whether the shell leaves it as it is: no pattern, no `~`, no braces.
+    pub is_literal: bool,
+}
+
+/// One program with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Simple {
+    /// The program and its arguments.
+    pub words: Vec<Word>,
+    /// The files that the shell writes into, from the root where the folder is known.
+    pub writes: Vec<PathBuf>,
+    /// The folders that it may run in; none where that is not known.
+    pub folders: Vec<PathBuf>,
+    /// It does nothing but change the folder of what comes after it.
+    pub is_cd: bool,
+}
+
+/// What a line runs cannot be told, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unclear(pub String);
+
+fn unclear<T>(why: impl Into<String>) -> Result<T, Unclear> {
+    Err(Unclear(why.into()))
+}
+
+impl Word {
+    fn plain(text: &str) -> Word {
+        Word { text: text.to_owned(), is_literal: true }
+    }
+}
+
+impl Simple {
+    /// The program's name as it was given.
+    pub fn program(&self) -> &str {
+        self.words.first().map_or("", |word| word.text.as_str())
+    }
+
+    /// The words on one line.
+    pub fn text(&self) -> String {
+        let words: Vec<&str> = self.words.iter().map(|word| word.text.as_str()).collect();
+        words.join(" ")
+    }
+}
+
+impl CommandLine {
+    /// All that it runs in `cwd`, shells unwrapped.
+    ///
+    /// # Errors
+    /// [`Unclear`] where that cannot be told for sure.
+    pub fn simple_commands(&self, cwd: Option<&Path>) -> Result<Vec<Simple>, Unclear> {
+        let folders = Folders::new(cwd.into_iter().map(normal).collect());
+        let mut reading = Reading { folders, found: Vec::new() };
+        match self {
+            CommandLine::Text(text) => reading.text(text, 0)?,
+            CommandLine::Words(words) => {
+                reading.run(words.iter().map(|word| Word::plain(word)).collect(), Vec::new(), 0)?;
+            }
+        }
+        match reading.found.is_empty() {
+            true => unclear("it is empty"),
+            false => Ok(reading.found),
+        }
+    }
+}
+
+/// The folders that a command may find itself in.
+#[derive(Clone)]
+struct Folders {
+    /// Now.
+    now: Vec<PathBuf>,
+    /// At any time so far: where an earlier `cd` may or may not have happened.
+    all: Vec<PathBuf>,
+}
+
+impl Folders {
+    fn new(now: Vec<PathBuf>) -> Folders {
+        Folders { all: now.clone(), now }
+    }
+
+    fn change(&mut self, to: &str) {
+        self.now = self.now.iter().map(|folder| normal(&folder.join(to))).collect();
+        for folder in &self.now {
+            if !self.all.contains(folder) {
+                self.all.push(folder.clone());
+            }
+        }
+    }
+
+    /// What comes next runs whether or not what came before succeeded.
+    fn forget(&mut self) {
+        self.now.clone_from(&self.all);
+    }
+}
+
+struct Reading {
+    folders: Folders,
+    found: Vec<Simple>,
+}
+
+impl Reading {
+    fn text(&mut self, text: &str, depth: usize) -> Result<(), Unclear> {
+        for list in parsed(text)?.complete_commands {
+            for item in list.0 {
+                self.and_or(&item.0, depth)?;
+                if matches!(item.1, SeparatorOperator::Async) {
+                    self.folders.forget();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn and_or(&mut self, list: &AndOrList, depth: usize) -> Result<(), Unclear> {
+        self.folders.forget();
+        self.pipeline(&list.first, depth)?;
+        for next in &list.additional {
+            match next {
+                AndOr::And(pipeline) => self.pipeline(pipeline, depth)?,
+                AndOr::Or(pipeline) => {
+                    self.folders.forget();
+                    self.pipeline(pipeline, depth)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline, depth: usize) -> Result<(), Unclear> {
+        if pipeline.timed.is_some() || pipeline.bang {
+            return unclear("it is timed or negated");
+        }
+        let before = self.folders.clone();
+        for command in &pipeline.seq {
+            match command {
+                Command::Simple(simple) => self.simple(simple, depth)?,
+                _ => return unclear("it has more than simple commands"),
+            }
+        }
+        if pipeline.seq.len() > 1 {
+            // Each part of a pipeline may or may not have a shell of its own.
+            let all = std::mem::take(&mut self.folders.all);
+            self.folders = Folders { now: before.now, all };
+            self.folders.forget();
+        }
+        Ok(())
+    }
+
+    fn simple(&mut self, command: &SimpleCommand, depth: usize) -> Result<(), Unclear> {
+        let (mut words, mut writes) = (Vec::new(), Vec::new());
+        let before = command.prefix.iter().flat_map(|prefix| &prefix.0);
+        let after = command.suffix.iter().flat_map(|suffix| &suffix.0);
+        for item in before {
+            match item {
+                Item::IoRedirect(redirect) => writes.extend(write_of(redirect)?),
+                _ => return unclear("it sets a variable"),
+            }
+        }
+        let Some(name) = &command.word_or_name else { return unclear("it runs no program") };
+        words.push(word(&name.value)?);
+        for item in after {
+            match item {
+                Item::IoRedirect(redirect) => writes.extend(write_of(redirect)?),
+                Item::Word(argument) | Item::AssignmentWord(_, argument) => {
+                    words.push(word(&argument.value)?);
+                }
+                Item::ProcessSubstitution(..) => return unclear("it substitutes a process"),
+            }
+        }
+        self.run(words, writes, depth)
+    }
+
+    /// A program is started; a shell among them reads a line of its own.
+    fn run(&mut self, words: Vec<Word>, writes: Vec<String>, depth: usize) -> Result<(), Unclear> {
+        match words.first() {
+            None => return unclear("it is empty"),
+            Some(name) if !name.is_literal || name.text.is_empty() => {
+                return unclear("which program it runs is found out by the shell");
+            }
+            Some(name) if CHANGING.contains(&name.text.as_str()) => {
+                return unclear(format!("`{}` changes what the rest means", name.text));
+            }
+            Some(_) => {}
+        }
+        let writes = self.places(writes);
+        if let Some(line) = inner_line(&words)? {
+            if depth >= SHELLS_MAX {
+                return unclear("shells start shells");
+            }
+            if !writes.is_empty() {
+                return unclear("a shell's output goes into a file");
+            }
+            let before = self.folders.clone();
+            self.text(line, depth + 1)?;
+            self.folders = before;
+            return Ok(());
+        }
+        let is_cd = words[0].text == "cd";
+        let folders = self.folders.now.clone();
+        if is_cd {
+            match &words[..] {
+                [_, to] if to.is_literal && !to.text.starts_with('-') && !to.text.is_empty() => {
+                    self.folders.change(&to.text);
+                }
+                _ => return unclear("where it changes to is found out by the shell"),
+            }
+        }
+        self.found.push(Simple { words, writes, folders, is_cd });
+        Ok(())
+    }
+
+    /// Where files lie that are named from the folders of now.
+    fn places(&self, names: Vec<String>) -> Vec<PathBuf> {
+        let mut places = Vec::new();
+        for name in names {
+            match Path::new(&name).is_absolute() || self.folders.now.is_empty() {
+                true => places.push(normal(Path::new(&name))),
+                false => {
+                    let from = |folder: &PathBuf| normal(&folder.join(&name));
+                    places.extend(self.folders.now.iter().map(from));
+                }
+            }
+        }
+        places
+    }
+}
+
+fn options() -> ParserOptions {
+    ParserOptions { enable_extended_globbing: false, ..ParserOptions::default() }
+}
+
+fn parsed(text: &str) -> Result<Program, Unclear> {
+    if text.len() > BYTES_MAX {
+        return unclear("it is too long to be looked at");
+    }
+    let is_odd = |c: char| match c {
+        '\n' | '\t' => false,
+        c => c.is_control() || (c.is_whitespace() && c != ' '),
+    };
+    if text.chars().any(is_odd) {
+        return unclear("it has control characters or odd blanks");
+    }
+    if text.chars().filter(|c| matches!(c, '$' | '`')).count() > EXPANSIONS_MAX {
+        return unclear("it has too many expansions");
+    }
+    let tokens = uncached_tokenize_str(text, &options().tokenizer_options());
+    let tokens = tokens.map_err(|_| Unclear("it cannot be parsed".to_owned()))?;
+    let mut begins = true;
+    let mut names_file = false;
+    for token in &tokens {
+        match token {
+            Token::Operator(operator, _) => {
+                let operator = operator.as_str();
+                if !OPERATORS.contains(&operator) {
+                    return unclear(match operator.starts_with("<<") {
+                        true => "it feeds text to a command",
+                        false => "it has more than simple commands",
+                    });
+                }
+                names_file = REDIRECTIONS.contains(&operator);
+                begins |= !names_file;
+            }
+            Token::Word(word, _) => {
+                if begins && !names_file && RESERVED.contains(&word.as_str()) {
+                    return unclear("it has more than simple commands");
+                }
+                begins &= names_file;
+                names_file = false;
+            }
+        }
+    }
+    brush_parser::parse_tokens(&tokens, &options())
+        .map_err(|_| Unclear("it cannot be parsed".to_owned()))
+}
+
+/// The file that a redirection writes into, if it writes into one.
+fn write_of(redirect: &IoRedirect) -> Result<Option<String>, Unclear> {
+    let literal = |raw: &str| {
+        let word = word(raw)?;
+        match word.is_literal && !word.text.is_empty() {
+            true => Ok(word.text),
+            false => unclear("which file it redirects into is found out by the shell"),
+        }
+    };
+    let (kind, name) = match redirect {
+        IoRedirect::File(_, kind, target) => match target {
+            IoFileRedirectTarget::Fd(_) => return Ok(None),
+            IoFileRedirectTarget::Filename(name) => (Some(kind), literal(&name.value)?),
+            IoFileRedirectTarget::Duplicate(name) => {
+                let name = literal(&name.value)?;
+                let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+                if is_number || name == "-" {
+                    return Ok(None);
+                }
+                (Some(kind), name)
+            }
+            IoFileRedirectTarget::ProcessSubstitution(..) => {
+                return unclear("it substitutes a process");
+            }
+        },
+        IoRedirect::OutputAndError(name, _) => (None, literal(&name.value)?),
+        _ => return unclear("it feeds text to a command"),
+    };
+    let reads = matches!(kind, Some(IoFileRedirectKind::Read));
+    Ok((!reads && name != "/dev/null").then_some(name))
+}
+
+/// A word as the program will see it.
+fn word(raw: &str) -> Result<Word, Unclear> {
+    let pieces = brush_parser::word::parse(raw, &options());
+    let pieces = pieces.map_err(|_| Unclear("it cannot be parsed".to_owned()))?;
+    let mut word = Word { text: String::new(), is_literal: true };
+    put(&pieces, false, &mut word)?;
+    // `=name` is a path to zsh.
+    word.is_literal &= !raw.starts_with('=');
+    Ok(word)
+}
+
+fn put(pieces: &[WordPieceWithSource], is_quoted: bool, word: &mut Word) -> Result<(), Unclear> {
+    for piece in pieces {
+        match &piece.piece {
+            WordPiece::Text(text) => {
+                if !is_quoted && text.contains(['*', '?', '[', '{', '~', '^', '#']) {
+                    word.is_literal = false;
+                }
+                if text.contains(['$', '`']) || (!is_quoted && text.contains('\\')) {
+                    return unclear("it has a `$`, a backquote or a backslash of unclear meaning");
+                }
+                word.text.push_str(text);
+            }
+            WordPiece::SingleQuotedText(text) => word.text.push_str(text),
+            WordPiece::DoubleQuotedSequence(inner) => put(inner, true, word)?,
+            WordPiece::EscapeSequence(escaped) => match escaped.strip_prefix('\\') {
+                Some(rest) if rest.chars().count() == 1 && rest != "\n" => {
+                    // Within double quotes a backslash before most characters stays.
+                    let stays = is_quoted && !matches!(rest, "$" | "`" | "\"" | "\\");
+                    word.text.push_str(if stays { escaped } else { rest });
+                }
+                _ => return unclear("it goes over a line's end"),
+            },
+            WordPiece::TildeExpansion(_) => {
+                word.is_literal = false;
+                word.text.push('~');
+            }
+            _ => return unclear("it has words that the shell replaces"),
+        }
+    }
+    Ok(())
+}
+
+/// The line that a shell among the programs reads.
+fn inner_line(words: &[Word]) -> Result<Option<&str>, Unclear> {
+    let name = Path::new(&words[0].text);
+    let is_shell = name.file_name().and_then(|name| name.to_str()).is_some_and(|file| {
+        let folder = name.parent().and_then(Path::to_str).unwrap_or("");
+        SHELLS.contains(&file) && (folder.is_empty() || SHELL_FOLDERS.contains(&folder))
+    });
+    if !is_shell {
+        return Ok(None);
+    }
+    let mut reads_line = false;
+    for (at, word) in words.iter().enumerate().skip(1) {
+        let flags = word.text.strip_prefix('-').filter(|flags| !flags.is_empty());
+        match flags {
+            _ if !word.is_literal => {
+                return unclear("what the shell reads is found out by the shell");
+            }
+            Some(flags) if !reads_line && flags.bytes().all(|flag| matches!(flag, b'l' | b'c')) => {
+                reads_line = flags.contains('c');
+            }
+            Some(_) if !reads_line => return unclear("the shell has options"),
+            _ if !reads_line => return Ok(None),
+            _ if at + 1 == words.len() => return Ok(Some(&word.text)),
+            _ => return unclear("the shell's line has arguments"),
+        }
+    }
+    unclear("the shell reads its line from elsewhere")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Vec<Simple>, Unclear> {
+        CommandLine::Text(text.to_owned()).simple_commands(Some(Path::new("/repo")))
+    }
+
+    fn told(text: &str) -> Vec<String> {
+        let found = read(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+        found.iter().map(Simple::text).collect()
+    }
+
+    #[test]
+    fn a_line_is_taken_apart_into_what_it_runs() {
+        for (text, parts) in [
+            ("cargo test", &["cargo test"][..]),
+            ("/bin/bash -lc 'touch f1'", &["touch f1"]),
+            ("bash -l -c \"cargo test && rm x\"", &["cargo test", "rm x"]),
+            ("zsh -c 'a | b; c & d || e'", &["a", "b", "c", "d", "e"]),
+            ("sh -c \"sh -c 'rm x'\"", &["rm x"]),
+            ("a\nb # c", &["a", "b"]),
+            ("git commit -m 'a; b && $(c)'", &["git commit -m a; b && $(c)"]),
+            ("echo 'it'\\''s' \"q \\\" d\"", &["echo it's q \" d"]),
+            ("c\\argo te\"s\"t", &["cargo test"]),
+            ("make CC=gcc", &["make CC=gcc"]),
+            ("cargo test 2>&1 >/dev/null", &["cargo test"]),
+            ("cat < in.txt | wc -l", &["cat", "wc -l"]),
+            ("echo if for", &["echo if for"]),
+            ("rg \"a\\b\" 'x$'", &["rg a\\b x$"]),
+            ("ls *.rs ~/x", &["ls *.rs ~/x"]),
+            ("cargo te\\\nst \\\n --all", &["cargo test --all"]),
+        ] {
+            assert_eq!(told(text), parts, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_sure_is_unclear() {
+        for text in [
+            "",
+            "   ",
+            "echo $(rm x)",
+            "echo `rm x`",
+            "echo $HOME",
+            "$CMD x",
+            "\"$CMD\" x",
+            "A=1 cargo test",
+            "A=1",
+            "cat <<E\nx\nE",
+            "cat <<< x",
+            "cat <(ls)",
+            "tee >(cat)",
+            "(rm x)",
+            "{ rm x; }",
+            "if a; then b; fi",
+            "for f in a b; do rm $f; done",
+            "while true; do x; done",
+            "[[ -f x ]] && y",
+            "((x++))",
+            "f() { rm x; }; f",
+            "function f { rm x; }",
+            "! cargo test",
+            "time cargo test",
+            "eval 'rm x'",
+            "source x",
+            ". x",
+            "exec rm x",
+            "alias cargo=rm; cargo test",
+            "hash -p /bin/rm cargo; cargo test",
+            "export PATH=/tmp; cargo test",
+            "{rm,-rf,x}",
+            "r? x",
+            "~/x",
+            "=rm x",
+            "bash -c 'a' b c",
+            "bash -ic 'a'",
+            "bash -c",
+            "bash -s",
+            "bash",
+            "bash -o pipefail -c x",
+            "bash -c \"$X\"",
+            "bash -c 'sh -c \"zsh -c \\\"dash -c a\\\"\"'",
+            "cd",
+            "cd -",
+            "cd $X",
+            "cd a b",
+            "echo 'unfinished",
+            "a &&",
+            "a | | b",
+            "a;;",
+            "cargo\u{a0}test",
+            "cargo\u{3000}test",
+            "cargo test\u{0}",
+            "cargo test\r",
+            "cargo test \u{1b}[2J",
+            "echo $'a\\n'",
+            "echo $\"a\"",
+            "x > $Y",
+            "x > *",
+            "cargo test &| rm x",
+            "cargo test &! rm x",
+            "coproc rm x",
+            "repeat 3 rm x",
+            "bash -lc 'rm x' > out",
+        ] {
+            assert!(read(text).is_err(), "{text:?}: {:?}", read(text));
+        }
+        assert!(read(&"a ".repeat(9000)).is_err());
+        assert!(read(&"(".repeat(5000)).is_err());
+        assert!(read(&"$(".repeat(5000)).is_err());
+        assert!(read(&"if ".repeat(4000)).is_err());
+        assert!(read(&"echo {".repeat(1000)).is_ok());
+        assert!(CommandLine::Words(Vec::new()).simple_commands(None).is_err());
+    }
+
+    #[test]
+    fn a_shell_elsewhere_is_a_program_like_any_other() {
+        assert_eq!(told("./bash -lc 'cargo test'"), ["./bash -lc cargo test"]);
+        assert_eq!(told("/tmp/sh -c x"), ["/tmp/sh -c x"]);
+        assert_eq!(told("bash script.sh -x"), ["bash script.sh -x"]);
+    }
+
+    #[test]
+    fn words_of_a_program_are_as_they_are() {
+        let words = |words: &[&str]| {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            CommandLine::Words(words).simple_commands(None)
+        };
+        let found = words(&["rm", "*", "$x"]).unwrap();
+        assert!(found[0].words.iter().all(|word| word.is_literal));
+        let found = words(&["bash", "-lc", "rm x && ls"]).unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(words(&["bash", "-lc", "rm $x"]).is_err());
+    }
+
+    #[test]
+    fn folders_and_files_are_followed_through_a_line() {
+        let folders = |text: &str, at: usize| -> Vec<String> {
+            let found = read(text).unwrap();
+            let shown = |folder: &PathBuf| folder.display().to_string();
+            found[at].folders.iter().map(shown).collect()
+        };
+        assert_eq!(folders("cd sub && x", 1), ["/repo/sub"]);
+        assert_eq!(folders("cd sub; x", 1), ["/repo", "/repo/sub"]);
+        assert_eq!(folders("cd sub || x", 1), ["/repo", "/repo/sub"]);
+        assert_eq!(folders("cd /etc && cd .. && x", 2), ["/"]);
+        assert_eq!(folders("cd a && x\ny", 2), ["/repo", "/repo/a"]);
+        assert_eq!(folders("bash -c 'cd a && x' && y", 2), ["/repo"]);
+        assert_eq!(folders("cd a | x", 1), ["/repo/a"]);
+        let writes = |text: &str| -> Vec<PathBuf> { read(text).unwrap().remove(0).writes };
+        assert_eq!(writes("x > out.txt"), [Path::new("/repo/out.txt")]);
+        assert_eq!(writes("x >> ../o"), [Path::new("/o")]);
+        assert_eq!(writes("x &> /tmp/o"), [Path::new("/tmp/o")]);
+        assert_eq!(writes("x >& o"), [Path::new("/repo/o")]);
+        assert!(writes("x 2>/dev/null 2>&1 < in").is_empty());
+    }
+
+    /// As Codex and others put words into one line.
+    fn quoted(word: &str) -> String {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+
+    proptest! {
+        #[test]
+        fn quoted_words_come_back_as_they_were(
+            words in prop::collection::vec("[ -~]{0,12}", 1..5), shell in any::<bool>(),
+        ) {
+            let name = words[0].clone();
+            prop_assume!(!name.is_empty() && !CHANGING.contains(&name.as_str()) && name != "cd");
+            prop_assume!(inner_line(&[Word::plain(&name)]) == Ok(None));
+            let mut line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+            prop_assume!(line.matches(['$', '`']).count() <= EXPANSIONS_MAX);
+            if shell {
+                line = format!("/bin/bash -lc {}", quoted(&line));
+            }
+            let found = read(&line).unwrap();
+            prop_assert_eq!(found.len(), 1);
+            let texts: Vec<&str> = found[0].words.iter().map(|word| word.text.as_str()).collect();
+            prop_assert_eq!(texts, words.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn no_text_is_too_much(text in "\\PC{0,60}", shell in "[a-z$(){}`;&|<> \"'\\\\\n!#=*?\\[\\]~-]{0,80}") {
+            let _ = read(&text);
+            let _ = read(&shell);
+        }
+
+        #[test]
+        fn what_hides_a_command_is_never_overlooked(
+            before in "[a-z ]{0,8}", after in "[a-z ]{0,8}",
+            hidden in prop::sample::select(vec!["$(rm x)", "`rm x`", "; rm x", "&& rm x", "| rm x", "& rm x", "\nrm x", "|| rm x", "<(rm x)", "\"$(rm x)\""]),
+        ) {
+            let text = format!("echo {before}{hidden} {after}");
+            if let Ok(found) = read(&text) {
+                prop_assert!(found.iter().any(|simple| simple.program() == "rm"), "{}", text);
+            }
+        }
+    }
+}
