@@ -215,14 +215,22 @@ proptest! {
         again in prop::collection::vec((0u16..1000, 0u16..1000), 1..10),
     ) {
         let lines = which.get(some()).clone();
-        // A second greeting begins another life of the server.
-        let again = again.iter().map(|(line, to)| Harm::Again(*line, *to)).filter(|harm| {
-            let Harm::Again(line, _) = harm else { return false };
-            let line = &lines[usize::from(*line) * lines.len() / 1000];
-            !String::from_utf8_lossy(line).contains("userAgent")
-        });
-        // All from the transcript as it was: one told again is not told a third time from elsewhere.
-        let twice = harmed(lines.clone(), &again.collect::<Vec<_>>());
+        let len = lines.len();
+        let mut behind: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (line, to) in &again {
+            let line = usize::from(*line) * len / 1000;
+            let to = line + (len - 1 - line) * usize::from(*to) / 1000;
+            // A second greeting begins another life of the server.
+            if !String::from_utf8_lossy(&lines[line]).contains("userAgent") {
+                behind.entry(to).or_default().push(line);
+            }
+        }
+        let mut twice = Vec::new();
+        for (place, line) in lines.iter().enumerate() {
+            twice.push(line.clone());
+            let again = behind.get(&place).into_iter().flatten();
+            twice.extend(again.map(|again| lines[*again].clone()));
+        }
         let (dir, log, _) = imported(&lines.concat());
         let once = fold_all(&log, &dir.path().join("once"), usize::MAX);
         let (dir, log, _) = imported(&twice.concat());

@@ -293,8 +293,17 @@ fn tables(context: &Context, streams: &Streams, checks: &mut BTreeMap<&'static s
         }
     };
     let behind = as_of.head.saturating_sub(as_of.seq);
-    let facts = json!({"checkpoint": as_of.seq, "head": as_of.head, "behind": behind});
+    let facts = json!({
+        "checkpoint": as_of.seq, "head": as_of.head, "behind": behind, "partial": census.partial,
+    });
+    let partial: Vec<String> = census
+        .partial
+        .iter()
+        .map(|(what, from)| format!("{what} is known from seq {from} on"))
+        .collect();
     let check = match behind {
+        0 if !partial.is_empty() => Check::new(Status::Warning, partial.join(", "))
+            .remedy("Older records were trimmed. Put snapshots/ back from a backup: sm rebuild"),
         0 => Check::new(Status::Ok, format!("they reflect the whole log, seq {}", as_of.seq)),
         _ => Check::new(Status::Warning, format!("they are {behind} records behind the log"))
             .remedy("The writer folds them; if nobody writes, any reading command does."),

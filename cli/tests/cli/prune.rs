@@ -119,6 +119,51 @@ fn nothing_goes_without_apply_and_what_is_known_stays_as_it_was() {
 }
 
 #[test]
+fn tables_from_before_the_prune_are_made_anew() {
+    let sm = recorded(&ENDED);
+    let segments = log(&sm).segments().expect("segments");
+    // Folded to somewhere below the floor to come.
+    let home = sm_daemon::Home::new(sm.home());
+    {
+        let store = sm_projections::Store::open(
+            &home.store_path(),
+            &log(&sm).id(),
+            sm_projections::Commit::Synced,
+        );
+        let store = std::sync::Arc::new(store.expect("new tables"));
+        let mut projector = sm_projections::Projector::new(store, log(&sm)).expect("a projector");
+        projector.fold_to(segments[0].last / 2, 100, |_| {}).expect("the log folds");
+    }
+    let old = std::fs::read(home.store_path().join("data.mdb")).expect("the tables");
+    let before = known(&sm);
+    sm.json(&["prune", "--max-bytes", "0", "--past-imports", "--apply"]);
+    let digest = verified(&sm);
+    std::fs::write(home.store_path().join("data.mdb"), old).expect("a backup put back");
+    assert_eq!(known(&sm), before);
+    assert_eq!(verified(&sm), digest);
+}
+
+#[test]
+fn a_lost_snapshot_is_told_and_what_is_kept_can_be_folded_alone() {
+    let sm = recorded(&ENDED);
+    let done = sm.json(&["prune", "--max-bytes", "0", "--past-imports", "--apply"]);
+    fs::remove_dir_all(sm.home().join("snapshots")).expect("it was there");
+    let sessions =
+        |sm: &Sm| sm.json(&["ps", "--all", "-n", "100"])["sessions"].as_array().map(Vec::len);
+    let before = sessions(&sm);
+    fs::remove_dir_all(sm.home().join("projections")).expect("they were there");
+    let refused = sm.run(&["ps", "--json"]);
+    let error = refused.error();
+    assert_eq!((refused.code, error["code"].as_str()), (1, Some("snapshot")), "{error}");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("--partial")), "{error}");
+    sm.json(&["rebuild", "--partial"]);
+    assert!(sessions(&sm) < before);
+    let report = sm.json(&["doctor"]);
+    let partial = &report["checks"]["projections"]["details"]["partial"]["everything"];
+    assert_eq!(partial, &done["floor"], "{}", report["checks"]["projections"]);
+}
+
+#[test]
 fn age_is_that_of_the_segments_not_of_what_was_said() {
     // Captured long ago, appended now.
     let sm = recorded(&ENDED);
