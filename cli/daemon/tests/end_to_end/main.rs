@@ -9,6 +9,7 @@ mod agents;
 mod crashes;
 mod inputs;
 mod requests;
+mod rules;
 mod work;
 
 /// The daemon's process; a test of nothing unless the bench started it.
