@@ -11,5 +11,6 @@ mod pipes;
 mod proof;
 mod rebuild;
 mod requests;
+mod rules;
 mod support;
 mod two_way;
