@@ -61,6 +61,7 @@ fn word_of(answer: &Answer) -> Result<&str, Refusal> {
     }
     answer.decision.as_deref().ok_or_else(|| {
         Refusal::bad_request(format!("a decision is missing: one of {}", WORDS.join(", ")))
+            .hint("`sm approve REQUEST`, or `sm deny REQUEST --say 'WHY'`")
     })
 }
 
@@ -88,6 +89,7 @@ fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
         words.extend(offered.keys().cloned());
     }
     Refusal::bad_request(format!("{word:?} is no decision here: one of {}", words.join(", ")))
+        .hint("`sm approve REQUEST`, `sm deny REQUEST`, or `sm answer REQUEST --raw JSON`")
 }
 
 fn permissions(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
@@ -143,6 +145,7 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         let id = id.map(String::as_str);
         let id = id.ok_or_else(|| {
             Refusal::bad_request(format!("no question {key:?}: there are {}", ids.join(", ")))
+                .hint("`sm answer REQUEST ID=TEXT`, once for each question")
         })?;
         if told.insert(id, values).is_some() {
             return Err(Refusal::bad_request(format!("question {id} is answered twice")));
@@ -154,8 +157,10 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         .filter(|id| told.get(id).is_none_or(|values| values.is_empty()))
         .collect();
     if !missing.is_empty() {
-        return Err(Refusal::bad_request(format!("no answer to {}", missing.join(", ")))
-            .details(json!({ "missing": missing })));
+        return Err(unanswered(&missing));
+    }
+    for question in questions.into_iter().flatten() {
+        is_offered(question, told[question_id(question).as_str()])?;
     }
     let answers: Map<String, Value> = told
         .into_iter()
@@ -163,6 +168,35 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         .collect();
     let result = json!({ "answers": answers });
     Ok(Verdict { word: "answer".to_owned(), result, interrupts: false })
+}
+
+fn unanswered(missing: &[&str]) -> Refusal {
+    let words: Vec<String> = missing.iter().map(|id| format!("{id}=TEXT")).collect();
+    Refusal::bad_request(format!("no answer to {}", missing.join(", ")))
+        .hint(format!("`sm answer REQUEST {}`, with all the others", words.join(" ")))
+        .details(json!({ "missing": missing }))
+}
+
+/// A question that takes none but its own options takes no other words.
+fn is_offered(question: &Value, answers: &[String]) -> Result<(), Refusal> {
+    let takes_others = question.get("isOther").and_then(Value::as_bool) != Some(false);
+    let is_secret = question.get("isSecret").and_then(Value::as_bool) == Some(true);
+    let options = question.get("options").and_then(Value::as_array);
+    let labels: Vec<&str> =
+        options.into_iter().flatten().filter_map(|option| option.get("label")?.as_str()).collect();
+    if takes_others || is_secret || labels.is_empty() {
+        return Ok(());
+    }
+    match answers.iter().all(|answer| labels.contains(&answer.as_str())) {
+        true => Ok(()),
+        false => Err(not_offered(&question_id(question), &labels)),
+    }
+}
+
+fn not_offered(id: &str, labels: &[&str]) -> Refusal {
+    Refusal::bad_request(format!("{id} takes one of its options, the answer is none of them"))
+        .hint(format!("one of {}", labels.join(", ")))
+        .details(json!({ "options": labels }))
 }
 
 /// A question's id as the answers name it; a number is a string there.
@@ -177,7 +211,11 @@ fn question_id(question: &Value) -> String {
 fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
     let word = match answer.decision.as_deref() {
         None if !answer.answers.is_empty() => "accept",
-        None => return Err(Refusal::bad_request("a decision or answers are missing")),
+        None => {
+            return Err(Refusal::bad_request("a decision or answers are missing").hint(
+                "`sm answer REQUEST FIELD=TEXT`, `--accept` without a form, or `sm deny REQUEST`",
+            ));
+        }
         Some("acceptForSession") => "accept",
         Some(word @ ("accept" | "decline" | "cancel")) => word,
         Some("answer") => "accept",
@@ -187,8 +225,16 @@ fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         "accept" => content(params, &answer.answers)?,
         _ => Value::Null,
     };
-    let result = json!({ "action": word, "content": content });
-    Ok(Verdict { word: word.to_owned(), result, interrupts: false })
+    let mut result = json!({ "action": word, "content": content });
+    let mut word = word.to_owned();
+    // Codex offers to remember its own questions for an MCP server's tools.
+    let offered = params.pointer("/_meta/persist").and_then(Value::as_array);
+    let is_kept = offered.is_some_and(|offered| offered.iter().any(|kept| kept == "session"));
+    if answer.decision.as_deref() == Some("acceptForSession") && is_kept {
+        result["_meta"] = json!({ "persist": "session" });
+        "acceptForSession".clone_into(&mut word);
+    }
+    Ok(Verdict { word, result, interrupts: false })
 }
 
 /// What an elicitation's form is filled with, each value of the type that its schema names.
@@ -198,29 +244,41 @@ fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Va
     let required = required.into_iter().flatten().filter_map(Value::as_str);
     let missing: Vec<&str> = required.filter(|field| !answers.contains_key(*field)).collect();
     if !missing.is_empty() {
-        return Err(Refusal::bad_request(format!("no answer to {}", missing.join(", ")))
-            .details(json!({ "missing": missing })));
+        return Err(unanswered(&missing));
     }
     if schema.is_none() && answers.is_empty() {
         return Ok(Value::Null);
     }
     let mut content = Map::new();
     for (field, values) in answers {
-        let kind = schema
-            .and_then(|schema| schema.get("properties"))
-            .and_then(|properties| properties.get(field))
-            .and_then(|property| property.get("type"))
-            .and_then(Value::as_str);
+        let property = schema.and_then(|schema| schema.get("properties")?.get(field));
+        let kind = property.and_then(|property| property.get("type")?.as_str());
+        let labels = property.map(offered_values).unwrap_or_default();
+        if !labels.is_empty() && !values.iter().all(|value| labels.contains(&value.as_str())) {
+            return Err(not_offered(field, &labels));
+        }
         content.insert(field.clone(), typed(field, kind, values)?);
     }
     Ok(Value::Object(content))
 }
 
+/// The values that a field of a form offers.
+fn offered_values(property: &Value) -> Vec<&str> {
+    let plain = ["/enum", "/items/enum"].into_iter().filter_map(|at| property.pointer(at));
+    let titled = ["/oneOf", "/anyOf", "/items/anyOf", "/items/oneOf"];
+    let titled = titled.into_iter().filter_map(|at| property.pointer(at));
+    let values = plain.filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+    let consts = titled.filter_map(Value::as_array).flatten();
+    values.chain(consts.filter_map(|one| one.get("const")?.as_str())).collect()
+}
+
 fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Refusal> {
     let one = values.first().map(String::as_str).unwrap_or("");
     // What was given is not shown: nobody knows what a form asks for.
-    let wrong =
-        |kind: &str| Refusal::bad_request(format!("{field} takes a {kind}, the answer is none"));
+    let wrong = |kind: &str| {
+        Refusal::bad_request(format!("{field} takes a {kind}, the answer is none"))
+            .hint(format!("`sm answer REQUEST {field}=…`, with a {kind}"))
+    };
     match kind {
         Some("array") => Ok(json!(values)),
         Some("boolean") => match one {
@@ -339,6 +397,66 @@ mod tests {
         assert!(verdict(method, &params, &answers(&[("n", &["three"])])).is_err());
         let declined = verdict(method, &params, &decide("decline")).unwrap();
         assert_eq!(declined.result, json!({ "action": "decline", "content": null }));
+    }
+
+    #[test]
+    fn what_offers_options_takes_no_other_words() {
+        let strict = json!({ "questions": [{ "id": "q", "isOther": false,
+            "options": [{ "label": "A" }, { "label": "B" }] }] });
+        assert!(verdict(INPUT, &strict, &answers(&[("q", &["A"])])).is_ok());
+        let refused = verdict(INPUT, &strict, &answers(&[("q", &["C"])])).unwrap_err();
+        assert_eq!(refused.problem.details, json!({ "options": ["A", "B"] }));
+        let open = json!({ "questions": [{ "id": "q", "isOther": true,
+            "options": [{ "label": "A" }] }] });
+        assert!(verdict(INPUT, &open, &answers(&[("q", &["C"])])).is_ok());
+        let form = json!({ "requestedSchema": { "properties": {
+            "one": { "type": "string", "oneOf": [{ "const": "r", "title": "Red" }] },
+            "many": { "type": "array", "items": { "enum": ["x", "y"] } },
+        }}});
+        let method = "mcpServer/elicitation/request";
+        let told = answers(&[("one", &["r"]), ("many", &["x", "y"])]);
+        assert_eq!(
+            verdict(method, &form, &told).unwrap().result["content"],
+            json!({ "one": "r", "many": ["x", "y"] })
+        );
+        for wrong in [("one", &["Red"][..]), ("many", &["x", "z"])] {
+            assert!(verdict(method, &form, &answers(&[wrong])).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_codex_offers_to_remember_is_remembered_for_the_session() {
+        let method = "mcpServer/elicitation/request";
+        let leave = json!({ "_meta": { "persist": ["session", "always"] },
+            "requestedSchema": { "properties": {} } });
+        let kept = verdict(method, &leave, &decide("acceptForSession")).unwrap();
+        assert_eq!(kept.result["_meta"], json!({ "persist": "session" }));
+        let once = verdict(method, &leave, &decide("accept")).unwrap();
+        assert_eq!(once.result, json!({ "action": "accept", "content": {} }));
+        let plain = verdict(method, &json!({}), &decide("acceptForSession")).unwrap();
+        assert_eq!((plain.word.as_str(), plain.result.get("_meta")), ("accept", None));
+    }
+
+    #[test]
+    fn every_refusal_has_a_hint() {
+        let form = json!({ "requestedSchema": { "properties": { "n": { "type": "integer" } },
+            "required": ["n"] }, "questions": [{ "id": "q" }] });
+        let told = [decide("maybe"), Answer::default(), answers(&[("z", &["x"])])];
+        for method in [
+            COMMAND,
+            INPUT,
+            "item/fileChange/requestApproval",
+            "item/permissions/requestApproval",
+            "mcpServer/elicitation/request",
+            "execCommandApproval",
+            "applyPatchApproval",
+            "new/one",
+        ] {
+            for answer in &told {
+                let refused = verdict(method, &form, answer).unwrap_err();
+                assert!(refused.problem.hint.is_some(), "{method} {answer:?}: {refused}");
+            }
+        }
     }
 
     #[test]

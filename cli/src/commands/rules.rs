@@ -178,10 +178,12 @@ fn list(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     };
     if context.json {
         streams.document(&answer)?;
-        return Ok(Exit::Ok);
     }
     if let Some(error) = faulty(&book.faults) {
         return Err(error);
+    }
+    if context.json {
+        return Ok(Exit::Ok);
     }
     if book.rules.is_empty() {
         streams.say(teaching(context));

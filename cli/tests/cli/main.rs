@@ -14,6 +14,7 @@ mod proof;
 mod prune;
 mod rebuild;
 mod requests;
+mod rules;
 mod servers;
 mod status;
 mod support;

@@ -31,7 +31,7 @@ impl Stage {
     }
 
     /// A session that asks that, and what it asks as the inbox shows it.
-    fn asks(&self, method: &str, params: &Value) -> (String, Value) {
+    pub fn asks(&self, method: &str, params: &Value) -> (String, Value) {
         let spawned = self.spawn(&json!({ "method": method, "params": params }).to_string());
         assert_eq!(spawned.code, 0, "{}", spawned.err);
         let spawned: Value = serde_json::from_slice(&spawned.out).expect("a document");
@@ -44,7 +44,7 @@ impl Stage {
     }
 
     /// What Codex is answered to that request by those words of the command line.
-    fn answer(&self, method: &str, params: &Value, words: &[&str]) -> Value {
+    pub fn answer(&self, method: &str, params: &Value, words: &[&str]) -> Value {
         let (id, asked) = self.asks(method, params);
         let request = asked["id"].as_str().expect("an id");
         let words: Vec<&str> =
@@ -56,7 +56,7 @@ impl Stage {
         serde_json::from_str(&heard).unwrap_or_else(|error| panic!("{error}: {heard}"))
     }
 
-    fn refused(&self, words: &[&str], exit: i32, code: &str) -> Value {
+    pub fn refused(&self, words: &[&str], exit: i32, code: &str) -> Value {
         let ran = self.sm.run(&[words, &["--json"]].concat());
         assert_eq!((ran.code, ran.error()["code"].as_str()), (exit, Some(code)), "{}", ran.err);
         ran.error()
@@ -70,7 +70,7 @@ impl Drop for Stage {
 }
 
 /// The parameters of the `nth` request of that method in a recording of 0.169.0.
-fn recorded(file: &str, method: &str, nth: usize) -> Value {
+pub fn recorded(file: &str, method: &str, nth: usize) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/codex/0.169.0");
     let text = std::fs::read_to_string(root.join(file)).expect("a recording");
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -159,6 +159,80 @@ fn old_forms_of_approval_are_answered_in_their_own_words() {
             assert_eq!(heard, json!({ "decision": decision }), "{method} {words:?}");
         }
     }
+}
+
+#[test]
+fn questions_are_answered_one_by_one_by_option_or_in_own_words() {
+    let stage = Stage::new(&json!({}));
+    let method = "item/tool/requestUserInput";
+    let mut asked = recorded("userinput.tap.jsonl", method, 0);
+    asked["questions"] = json!([
+        { "id": "db", "header": "Db", "question": "Which?", "isOther": false, "isSecret": false,
+          "options": [{ "label": "one", "description": "the first" }, { "label": "two", "description": "" }] },
+        { "id": "name", "header": "Name", "question": "What name?", "isOther": true, "isSecret": false,
+          "options": null },
+    ]);
+    let (_, shown) = stage.asks(method, &asked);
+    let id = shown["id"].as_str().expect("an id");
+    let text = stage.sm.run(&["inbox"]).text();
+    for part in ["db: Which?", "- one  the first", &format!("answer {id} db=… name=…")] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(shown["risk"].is_null());
+    let missing = stage.refused(&["answer", id, "db=one"], 2, "bad_request");
+    assert_eq!(missing["details"]["missing"], json!(["name"]));
+    assert!(missing["hint"].as_str().is_some_and(|hint| hint.contains("name=TEXT")), "{missing}");
+    let other = stage.refused(&["answer", id, "db=three", "name=x"], 2, "bad_request");
+    assert_eq!(other["details"]["options"], json!(["one", "two"]));
+    for words in [&["approve", id][..], &["deny", id]] {
+        let wrong = stage.refused(words, 2, "bad_request");
+        assert!(wrong["hint"].as_str().is_some_and(|hint| hint.contains(&format!("answer {id}"))));
+    }
+    let heard = stage.answer(method, &asked, &["answer", "REQUEST", "db=two", "name=a b=c"]);
+    assert_eq!(
+        heard,
+        json!({ "answers": { "db": { "answers": ["two"] }, "name": { "answers": ["a b=c"] } } })
+    );
+}
+
+#[test]
+fn a_secret_typed_at_a_terminal_is_not_shown() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+    use std::io::{Read, Write};
+    let stage = Stage::new(&json!({}));
+    let method = "item/tool/requestUserInput";
+    let mut asked = recorded("userinput.tap.jsonl", method, 0);
+    asked["questions"] = json!([
+        { "id": "key", "header": "Key", "question": "The key?", "isOther": true, "isSecret": true,
+          "options": null },
+    ]);
+    let (session, shown) = stage.asks(method, &asked);
+    let id = shown["id"].as_str().expect("an id");
+    assert!(stage.sm.run(&["inbox"]).text().contains(&format!("answer {id} key=-")));
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("it is ours");
+    let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+    let name = name.to_str().expect("a plain name");
+    let side = || std::fs::File::options().read(true).write(true).open(name).expect("it opens");
+    let mut command = stage.sm.command(&["answer", id, "key=-"]);
+    let child = command.stdin(side()).stdout(side()).stderr(side()).spawn();
+    let mut child = child.expect("sm runs");
+    let (looked_at, mut typed) = (side(), std::fs::File::from(terminal));
+    while tcgetattr(&looked_at).expect("its state").local_modes.contains(LocalModes::ECHO) {
+        assert!(child.try_wait().expect("its state").is_none(), "it ended without reading");
+        std::thread::yield_now();
+    }
+    typed.write_all(b"hunter2secret\n").expect("it is typed");
+    assert!(child.wait().expect("it ends").success());
+    let shows_again = tcgetattr(&looked_at).expect("its state").local_modes;
+    assert!(shows_again.contains(LocalModes::ECHO));
+    let mut screen = [0; 4096];
+    let length = typed.read(&mut screen).expect("the screen");
+    let screen = String::from_utf8_lossy(&screen[..length]).into_owned();
+    assert!(screen.contains("answer") && !screen.contains("hunter2"), "{screen}");
+    assert_eq!(stage.sm.run(&["wait", &session, "--timeout", "60"]).code, 0);
+    assert!(stage.sm.run(&["result", &session]).text().contains("hunter2secret"));
 }
 
 #[test]

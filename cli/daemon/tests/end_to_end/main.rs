@@ -12,6 +12,7 @@ mod inputs;
 mod life;
 mod queue;
 mod requests;
+mod rules;
 mod upgrades;
 mod work;
 

@@ -1,10 +1,14 @@
 //! What Codex asks, and who answers.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, codex};
+use serde_json::{Value, json};
 use sm_daemon::ClientError;
 use sm_daemon::api::{Answer, Spawn};
+use sm_daemon::{Search, locate};
 use sm_protocol::Kind;
+use sm_scripted_model::ConfigOptions;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 
 fn code(result: Result<impl std::fmt::Debug, ClientError>) -> String {
     match result {
@@ -179,4 +183,153 @@ fn two_requests_of_one_turn_are_answered_in_any_order() {
     }
     bench.settled(&id, 1);
     assert!(bench.work.join("a.txt").exists() && bench.work.join("b.txt").exists());
+}
+
+/// What suits the codex under test.
+fn options() -> ConfigOptions {
+    let search = Search { explicit: Some(codex()), ..Search::default() };
+    ConfigOptions::for_release(&locate(&search).unwrap().version.to_string(), false)
+}
+
+#[test]
+fn an_agent_asks_for_permissions_and_is_granted_what_it_asked() {
+    let mut options = options();
+    options
+        .features
+        .extend(["request_permissions_tool".into(), "exec_permission_approvals".into()]);
+    let bench = Bench::start_with(options);
+    let wanted = json!({ "reason": "it needs the network",
+        "permissions": { "network": { "enabled": true } } });
+    let wish = Spawn {
+        approval: Some("on-request".into()),
+        sandbox: Some("workspace-write".into()),
+        ..bench.wish(&format!("dyn: request_permissions {wanted}\nsay: done"))
+    };
+    let id = bench.spawn(&wish).id;
+    let request = bench.asked(&id);
+    assert_eq!(
+        (&request["kind"], &request["reason"]),
+        (&json!("permissions"), &json!("it needs the network"))
+    );
+    assert_eq!(request["risk"]["hints"][0]["kind"], "network");
+    assert_eq!(request["details"]["permissions"]["network"]["enabled"], true);
+    let number = request["id"].as_str().unwrap();
+    let wrong =
+        Answer { answers: BTreeMap::from([("q".into(), vec!["x".into()])]), ..Answer::default() };
+    assert_eq!(code(bench.client().answer(number, &wrong)), "bad_request");
+    bench.decide(number, "acceptForSession").unwrap();
+    bench.settled(&id, 1);
+    let heard = bench.model.requests().iter().map(|seen| seen.outputs.join("")).collect::<String>();
+    assert!(heard.contains("network"), "{heard}");
+}
+
+/// An MCP server of a few lines: its one tool asks the user for a colour, and tells what it was answered.
+const ASKING_SERVER: &str = r#"#!/bin/sh
+say() { printf '%s\n' "$1"; }
+while IFS= read -r line; do
+    id=$(printf '%s' "$line" | sed -n 's/^{"jsonrpc":"2.0","id":\([0-9]*\),.*/\1/p')
+    case "$line" in
+    *'"initialize"'*) say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{}},\"serverInfo\":{\"name\":\"tiny\",\"version\":\"1\"}}}" ;;
+    *'"tools/list"'*) say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"tools\":[{\"name\":\"ask\",\"description\":\"Asks\",\"inputSchema\":{\"type\":\"object\"}}]}}" ;;
+    *'"tools/call"'*)
+        call=$id
+        say '{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{"message":"Which colour?","requestedSchema":{"type":"object","properties":{"colour":{"type":"string","enum":["red","green"]}},"required":["colour"]}}}' ;;
+    *'"id":"ask"'*)
+        said=$(printf '%s' "$line" | sed 's/["{}]//g')
+        say "{\"jsonrpc\":\"2.0\",\"id\":$call,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"heard $said\"}]}}" ;;
+    *'"ping"'*) say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{}}" ;;
+    esac
+done
+"#;
+
+#[test]
+fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = folder.path().join("tiny");
+    std::fs::write(&server, ASKING_SERVER).unwrap();
+    std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut options = options();
+    options.extra +=
+        &format!("[mcp_servers.tiny]\ncommand = {}\n", Value::from(server.to_str().unwrap()));
+    let bench = Bench::start_with(options);
+    let prompt = "dyn: mcp__tiny__ask {}\ndyn: mcp__tiny__ask {}\nsay: done";
+    let id = bench.spawn(&bench.asking(prompt)).id;
+    // Leave for the tool comes as a form without fields, and is asked for once.
+    let leave = bench.asked(&id);
+    assert_eq!(
+        (&leave["kind"], &leave["details"]["server"]),
+        (&json!("elicitation"), &json!("tiny"))
+    );
+    assert!(leave["risk"].is_null());
+    bench.decide(leave["id"].as_str().unwrap(), "acceptForSession").unwrap();
+    for colour in ["green", "red"] {
+        let question = bench.wait("the server asks", || {
+            let asked = bench.asked(&id);
+            (asked["details"]["message"] == "Which colour?").then_some(asked)
+        });
+        assert_eq!(question["details"]["questions"][0]["options"][1]["label"], "green");
+        let number = question["id"].as_str().unwrap();
+        let told = |colour: &str| Answer {
+            answers: BTreeMap::from([("colour".into(), vec![colour.into()])]),
+            ..Answer::default()
+        };
+        assert_eq!(code(bench.client().answer(number, &told("blue"))), "bad_request");
+        assert_eq!(code(bench.decide(number, "accept")), "bad_request");
+        let answered = bench.client().answer(number, &told(colour)).unwrap();
+        assert_eq!(answered.request["decision"], "accept");
+        bench.wait("it no longer waits", || {
+            (bench.client().request(number).unwrap()["status"] == "answered").then_some(())
+        });
+    }
+    bench.settled(&id, 1);
+    let heard = bench.model.requests().iter().map(|seen| seen.outputs.join("")).collect::<String>();
+    assert!(heard.contains("colour:green") && heard.contains("colour:red"), "{heard}");
+}
+
+#[test]
+fn what_was_changed_since_it_was_shown_is_not_answered() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.asking("patch: a.txt\nsay: done")).id;
+    let request = bench.asked(&id);
+    let (number, shown) = (request["id"].as_str().unwrap(), request["shown"].as_str().unwrap());
+    assert_eq!(request["details"]["changes"][0]["kind"], "add");
+    assert_eq!(request["risk"]["hints"][0]["kind"], "writes");
+    let answer = |expected: &str| Answer {
+        decision: Some("accept".into()),
+        expected: Some(expected.to_owned()),
+        ..Answer::default()
+    };
+    match bench.client().answer(number, &answer("0123456789abcdef")) {
+        Err(ClientError::Refused { status: 409, problem }) => {
+            assert_eq!(problem.code, "request_changed");
+            assert_eq!(problem.details["shown"], shown);
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    assert!(!bench.work.join("a.txt").exists());
+    bench.client().answer(number, &answer(shown)).unwrap();
+    bench.settled(&id, 1);
+    assert!(bench.work.join("a.txt").exists());
+    // The same answer again is told to be the same.
+    assert!(bench.client().answer(number, &answer(shown)).unwrap().repeated);
+}
+
+#[test]
+fn a_child_that_asks_says_whom_it_holds_up() {
+    let bench = Bench::start();
+    let script = format!(
+        "dyn: sm_spawn {}\ndyn: sm_wait {{\"sessions\": [\"{{{{last.id}}}}\"]}}\nsay: done",
+        json!({ "prompt": "run: touch x.txt", "name": "child" })
+    );
+    let parent = bench.spawn(&Spawn { name: Some("manager".into()), ..bench.asking(&script) }).id;
+    let request = bench.wait("the child asks", || {
+        let requests = bench.client().requests().unwrap();
+        requests["requests"].as_array()?.iter().find(|one| one["kind"] == "command").cloned()
+    });
+    assert_eq!(request["session_name"], "child");
+    assert_eq!(request["holds_up"][0]["session_id"], parent.as_str());
+    assert_eq!(request["holds_up"][0]["session_name"], "manager");
+    assert!(request["waiting_ms"].is_i64());
+    bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
+    bench.settled(&parent, 1);
 }
