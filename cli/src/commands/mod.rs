@@ -15,6 +15,7 @@ mod export;
 mod fixture;
 mod fork;
 mod goal;
+mod handoff;
 mod import;
 mod inbox;
 mod name;
@@ -28,6 +29,7 @@ mod result;
 mod review;
 mod rollback;
 mod rpc;
+mod run;
 mod send;
 mod serve;
 mod set;
@@ -49,6 +51,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Spawn(spawn::Spawn),
+    Run(run::Run),
     Send(send::Send),
     Queue(queue::Queue),
     Wait(wait::Wait),
@@ -79,6 +82,7 @@ pub enum Command {
     Review(review::Review),
     Rollback(rollback::Rollback),
     Goal(goal::Goal),
+    Handoff(handoff::Handoff),
     Models(ask::Models),
     Mcp(ask::Mcp),
     Limits(ask::Limits),
@@ -109,6 +113,8 @@ pub fn run(
     match command {
         None => overview::run(context, streams),
         Some(Command::Spawn(verb)) => verb.run(context, streams),
+        Some(Command::Run(verb)) => verb.run(context, streams),
+        Some(Command::Handoff(verb)) => verb.run(context, streams),
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Queue(verb)) => verb.run(context, streams),
         Some(Command::Set(verb)) => verb.run(context, streams),

@@ -56,7 +56,7 @@ impl Stage {
         serde_json::from_str(&heard).unwrap_or_else(|error| panic!("{error}: {heard}"))
     }
 
-    fn refused(&self, words: &[&str], exit: i32, code: &str) -> Value {
+    pub fn refused(&self, words: &[&str], exit: i32, code: &str) -> Value {
         let ran = self.sm.run(&[words, &["--json"]].concat());
         assert_eq!((ran.code, ran.error()["code"].as_str()), (exit, Some(code)), "{}", ran.err);
         ran.error()
