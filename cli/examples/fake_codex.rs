@@ -4,7 +4,7 @@
 //! script or a prompt tells it. The script is the file `codex.json` beside the binary; a prompt that is a
 //! JSON object is the server request that its turn makes, whose answer is then the turn's message; with
 //! `run` it is a command, with `stderr` so many bytes there, with `deltas` so many pieces of an answer.
-//! `faults` in the script say how it fails at a method: `error`, `nonsense`, `silent`, `exit`.
+//! `faults` in the script say how it fails at a method: `unknown`, `error`, `nonsense`, `silent`, `exit`.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -133,6 +133,13 @@ fn serve(version: &str) {
 fn fails(method: &str, id: &Value) -> bool {
     match script()["faults"][method].as_str() {
         None => return false,
+        // In the words of every release that does not know a method.
+        Some("unknown") => {
+            let known = "`initialize`, `thread/start`, `thread/fork`, `turn/start`";
+            let message =
+                format!("Invalid request: unknown variant `{method}`, expected one of {known}");
+            say(json!({ "id": id, "error": { "code": -32600, "message": message } }));
+        }
         Some("error") => {
             say(json!({ "id": id, "error": { "code": -32603, "message": "scripted failure" } }));
         }

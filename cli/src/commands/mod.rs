@@ -15,6 +15,7 @@ mod export;
 mod fixture;
 mod fork;
 mod goal;
+mod handoff;
 mod import;
 mod inbox;
 mod name;
@@ -29,6 +30,7 @@ mod review;
 mod rollback;
 mod rpc;
 mod rules;
+mod run;
 mod send;
 mod serve;
 mod set;
@@ -50,6 +52,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Spawn(spawn::Spawn),
+    Run(run::Run),
     Send(send::Send),
     Queue(queue::Queue),
     Wait(wait::Wait),
@@ -81,6 +84,7 @@ pub enum Command {
     Review(review::Review),
     Rollback(rollback::Rollback),
     Goal(goal::Goal),
+    Handoff(handoff::Handoff),
     Models(ask::Models),
     Mcp(ask::Mcp),
     Limits(ask::Limits),
@@ -111,6 +115,8 @@ pub fn run(
     match command {
         None => overview::run(context, streams),
         Some(Command::Spawn(verb)) => verb.run(context, streams),
+        Some(Command::Run(verb)) => verb.run(context, streams),
+        Some(Command::Handoff(verb)) => verb.run(context, streams),
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Queue(verb)) => verb.run(context, streams),
         Some(Command::Set(verb)) => verb.run(context, streams),

@@ -116,7 +116,7 @@ pub fn message_text(
 ) -> Result<Said, Error> {
     let nothing = || {
         Error::new(Exit::Failed, "no_message", format!("record {seq} holds no message"))
-            .hint(format!("See the record: sm replay --since {seq} -n 1 --json"))
+            .hint(format!("See the record: sm replay --since {seq} --until {seq} --json"))
     };
     let record = match open_log(context)?.get(seq) {
         Err(ReadError::BelowFloor { .. }) => {

@@ -96,7 +96,7 @@ fn absolute(image: &str) -> Result<String, Error> {
 }
 
 /// A JSON schema in a file.
-fn schema(path: &Path) -> Result<Value, Error> {
+pub(super) fn schema(path: &Path) -> Result<Value, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, &e))?;
     serde_json::from_str(&text).map_err(|error| {
         Error::usage(format!("{} is no JSON: {error}", path.display()))

@@ -91,7 +91,8 @@ impl Spawn {
         Ok(Exit::Ok)
     }
 
-    fn wish(&self, context: &Context) -> Result<Wish, Error> {
+    /// The session as the daemon takes it.
+    pub(super) fn wish(&self, context: &Context) -> Result<Wish, Error> {
         let cwd = match &self.cwd {
             Some(dir) => std::path::absolute(dir).map_err(|e| Error::io("find", dir, &e))?,
             None => std::env::current_dir()

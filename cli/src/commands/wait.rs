@@ -58,7 +58,7 @@ pub struct Wait {
 
     /// Goes on waiting while a request waits for a human.
     #[arg(long)]
-    through_approvals: bool,
+    pub(super) through_approvals: bool,
 }
 
 /// What to wait for.
@@ -89,7 +89,8 @@ impl Wanted {
     }
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+/// A time of the command line.
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }
@@ -101,7 +102,7 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 /// Where the wait for one session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Reached {
+pub(super) enum Reached {
     /// What was waited for is so.
     Yes,
     /// Not yet.
@@ -197,7 +198,9 @@ impl Wait {
         Ok(seq)
     }
 
-    fn reached(
+    /// Where the wait for one session stands; only what came after record `after` counts. `gone` keeps
+    /// since when its process is.
+    pub(super) fn reached(
         &self,
         view: &View<'_>,
         soon: &Soon,

@@ -6,14 +6,14 @@ use sm_scripted_model::{ConfigOptions, ScriptedModel, codex_config_toml};
 use std::path::PathBuf;
 
 /// A data directory with a daemon that runs codex against a scripted model.
-struct Live {
-    sm: Sm,
+pub struct Live {
+    pub sm: Sm,
     _model: ScriptedModel,
 }
 
 impl Live {
     /// `None` where no codex is installed.
-    fn start() -> Option<Live> {
+    pub fn start() -> Option<Live> {
         let sm = Sm::new();
         let found = sm_daemon::locate(&sm_daemon::Search {
             explicit: None,
@@ -40,13 +40,13 @@ impl Live {
         Some(Live { sm, _model: model })
     }
 
-    fn ok(&self, words: &[&str]) -> Ran {
+    pub fn ok(&self, words: &[&str]) -> Ran {
         let ran = self.sm.run(words);
         assert_eq!(ran.code, 0, "sm {words:?}: {}{}", ran.text(), ran.err);
         ran
     }
 
-    fn spawn(&self, name: &str, script: &str, more: &[&str]) -> String {
+    pub fn spawn(&self, name: &str, script: &str, more: &[&str]) -> String {
         let cwd = self.sm.dir.path().to_str().expect("a plain path");
         let words = ["spawn", script, "--name", name, "--cwd", cwd];
         let sandbox = ["--sandbox", "danger-full-access"];

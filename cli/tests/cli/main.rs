@@ -7,6 +7,7 @@ mod faults;
 mod fixture;
 mod folding;
 mod judged;
+mod life;
 mod live;
 mod past;
 mod pipes;

@@ -6,7 +6,7 @@
 //! Releases before 0.155 take no turn to fork at and say nothing about it: there the whole is forked,
 //! and the fork rolled back.
 
-use super::rollback::{ids_of, own_turns};
+use super::history::{self, Listed, ids_of, is_of_the_list_only};
 use super::{Scene, words};
 use crate::api::{self, Forked};
 use crate::daemon::{Caller, Daemon};
@@ -64,14 +64,18 @@ pub(super) async fn fork_scene(
     name: Option<String>,
 ) -> Result<Forked, Refusal> {
     let daemon = &scene.daemon;
-    let own = own_turns(scene)?;
+    let own = history::own(scene)?;
     let at = match wish.turn {
         Some(number) => Some(turn(scene, &own, number)?),
         None => None,
     };
     let server = scene.server().await?;
+    let last = match at {
+        Some(turn) => Some(id_of(scene, &server, turn).await?),
+        None => None,
+    };
     let env = shell::env_of(daemon, scene.thread())?;
-    let params = params(scene, wish, at, &env)?;
+    let params = params(scene, wish, last.as_deref(), &env)?;
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
         name: name.clone(),
         parent: match &scene.caller {
@@ -82,7 +86,7 @@ pub(super) async fn fork_scene(
         by: scene.caller.word(),
         env,
         forked_from: Some(scene.thread().to_owned()),
-        forked_at: at.map(|turn| turn.turn_id.clone()),
+        forked_at: last.clone(),
     });
     let reply = scene.call(&server, "thread/fork", params, Some(spawned)).await?;
     let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
@@ -92,8 +96,8 @@ pub(super) async fn fork_scene(
             .hint("`sm replay -n 20` shows the answer; `sm doctor` the state of the disk"));
     };
     let mut way = vec!["thread/fork".to_owned()];
-    if let Some(turn) = at
-        && cut(scene, &server, thread, &reply, &own, turn).await?
+    if let (Some(turn), Some(last)) = (at, &last)
+        && cut(scene, &server, thread, &reply, &own, turn, last).await?
     {
         way.push("thread/rollback".to_owned());
     }
@@ -138,10 +142,17 @@ fn turn<'t>(scene: &Scene, own: &'t [TurnDoc], number: u32) -> Result<&'t TurnDo
     }
 }
 
+/// The id that the turn ends under in Codex's list.
+async fn id_of(scene: &Scene, server: &Arc<Server>, turn: &TurnDoc) -> Result<String, Refusal> {
+    let listed = history::listed(scene, server).await?.unwrap_or_default();
+    let found = listed.iter().find(|listed| listed.number == Some(turn.seq));
+    Ok(found.and_then(Listed::last).unwrap_or(&turn.turn_id).to_owned())
+}
+
 fn params(
     scene: &Scene,
     wish: &api::Fork,
-    at: Option<&TurnDoc>,
+    last: Option<&str>,
     env: &std::collections::BTreeMap<String, String>,
 ) -> Result<Value, Refusal> {
     let mut config = shell::config(&scene.daemon, env, None);
@@ -150,7 +161,7 @@ fn params(
         config.insert("model_reasoning_effort".to_owned(), json!(effort));
     }
     let mut params = json!({
-        "threadId": scene.thread(), "config": config, "excludeTurns": at.is_none(),
+        "threadId": scene.thread(), "config": config, "excludeTurns": last.is_none(),
     });
     for (name, value) in resume::in_force(&scene.session) {
         params[name] = json!(value);
@@ -170,8 +181,8 @@ fn params(
         }
         params["cwd"] = json!(cwd);
     }
-    if let Some(turn) = at {
-        params["lastTurnId"] = json!(turn.turn_id);
+    if let Some(last) = last {
+        params["lastTurnId"] = json!(last);
     }
     Ok(params)
 }
@@ -184,9 +195,10 @@ async fn cut(
     reply: &Reply,
     own: &[TurnDoc],
     at: &TurnDoc,
+    last: &str,
 ) -> Result<bool, Refusal> {
     let ids = ids_of(reply.result.pointer("/thread/turns")).unwrap_or_default();
-    let Some(kept) = kept(&ids, own, at) else {
+    let Some(kept) = kept(&ids, own, at, last) else {
         let why = "its turns, as Codex lists them, are not those that the log knows";
         return Err(put_away(scene, server, fork, at.number, why).await);
     };
@@ -208,12 +220,12 @@ async fn cut(
 
 /// How many of the turns that Codex lists end with that one; none where that cannot be told. Releases
 /// that list turns under ids of that list only are counted, if they list as many as a user began.
-fn kept(ids: &[String], own: &[TurnDoc], at: &TurnDoc) -> Option<usize> {
-    if let Some(place) = ids.iter().position(|id| *id == at.turn_id) {
+fn kept(ids: &[String], own: &[TurnDoc], at: &TurnDoc, last: &str) -> Option<usize> {
+    if let Some(place) = ids.iter().position(|id| id == last) {
         return Some(place + 1);
     }
     let begun: Vec<&TurnDoc> = own.iter().filter(|turn| turn.prompt.is_some()).collect();
-    let is_counted = ids.len() == begun.len() && ids.iter().all(|id| id.starts_with("turn-"));
+    let is_counted = ids.len() == begun.len() && ids.iter().all(|id| is_of_the_list_only(id));
     let place = begun.iter().position(|turn| turn.seq == at.seq);
     place.filter(|_| is_counted).map(|place| place + 1)
 }

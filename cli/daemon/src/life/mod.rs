@@ -9,6 +9,7 @@ mod ask;
 mod compact;
 mod fork;
 mod goal;
+mod history;
 mod name;
 mod releases;
 mod review;

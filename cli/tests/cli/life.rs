@@ -1,0 +1,353 @@
+//! The thread's life on the command line: with the real codex and a scripted model where one is
+//! installed, with `examples/fake_codex` for what old releases cannot do.
+
+use crate::live::Live;
+use crate::requests::Stage;
+use crate::support::{Sm, captures, each};
+use serde_json::{Value, json};
+use std::process::Stdio;
+
+/// The folder that sessions work in, and rights that need no sandbox.
+fn here(live: &Live) -> [String; 4] {
+    let cwd = live.sm.dir.path().to_str().expect("a plain path").to_owned();
+    ["--cwd".into(), cwd, "--sandbox".into(), "danger-full-access".into()]
+}
+
+/// `sm run` with those words.
+fn run_words<'w>(words: &[&'w str], here: &'w [String; 4]) -> Vec<&'w str> {
+    [&["run"], words, &here.each_ref().map(String::as_str)].concat()
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+#[test]
+fn a_script_gets_the_last_message_and_the_outcome_as_exit_code() {
+    let Some(live) = Live::start() else { return };
+    let here = here(&live);
+    let run = |words: &[&str]| live.sm.run(&run_words(words, &here));
+    let kept = live.sm.dir.path().join("last.txt");
+    let kept = kept.to_str().expect("a plain path");
+    let ran =
+        run(&["run: true\nsay: the answer", "--approval", "never", "--output-last-message", kept]);
+    assert_eq!((ran.code, ran.text().as_str()), (0, "the answer"), "{}", ran.err);
+    assert_eq!(std::fs::read_to_string(kept).expect("the file"), "the answer");
+    let failed = run(&["fail: 400", "--output-last-message", kept]);
+    assert_eq!((failed.code, failed.text().as_str()), (1, ""));
+    assert!(failed.err.contains("[turn_failed]") && failed.err.contains("tail"), "{}", failed.err);
+    // What another run said is not left there as this one's.
+    assert_eq!(std::fs::read_to_string(kept).expect("the file"), "");
+    let asks = run(&["run: touch x", "--approval", "untrusted"]);
+    assert_eq!(asks.code, 3, "{}", asks.err);
+    assert!(asks.err.contains("inbox"), "{}", asks.err);
+    let late = run(&["slow: 20000 5", "--timeout", "1", "--json"]);
+    assert_eq!(late.code, 124, "{}", late.err);
+    let ended = lines(&late.text()).pop().expect("a last line");
+    assert_eq!((&ended["reason"], &ended["exit_code"]), (&json!("timed_out"), &json!(124)));
+    assert_eq!(ended["outcome"], "interrupted", "no turn is left running");
+    for (words, code) in [
+        (&["-"][..], 2),
+        (&["x", "--output-schema", "/nowhere.json"], 5),
+        (&["x", "--timeout", "soon"], 2),
+        (&["x", "--output-last-message", "/nowhere/at/all"], 5),
+        (&[], 2),
+    ] {
+        let ran = run(words);
+        assert_eq!(ran.code, code, "{words:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_script_reads_events_as_they_come_and_gives_a_schema() {
+    let Some(live) = Live::start() else { return };
+    let here = here(&live);
+    let schema = json!({ "type": "object", "properties": { "n": { "type": "number" } } });
+    let schema_file = live.sm.file("schema.json", schema.to_string().as_bytes());
+    let words = ["-", "--json", "--output-schema", &schema_file];
+    let ran = live.sm.feed(&run_words(&words, &here), b"say: {\"n\": 1}");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let told = lines(&ran.text());
+    let (begun, ended) = (&told[0], told.last().expect("a last line"));
+    assert_eq!((&begun["schema"], &begun["event"]), (&json!("sm.run/1"), &json!("begun")));
+    assert_eq!((&ended["event"], &ended["result"]), (&json!("ended"), &json!("{\"n\": 1}")));
+    let records = &told[1..told.len() - 1];
+    assert!(records.iter().all(|record| record["schema"] == "sm.record/1"));
+    let revisions: Vec<u64> =
+        records.iter().filter_map(|record| record["revision"].as_u64()).collect();
+    assert_eq!(revisions, (1..=records.len() as u64).collect::<Vec<_>>());
+    let of = |method: &str| records.iter().find(|record| record["method"] == method);
+    let sent = of("turn/start").expect("what was sent");
+    assert_eq!(sent["payload"]["params"]["outputSchema"], schema);
+    assert!(of("turn/completed").is_some());
+    let odd = live.sm.file("odd.json", b"{");
+    let ran = live.sm.run(&run_words(&["x", "--output-schema", &odd], &here));
+    assert_eq!(ran.code, 2, "{}", ran.err);
+}
+
+#[test]
+fn ctrl_c_interrupts_the_turn_and_not_only_the_script() {
+    let Some(live) = Live::start() else { return };
+    let here = here(&live);
+    let mut command = live.sm.command(&run_words(&["slow: 20000 5", "--json"], &here));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("sm runs");
+    let mut told = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut next = || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut told, &mut line).expect("a line");
+        serde_json::from_str::<Value>(&line).expect("JSON")
+    };
+    let id = next()["id"].as_str().expect("an id").to_owned();
+    while next()["method"] != "turn/started" {}
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::INT)
+        .expect("it runs");
+    let ended = loop {
+        let line = next();
+        if line["event"] == "ended" {
+            break line;
+        }
+    };
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(
+        (&ended["reason"], &ended["outcome"]),
+        (&json!("interrupted"), &json!("interrupted"))
+    );
+    assert_eq!(live.sm.json(&["show", &id])["session"]["activity_state"], "idle");
+}
+
+#[test]
+fn a_brief_is_the_same_whenever_it_is_made_and_cites_its_records() {
+    let Some(live) = Live::start() else { return };
+    let script = "run: false\npatch: new.txt\nsay: done so far";
+    let id = live.spawn("worker", script, &["--approval", "never", "--wait"]);
+    let id = id.split_whitespace().next().expect("an id").to_owned();
+    let id = live.sm.json(&["show", "worker"])["session"]["id"].as_str().map_or(id, str::to_owned);
+    let text = live.ok(&["handoff", "worker"]).text();
+    let brief = live.sm.json(&["handoff", "worker"]);
+    let log_id = brief["as_of"]["log_id"].as_str().expect("a log").to_owned();
+    for words in [
+        &format!("# Handoff of session {id}: worker"),
+        "> run: false",
+        "## Files changed",
+        "new.txt` (add, +2 -0)",
+        "## Commands that failed",
+        ": exit 1 [",
+        "> done so far",
+        "- Turn 1 completed: 1 commands, 1 file changes",
+        &format!("[{log_id}:"),
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
+    let last = &brief["last_words"];
+    assert_eq!((&last["text"], &last["turn"]), (&json!("done so far"), &json!(1)));
+    // The citation leads to the record.
+    let seq = last["cursor"].as_str().and_then(|cursor| cursor.split(':').nth(1)).expect("a seq");
+    let record = live.ok(&["replay", "--since", seq, "--until", seq]).text();
+    assert!(record.contains("done so far"), "{record}");
+    // What was rolled back is left out, but for the files.
+    live.ok(&["rollback", "worker", "--turns", "1"]);
+    let brief = live.sm.json(&["handoff", "worker"]);
+    assert_eq!((&brief["turns"], &brief["turns_dropped"]), (&json!([]), &json!(1)));
+    assert_eq!(brief["files"].as_array().map(Vec::len), Some(1));
+    assert!(brief["last_words"].is_null() && brief["asked"] == json!([]));
+    // Nothing in it depends on whether the process lives.
+    live.ok(&["serve", "--stop"]);
+    let at = brief["as_of"]["seq"].to_string();
+    let [mut before, mut after] =
+        [["handoff", "worker", "--at", &at], ["handoff", "worker", "--at", &at]]
+            .map(|words| live.sm.json(&words));
+    for brief in [&mut before, &mut after] {
+        brief["as_of"]["head"] = Value::Null;
+    }
+    assert_eq!(before, after);
+}
+
+#[test]
+fn every_recorded_session_gives_a_brief() {
+    let mut recorded = captures(false);
+    recorded.retain(|file| {
+        ["0.80.0", "0.169.0"].iter().any(|of| file.components().any(|part| part.as_os_str() == *of))
+    });
+    assert!(recorded.len() > 50, "{}", recorded.len());
+    each(&recorded, |file| {
+        let sm = Sm::new();
+        let path = file.to_str().expect("a plain path");
+        let imported = sm.json(&["import", path]);
+        for session in imported["sessions"].as_array().expect("a list") {
+            let id = session["id"].as_str().expect("an id");
+            let text = sm.run(&["handoff", id]);
+            assert_eq!(text.code, 0, "{path}: {}", text.err);
+            assert_eq!(text.out, sm.run(&["handoff", id]).out, "{path}");
+            assert!(text.text().contains("## Asked"), "{path}");
+        }
+    });
+}
+
+#[test]
+fn every_verb_says_what_it_did() {
+    let Some(live) = Live::start() else { return };
+    live.spawn("worker", "say: one", &["--wait"]);
+    live.ok(&["send", "worker", "say: two"]);
+    live.ok(&["wait", "worker"]);
+    assert!(live.ok(&["name", "worker", "builder"]).text().ends_with("builder\n"));
+    let fork = live.ok(&["fork", "builder", "--turn", "1", "--name", "branch"]).text();
+    let shown = live.ok(&["show", fork.trim()]).text();
+    assert!(shown.contains("branch") && shown.contains("forked from"), "{shown}");
+    let archived = live.ok(&["archive", "branch"]).text();
+    assert!(archived.contains("archived"), "{archived}");
+    assert!(!live.ok(&["ps"]).text().contains("branch"));
+    assert!(live.ok(&["unarchive", "branch"]).text().contains("out of the archive"));
+    assert!(live.ok(&["ps"]).text().contains("branch"));
+    let compacts = live.sm.json(&["compact", "builder"]);
+    let cursor = compacts["sessions"][0]["cursor"].as_str().expect("a cursor").to_owned();
+    live.ok(&["wait", "builder", "--after", &cursor]);
+    let review = live.sm.json(&["review", "builder", "--prompt", "say: looks fine"]);
+    live.ok(&["wait", "builder", "--after", review["cursor"].as_str().expect("a cursor")]);
+    let goal = live.ok(&["goal", "branch", "set", "make it green", "--budget", "100"]).text();
+    assert!(goal.contains("make it green") && goal.contains("of 100 tokens"), "{goal}");
+    live.ok(&["goal", "branch", "clear"]);
+    assert!(live.ok(&["goal", "branch"]).err.contains("has no goal"));
+    // Codex lists a review as two turns; it is one.
+    let back = live.ok(&["rollback", "builder", "--turns", "2"]);
+    assert!(back.text().contains("rolled back by 2 turns") && back.err.contains("Files stay"));
+    assert!(live.ok(&["turns", "builder"]).text().contains("rolled back"));
+    assert!(live.ok(&["show", "builder"]).text().contains("2 of them rolled back"));
+    for (words, code) in [
+        (&["review", "builder"][..], 2),
+        (&["review", "builder", "--uncommitted", "--base", "main"], 2),
+        (&["rollback", "builder", "--turns", "0"], 2),
+        (&["rollback", "builder", "--turns", "99"], 2),
+        (&["rollback", "nobody", "--turns", "1"], 5),
+        (&["fork", "builder", "--turn", "99"], 5),
+        (&["name", "builder", "@x"], 2),
+        (&["name", "builder", "branch"], 6),
+        (&["goal", "builder", "set"], 2),
+        (&["goal", "builder", "clear", "words"], 2),
+        (&["goal", "builder", "--budget", "5"], 2),
+    ] {
+        let ran = live.sm.run(words);
+        assert_eq!(ran.code, code, "{words:?}: {}", ran.err);
+        assert!(!ran.err.is_empty());
+    }
+}
+
+#[test]
+fn what_codex_tells_is_a_table_or_a_document() {
+    let Some(live) = Live::start() else { return };
+    let models = live.ok(&["models"]);
+    assert!(
+        models.text().contains("MODEL") && models.text().contains("medium*"),
+        "{}",
+        models.text()
+    );
+    let document = live.sm.json(&["models"]);
+    assert_eq!(document["schema"], "sm.models/1");
+    assert!(document["codex_version"].is_string() && document["session_id"].is_null());
+    assert!(live.ok(&["skills"]).text().contains("SKILL"));
+    assert!(live.ok(&["mcp"]).err.contains("No MCP servers"));
+    let account = live.ok(&["account"]);
+    assert!(account.text().contains("no account") && account.err.contains("None is needed"));
+    let limits = live.sm.run(&["limits"]);
+    assert_eq!(limits.code, 1);
+    assert!(
+        limits.err.contains("[not_logged_in]") && limits.err.contains("codex login"),
+        "{}",
+        limits.err
+    );
+    live.spawn("worker", "say: one", &["--wait"]);
+    let told = live.sm.json(&["mcp", "--session", "worker"]);
+    assert!(told["session_id"].is_string());
+    let read = live.sm.json(&["rpc", "thread/read", "--session", "worker"]);
+    let shown = live.sm.json(&["show", "worker"]);
+    let thread = &shown["session"]["thread_id"];
+    assert_eq!((&read["schema"], &read["answer"]["thread"]["id"]), (&json!("sm.rpc/1"), thread));
+    let plain = live.sm.feed(&["rpc", "config/read", "-"], b"{\"includeLayers\": false}");
+    assert_eq!(plain.code, 0, "{}", plain.err);
+    assert!(serde_json::from_slice::<Value>(&plain.out).expect("JSON")["config"].is_object());
+    for (words, code) in [
+        (&["rpc", "turn/start"][..], 2),
+        (&["rpc", "config/read", "{"], 2),
+        (&["rpc", "config/read", "[]"], 2),
+        (&["rpc", "no/such", "{}"], 1),
+        (&["models", "--session", "nobody"], 5),
+        (&["models", "--codex-home", "/nowhere/at/all"], 5),
+    ] {
+        let ran = live.sm.run(words);
+        assert_eq!(ran.code, code, "{words:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn without_a_codex_it_is_said_what_to_do() {
+    let sm = Sm::new();
+    for verb in ["models", "mcp", "limits", "account", "skills"] {
+        let ran = sm.run(&[verb]);
+        assert_eq!(ran.code, 9, "{verb}: {}", ran.err);
+        assert!(ran.err.contains("npm install") || ran.err.contains("SM_CODEX"), "{}", ran.err);
+    }
+    let ran = sm.run(&["archive", "nobody"]);
+    assert_eq!(ran.code, 5, "{}", ran.err);
+    sm.run(&["serve", "--stop"]);
+}
+
+#[test]
+fn what_a_release_cannot_do_is_said_by_name() {
+    let unknown = |methods: &[&str]| {
+        let faults: serde_json::Map<String, Value> =
+            methods.iter().map(|method| ((*method).to_owned(), json!("unknown"))).collect();
+        json!({ "version": "codex-cli 0.80.0", "faults": faults })
+    };
+    let stage = Stage::new(&unknown(&[
+        "thread/name/set",
+        "thread/compact/start",
+        "thread/goal/get",
+        "thread/unarchive",
+        "thread/turns/list",
+        "thread/read",
+        "thread/revert",
+        "thread/rollback",
+        "model/list",
+    ]));
+    let spawned = stage.spawn("hello");
+    let spawned: Value = serde_json::from_slice(&spawned.out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    // A name is sm's own then, and says so.
+    let named = stage.sm.run(&["name", id, "worker"]);
+    assert_eq!(named.code, 0, "{}", named.err);
+    assert!(named.err.contains("sm's own: codex 0.80.0 has no thread/name/set"), "{}", named.err);
+    assert_eq!(stage.sm.json(&["show", "worker"])["session"]["id"], id);
+    for (words, says) in [
+        (&["compact", id][..], "codex 0.80.0 has no thread/compact/start; 0.98.0 is the first"),
+        (&["goal", id], "codex 0.80.0 has no thread/goal/get; 0.142.5 is the first"),
+        (&["rollback", id, "--turns", "1"], "0.155.1 is the last of the recorded releases"),
+        (&["models"], "codex 0.80.0 has no model/list"),
+    ] {
+        let error = stage.refused(words, 1, "unsupported");
+        assert!(error["message"].as_str().is_some_and(|told| told.contains(says)), "{error}");
+        assert!(error["hint"].is_string());
+    }
+    // Nothing was done: the turn is still there.
+    assert_eq!(stage.sm.json(&["show", id])["session"]["counts"]["turns_dropped"], 0);
+    stage.sm.run(&["archive", id]);
+    let error = stage.refused(&["unarchive", id], 1, "unsupported");
+    assert!(error["message"].as_str().is_some_and(|told| told.contains("0.98.0")), "{error}");
+}
+
+#[test]
+fn an_answer_of_no_such_shape_is_an_error_and_no_guess() {
+    let faults =
+        json!({ "thread/fork": "nonsense", "thread/turns/list": "error", "review/start": "exit" });
+    let stage = Stage::new(&json!({ "faults": faults }));
+    let spawned = stage.spawn("hello");
+    let spawned: Value = serde_json::from_slice(&spawned.out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    let sessions =
+        |stage: &Stage| stage.sm.json(&["ps", "--all"])["sessions"].as_array().map_or(0, Vec::len);
+    stage.refused(&["fork", id], 1, "codex_error");
+    stage.refused(&["rollback", id, "--turns", "1"], 1, "codex_error");
+    assert_eq!(sessions(&stage), 1);
+    stage.refused(&["review", id, "--uncommitted"], 9, "codex_died");
+}
