@@ -5,6 +5,7 @@
 
 use crate::api::CodexSearch;
 use crate::config::Config;
+use crate::folding::Folded;
 use crate::names::Given;
 use crate::peer;
 use crate::pool::{Pool, Started};
@@ -43,8 +44,8 @@ pub(crate) struct Daemon {
     pub scribe: Scribe,
     pub store: Arc<Store>,
     pub reader: Reader,
-    /// The last folded seq.
-    pub folded: watch::Receiver<u64>,
+    /// How far the log is folded.
+    pub folded: Folded,
     /// The last durable seq.
     pub watermark: watch::Receiver<u64>,
     pub pool: Pool,
@@ -107,7 +108,7 @@ impl Daemon {
         config: Config,
         log: Log,
         store: Arc<Store>,
-        folded: watch::Receiver<u64>,
+        folded: Folded,
     ) -> (Daemon, mpsc::UnboundedReceiver<Started>) {
         let codex_home = config.codex_home.canonicalize().unwrap_or(config.codex_home);
         let config = Config { codex_home, ..config };
@@ -182,11 +183,9 @@ impl Daemon {
 
     /// Waits until the tables tell of record `seq`.
     pub async fn folded_to(&self, seq: u64) -> Result<(), Refusal> {
-        let mut folded = self.folded.clone();
-        let reached = folded.wait_for(|folded| *folded >= seq);
-        match tokio::time::timeout(FOLD_PATIENCE, reached).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(Refusal::stopping()),
+        match tokio::time::timeout(FOLD_PATIENCE, self.folded.reach(seq)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::stopping()),
             Err(_) => Err(Refusal::new(503, "timeout", "the projections do not follow the log")
                 .hint("the daemon's log says why")
                 .retryable()),
@@ -202,10 +201,8 @@ impl Daemon {
     /// what is shown says how far they are.
     pub async fn fresh(&self) {
         let seq = self.log().accepted();
-        let mut folded = self.folded.clone();
-        let reached = folded.wait_for(|folded| *folded >= seq);
         // Late or not, the answer is of one moment, and says of which.
-        let _ = tokio::time::timeout(FRESH_PATIENCE, reached).await;
+        let _ = tokio::time::timeout(FRESH_PATIENCE, self.folded.reach(seq)).await;
     }
 
     /// Waits until `look` finds something in the tables; `None` once `patience` is over.
@@ -214,7 +211,7 @@ impl Daemon {
         patience: Duration,
         mut look: impl FnMut(&View<'_>) -> Result<Option<T>, Refusal>,
     ) -> Result<Option<T>, Refusal> {
-        let mut folded = self.folded.clone();
+        let mut folded = self.folded.seq();
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             folded.borrow_and_update();

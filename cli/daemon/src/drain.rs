@@ -91,7 +91,7 @@ pub(crate) async fn drain(daemon: &Arc<Daemon>, wish: Drain) -> Result<Drained, 
 
 /// Moves the sessions of a server that gives way as each becomes idle, then ends it.
 async fn empty(daemon: Arc<Daemon>, server: Arc<Server>) {
-    let mut folded = daemon.folded.clone();
+    let mut folded = daemon.folded.seq();
     while server.app.is_running() && !daemon.is_stopping() {
         match step(&daemon, &server).await {
             Ok(true) => break,

@@ -85,7 +85,7 @@ pub(crate) async fn health(State(daemon): Shared) -> Json<Health> {
         version: daemon.config.version.clone(),
         log_id: daemon.log().id().to_string(),
         watermark: health.watermark,
-        checkpoint: *daemon.folded.borrow(),
+        checkpoint: *daemon.folded.seq().borrow(),
         event_persist_errors: health.persist_errors,
         servers: daemon.pool.documents(),
     })

@@ -144,6 +144,15 @@ impl Bench {
         self.daemon.as_ref().unwrap().id()
     }
 
+    /// Ends the daemon as a service manager does, by SIGTERM. Returns whether it ended well.
+    pub fn terminate_daemon(&mut self) -> bool {
+        let mut daemon = self.daemon.take().unwrap();
+        signal(daemon.id(), Signal::TERM);
+        let status = self.wait("the daemon ends", || daemon.try_wait().unwrap());
+        self.client = None;
+        status.success()
+    }
+
     /// The process of the one server that runs.
     pub fn server_pid(&self) -> u32 {
         self.client().health().unwrap().servers[0].pid.unwrap()

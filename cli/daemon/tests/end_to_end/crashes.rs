@@ -124,6 +124,32 @@ fn a_daemon_that_ends_in_order_ends_its_turns_and_keeps_its_queues() {
 }
 
 #[test]
+fn sigterm_keeps_the_queue_syncs_the_log_and_leaves_no_process() {
+    let mut bench = Bench::start();
+    let pid_file = bench.work.join("pid");
+    let spawned = bench.spawn(&bench.wish("run: echo $$ > pid; exec sleep 1000"));
+    let command = bench.wait("the command runs", || {
+        std::fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok()
+    });
+    bench.send(&spawned.id, "say: kept", Mode::Queue).unwrap();
+    let server = bench.server_pid();
+    assert!(bench.terminate_daemon());
+    assert!(!is_alive(server));
+    bench.wait("the command is gone", || (!is_alive(command)).then_some(()));
+    // All that was said is durable, and the last of it is the server's end.
+    let records = bench.records();
+    let last = records.last().unwrap();
+    assert_eq!(Kind(last.kind), Kind::SM_GENERATION_ENDED);
+    assert!(String::from_utf8_lossy(&last.payload).contains("ended with the daemon"));
+    let reader = sm_log::Reader::open(bench.home.log_dir()).unwrap();
+    assert_eq!(reader.watermark(), last.seq);
+    bench.serve();
+    let session = bench.settled(&spawned.id, 2);
+    assert_eq!(session["counts"]["turns_interrupted"], 1);
+    assert_eq!(bench.last_message(&spawned.id), "kept");
+}
+
+#[test]
 fn a_session_that_codex_cannot_resume_is_declared_stopped() {
     let mut bench = Bench::start();
     let mut wish = bench.wish("");
@@ -231,6 +257,10 @@ fn an_input_whose_answer_was_lost_is_unknown_and_never_sent_again() {
     let last = &changed.last().unwrap()["params"];
     assert_eq!(last["status"], "unknown");
     assert!(!is_alive(server));
+    // One that stands still does not end with its standard input: it was ended by the next daemon.
+    let ended = bench.told(Kind::SM_GENERATION_ENDED);
+    let reason = &ended.last().unwrap()["params"]["reason"];
+    assert_eq!(reason, "left behind by a daemon that died, ended by the next one");
     bench.wait("the session is live again", || {
         (bench.session(&spawned.id)["live"] == true).then_some(())
     });
