@@ -487,6 +487,14 @@ impl View<'_> {
         Ok(sizes)
     }
 
+    /// How many pages of the file hold rows, and how many bytes a page has: the rest is free, to be used
+    /// by what comes next.
+    pub fn pages(&self) -> Result<(usize, u32), StoreError> {
+        let stat = self.store.rows.stat(&self.txn);
+        let stat = stat.map_err(|source| self.store.fail("count the pages", source))?;
+        Ok((stat.leaf_pages + stat.branch_pages + stat.overflow_pages, stat.page_size))
+    }
+
     /// The first row that differs between two stores: its table, its key, and both sides.
     pub fn first_difference(&self, other: &View<'_>) -> Result<Option<Difference>, StoreError> {
         let fail = |store: &Store, source| store.fail("read all rows", source);
