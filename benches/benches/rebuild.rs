@@ -47,7 +47,8 @@ fn rebuild(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(reader.watermark()));
     group.bench_function("sm", |bencher| {
         bencher.iter_custom(timed(|dir| {
-            sm_projections::rebuild(dir, &reader, |_| {}).expect("the log folds");
+            sm_projections::rebuild(dir, sm_projections::Below::Unknown, &reader, |_| {})
+                .expect("the log folds");
         }));
     });
     group.bench_function("in_memory", |bencher| {

@@ -3,19 +3,20 @@
 //! What always holds: it says nothing that the real one would not say in that place, but for what its
 //! script or a prompt tells it. The script is the file `codex.json` beside the binary; a prompt that is a
 //! JSON object is the server request that its turn makes, whose answer is then the turn's message; with
-//! `run` it is a command.
+//! `run` it is a command, with `stderr` so many bytes there, with `deltas` so many pieces of an answer.
+//! `faults` in the script say how it fails at a method: `error`, `nonsense`, `silent`, `exit`.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// A request that waits: its thread and its turn.
 type Waiting = HashMap<String, (String, String)>;
 
 fn main() {
-    let script = std::env::current_exe().expect("its own path").with_extension("json");
-    let script = std::fs::read_to_string(script).expect("a script beside the binary");
-    let script: Value = serde_json::from_str(&script).expect("JSON");
+    let script = script();
     if std::env::args().any(|word| word == "--version") {
         return say(script["version"].as_str().unwrap_or("codex-cli 0.169.0"));
     }
@@ -23,7 +24,22 @@ fn main() {
         let _ = writeln!(std::io::stderr(), "{words}");
         std::process::exit(7);
     }
-    serve();
+    serve(&version(&script));
+}
+
+/// The script as it is now: it may change while this runs.
+fn script() -> Value {
+    // Told once: another binary may take its place.
+    static PATH: LazyLock<PathBuf> =
+        LazyLock::new(|| std::env::current_exe().expect("its own path").with_extension("json"));
+    let script = std::fs::read_to_string(&*PATH).expect("a script beside the binary");
+    serde_json::from_str(&script).expect("JSON")
+}
+
+/// The number in `codex-cli 0.169.0`.
+fn version(script: &Value) -> String {
+    let words = script["version"].as_str().unwrap_or("codex-cli 0.169.0");
+    words.rsplit(' ').next().unwrap_or(words).to_owned()
 }
 
 fn say(line: impl std::fmt::Display) {
@@ -36,7 +52,7 @@ fn tell(method: &str, params: Value) {
     say(json!({ "method": method, "params": params }));
 }
 
-fn serve() {
+fn serve(version: &str) {
     let (mut threads, mut turns, mut asked) = (0, 0, 0);
     let mut waiting = Waiting::new();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
@@ -47,8 +63,11 @@ fn serve() {
         };
         let (id, params) = (&message["id"], &message["params"]);
         let thread = params["threadId"].as_str().unwrap_or_default().to_owned();
+        if fails(method, id) {
+            continue;
+        }
         match method {
-            "initialize" => reply(id, json!({ "userAgent": "sm/0.169.0 (test)" })),
+            "initialize" => reply(id, json!({ "userAgent": format!("sm/{version} (test)") })),
             "initialized" => {}
             "thread/start" => {
                 threads += 1;
@@ -58,10 +77,17 @@ fn serve() {
                 reply(id, json!({ "thread": thread, "model": "m", "cwd": params["cwd"] }));
                 tell("thread/started", json!({ "thread": thread }));
             }
-            "thread/resume" => reply(id, json!({ "thread": { "id": thread } })),
+            "thread/resume" => {
+                let cwd = &params["cwd"];
+                reply(id, json!({ "thread": { "id": thread }, "model": "m", "cwd": cwd }));
+            }
+            "thread/unsubscribe" => {
+                reply(id, json!({ "status": "unsubscribed" }));
+                tell("thread/closed", json!({ "threadId": thread }));
+            }
             "turn/start" => {
                 turns += 1;
-                let turn = format!("turn-{turns}");
+                let turn = format!("turn-{}-{turns}", std::process::id());
                 let begun = json!({ "id": turn, "items": [], "status": "inProgress" });
                 reply(id, json!({ "turn": begun }));
                 tell("turn/started", json!({ "threadId": thread, "turn": begun }));
@@ -70,6 +96,18 @@ fn serve() {
                     Ok(Value::Object(words)) if words.contains_key("run") => {
                         let line = words["run"].as_str().unwrap_or_default().to_owned();
                         std::thread::spawn(move || run(&thread, &turn, &line));
+                    }
+                    Ok(Value::Object(words)) if words.contains_key("stderr") => {
+                        let bytes = words["stderr"].as_u64().unwrap_or_default();
+                        let _ = std::io::copy(
+                            &mut std::io::repeat(b'x').take(bytes),
+                            &mut std::io::stderr(),
+                        );
+                        ended(&thread, &turn, "said");
+                    }
+                    Ok(Value::Object(words)) if words.contains_key("deltas") => {
+                        flood(&thread, &turn, words["deltas"].as_u64().unwrap_or_default());
+                        ended(&thread, &turn, "flooded");
                     }
                     Ok(Value::Object(request)) => {
                         let request = Value::Object(request);
@@ -88,6 +126,38 @@ fn serve() {
             }
             _ => reply(id, json!({})),
         }
+    }
+}
+
+/// Fails at that method, if the script says so.
+fn fails(method: &str, id: &Value) -> bool {
+    match script()["faults"][method].as_str() {
+        None => return false,
+        Some("error") => {
+            say(json!({ "id": id, "error": { "code": -32603, "message": "scripted failure" } }));
+        }
+        Some("nonsense") => {
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(b"}{ no message\n\xff\xfe\n[1, 2]\n\n");
+            say(json!({ "id": 1_000_000, "result": "of nobody's call" }));
+            say(json!({ "id": id, "result": ["no", "such", "shape"] }));
+        }
+        Some("silent") => {}
+        _ => std::process::exit(9),
+    }
+    true
+}
+
+/// So many pieces of an answer, as fast as they can be written.
+fn flood(thread: &str, turn: &str, count: u64) {
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    for number in 0..count {
+        let params = json!({
+            "threadId": thread, "turnId": turn, "itemId": format!("message-of-{turn}"),
+            "delta": format!("{number} "),
+        });
+        let _ =
+            writeln!(out, "{}", json!({ "method": "item/agentMessage/delta", "params": params }));
     }
 }
 

@@ -111,6 +111,21 @@ impl<'c> Client<'c> {
         self.told(self.client.input(session, input))
     }
 
+    /// Holds what waits for a session, or lets it go on.
+    pub fn hold(&self, session: &str, hold: &api::Hold) -> Result<Value, Error> {
+        self.told(self.client.hold(session, hold))
+    }
+
+    /// Changes what a session keeps.
+    pub fn keep(&self, session: &str, keep: &api::Keep) -> Result<Value, Error> {
+        self.told(self.client.keep(session, keep))
+    }
+
+    /// Changes an input.
+    pub fn change_input(&self, id: &str, change: &api::InputChange) -> Result<Value, Error> {
+        self.told(self.client.change_input(id, change))
+    }
+
     /// Acts on a session.
     pub fn act(&self, verb: Verb, session: &str, act: &api::Act) -> Result<Value, Error> {
         self.told(match verb {
@@ -118,6 +133,21 @@ impl<'c> Client<'c> {
             Verb::Stop => self.client.stop(session, act),
             Verb::Resume => self.client.resume(session, act),
         })
+    }
+
+    /// Carries out a verb of a thread's life.
+    pub fn verb<T: serde::de::DeserializeOwned>(
+        &self,
+        session: &str,
+        verb: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, Error> {
+        self.told(self.client.verb(session, verb, body))
+    }
+
+    /// Asks Codex itself.
+    pub fn codex(&self, question: &str, body: &impl serde::Serialize) -> Result<api::Told, Error> {
+        self.told(self.client.codex(question, body))
     }
 
     /// Answers a request.
@@ -135,6 +165,16 @@ impl<'c> Client<'c> {
         self.told(self.client.prune(wish))
     }
 
+    /// The running Codex servers, and what waits for one.
+    pub fn servers(&self) -> Result<api::Servers, Error> {
+        self.told(self.client.servers())
+    }
+
+    /// Has servers give way to the codex that is found now.
+    pub fn drain(&self, wish: &api::Drain) -> Result<api::Drained, Error> {
+        self.told(self.client.drain(wish))
+    }
+
     /// Tells the daemon to end.
     pub fn shutdown(&self) -> Result<(), Error> {
         self.told(self.client.shutdown())
@@ -143,6 +183,11 @@ impl<'c> Client<'c> {
     fn told<T>(&self, answer: Result<T, ClientError>) -> Result<T, Error> {
         answer.map_err(|error| failed(error, self.context))
     }
+}
+
+/// Who asks, and where to look for codex: what every verb says beside its own.
+pub fn acting(context: &Context) -> api::Act {
+    api::Act { by: context.caller.clone(), codex: Some(codex::told()) }
 }
 
 /// The session that `word` means, if there is or can be a process behind it.
@@ -203,10 +248,15 @@ fn refusal(problem: Problem) -> Error {
         | "pending_structured_request"
         | "already_imported"
         | "already_answered"
-        | "name_taken" => Exit::Conflict,
+        | "key_reused"
+        | "turn_changed"
+        | "name_taken"
+        | "held"
+        | "turn_running"
+        | "session_archived" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
-        "bad_request" => Exit::Usage,
+        "bad_request" | "bad_text" | "too_long" => Exit::Usage,
         "timeout" => Exit::TimedOut,
         _ => Exit::Failed,
     };

@@ -249,6 +249,7 @@ impl From<ReadError> for Error {
                     .details(json!({"head": watermark}))
                     .hint(format!("The newest record: sm replay --since {watermark}"))
             }
+            ReadError::Version { .. } => Error::new(Exit::Failed, "newer_format", message),
             ReadError::OtherLog { .. } => {
                 Error::new(Exit::Conflict, "other_log", message).hint(OTHER_LOG)
             }

@@ -13,6 +13,7 @@ mod output;
 mod past;
 mod read;
 mod show;
+mod targets;
 
 use std::process::ExitCode;
 

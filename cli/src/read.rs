@@ -9,7 +9,8 @@ use crate::output::{Streams, now_micros};
 use crate::past::Past;
 use crate::show::Lives;
 use serde::Serialize;
-use sm_log::Reader;
+use sm_daemon::HomeError;
+use sm_log::{OpenError, Reader};
 use sm_projections::views::{self, Selection};
 use sm_projections::{Store, View};
 use std::sync::Arc;
@@ -170,7 +171,10 @@ pub fn pin(context: &Context, view: &View<'_>, words: &[String]) -> Result<Vec<S
 
 /// The log, for reading.
 pub fn open_log(context: &Context) -> Result<Reader, Error> {
-    Ok(context.home.open_log()?)
+    context.home.open_log().map_err(|error| match error {
+        HomeError::Log(OpenError::NotFound { .. }) => nothing_yet(context),
+        error => error.into(),
+    })
 }
 
 /// Nothing was ever recorded in this data directory.

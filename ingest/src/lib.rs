@@ -15,4 +15,4 @@ pub use import::{
 };
 pub use interpreter::{Interpreter, Reading};
 pub use recorder::{Recorder, Scribe};
-pub use secrets::MASK;
+pub use secrets::{MASK, is_secret_member};

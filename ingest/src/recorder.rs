@@ -103,8 +103,9 @@ impl Recorder {
         self.record_noting(direction, time, bytes, |_| None)
     }
 
-    /// The same, and with it, in one frame, what `sm` has to say of the message in its thread: nobody
-    /// ever sees the one without the other.
+    /// The same, and with it, in one frame, what `sm` has to say of the message: nobody ever sees the
+    /// one without the other. It is said in the thread that the message names (the answer to a fork
+    /// belongs to the thread that was forked and names the new one), else in the message's own.
     pub fn record_noting<'a>(
         &mut self,
         direction: Direction,
@@ -127,7 +128,10 @@ impl Recorder {
             None => self.log.append(&[message])?,
             Some(note) => {
                 let payload = note.to_payload();
-                self.log.append(&[message, own(0, 0, time, &reading.thread, &note, &payload)])?
+                let named = reading.envelope.thread.as_ref();
+                let thread =
+                    named.filter(|_| !reading.thread.is_empty()).unwrap_or(&reading.thread);
+                self.log.append(&[message, own(0, 0, time, thread, &note, &payload)])?
             }
         };
         Ok((reading, receipt))

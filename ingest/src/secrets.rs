@@ -9,7 +9,7 @@ use serde_json::Value;
 /// What stands in place of a secret.
 pub const MASK: &str = "[redacted by sm]";
 
-/// Members whose values are secrets, in login and token messages. Compared without case and `_`.
+/// Members whose values are secrets, in login and token messages. Compared without case, `_` and `-`.
 const SECRET_MEMBERS: &[&str] = &[
     "apikey",
     "accesstoken",
@@ -20,6 +20,12 @@ const SECRET_MEMBERS: &[&str] = &[
     "secret",
     "password",
 ];
+
+/// Whether a member of that name holds a secret where it stands in an account's message.
+pub fn is_secret_member(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| !matches!(c, '_' | '-')).collect();
+    SECRET_MEMBERS.contains(&plain.to_ascii_lowercase().as_str())
+}
 
 /// Whether a method carries account secrets in its parameters or its answer.
 fn is_account_method(method: &str) -> bool {
@@ -130,11 +136,7 @@ fn mask_named(value: &mut Value) -> bool {
         Value::Object(members) => {
             let mut any = false;
             for (name, value) in members {
-                let plain: String = name.chars().filter(|c| *c != '_').collect();
-                if SECRET_MEMBERS.contains(&plain.to_ascii_lowercase().as_str())
-                    && !value.is_null()
-                    && !value.is_boolean()
-                {
+                if is_secret_member(name) && !value.is_null() && !value.is_boolean() {
                     mask_all(value);
                     any = true;
                 } else {

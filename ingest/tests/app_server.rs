@@ -36,6 +36,7 @@ impl Stage {
             codex_home: self.dir.path().to_path_buf(),
             source: 1,
             generation: 0,
+            settings: Vec::new(),
             env: Vec::new(),
             env_remove: Vec::new(),
         };

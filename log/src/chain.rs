@@ -4,8 +4,10 @@
 //! Segments are ordered by serial. Where two claim a seq, the higher serial has it; so a segment
 //! ends where a later one begins. Segments with a serial above the watermark's do not exist yet.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ use crate::progress::Progress;
 use crate::sealed::Cache;
 use crate::segment::{self, Form, Header, Identity, Named};
 use crate::storage::{File, Storage, View};
-use crate::trim::{self, Trimmed};
+use crate::trim::{self, Trimmed, Unread};
 use crate::watermark::{Mark, Page};
 
 /// So much of a file is looked at to tell whether it is a segment: more than one frame's head.
@@ -75,6 +77,8 @@ pub struct Part {
     /// Of a sealed one.
     pub footer: OnceLock<Arc<Footer>>,
     pub cache: Cache,
+    /// Another segment's file was found in its place.
+    replaced: AtomicBool,
 }
 
 /// How far a segment may be read.
@@ -132,20 +136,25 @@ impl Chain {
         }
     }
 
-    /// The segments, at least up to the one of the mark.
+    /// The segments, at least up to the one of the mark. A mark that was read long ago will do: what it
+    /// tells of may have been written again since, into a segment that it does not know.
     pub fn parts(&self, mark: &Mark) -> Result<Arc<Parts>, ReadError> {
         let parts = self.parts.read().clone();
         if parts.serial >= mark.watermark.serial && parts.serial > 0 {
             return Ok(parts);
         }
-        let dir = self.storage.path("");
-        let parts = parts.refreshed(self, mark).map_err(ReadError::io("list", dir))?;
+        let (dir, now) = (self.storage.path(""), self.mark());
+        let newer = now.watermark.serial > mark.watermark.serial;
+        let parts = parts
+            .refreshed(self, if newer { &now } else { mark })
+            .map_err(ReadError::io("list", dir))?;
         let parts = Arc::new(parts);
         *self.parts.write() = parts.clone();
         Ok(parts)
     }
 
-    /// What is left of what was trimmed; `None` where nothing was, or what is left is damaged.
+    /// What is left of what was trimmed; `None` where nothing was, or what is left is damaged. What a
+    /// newer release left is an error: counting without it would count wrongly.
     pub fn trimmed(&self, mark: &Mark) -> Result<Option<Arc<Trimmed>>, ReadError> {
         if mark.floor <= 1 {
             return Ok(None);
@@ -155,8 +164,14 @@ impl Chain {
             return Ok(held);
         }
         let found = Trimmed::read(&*self.storage, self.id);
-        let found = found.map_err(ReadError::io("read", self.storage.path(trim::NAME)))?;
-        let found = found.map(Arc::new);
+        let file = self.storage.path(trim::NAME);
+        let found = match found.map_err(ReadError::io("read", &file))? {
+            Some(Ok(trimmed)) => Some(Arc::new(trimmed)),
+            Some(Err(Unread::Newer(found))) => {
+                return Err(ReadError::Version { file, found, known: segment::VERSION });
+            }
+            Some(Err(Unread::Damaged)) | None => None,
+        };
         self.trimmed.write().clone_from(&found);
         Ok(found)
     }
@@ -258,17 +273,20 @@ impl Parts {
     fn identified(&self, chain: &Chain, mark: &Mark, mut found: Listing) -> io::Result<Parts> {
         let serials = found.keys().copied().collect();
         if let Some(named) = used_prepared(chain)? {
-            found.entry(named.serial).or_insert((named, PREPARED.to_owned()));
+            found.entry(named.serial).or_insert(vec![(named, PREPARED.to_owned())]);
         }
         let mut all = BTreeMap::new();
-        for (serial, (named, name)) in found {
-            if let Some(part) = self.all.get(&serial).filter(|part| part.name == name) {
-                all.insert(serial, part.clone());
-                continue;
-            }
-            let identity = Identity { log: chain.id, first_seq: named.first_seq, serial };
-            if let Some(identity) = identify(&*chain.storage, &name, identity, named.form)? {
-                all.insert(serial, Arc::new(Part::new(name, identity, named.form)));
+        for (serial, names) in found {
+            for (named, name) in names {
+                if let Some(part) = self.all.get(&serial).filter(|part| part.is(&name)) {
+                    all.insert(serial, part.clone());
+                    break;
+                }
+                let identity = Identity { log: chain.id, first_seq: named.first_seq, serial };
+                if is_ours(&*chain.storage, &name, &identity, named.form)? {
+                    all.insert(serial, Arc::new(Part::new(name, identity, named.form)));
+                    break;
+                }
             }
         }
         let list = spans(&all);
@@ -276,18 +294,18 @@ impl Parts {
     }
 }
 
-/// Names by serial, the sealed one where both are there.
-type Listing = BTreeMap<u64, (Named, String)>;
+/// Names by serial, the one to be believed first in front: the sealed one, where both forms are there.
+type Listing = BTreeMap<u64, Vec<(Named, String)>>;
 
 fn listed(chain: &Chain, mark: &Mark) -> io::Result<Listing> {
     let mut found = Listing::new();
     for name in chain.storage.names()? {
         let Some(named) = segment::parse_name(&name) else { continue };
-        let better = found.get(&named.serial).is_none_or(|(other, _)| other.form < named.form);
-        if named.serial <= mark.watermark.serial && better {
-            found.insert(named.serial, (named, name));
+        if named.serial <= mark.watermark.serial {
+            found.entry(named.serial).or_default().push((named, name));
         }
     }
+    found.values_mut().for_each(|names| names.sort_by_key(|(named, _)| Reverse(named.form)));
     Ok(found)
 }
 
@@ -304,30 +322,28 @@ fn used_prepared(chain: &Chain) -> io::Result<Option<Named>> {
     })
 }
 
-/// Whose segment a file is: its header says so, or its name where the header is damaged or may not be
-/// read: then reading it will say why. `None`: another log's, or none at all.
-fn identify(
-    storage: &dyn Storage,
-    name: &str,
-    named: Identity,
-    form: Form,
-) -> io::Result<Option<Identity>> {
+/// Whether a file is the segment it is named as: its header says so, or its name where the header is
+/// damaged or may not be read: then reading it will say why. Else it is another log's, another
+/// segment's, or none at all.
+fn is_ours(storage: &dyn Storage, name: &str, named: &Identity, form: Form) -> io::Result<bool> {
     let header = match read_header(storage, name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
         read => read.unwrap_or(Header::Damaged),
     };
     Ok(match header {
-        Header::Valid { identity, .. } if identity.log != named.log => None,
-        Header::Newer { .. } => None,
-        Header::Damaged if is_foreign(storage, name, &named, form)? => None,
-        _ => Some(named),
+        Header::Damaged => !is_foreign(storage, name, named, form)?,
+        header => header.is(named, form),
     })
 }
 
 /// A segment's header; one that is cut short is damaged.
 pub fn read_header(storage: &dyn Storage, name: &str) -> io::Result<Header> {
+    header_of(&*storage.open_read(name)?)
+}
+
+fn header_of(file: &dyn File) -> io::Result<Header> {
     let mut header = [0; segment::HEADER_LEN];
-    match storage.open_read(name)?.read_at(&mut header, 0) {
+    match file.read_at(&mut header, 0) {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
         _ => Ok(segment::decode_header(&header)),
     }
@@ -379,6 +395,13 @@ pub fn spans(all: &BTreeMap<u64, Arc<Part>>) -> Vec<Span> {
     list
 }
 
+impl Limit {
+    /// The gap, as far as it lies within.
+    pub fn clip(&self, gap: Gap) -> Gap {
+        Gap { last: gap.last.min(self.end_seq - 1), ..gap }
+    }
+}
+
 impl Part {
     pub fn new(name: String, identity: Identity, form: Form) -> Part {
         Part {
@@ -391,14 +414,31 @@ impl Part {
             index: RwLock::default(),
             footer: OnceLock::new(),
             cache: Cache::default(),
+            replaced: AtomicBool::new(false),
         }
     }
 
+    /// Whether it has that name, and is what that name says as far as is known.
+    fn is(&self, name: &str) -> bool {
+        self.name == name && !self.replaced.load(Relaxed)
+    }
+
+    /// The file, which may be another one than when it was listed: one of another log or segment is as
+    /// good as none.
     fn file(&self, storage: &dyn Storage) -> io::Result<&Arc<dyn File>> {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
         let file = storage.open_read(&self.name)?;
+        match header_of(&*file)? {
+            Header::Damaged => {}
+            header if header.is(&self.identity, self.form) => {}
+            _ => {
+                self.replaced.store(true, Relaxed);
+                let what = "the file in its place is another one";
+                return Err(io::Error::new(io::ErrorKind::NotFound, what));
+            }
+        }
         Ok(self.file.get_or_init(|| file))
     }
 

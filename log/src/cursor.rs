@@ -274,7 +274,7 @@ impl Open {
             let found = part.block(storage, self.span.end, next);
             match found.map_err(ReadError::io("read", storage.path(&part.name)))? {
                 Ok(block) => self.block = Some(block),
-                Err(gap) => return Ok(Found::Gap(gap)),
+                Err(gap) => return Ok(Found::Gap(self.limit.clip(gap))),
             }
         }
         if self.block.as_ref().is_some_and(|block| block.record(next).is_some()) {
@@ -283,7 +283,7 @@ impl Open {
         let gap = part.sealed_record(storage, self.span.end, next);
         match gap.map_err(ReadError::io("read", storage.path(&part.name)))? {
             Ok(_) => Ok(Found::Unpacked { seq: next }),
-            Err(gap) => Ok(Found::Gap(gap)),
+            Err(gap) => Ok(Found::Gap(self.limit.clip(gap))),
         }
     }
 

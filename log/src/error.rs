@@ -30,6 +30,20 @@ impl fmt::Display for Gap {
     }
 }
 
+impl Gap {
+    /// What can be done about it.
+    pub fn remedy(&self) -> &'static str {
+        match self.reason {
+            GapReason::Record | GapReason::Frame | GapReason::Block | GapReason::Segment => {
+                "put the file back from a copy; all else reads without it"
+            }
+            GapReason::Unsynced | GapReason::Trimmed | GapReason::Lost => {
+                "nothing brings them back; all else reads"
+            }
+        }
+    }
+}
+
 /// Why a range is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,6 +107,19 @@ impl fmt::Display for GapReason {
     }
 }
 
+const USE_NEWER: &str = "use a newer release";
+
+/// What can be done about what the operating system refused.
+fn remedy_of(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "give the file back to the log's owner, with mode 0600 in a directory of 0700"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk",
+        _ => "see to the disk, and try again",
+    }
+}
+
 /// A log could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -143,6 +170,21 @@ pub enum OpenError {
         /// The system's answer.
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// What can be done about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            OpenError::NotFound { .. } => "open it for writing, which makes one",
+            OpenError::Locked { .. } => {
+                "talk to the other writer or stop it; reading needs no lock"
+            }
+            OpenError::Version { .. } => USE_NEWER,
+            OpenError::Damaged { remedy, .. } => remedy,
+            OpenError::Io { source, .. } => remedy_of(source),
+        }
+    }
 }
 
 struct Holder(Option<u32>);
@@ -265,6 +307,16 @@ pub enum ReadError {
     /// It lies in a gap.
     #[error("{0}")]
     Gap(Gap),
+    /// What is needed to answer was written by a newer release. Records are read without it.
+    #[error("{} has format version {found}, this release knows up to {known}; use a newer one", file.display())]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
     /// The log is another one than the cursor was made for.
     #[error("the directory now holds log {found}, not {expected}")]
     OtherLog {
@@ -286,6 +338,19 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// What can be done about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            ReadError::BelowFloor { .. } => "read from the floor on",
+            ReadError::BeyondHead { .. } => "wait for it, or read up to the watermark",
+            ReadError::NoRevision { .. } => "read within what is kept",
+            ReadError::Gap(gap) => gap.remedy(),
+            ReadError::Version { .. } => USE_NEWER,
+            ReadError::OtherLog { .. } => "begin anew with the log that is there",
+            ReadError::Io { source, .. } => remedy_of(source),
+        }
+    }
+
     pub(crate) fn io(act: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| ReadError::Io { act, path, source }

@@ -7,7 +7,9 @@
 use crate::block;
 use crate::footer::{Footer, Trailer};
 use crate::frame;
+use crate::id::LogId;
 use crate::sha256::Sha256;
+use crate::trim::{self, Trimmed};
 
 const SEED: u32 = 7;
 
@@ -42,6 +44,19 @@ pub fn footer(bytes: &[u8]) {
         assert_eq!(Footer::decode(&footer.encode()), Some(footer));
     }
     let _ = Trailer::decode(bytes).map(|trailer| trailer.footer(bytes).is_some());
+}
+
+/// Decodes bytes as a trim file, and as what follows a head that fits.
+pub fn trim(bytes: &[u8]) {
+    let log = LogId([7; 16]);
+    let _ = Trimmed::decode(bytes, log);
+    let mut file = Trimmed::default().encode(log);
+    file.truncate(trim::HEAD_LEN);
+    file.extend_from_slice(bytes);
+    trim::put_right(&mut file);
+    if let Ok(trimmed) = Trimmed::decode(&file, log) {
+        assert_eq!(Trimmed::decode(&trimmed.encode(log), log), Ok(trimmed));
+    }
 }
 
 /// Decodes bytes as a block and, the first two apart, as what comes out of one.

@@ -1,10 +1,14 @@
-//! How far the log is, inside the process: one atomic to read, one condvar to wait on, and the
-//! functions to call.
+//! How far the log is, inside the process: one atomic to read, one to sleep on, and the functions to
+//! call.
+//!
+//! Who sleeps says so first and looks then; who moves something moves it first and looks for sleepers
+//! then. So nobody sleeps on, and without sleepers nothing is asked of the system.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::RwLock;
+use rustix::thread::futex;
 
 type Listener = Box<dyn Fn(u64) + Send + Sync>;
 
@@ -12,10 +16,8 @@ type Listener = Box<dyn Fn(u64) + Send + Sync>;
 pub struct Progress {
     watermark: AtomicU64,
     /// Counts whatever a waiter may wait for: an advance, a failure, a stage that was left.
-    epoch: AtomicU64,
+    epoch: AtomicU32,
     sleepers: AtomicUsize,
-    lock: Mutex<()>,
-    changed: Condvar,
     listeners: RwLock<Vec<Listener>>,
     listened: AtomicBool,
 }
@@ -24,10 +26,8 @@ impl Progress {
     pub fn new(watermark: u64) -> Progress {
         Progress {
             watermark: AtomicU64::new(watermark),
-            epoch: AtomicU64::new(0),
+            epoch: AtomicU32::new(0),
             sleepers: AtomicUsize::new(0),
-            lock: Mutex::new(()),
-            changed: Condvar::new(),
             listeners: RwLock::new(Vec::new()),
             listened: AtomicBool::new(false),
         }
@@ -37,7 +37,7 @@ impl Progress {
         self.watermark.load(Ordering::Acquire)
     }
 
-    pub fn epoch(&self) -> u64 {
+    pub fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::SeqCst)
     }
 
@@ -54,20 +54,21 @@ impl Progress {
     pub fn bump(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
-            drop(self.lock.lock());
-            self.changed.notify_all();
+            // It cannot fail for a word of this process.
+            let _ = futex::wake(&self.epoch, futex::Flags::PRIVATE, i32::MAX as u32);
         }
     }
 
-    /// Sleeps until the epoch is no longer `epoch`, or the deadline.
-    pub fn sleep(&self, epoch: u64, deadline: Instant) {
-        let mut guard = self.lock.lock();
+    /// Sleeps until the epoch is no longer `epoch`, or the deadline; or shorter.
+    pub fn sleep(&self, epoch: u32, deadline: Instant) {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        while self.epoch() == epoch {
-            if self.changed.wait_until(&mut guard, deadline).timed_out() {
-                break;
-            }
-        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = futex::Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        // However it ends, the caller looks again.
+        let _ = futex::wait(&self.epoch, futex::Flags::PRIVATE, epoch, Some(&limit));
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 

@@ -84,12 +84,13 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
         .words(watermark::NAME, true)
         .map_err(OpenError::io("open", storage.path(watermark::NAME)))?;
     let page = Page::new(words);
-    files::remove_unfinished(&*storage)?;
+    files::refuse_newer(&*storage, &page)?;
     files::name_prepared(&*storage, &page)?;
     let mut files = Files::find(&*storage, &page)?;
+    files::remove_unfinished(&*storage)?;
     let published = page.read(files.id);
     let io = || OpenError::io("recover", storage.path(""));
-    let trimmed = Trimmed::read(&*storage, files.id).map_err(io())?;
+    let trimmed = Trimmed::read(&*storage, files.id).map_err(io())?.and_then(Result::ok);
     if trimmed.is_none() && published.is_none_or(|mark| mark.floor > 1) {
         files.read_all(&*storage)?;
     }

@@ -13,7 +13,7 @@ use crate::chain::Part;
 use crate::error::{Gap, GapReason};
 use crate::footer::{BlockPlace, Footer, Posting, SealedGap, Seqs, Trailer};
 use crate::record::{Held, RecordRef};
-use crate::segment::HEADER_LEN;
+use crate::segment::{self, Form, HEADER_LEN, Header, Identity};
 use crate::storage::Storage;
 
 const CACHED_BLOCKS: usize = 4;
@@ -35,9 +35,18 @@ impl Cache {
     }
 }
 
-/// Whether a sealed file has a trailer and a footer that fit.
-pub fn is_whole(file: &[u8]) -> bool {
-    Trailer::decode(file).and_then(|trailer| Footer::decode(trailer.footer(file)?)).is_some()
+/// The footer of that segment's sealed file, if it and the trailer fit. Their checksums say nothing of
+/// whose they are; the blocks' do, where the header is damaged.
+pub fn own_footer(file: &[u8], identity: &Identity) -> Option<Footer> {
+    let footer = Trailer::decode(file).and_then(|trailer| Footer::decode(trailer.footer(file)?))?;
+    let seed = identity.seed();
+    let has_block =
+        |place: &BlockPlace| block::decode_head(file, place.position as usize, seed).is_some();
+    let is_own = match segment::decode_header(file) {
+        Header::Damaged => footer.blocks.is_empty() || footer.blocks.iter().any(has_block),
+        header => header.is(identity, Form::Sealed),
+    };
+    (is_own && footer.first_seq == identity.first_seq).then_some(footer)
 }
 
 impl Part {
@@ -48,7 +57,7 @@ impl Part {
         }
         let (view, len) = self.try_view(storage, None)?;
         let file = view.bytes(len).unwrap_or(&[]);
-        let found = Trailer::decode(file).and_then(|t| Footer::decode(t.footer(file)?));
+        let found = own_footer(file, &self.identity);
         let footer = found.unwrap_or_else(|| self.rebuild(file, end_seq));
         Ok(self.footer.get_or_init(|| Arc::new(footer)).clone())
     }

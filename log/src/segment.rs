@@ -104,6 +104,13 @@ pub enum Header {
     Damaged,
 }
 
+impl Header {
+    /// Whether it is whole and that segment's, in that form.
+    pub fn is(&self, named: &Identity, named_form: Form) -> bool {
+        matches!(self, Header::Valid { identity, form, .. } if identity == named && *form == named_form)
+    }
+}
+
 /// The header's bytes.
 pub fn encode_header(identity: &Identity, form: Form, created: i64) -> [u8; HEADER_LEN] {
     let mut bytes = [0; HEADER_LEN];

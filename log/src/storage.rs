@@ -131,6 +131,16 @@ impl View {
         }
     }
 
+    /// What follows is read soon, all of it: the system may fetch it in large pieces.
+    pub(crate) fn expect(&self, from: u64) {
+        if let Inner::Mapped(map) = &self.0
+            && let Some(len) = map.len().checked_sub(from as usize).filter(|&len| len > 0)
+        {
+            // Only a wish.
+            let _ = map.advise_range(memmap2::Advice::WillNeed, from as usize, len);
+        }
+    }
+
     /// The first `len` bytes. The caller knows that they are durable, so that nobody writes them.
     pub(crate) fn bytes(&self, len: u64) -> Option<&[u8]> {
         let len = usize::try_from(len).ok()?;

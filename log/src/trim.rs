@@ -31,7 +31,8 @@ use crate::writer::Core;
 /// The file's name.
 pub const NAME: &str = "trimmed";
 const MAGIC: [u8; 8] = *b"smlogtrm";
-const HEAD_LEN: usize = 32;
+/// Bytes of the head.
+pub const HEAD_LEN: usize = 32;
 
 /// What is left of the segments that went.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +44,15 @@ pub struct Trimmed {
     pub hash: Hash,
     /// Records below the floor, for each session that has any.
     pub sessions: BTreeMap<Vec<u8>, u64>,
+}
+
+/// Why a trim file says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It does not fit its checksum, or is another log's.
+    Damaged,
+    /// Whole, but of that format, which this release does not know.
+    Newer(u32),
 }
 
 impl Trimmed {
@@ -60,20 +70,30 @@ impl Trimmed {
             varint::put_bytes(&mut out, key);
             varint::put(&mut out, count);
         }
-        let crc = crc32fast::hash(&out);
-        out[12..16].copy_from_slice(&crc.to_le_bytes());
+        put_right(&mut out);
         out
     }
 
-    /// Reads the file of that log. Any bytes will do.
-    pub fn decode(bytes: &[u8], log: LogId) -> Option<Trimmed> {
-        let mut zeroed = bytes.to_vec();
-        zeroed.get_mut(12..16)?.fill(0);
-        let (head, body) = bytes.split_at_checked(HEAD_LEN)?;
-        let fits = head[..8] == MAGIC && head[12..16] == crc32fast::hash(&zeroed).to_le_bytes();
-        if !fits || head[16..] != log.0 || head[8..12] != VERSION.to_le_bytes() {
-            return None;
+    /// Reads the file of that log. Any bytes will do. Of a newer version nothing is looked at but that it
+    /// is whole: what follows its head may be anything.
+    pub fn decode(bytes: &[u8], log: LogId) -> Result<Trimmed, Unread> {
+        let Some((head, body)) = bytes.split_at_checked(HEAD_LEN) else {
+            return Err(Unread::Damaged);
+        };
+        if head[..8] != MAGIC || head[12..16] != checksum(bytes) {
+            return Err(Unread::Damaged);
         }
+        let version = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+        if version > VERSION {
+            return Err(Unread::Newer(version));
+        }
+        if head[16..] != log.0 || version != VERSION {
+            return Err(Unread::Damaged);
+        }
+        Trimmed::decode_body(body).ok_or(Unread::Damaged)
+    }
+
+    fn decode_body(body: &[u8]) -> Option<Trimmed> {
         let mut input = Input::new(body);
         let (floor, serial) = (input.number()?, input.number()?);
         let hash = input.take(32)?.try_into().ok()?;
@@ -90,12 +110,12 @@ impl Trimmed {
     pub fn log(storage: &dyn Storage) -> io::Result<Option<LogId>> {
         let Some(bytes) = read(storage)? else { return Ok(None) };
         let id = bytes.get(16..HEAD_LEN).and_then(|id| id.try_into().ok()).map(LogId);
-        Ok(id.filter(|&id| Trimmed::decode(&bytes, id).is_some()))
+        Ok(id.filter(|&id| Trimmed::decode(&bytes, id).is_ok()))
     }
 
-    /// Reads it from the storage; `None` if there is none, or it is damaged.
-    pub fn read(storage: &dyn Storage, log: LogId) -> io::Result<Option<Trimmed>> {
-        Ok(read(storage)?.and_then(|bytes| Trimmed::decode(&bytes, log)))
+    /// Reads it from the storage; `None` if there is none.
+    pub fn read(storage: &dyn Storage, log: LogId) -> io::Result<Option<Result<Trimmed, Unread>>> {
+        Ok(read(storage)?.map(|bytes| Trimmed::decode(&bytes, log)))
     }
 
     fn write(&self, storage: &dyn Storage, log: LogId) -> io::Result<()> {
@@ -108,6 +128,21 @@ impl Trimmed {
         file.sync()?;
         storage.rename(&unfinished, NAME)
     }
+}
+
+/// The checksum of a file's bytes, as it is stored in them.
+fn checksum(bytes: &[u8]) -> [u8; 4] {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..12]);
+    hasher.update(&[0; 4]);
+    hasher.update(&bytes[16..]);
+    hasher.finalize().to_le_bytes()
+}
+
+/// Gives a file's bytes, a head at least, the checksum that fits them.
+pub fn put_right(bytes: &mut [u8]) {
+    let crc = checksum(bytes);
+    bytes[12..16].copy_from_slice(&crc);
 }
 
 fn read(storage: &dyn Storage) -> io::Result<Option<Vec<u8>>> {
@@ -192,16 +227,27 @@ mod tests {
     #[test]
     fn it_comes_back_and_every_flipped_bit_and_every_cut_is_noticed() {
         let bytes = trimmed().encode(LOG);
-        assert_eq!(Trimmed::decode(&bytes, LOG), Some(trimmed()));
-        assert_eq!(Trimmed::decode(&bytes, LogId([4; 16])), None);
+        assert_eq!(Trimmed::decode(&bytes, LOG), Ok(trimmed()));
+        assert_eq!(Trimmed::decode(&bytes, LogId([4; 16])), Err(Unread::Damaged));
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Trimmed::decode(&bytes, LOG), None, "bit {bit}");
+            assert_eq!(Trimmed::decode(&bytes, LOG), Err(Unread::Damaged), "bit {bit}");
         }
         for len in 0..bytes.len() {
-            assert_eq!(Trimmed::decode(&bytes[..len], LOG), None, "length {len}");
+            let cut = Trimmed::decode(&bytes[..len], LOG);
+            assert_eq!(cut, Err(Unread::Damaged), "length {len}");
         }
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage_whatever_follows_its_head() {
+        let mut bytes = trimmed().encode(LogId([4; 16]));
+        bytes[8] = 7;
+        bytes.truncate(HEAD_LEN + 3);
+        assert_eq!(Trimmed::decode(&bytes, LOG), Err(Unread::Damaged));
+        put_right(&mut bytes);
+        assert_eq!(Trimmed::decode(&bytes, LOG), Err(Unread::Newer(7)));
     }
 
     proptest::proptest! {

@@ -8,10 +8,12 @@ use crate::block;
 use crate::chain::{self, Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::{Footer, TRAILER_LEN, Trailer};
-use crate::segment::{self, Form, HEADER_LEN, Header};
+use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::sha256::Sha256;
 use crate::trim;
 use crate::watermark::Mark;
+
+const NEWER: &str = "of a newer format; not read: use a newer release";
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,13 +89,15 @@ pub fn verify(
         last: mark.watermark.seq,
         ..Verification::default()
     };
-    let trimmed = chain.trimmed(&mark)?;
+    let (trimmed, unknown) = match chain.trimmed(&mark) {
+        Err(ReadError::Version { .. }) => (None, NEWER),
+        found => (found?, "what says where the chain begins since the trim is missing or damaged"),
+    };
     let previous = trimmed.as_ref().map(|trimmed| (trimmed.serial, trimmed.hash));
     let mut check = Check { chain, deep, previous, found };
     if mark.floor > 1 && trimmed.is_none_or(|trimmed| trimmed.floor < mark.floor) {
-        let what = "what says where the chain begins since the trim is missing or damaged";
         let file = chain.storage.path(trim::NAME);
-        check.found.problems.push(Problem { file, position: 0, seqs: None, what });
+        check.found.problems.push(Problem { file, position: 0, seqs: None, what: unknown });
     }
     check.strangers(&mark)?;
     let mut next = check.found.first;
@@ -135,11 +139,16 @@ impl Check<'_> {
             if named.serial > mark.watermark.serial {
                 continue;
             }
+            let Named { serial, first_seq, form } = named;
+            let identity = Identity { log: self.chain.id, first_seq, serial };
             let what = match chain::read_header(storage, &name) {
                 Ok(Header::Valid { identity, .. }) if identity.log != self.chain.id => {
                     "a segment of another log; not read"
                 }
-                Ok(Header::Newer { .. }) => "of a newer format; not read: use a newer release",
+                Ok(header @ Header::Valid { .. }) if !header.is(&identity, form) => {
+                    "another segment than its name says; not read"
+                }
+                Ok(Header::Newer { .. }) => NEWER,
                 _ => continue,
             };
             let file = storage.path(&name);
@@ -157,10 +166,8 @@ impl Check<'_> {
         let (view, len) = span.part.view(self.chain, limit)?;
         let file = view.bytes(len).unwrap_or(&[]);
         self.found.bytes += len;
-        match segment::decode_header(file) {
-            Header::Valid { identity, form, .. }
-                if identity == span.part.identity && form == span.part.form => {}
-            _ => self.problem(span, 0, None, "the header does not fit"),
+        if !segment::decode_header(file).is(&span.part.identity, span.part.form) {
+            self.problem(span, 0, None, "the header does not fit");
         }
         match span.part.form {
             Form::Plain => self.plain(span, limit),

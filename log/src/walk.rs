@@ -4,6 +4,10 @@
 //! agree on what a segment holds.
 
 use crate::frame::{self, ALIGN, Head};
+use crate::segment;
+
+/// So many are passed at once: a multiple of [`ALIGN`].
+const ZEROS: usize = 512;
 
 /// What a walk finds next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,11 @@ pub fn step(bytes: &[u8], position: usize, seed: u32, seq: u64, end_seq: u64) ->
 fn resync(bytes: &[u8], position: usize, seed: u32, seq: u64, end_seq: u64) -> Step {
     let mut at = position.next_multiple_of(ALIGN);
     while at < bytes.len() {
+        // Most of it are zeros that were written ahead: no frame begins in them.
+        if let Some(zeros) = bytes.get(at..at + ZEROS).filter(|piece| segment::is_zeros(piece)) {
+            at += zeros.len();
+            continue;
+        }
         match frame::decode_head(bytes, at, seed) {
             Some(head) if head.first_seq >= end_seq => return Step::End,
             Some(head) if head.first_seq == seq => return Step::Frame { position: at, head },

@@ -224,3 +224,48 @@ fn a_long_record_fits() {
     assert_eq!(log.reader().get(2).unwrap().record().payload, long);
     assert_eq!(payloads(&Reader::open(dir.path()).unwrap(), 3), [b"after"]);
 }
+
+/// Expecting much makes no zeros ahead; who waits is served at once, all is as durable as ever, and when it
+/// is over the zeros come again.
+#[test]
+fn expecting_much_changes_no_promise() {
+    let storage = Memory::new();
+    let options = Options::default().with_segment_bytes(4 << 20).without_background();
+    let (log, _) = Log::open_in(Arc::new(storage.clone()), options).unwrap();
+    let (payload, mut expected) = ([7; 100_000], Vec::new());
+    // More than a segment; gives the longest that the next one's file was before it was needed.
+    let mut fill = || {
+        let mut longest = 0;
+        for _ in 0..60 {
+            log.commit(&[entry(b"s", &payload)]).unwrap();
+            expected.push(payload.to_vec());
+            assert_eq!(log.health().synced, expected.len() as u64);
+            log.prepare().unwrap();
+            longest = longest.max(storage.read("prepared").map_or(0, |bytes| bytes.len()));
+        }
+        longest
+    };
+    log.expect_bulk(true);
+    assert_eq!(fill(), 1 << 20, "no more than its beginning");
+    log.expect_bulk(false);
+    assert_eq!(fill(), 4 << 20, "zeros in all of it");
+    assert_eq!(payloads(&log.reader(), 1), expected);
+
+    // With its threads: nobody waits for any one part, and a sync has all.
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), Options::default()).unwrap();
+    log.expect_bulk(true);
+    for number in 0..5000u64 {
+        log.append(&[entry(b"s", &number.to_le_bytes())]).unwrap();
+        if number == 2500 {
+            log.commit(&[entry(b"s", b"waited for")]).unwrap();
+            assert_eq!(log.watermark(), 2502);
+        }
+    }
+    assert_eq!(log.sync().unwrap(), 5001);
+    assert_eq!(log.health().waited, 0);
+    log.expect_bulk(false);
+    drop(log);
+    let (_, recovery) = Log::open(dir.path(), Options::default()).unwrap();
+    assert_eq!((recovery.last, recovery.found), (5001, 0));
+}

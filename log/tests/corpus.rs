@@ -20,6 +20,7 @@ fn the_corpus_is_digested() {
     replay("frame", fuzzing::frame);
     replay("footer", fuzzing::footer);
     replay("block", fuzzing::block);
+    replay("trim", fuzzing::trim);
 }
 
 proptest! {
@@ -30,5 +31,6 @@ proptest! {
         fuzzing::frame(&bytes);
         fuzzing::footer(&bytes);
         fuzzing::block(&bytes);
+        fuzzing::trim(&bytes);
     }
 }

@@ -5,8 +5,10 @@
 mod sim;
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use sim::Sim;
 use sm_log::storage::{File, Lock, Storage, Words};
@@ -130,10 +132,57 @@ fn a_newer_format_is_refused_wherever_it_stands() {
     assert!(version(Log::open_in(Arc::new(sim), options()).unwrap_err()));
 }
 
+/// The trim file decides what is kept: one of a newer format is not taken for a damaged one. Nothing is
+/// changed, records are read, and what cannot be counted without it is refused.
+#[test]
+fn a_newer_trim_file_is_refused_and_the_records_are_read() {
+    let sim = written(true);
+    let (log, _) = Log::open_in(Arc::new(sim.clone()), options()).unwrap();
+    let floor = log.trim(40).unwrap();
+    assert!(floor > 1);
+    drop(log);
+    let sim = sim.kill();
+    sim.damage("trimmed", |bytes| {
+        // All that a newer format has to keep is the head up to the checksum.
+        bytes.truncate(40);
+        bytes[16..].fill(9);
+        newer(bytes, 40);
+    });
+    sim.create("00000000000000000001-00000001.sealed.tmp").unwrap();
+    let before = sim.names().unwrap();
+    let is_told = |file: &Path, found: u32, known: u32| {
+        assert!(file.ends_with("trimmed"), "{}", file.display());
+        assert_eq!((found, known), (2, 1));
+    };
+    match Log::open_in(Arc::new(sim.clone()), options()) {
+        Err(OpenError::Version { file, found, known }) => is_told(&file, found, known),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(sim.names().unwrap(), before);
+    let reader = Reader::open_in(Arc::new(sim)).unwrap();
+    let mut cursor = reader.cursor(floor).unwrap();
+    for seq in floor..=60 {
+        let Some(Item::Record(record)) = cursor.next().unwrap() else { panic!("{seq}") };
+        assert_eq!((record.seq, record.payload), (seq, &payload(seq)[..]));
+    }
+    match reader.revisions(b"any") {
+        Err(ReadError::Version { file, found, known }) => is_told(&file, found, known),
+        other => panic!("{other:?}"),
+    }
+    let problems = reader.verify(true).unwrap().problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].file.ends_with("trimmed") && problems[0].what.contains("newer"));
+}
+
 fn make_newer(bytes: &mut [u8]) {
+    newer(bytes, 64);
+}
+
+/// Makes it version 2; `covered`: how many bytes the checksum is of.
+fn newer(bytes: &mut [u8], covered: usize) {
     bytes[8] = 2;
     bytes[12..16].fill(0);
-    let crc = crc32fast::hash(&bytes[..64]);
+    let crc = crc32fast::hash(&bytes[..covered]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
 }
 
@@ -184,6 +233,22 @@ fn what_old_segments_are_is_told_when_they_are_read() {
     }
 }
 
+/// So a large log opens as fast as a small one.
+#[test]
+fn opening_looks_at_no_more_files_of_a_large_log() {
+    let opened = [filled(200, true), filled(2000, true)].map(|sim| {
+        let files = sim.names().unwrap().len();
+        let watched = Watched::new(sim, "none");
+        let (log, recovery) = Log::open_in(watched.clone(), options()).unwrap();
+        assert_eq!(recovery.gaps, []);
+        drop(log);
+        (files, watched.opened.load(Relaxed))
+    });
+    let [(few, small), (many, large)] = opened;
+    assert!(many > 5 * few, "{few} {many}");
+    assert_eq!(small, large);
+}
+
 /// Sealing leaves both forms of a segment at most for a moment; a sealed file of another log beside a plain
 /// one is none of that.
 #[test]
@@ -193,11 +258,94 @@ fn another_logs_sealed_segment_removes_no_plain_one() {
     assert_eq!(plain.split('.').next(), sealed.split('.').next());
     sim.create(&sealed).unwrap().write_at(&[&other.read(&sealed)], 0).unwrap();
     let sim = sim.kill();
+    // Nor does it hide one from a reader.
+    assert_eq!(gaps(&Reader::open_in(Arc::new(sim.clone())).unwrap()), []);
     let (_, recovery) = Log::open_in(Arc::new(sim.clone()), options()).unwrap();
     assert!(recovery.strangers.iter().any(|found| found.file.ends_with(&sealed)), "{recovery:?}");
     assert!(names(&sim, ".seg").contains(&plain));
     sim.delete(&sealed);
     assert_eq!(gaps(&Reader::open_in(Arc::new(sim)).unwrap()), []);
+}
+
+/// A sealed segment under another one's name, of the same log or of another, whenever it came: a reader
+/// serves it as nothing, nor what its footer says; what else is there under that serial it reads.
+#[test]
+fn a_sealed_segment_in_anothers_place_is_not_taken_for_it() {
+    let (base, other) = (filled(60, true), filled(60, true));
+    let sealed = names(&base, ".sealed");
+    let (first, last) =
+        (sealed[1][..20].parse().unwrap(), sealed[2][..20].parse::<u64>().unwrap() - 1);
+    let gone = vec![(first, last, GapReason::Segment)];
+    for bytes in [other.read(&sealed[1]), base.read(&sealed[2])] {
+        for stage in ["before it was opened", "listed", "removed"] {
+            let sim = base.kill();
+            let reader = Reader::open_in(Arc::new(sim.clone())).unwrap();
+            if stage != "before it was opened" {
+                assert_eq!(reader.get(1).unwrap().record().payload, payload(1));
+            }
+            if stage == "removed" {
+                sim.delete(&sealed[1]);
+                sim.create(&sealed[1]).unwrap().write_at(&[&bytes], 0).unwrap();
+            } else {
+                sim.damage(&sealed[1], |there| there.clone_from(&bytes));
+            }
+            // The postings first: no block is looked at for them.
+            assert_eq!(reader.seqs(b"", 60).unwrap(), Vec::<u64>::new());
+            assert_eq!(reader.seek_time(1000 - 60).unwrap(), 1);
+            assert_eq!(gaps(&reader), gone, "{stage}");
+            let problems = reader.verify(true).unwrap().problems;
+            let told = |problem: &sm_log::Problem| {
+                problem.file.ends_with(&sealed[1]) && problem.what.ends_with("not read")
+            };
+            assert!(problems.iter().any(told), "{problems:?}");
+        }
+    }
+}
+
+/// With a damaged header the name counts; but a footer, whose checksum says nothing of whose it is, only
+/// with its own blocks.
+#[test]
+fn anothers_footer_counts_for_nothing_behind_a_damaged_header() {
+    let (base, other) = (filled(60, true), filled(60, true));
+    let sealed = names(&base, ".sealed");
+    let mut bytes = other.read(&sealed[1]);
+    bytes[..64].copy_from_slice(&base.read(&sealed[1])[..64]);
+    bytes[50] ^= 1;
+    base.damage(&sealed[1], |there| there.clone_from(&bytes));
+    let reader = Reader::open_in(Arc::new(base.clone())).unwrap();
+    let (first, after): (u64, u64) =
+        (sealed[1][..20].parse().unwrap(), sealed[2][..20].parse().unwrap());
+    let segments = reader.segments().unwrap();
+    let segment = segments.iter().find(|segment| segment.first == first).unwrap();
+    assert_eq!((segment.payload_bytes, segment.times), (0, None));
+    assert_eq!(gaps(&reader), [(first, after - 1, GapReason::Block)]);
+    // Beside the plain one it is the plain one that stays.
+    let plain = filled(60, false);
+    let name = names(&plain, ".seg").remove(1);
+    let mut bytes = other.read(&sealed[1]);
+    bytes[..64].copy_from_slice(&plain.read(&name)[..64]);
+    bytes[..8].copy_from_slice(b"smlogsea");
+    plain.create(&sealed[1]).unwrap().write_at(&[&bytes], 0).unwrap();
+    let (log, recovery) = Log::open_in(Arc::new(plain.kill()), options()).unwrap();
+    assert_eq!((recovery.last, gaps(&log.reader())), (60, vec![]), "{recovery:?}");
+}
+
+/// A copy of a segment under a name of one's own making, and the higher serial that is in it.
+#[test]
+fn a_copy_under_another_name_hides_nothing() {
+    for seal in [false, true] {
+        let sim = filled(60, seal);
+        let ending = if seal { ".sealed" } else { ".seg" };
+        let name = names(&sim, ending).remove(1);
+        let copy = format!("{}-00000090{ending}", &name[..20]);
+        sim.create(&copy).unwrap().write_at(&[&sim.read(&name)], 0).unwrap();
+        let sim = sim.kill();
+        let (log, recovery) = Log::open_in(Arc::new(sim), options()).unwrap();
+        assert_eq!((recovery.last, recovery.gaps.len()), (60, 0), "{recovery:?}");
+        assert!(recovery.strangers.iter().any(|found| found.file.ends_with(&copy)));
+        append(&log, 61..=62);
+        assert_eq!(gaps(&log.reader()), []);
+    }
 }
 
 #[test]
@@ -296,58 +444,67 @@ fn a_clock_that_jumps_back_loses_no_record_and_can_be_sought() {
     }
 }
 
-/// A storage in which one file may not be opened, as one of another owner.
-struct Denied(Sim, String);
+/// A storage in which one file may not be opened, as one of another owner; it counts what is opened.
+struct Watched {
+    sim: Sim,
+    denied: String,
+    opened: AtomicUsize,
+}
 
-impl Denied {
+impl Watched {
+    fn new(sim: Sim, denied: &str) -> Arc<Watched> {
+        Arc::new(Watched { sim, denied: denied.to_owned(), opened: AtomicUsize::new(0) })
+    }
+
     fn check(&self, name: &str) -> io::Result<()> {
-        match name == self.1 {
+        self.opened.fetch_add(1, Relaxed);
+        match name == self.denied {
             true => Err(io::ErrorKind::PermissionDenied.into()),
             false => Ok(()),
         }
     }
 }
 
-impl Storage for Denied {
+impl Storage for Watched {
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path(name)
+        self.sim.path(name)
     }
     fn make(&self) -> io::Result<()> {
-        self.0.make()
+        self.sim.make()
     }
     fn names(&self) -> io::Result<Vec<String>> {
-        self.0.names()
+        self.sim.names()
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.0.create(name)
+        self.sim.create(name)
     }
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         self.check(name)?;
-        self.0.open(name)
+        self.sim.open(name)
     }
     fn open_read(&self, name: &str) -> io::Result<Arc<dyn File>> {
         self.check(name)?;
-        self.0.open_read(name)
+        self.sim.open_read(name)
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
+        self.sim.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
+        self.sim.remove(name)
     }
     fn sync_names(&self) -> io::Result<()> {
-        self.0.sync_names()
+        self.sim.sync_names()
     }
     fn words(&self, name: &str, write: bool) -> io::Result<Arc<dyn Words>> {
         self.check(name)?;
-        self.0.words(name, write)
+        self.sim.words(name, write)
     }
     fn lock(&self, name: &str) -> io::Result<Option<Box<dyn Lock>>> {
         self.check(name)?;
-        self.0.lock(name)
+        self.sim.lock(name)
     }
     fn lock_holder(&self, name: &str) -> Option<u32> {
-        self.0.lock_holder(name)
+        self.sim.lock_holder(name)
     }
 }
 
@@ -360,14 +517,14 @@ fn a_file_that_may_not_be_read_is_named_and_the_rest_is_read() {
     let base = written(true);
     let sealed = names(&base, ".sealed");
     for name in [&sealed[1][..], "watermark", "lock"] {
-        let denied = || Arc::new(Denied(base.kill(), name.to_owned()));
+        let denied = || Watched::new(base.kill(), name);
         match Log::open_in(denied(), options()) {
             Err(OpenError::Io { path, source, .. }) => assert!(is_denied(&source, &path, name)),
             other => panic!("{name}: {other:?}"),
         }
     }
     // A reader that was there before is told where it comes to it, and can go around.
-    let reader = Reader::open_in(Arc::new(Denied(base.kill(), sealed[1].clone())));
+    let reader = Reader::open_in(Watched::new(base.kill(), &sealed[1]));
     let reader = reader.unwrap();
     let first: u64 = sealed[1][..20].parse().unwrap();
     match reader.get(first) {
@@ -379,5 +536,116 @@ fn a_file_that_may_not_be_read_is_named_and_the_rest_is_read() {
     let after: u64 = sealed[2][..20].parse().unwrap();
     for seq in (1..first).chain(after..=60) {
         assert_eq!(reader.get(seq).unwrap().record().payload, payload(seq));
+    }
+}
+
+/// Does it as a user that is not the files' owner, where this one may do anything: as itself else.
+fn as_another<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    let work = || {
+        if rustix::process::geteuid().is_root() {
+            let nobody = rustix::process::Uid::from_raw(65_534);
+            // This thread's only, and it ends with it.
+            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        }
+        f()
+    };
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// On real files, which another user owns and does not let be read.
+#[test]
+fn real_files_of_wrong_owner_or_mode_are_named_and_the_rest_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (log, _) = Log::open(dir, options()).unwrap();
+    append(&log, 1..=60);
+    log.seal().unwrap();
+    drop(log);
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    // Let be read by all, but for one after the other.
+    set_mode(dir, 0o755);
+    names.iter().for_each(|name| set_mode(&dir.join(name), 0o644));
+    let sealed: Vec<_> = names.iter().filter_map(|name| name.to_str()).collect();
+    let sealed: Vec<_> = sealed.into_iter().filter(|name| name.ends_with(".sealed")).collect();
+    let (first, after): (u64, u64) =
+        (sealed[1][..20].parse().unwrap(), sealed[2][..20].parse().unwrap());
+    set_mode(&dir.join(sealed[1]), 0);
+    as_another(|| {
+        let reader = Reader::open(dir).unwrap();
+        match reader.get(first) {
+            Err(error @ ReadError::Io { .. }) => {
+                assert!(error.remedy().contains("owner"));
+                let ReadError::Io { path, source, .. } = error else { return };
+                assert!(is_denied(&source, &path, sealed[1]), "{path:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+        for seq in (1..first).chain(after..=60) {
+            assert_eq!(reader.get(seq).unwrap().record().payload, payload(seq));
+        }
+    });
+    set_mode(&dir.join(sealed[1]), 0o644);
+    for name in ["watermark", "lock"] {
+        set_mode(&dir.join(name), 0);
+        let denied = |result: Result<(), OpenError>| match result {
+            Err(error @ OpenError::Io { .. }) => {
+                assert!(error.remedy().contains("owner"));
+                let OpenError::Io { path, source, .. } = error else { return };
+                assert_eq!(source.kind(), io::ErrorKind::PermissionDenied);
+                assert!(path.starts_with(dir) && path != dir, "{path:?}");
+            }
+            other => panic!("{name}: {other:?}"),
+        };
+        as_another(|| {
+            denied(Log::open(dir, options()).map(drop));
+            if name == "watermark" {
+                denied(Reader::open(dir).map(drop));
+            } else {
+                assert_eq!(gaps(&Reader::open(dir).unwrap()), []);
+            }
+        });
+        set_mode(&dir.join(name), 0o644);
+    }
+    // Nothing was changed: its owner goes on.
+    let (log, recovery) = Log::open(dir, options()).unwrap();
+    assert_eq!((recovery.last, gaps(&log.reader())), (60, vec![]));
+}
+
+/// Whatever is wrong with a segment: the error names the file, the place in it, the seqs and what to do.
+#[test]
+fn what_is_wrong_is_told_with_file_position_seqs_and_remedy() {
+    let base = written(true);
+    let sealed = names(&base, ".sealed");
+    let (name, first) = (&sealed[1], sealed[1][..20].parse::<u64>().unwrap());
+    let last = sealed[2][..20].parse::<u64>().unwrap() - 1;
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(Change, GapReason, u64); 3] = [
+        (|bytes| bytes[200] ^= 1, GapReason::Block, 64),
+        (|bytes| bytes.truncate(80), GapReason::Block, 80),
+        (|bytes| make_newer(bytes), GapReason::Segment, 0),
+    ];
+    for (change, reason, position) in changes {
+        let sim = base.kill();
+        sim.damage(name, change);
+        let reader = Reader::open_in(Arc::new(sim)).unwrap();
+        let Err(error @ ReadError::Gap(_)) = reader.get(first) else { panic!("{reason}") };
+        let remedy = error.remedy();
+        let ReadError::Gap(gap) = error else { return };
+        assert!(remedy.contains("put the file back") && gap.remedy() == remedy);
+        assert_eq!((gap.first, gap.last, gap.reason), (first, last, reason));
+        assert_eq!(gap.position, position, "{gap}");
+        // Of a segment that is not there, the directory.
+        assert!(reason == GapReason::Segment || gap.file.ends_with(name), "{gap}");
+        let problems = reader.verify(false).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.file.ends_with(name)), "{problems:?}");
+        assert!(problems.iter().all(|problem| !problem.remedy().is_empty()));
+        assert_eq!(reader.get(first - 1).unwrap().record().payload, payload(first - 1));
+        assert_eq!(reader.get(last + 1).unwrap().record().payload, payload(last + 1));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sim::{ACTS, Act, Random, Sim};
-use sm_log::{AppendError, Durability, Entry, GapReason, Item, Log, Options, Reader};
+use sm_log::{AppendError, Cursor, Durability, Entry, GapReason, Item, Log, Options, Reader};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -25,6 +25,9 @@ enum Op {
     Kill,
     Cut(u64),
     Reopen,
+    /// A follower reads so many items on.
+    Follow(bool, u8),
+    ExpectBulk(bool),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -41,7 +44,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::FlushWords),
         1 => Just(Op::Kill),
         2 => any::<u64>().prop_map(Op::Cut),
-        1 => Just(Op::Reopen),
+        2 => Just(Op::Reopen),
+        4 => (any::<bool>(), 0u8..40).prop_map(|(inside, items)| Op::Follow(inside, items)),
+        1 => any::<bool>().prop_map(Op::ExpectBulk),
     ]
 }
 
@@ -71,6 +76,9 @@ struct Model {
     doubted: Vec<(u64, u64)>,
     /// Those of them that the power may have taken.
     gone: Vec<(u64, u64)>,
+    /// One inside the writer's process, one that knows nothing but the files. They live through
+    /// whatever the medium does, and through the log's being closed and opened again.
+    followers: [Option<Cursor>; 2],
     count: u64,
 }
 
@@ -95,9 +103,11 @@ impl Model {
             asked: 1,
             doubted: Vec::new(),
             gone: Vec::new(),
+            followers: [None, None],
             count: 0,
         };
         model.open();
+        model.start_followers();
         model
     }
 
@@ -127,6 +137,8 @@ impl Model {
                 }
                 self.check();
             }
+            Op::Follow(inside, items) => self.follow(usize::from(*inside), (*items).into()),
+            Op::ExpectBulk(much) => self.log().expect_bulk(*much),
             Op::Fail(act, good, bad) => self.sim.fail(ACTS[*act], *good, *bad),
             Op::Heal => self.sim.heal(),
             Op::FlushWords => self.sim.flush_words(),
@@ -140,6 +152,7 @@ impl Model {
                 self.sim = self.sim.kill();
                 self.log = None;
                 self.open();
+                self.start_followers();
             }
             Op::Cut(seed) => {
                 self.note();
@@ -150,6 +163,7 @@ impl Model {
                 self.gone = std::mem::take(&mut self.doubted);
                 self.open();
                 self.gone.clear();
+                self.start_followers();
             }
             Op::Reopen => {
                 self.sim.heal();
@@ -233,6 +247,45 @@ impl Model {
         self.note();
     }
 
+    /// On this medium, from where they were on the one before: what was seen is still there, but for a
+    /// power cut of what was not durable.
+    fn start_followers(&mut self) {
+        let files = Reader::open_in(Arc::new(self.sim.clone())).unwrap();
+        let readers = [files, self.log().reader()];
+        for (follower, reader) in self.followers.iter_mut().zip(readers) {
+            let from = follower.as_ref().map_or(1, Cursor::position);
+            let from = from.clamp(reader.floor(), self.said.len() as u64 + 1);
+            *follower = Some(reader.cursor(from).unwrap());
+        }
+    }
+
+    /// Reads on where it was: each seq once and in order, whatever became of the files meanwhile.
+    fn follow(&mut self, which: usize, items: usize) {
+        let watermark = self.log().watermark();
+        let Some(follower) = &mut self.followers[which] else { return };
+        for _ in 0..items {
+            let next = follower.position();
+            match follower.next().unwrap() {
+                None => {
+                    assert_eq!(next, watermark + 1, "not caught up");
+                    return;
+                }
+                Some(Item::Record(record)) => {
+                    assert_eq!(record.seq, next);
+                    let said = &self.said[record.seq as usize - 1];
+                    assert_eq!(*said, Expected::Record(record.payload.to_vec()));
+                }
+                Some(Item::Gap(gap)) => {
+                    assert_eq!(gap.first, next, "{gap}");
+                    let trimmed = gap.reason == GapReason::Trimmed && gap.last < self.asked;
+                    let is_lost = |seq: u64| self.said[seq as usize - 1] == Expected::Lost;
+                    assert!(trimmed || (gap.first..=gap.last).all(is_lost), "{gap}");
+                }
+            }
+            assert!(follower.position() > next && follower.position() <= watermark + 1);
+        }
+    }
+
     /// Every reader sees exactly what was said, up to the watermark.
     fn check(&mut self) {
         let other = Reader::open_in(Arc::new(self.sim.clone())).unwrap();
@@ -292,6 +345,9 @@ fn check(durability: Durability, ops: &[Op]) {
     }
     model.check();
     model.run(&Op::Reopen);
+    for follower in [0, 1] {
+        model.follow(follower, usize::MAX);
+    }
 }
 
 proptest! {
@@ -316,6 +372,131 @@ proptest! {
     #[test]
     fn os_records_survive_or_are_declared(ops in prop::collection::vec(op(), 1..60)) {
         check(Durability::Os, &ops);
+    }
+}
+
+/// What once failed, as operations: a kept seed means something else as soon as an operation is added.
+#[test]
+fn what_once_failed_holds() {
+    use Op::{Append, Commit, Cut, Fail, Follow, Heal, Kill, Prepare, Reopen, Seal, Sync, Trim};
+    let cases = [
+        // A follower that knew the records in a segment that was left for the next one.
+        vec![
+            Append(vec![0]),
+            Append(vec![0]),
+            Reopen,
+            Commit(vec![0]),
+            Commit(vec![0]),
+            Append(vec![0]),
+            Append(vec![0]),
+            Append(vec![0]),
+            Append(vec![0]),
+            Reopen,
+            Append(vec![0]),
+            Reopen,
+            Append(vec![0]),
+            Append(vec![135]),
+            Commit(vec![0, 1398, 141, 1391, 117]),
+            Append(vec![138, 187, 69]),
+            Follow(false, 1),
+            Fail(0, 0, 1),
+            Sync,
+            Seal,
+        ],
+        vec![Append(vec![889]), Fail(2, 0, 1), Prepare, Reopen, Cut(8086991141448829)],
+        vec![
+            Commit(vec![0]),
+            Append(vec![578]),
+            Commit(vec![192, 61, 150, 128, 2582]),
+            Reopen,
+            Commit(vec![0, 0]),
+            Fail(6, 2, 2),
+            Seal,
+            Trim(29),
+            Trim(200),
+        ],
+        vec![
+            Commit(vec![0]),
+            Append(vec![0, 0, 0, 3229, 183]),
+            Commit(vec![105, 137]),
+            Append(vec![0]),
+            Append(vec![0, 0]),
+            Commit(vec![0, 0, 0, 0]),
+            Reopen,
+            Seal,
+            Fail(6, 0, 2),
+            Trim(18),
+            Trim(137),
+        ],
+        vec![
+            Commit(vec![0]),
+            Commit(vec![3876]),
+            Fail(5, 0, 1),
+            Seal,
+            Commit(vec![0]),
+            Trim(86),
+            Seal,
+        ],
+        vec![Fail(2, 0, 1), Prepare, Kill, Commit(vec![0]), Cut(856735180848949238)],
+        vec![
+            Commit(vec![1684]),
+            Commit(vec![159, 1909, 1, 8]),
+            Seal,
+            Append(vec![0]),
+            Trim(52),
+            Cut(6418584276149785041),
+        ],
+        vec![
+            Commit(vec![65, 105, 3690, 164, 89]),
+            Commit(vec![60, 65]),
+            Fail(2, 0, 2),
+            Append(vec![144]),
+            Sync,
+            Append(vec![18, 1686, 111, 174, 190]),
+            Sync,
+            Prepare,
+            Append(vec![54, 4932, 585]),
+            Commit(vec![12, 2420, 76, 253, 4680]),
+            Cut(12289354209036142909),
+            Commit(vec![104, 38]),
+            Fail(1, 0, 2),
+            Append(vec![3876]),
+            Sync,
+            Prepare,
+            Cut(14325474554898935749),
+            Sync,
+        ],
+        vec![
+            Append(vec![1966, 2200]),
+            Commit(vec![76, 126, 24, 186, 180]),
+            Commit(vec![0]),
+            Append(vec![4412, 19]),
+            Sync,
+            Kill,
+            Kill,
+            Commit(vec![0]),
+            Heal,
+            Append(vec![4771, 115, 1355]),
+            Commit(vec![138, 115, 28, 165, 82]),
+            Seal,
+            Reopen,
+            Commit(vec![0]),
+            Commit(vec![3598, 163, 121]),
+            Kill,
+            Append(vec![0]),
+            Fail(2, 0, 1),
+            Commit(vec![3483, 1854, 1, 6]),
+            Seal,
+            Cut(212079398858152892),
+            Cut(1472101177051891051),
+        ],
+    ];
+    for ops in cases {
+        for durability in
+            [Durability::Sync, Durability::Interval(Duration::from_secs(3600)), Durability::Os]
+        {
+            check(durability, &ops);
+        }
     }
 }
 

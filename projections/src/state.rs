@@ -205,6 +205,8 @@ state! {
     totals: Totals, 16;
     gaps: Gaps, 256;
     spans: Spans, 8192;
+    input_keys: InputKeys, 256;
+    reminders: Reminders, 256;
     trims: Trims, 16;
     environments: Environments, 256;
 }

@@ -3,7 +3,7 @@
 //! What always holds: a table's number is the first byte of all its rows' addresses, from 1, and is
 //! never given to another table within a fold version. [`NAMES`] lists all of them.
 
-use crate::rows::{Action, Input, Request, Session, Sid, Source, Span, Trim, Turn};
+use crate::rows::{Action, Input, Reminder, Request, Session, Sid, Source, Span, Trim, Turn};
 use crate::table::{IdHash, Table};
 use std::collections::BTreeMap;
 
@@ -73,6 +73,10 @@ tables! {
     23 Spans = "spans": (Sid, u64) => Span;
     /// Declared gaps: first seq → last seq.
     22 Gaps = "gaps": u64 => u64;
+    /// (session, digest of the sender's own name) → input.
+    27 InputKeys = "input_keys": (Sid, IdHash) => u64;
+    /// Reminders that have not come to their end.
+    28 Reminders = "reminders": u64 => Reminder;
     /// What was dropped from the log's beginning, by the record that tells of it.
     24 Trims = "trims": u64 => Trim;
     /// What is known only of records from some seq on, for older ones are gone; see `upgrade`.

@@ -172,6 +172,12 @@ fn main() {
         ("get sqlite", Some("get"), Box::new(|| sqlite().get(20_000))),
         ("session sqlite", None, Box::new(|| sqlite().sessions(&load))),
         ("session", Some("session sqlite"), Box::new(|| plain().sessions(&load))),
+        ("floor: session", None, Box::new(|| plain().sessions_floor(&load))),
+        (
+            "session, against the floor",
+            Some("floor: session"),
+            Box::new(|| plain().sessions(&load)),
+        ),
         ("seal (p50: GB/s)", None, Box::new(|| log::seal(&recorded))),
         ("floor: follow", None, Box::new(|| floors::follow(PACE))),
         ("follow os", Some("floor: follow"), Box::new(|| log::follow(Os, PACE))),
@@ -180,6 +186,26 @@ fn main() {
     ];
     #[cfg(feature = "heavy")]
     lines.extend([
+        (
+            "raft-engine",
+            Some("floor: buffered"),
+            group(|d| Box::new(peers::Raft::open(d, false)), 1, RECORDS / 4),
+        ),
+        (
+            "raft-engine by 64",
+            Some("floor: buffered"),
+            group(|d| Box::new(peers::Raft::open(d, false)), 64, RECORDS / 64),
+        ),
+        (
+            "raft-engine, groups of 64",
+            Some("floor: groups of 64"),
+            group(|d| Box::new(peers::Raft::open(d, true)), 64, 1000),
+        ),
+        (
+            "raft-engine, sync each",
+            Some("floor: sync each"),
+            group(|d| Box::new(peers::Raft::open(d, true)), 1, 2000),
+        ),
         (
             "fjall",
             Some("floor: buffered"),

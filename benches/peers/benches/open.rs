@@ -26,22 +26,21 @@ fn main() {
     let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let sizes = std::env::var("GB").unwrap_or_else(|_| "1,10".to_owned());
     println!(
-        "{:<8}{:>10}{:>14}{:>14}{:>12}{:>10}",
-        "payload", "files", "open ms", "first ms", "", "MB"
+        "{:<8}{:>10}{:>14}{:>14}{:>12}{:>10}{:>12}",
+        "payload", "files", "open ms", "first ms", "", "MB", "read KB"
     );
     for size in sizes.split(',').filter_map(|size| size.parse::<u64>().ok()) {
         let place = Place::new("open");
         killed(&place.0, size * 1_000_000_000);
         for cold in [false, true] {
-            let mut took: Vec<(f64, f64)> = (0..rounds).map(|_| opened(&place.0, cold)).collect();
-            took.sort_by(|one, other| one.0.total_cmp(&other.0));
-            let (open, first) = took[took.len() / 2];
+            let all: Vec<[f64; 3]> = (0..rounds).map(|_| opened(&place.0, cold)).collect();
+            let [open, first, read] = [0, 1, 2].map(|at| median(all.iter().map(|all| all[at])));
             let names = std::fs::read_dir(&place.0).expect("a directory");
             let sizes: Vec<u64> = names
                 .map(|name| name.expect("a name").metadata().expect("its size").len())
                 .collect();
             println!(
-                "{:<8}{:>10}{open:>14.1}{first:>14.1}{:>12}{:>10}",
+                "{:<8}{:>10}{open:>14.1}{first:>14.1}{:>12}{:>10}{read:>12.0}",
                 format!("{size} GB"),
                 sizes.len(),
                 if cold { "cold" } else { "warm" },
@@ -85,8 +84,21 @@ fn killed(dir: &Path, bytes: u64) {
     child.wait().expect("wait");
 }
 
-/// Milliseconds to open, and to the first durable record.
-fn opened(dir: &Path, cold: bool) -> (f64, f64) {
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Kilobytes that this process has had read from the disk.
+fn read() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("read_bytes: "));
+    line.and_then(|bytes| bytes.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+}
+
+/// Milliseconds to open, and to the first durable record; and what opening had read.
+fn opened(dir: &Path, cold: bool) -> [f64; 3] {
     if cold {
         for name in std::fs::read_dir(dir).expect("a directory") {
             let file = std::fs::File::open(name.expect("a name").path()).expect("a file");
@@ -95,13 +107,15 @@ fn opened(dir: &Path, cold: bool) -> (f64, f64) {
             rustix::fs::fadvise(&file, 0, None, advice).expect("the system's cache");
         }
     }
+    let before = read();
     let start = Instant::now();
     let (log, recovery) = Log::open(dir, Options::default().without_sealing()).expect("a log");
     let open = start.elapsed().as_secs_f64() * 1000.0;
+    let kilobytes = read() - before;
     log.commit(&[Entry { payload: b"first", ..Entry::default() }]).expect("commit");
     let first = start.elapsed().as_secs_f64() * 1000.0;
     assert!(recovery.gaps.is_empty() && recovery.torn.is_none(), "{recovery:?}");
     drop(log);
     killed(dir, 4_000_000);
-    (open, first)
+    [open, first, kilobytes]
 }

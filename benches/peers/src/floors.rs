@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -145,6 +146,19 @@ pub fn scan(load: &Load, files: &[std::path::PathBuf]) -> Figure {
         }
     }
     rate(RECORDS, start.elapsed())
+}
+
+/// Checksums of these ranges of a file, mapped and touched before.
+pub fn ranges(file: &Path, ranges: &[Range<usize>]) -> Figure {
+    let file = File::open(file).expect("open");
+    // SAFETY: the bench's own file, which nobody changes.
+    let map = unsafe { memmap2::Mmap::map(&file).expect("map") };
+    black_box(crc32fast::hash(&map));
+    let start = Instant::now();
+    for range in ranges {
+        black_box(crc32fast::hash(&map[range.clone()]));
+    }
+    rate(ranges.len(), start.elapsed())
 }
 
 /// From the write of a record in one thread to its checked bytes in another that sleeps: a write, a

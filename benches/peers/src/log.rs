@@ -9,7 +9,12 @@ use std::time::{Duration, Instant};
 use sm_log::{Durability, Entry, Item, Log, Options, Reader};
 
 use crate::load::{Load, RECORDS, Random};
-use crate::{Figure, Place, latencies, rate};
+use crate::{Figure, Place, floors, latencies, rate};
+
+/// How many sessions are read, one after the other.
+const READ_SESSIONS: usize = 200;
+/// Bytes of a record before its key: docs/format.md.
+const RECORD_HEAD: usize = 32;
 
 fn open(place: &Path, durability: Durability) -> Log {
     Log::open(place, Options::durability(durability).without_sealing()).expect("a log").0
@@ -229,13 +234,34 @@ impl Written {
         latencies(all, start.elapsed())
     }
 
+    /// What reading the records of [`Written::sessions`] costs at least: their bytes, in the same order,
+    /// by places that are known, with a checksum.
+    pub fn sessions_floor(&self, load: &Load) -> Figure {
+        let files = self.files();
+        let [file] = &files[..] else { panic!("one segment: {files:?}") };
+        let bytes = std::fs::read(file).expect("the segment");
+        let mut places = vec![Vec::new(); READ_SESSIONS];
+        let mut end = 0;
+        for index in 0..RECORDS {
+            let (payload, session) = (load.payload(index), load.sessions[index]);
+            let mut windows = bytes[end..].windows(payload.len());
+            let at = end + windows.position(|window| window == payload).expect("the payload");
+            assert_eq!(&bytes[at - 16..at], &load.keys[session]);
+            end = at + payload.len();
+            if let Some(places) = places.get_mut(session) {
+                places.push(at - RECORD_HEAD - 16..end);
+            }
+        }
+        floors::ranges(file, &places.concat())
+    }
+
     /// All records of 200 sessions, one after the other.
     pub fn sessions(&self, load: &Load) -> Figure {
         let reader = self.reader();
         reader.revisions(&load.keys[0]).expect("revisions");
         let start = Instant::now();
         let mut records = 0;
-        for key in load.keys.iter().take(200) {
+        for key in load.keys.iter().take(READ_SESSIONS) {
             let mut cursor = reader.session(key, 1).expect("a session");
             while let Some((_, record)) = cursor.next().expect("next") {
                 black_box(record.payload.len());
@@ -263,43 +289,23 @@ pub fn seal(load: &Load) -> Figure {
     Figure { p50: gigabytes, ..rate(records as usize, took) }
 }
 
-/// From before the append of a record to its reading, in another thread that waits for it. With
-/// `Sync` less the time that the commit itself took: what the reader adds.
+/// From before the append of a record to its reading, in another thread that waits for it: with
+/// `Sync` the sync is part of it.
 pub fn follow(durability: Durability, pace: Duration) -> Figure {
-    const COUNT: usize = 5_000;
     let place = Place::new("log");
     let log = open(&place.0, durability);
-    let reader = log.reader();
-    let given: Vec<AtomicU64> = (0..COUNT).map(|_| AtomicU64::new(0)).collect();
-    let (start, payload) = (Instant::now(), [7u8; 600]);
-    std::thread::scope(|scope| {
-        let follower = scope.spawn(|| {
-            let (mut cursor, mut all) = (reader.cursor(1).expect("a cursor"), Vec::new());
-            for given in &given {
-                let seq = cursor.position();
-                while !reader.wait(seq, Duration::from_secs(5)) {}
-                black_box(cursor.next().expect("next"));
-                let since = start.elapsed().as_nanos() as u64;
-                all.push(since - given.load(SeqCst));
-            }
-            all
-        });
-        for given in &given {
-            std::thread::sleep(pace);
-            given.store(start.elapsed().as_nanos() as u64, SeqCst);
-            log.commit(&[Entry { payload: &payload, ..Entry::default() }]).expect("commit");
-        }
-        latencies(follower.join().expect("join"), start.elapsed())
-    })
+    followed(&log, &log.reader(), 5_000, pace)
 }
 
 /// The same with a reader that knows nothing of the writer but the files, as another process does.
 pub fn follow_files(pace: Duration) -> Figure {
-    const COUNT: usize = 1_000;
     let place = Place::new("log");
     let log = open(&place.0, Durability::Os);
-    let reader = Reader::open(&place.0).expect("a log");
-    let given: Vec<AtomicU64> = (0..COUNT).map(|_| AtomicU64::new(0)).collect();
+    followed(&log, &Reader::open(&place.0).expect("a log"), 1_000, pace)
+}
+
+fn followed(log: &Log, reader: &Reader, count: usize, pace: Duration) -> Figure {
+    let given: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
     let (start, payload) = (Instant::now(), [7u8; 600]);
     std::thread::scope(|scope| {
         let follower = scope.spawn(|| {

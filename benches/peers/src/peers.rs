@@ -284,3 +284,51 @@ impl Peer for Fjall {
         }
     }
 }
+
+/// raft-engine: a group is a batch of entries of one region.
+#[cfg(feature = "heavy")]
+pub struct Raft {
+    engine: raft_engine::Engine,
+    sync: bool,
+}
+
+/// It asks for a protobuf message; this one needs no generated code. The index is in its first bytes.
+#[cfg(feature = "heavy")]
+struct Indexed;
+
+#[cfg(feature = "heavy")]
+impl raft_engine::MessageExt for Indexed {
+    type Entry = protobuf::well_known_types::BytesValue;
+
+    fn index(entry: &Self::Entry) -> u64 {
+        entry.value.first_chunk().map_or(0, |index| u64::from_le_bytes(*index))
+    }
+}
+
+#[cfg(feature = "heavy")]
+impl Raft {
+    /// With segments as long as the log's; synced at each batch, or never.
+    pub fn open(dir: &Path, sync: bool) -> Raft {
+        let config = raft_engine::Config {
+            dir: dir.join("raft").to_string_lossy().into_owned(),
+            target_file_size: raft_engine::ReadableSize::mb(64),
+            ..raft_engine::Config::default()
+        };
+        Raft { engine: raft_engine::Engine::open(config).expect("an engine"), sync }
+    }
+}
+
+#[cfg(feature = "heavy")]
+impl Peer for Raft {
+    fn append(&mut self, load: &Load, first: usize, count: usize) {
+        let entries = (first..first + count).map(|index| {
+            let mut entry = protobuf::well_known_types::BytesValue::new();
+            entry.value.extend_from_slice(&(index as u64).to_le_bytes());
+            entry.value.extend_from_slice(load.payload(index));
+            entry
+        });
+        let mut batch = raft_engine::LogBatch::with_capacity(count);
+        batch.add_entries::<Indexed>(1, &entries.collect::<Vec<_>>()).expect("entries");
+        self.engine.write(&mut batch, self.sync).expect("write");
+    }
+}

@@ -3,11 +3,11 @@
 use crate::api::Act;
 use crate::daemon::{Caller, Daemon};
 use crate::interrupt::interrupt_turn;
+use crate::life::Scene;
 use crate::problem::Refusal;
 use crate::{input, resume};
 use serde_json::{Value, json};
 use sm_projections::rows::{InputStatus, Session};
-use sm_projections::views::Selection;
 use sm_protocol::synthetic::{SessionEnded, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,41 +30,14 @@ pub(crate) async fn act(
     verb: Verb,
     act: Act,
 ) -> Result<Value, Refusal> {
-    daemon.caught_up().await?;
-    let caller = daemon.caller(act.by.as_deref())?;
-    let target = daemon.find(word, act.by.as_deref())?;
-    may(daemon, &caller, &target)?;
-    let thread = target.session.thread_id;
-    let _lock = daemon.lock(&thread).await;
-    let session = daemon.session(&thread)?.session;
-    let home = daemon.codex_home_of(&session)?;
-    daemon.keep_search(&caller, &home, act.codex.as_ref());
+    let scene = Scene::set(daemon, word, &act).await?;
+    scene.home()?;
     match verb {
-        Verb::Interrupt => interrupt(daemon, &session).await?,
-        Verb::Stop => stop(daemon, &session, &caller).await?,
-        Verb::Resume => resume(daemon, &session).await?,
+        Verb::Interrupt => interrupt(daemon, &scene.session).await?,
+        Verb::Stop => stop(daemon, &scene.session, &scene.caller).await?,
+        Verb::Resume => resume(daemon, &scene.session).await?,
     }
-    daemon.document(&thread)
-}
-
-/// An agent acts on what hangs below it.
-fn may(daemon: &Daemon, caller: &Caller, target: &Selection) -> Result<(), Refusal> {
-    let agent = match caller {
-        Caller::User | Caller::Demo => return Ok(()),
-        Caller::Agent(agent) => agent,
-        Caller::Nameless(_) => {
-            return Err(Refusal::forbidden(
-                "an agent acts on its own children only, and which session asks is not known",
-            ));
-        }
-    };
-    match daemon.is_above(agent.sid, target.sid)? {
-        true => Ok(()),
-        false => Err(Refusal::forbidden(format!(
-            "an agent acts on its own children only: session {} is none",
-            target.session.id
-        ))),
-    }
+    scene.document()
 }
 
 async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
@@ -109,6 +82,6 @@ async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> 
         }
     }
     input::release_all(daemon, &session.thread_id).await?;
-    input::deliver_soon(daemon, &session.thread_id);
+    input::resumed(daemon, &session.thread_id);
     Ok(())
 }

@@ -13,17 +13,35 @@
 //! | `GET /v1/sessions/{id}/turns` `/actions` `/children` `/messages` | lists |
 //! | `GET /v1/sessions/{id}/events` `?since_seq=&limit=` | a page of events (also `/sessions/{id}/codex-events`) |
 //! | `POST /v1/sessions/{id}/input` | [`Input`] → [`InputTaken`] |
+//! | `POST /v1/sessions/{id}/queue` | [`Hold`] → a session |
+//! | `POST /v1/sessions/{id}/keep` | [`Keep`] → a session |
+//! | `GET /v1/queue` `?session=` | `{"inputs":[…],"undelivered":[…]}`: what waits; what failed or is unknown, newest first |
+//! | `GET /v1/inputs/{id}` | an input, with its text |
+//! | `POST /v1/inputs/{id}` | [`InputChange`] → an input |
 //! | `POST /v1/sessions/{id}/interrupt` `/stop` `/resume` | [`Act`] → a session |
+//! | `POST /v1/sessions/{id}/name` | [`Rename`] → [`Done`] |
+//! | `POST /v1/sessions/{id}/archive` `/unarchive` `/compact` | [`Act`] → [`Done`] |
+//! | `POST /v1/sessions/{id}/fork` | [`Fork`] → [`Forked`] |
+//! | `POST /v1/sessions/{id}/review` | [`Review`] → [`Reviewing`] |
+//! | `POST /v1/sessions/{id}/rollback` | [`Rollback`] → [`RolledBack`] |
+//! | `POST /v1/sessions/{id}/goal` | [`Goal`] → [`GoalTold`] |
+//! | `POST /v1/codex/models` `/mcp` `/limits` `/account` `/skills` | [`Ask`] → [`Told`] |
+//! | `POST /v1/codex/rpc` | [`Rpc`] → [`Told`] |
 //! | `GET /v1/requests` `?status=&limit=` | `{"requests":[…]}`: those that wait; of a status or `all`, newest first |
 //! | `GET /v1/requests/{id}` | a request |
 //! | `POST /v1/requests/{id}` | [`Answer`] → [`Answered`] |
 //! | `GET /v1/events` `?after=`, `Last-Event-ID` | records as server-sent events |
 //! | `POST /v1/import` | [`Import`] → [`Imported`] |
 //! | `POST /v1/prune` | [`Prune`] → [`Pruned`] |
+//! | `GET /v1/servers` | [`Servers`] |
+//! | `POST /v1/drain` | [`Drain`] → [`Drained`] |
 //! | `POST /v1/shutdown` | `{}` → `{}`: the daemon ends cleanly |
 
 use serde::{Deserialize, Serialize};
+use sm_ingest::app_server::Search;
+pub use sm_protocol::synthetic::Settings;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// `GET /healthz`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -59,6 +77,65 @@ pub struct Server {
     pub codex_home: String,
     /// Its version.
     pub codex_version: Option<String>,
+    /// Its binary.
+    pub binary: Option<String>,
+    /// It takes no new turns and ends once it is empty.
+    pub draining: bool,
+    /// The version that takes its place, where it is drained.
+    pub gives_way_to: Option<String>,
+    /// How long it has run, in milliseconds.
+    pub up_ms: Option<u64>,
+    /// Sessions loaded there; null where they were not counted (`GET /healthz`).
+    pub sessions: Option<u64>,
+    /// Those of them with an open turn.
+    pub busy: Option<u64>,
+    /// How often in a row a server of that CODEX_HOME and version ended within a minute; null where
+    /// nobody looked (`GET /healthz`).
+    pub failures: Option<u32>,
+}
+
+/// `GET /v1/servers`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Servers {
+    /// Those that run, also those that give way.
+    pub servers: Vec<Server>,
+    /// Sessions that lost their server and wait to be resumed.
+    pub resuming: Vec<Resuming>,
+}
+
+/// Sessions that lost their server together.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resuming {
+    /// Their threads.
+    pub threads: Vec<String>,
+    /// How often it was tried in vain, the early ends of their server counted.
+    pub failures: u32,
+    /// When it is tried next, in Unix microseconds; null while it is tried.
+    pub next_at: Option<i64>,
+    /// Why it failed last.
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/drain`: servers whose codex is not the one found now give way to it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// Where to look for codex; none: where the daemon would.
+    pub codex: Option<CodexSearch>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What a drain began.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drained {
+    /// Servers that give way by now, those of earlier drains too.
+    pub draining: Vec<Server>,
+    /// Servers that need not: they run the codex that is found.
+    pub current: Vec<Server>,
 }
 
 /// Where a caller would look for codex.
@@ -71,6 +148,16 @@ pub struct CodexSearch {
     pub path: Option<String>,
     /// Tool folders.
     pub tools: Vec<String>,
+}
+
+impl CodexSearch {
+    pub(crate) fn to_search(&self) -> Search {
+        Search {
+            explicit: self.explicit.as_ref().map(PathBuf::from),
+            path: self.path.as_ref().map(Into::into),
+            tools: self.tools.iter().map(PathBuf::from).collect(),
+        }
+    }
 }
 
 /// A new session.
@@ -149,6 +236,16 @@ pub struct Input {
     pub mode: Mode,
     /// Whether the turn is to plan; none leaves the session's mode as it is.
     pub plan: Option<bool>,
+    /// The sender's own name for it: the same key again, with the same text, is the same input.
+    pub key: Option<String>,
+    /// Pictures that go along: absolute paths, or `http`, `https` and `data` addresses.
+    pub images: Vec<String>,
+    /// What is to be different for its turn alone.
+    pub settings: Settings,
+    /// The JSON schema that the turn's last message is to keep to.
+    pub output_schema: Option<serde_json::Value>,
+    /// With the mode `steer`: the turn that it is to go into; another one is refused.
+    pub expected_turn: Option<String>,
     /// Where to look for codex, if a server has to be started; none: where the daemon would.
     pub codex: Option<CodexSearch>,
     /// Who sends it: a session's id, or none for the user.
@@ -163,6 +260,8 @@ pub struct InputTaken {
     pub session_id: String,
     /// The input's number.
     pub input: u64,
+    /// Its permanent id: `i` and the number.
+    pub id: String,
     /// `started`, `steered`, `queued`, `failed` or `unknown`.
     pub status: String,
     /// The turn that took it.
@@ -171,6 +270,59 @@ pub struct InputTaken {
     pub reason: Option<String>,
     /// `LOGID:SEQ` of its acceptance: `sm wait --after` it.
     pub cursor: String,
+    /// An input with the same key was taken before: this is what became of that one.
+    pub repeated: bool,
+}
+
+/// What to do with an input that was accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputAct {
+    /// Takes back one that waits.
+    #[default]
+    Cancel,
+    /// Gives one that waits another text.
+    Edit,
+    /// Looks for one whose answer was lost in Codex's own account of the thread.
+    Find,
+    /// Delivers one again that failed, or that is not found.
+    Retry,
+}
+
+/// A change of an input.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputChange {
+    /// What to do.
+    pub act: InputAct,
+    /// Its new text, with [`InputAct::Edit`].
+    pub text: Option<String>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// Holds what waits for a session, or lets it go on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hold {
+    /// Whether to hold it.
+    pub hold: bool,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What a session is to keep from now on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Keep {
+    /// Settings, in force from the next turn on at the latest.
+    pub settings: Settings,
+    /// `key=value`: set.
+    pub labels: Vec<String>,
+    /// Keys of labels to take away.
+    pub unlabel: Vec<String>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
 }
 
 /// An act on a session: interrupt, stop, resume.
@@ -181,6 +333,258 @@ pub struct Act {
     pub codex: Option<CodexSearch>,
     /// Who asks: a session's id, or none for the user.
     pub by: Option<String>,
+}
+
+/// A name for a session.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rename {
+    /// The name.
+    pub name: String,
+    /// Who asks, and where to look for codex.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// A verb was carried out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Done {
+    /// The session as it is then.
+    pub session: serde_json::Value,
+    /// `LOGID:SEQ` of Codex's answer: where the verb began a turn, `sm wait --after` it.
+    pub cursor: String,
+    /// What there is to know about how it was done.
+    pub note: Option<String>,
+}
+
+/// A copy of a session, which goes its own way from there. What is not given stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fork {
+    /// The last turn that it takes over, by its number; none: all of them.
+    pub turn: Option<u32>,
+    /// A name for it.
+    pub name: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The reasoning effort.
+    pub effort: Option<String>,
+    /// When it asks. The user's to give.
+    pub approval: Option<String>,
+    /// How far its commands reach. The user's to give.
+    pub sandbox: Option<String>,
+    /// The folder it works in, an absolute path. The user's to give.
+    pub cwd: Option<String>,
+    /// Who asks, and where to look for codex.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// A session was forked.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Forked {
+    /// The fork's short id.
+    pub id: String,
+    /// Codex's thread id of it.
+    pub thread_id: String,
+    /// The session that it was forked from.
+    pub forked_from: String,
+    /// The last turn that it took over; null: all of them.
+    pub turn: Option<u32>,
+    /// The methods by which that release does it.
+    pub way: Vec<String>,
+    /// `LOGID:SEQ` of its making.
+    pub cursor: String,
+    /// The fork, whole.
+    pub session: serde_json::Value,
+}
+
+/// What a review looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewOf {
+    /// What is changed in the folder and not committed.
+    #[default]
+    Uncommitted,
+    /// What is there beyond a branch.
+    Base(String),
+    /// A commit.
+    Commit(String),
+    /// What these words say.
+    Prompt(String),
+}
+
+/// A review by Codex's reviewer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Review {
+    /// What it looks at.
+    pub of: ReviewOf,
+    /// In a session of its own, so that this one can go on.
+    pub detached: bool,
+    /// Who asks, and where to look for codex.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// A review has begun.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reviewing {
+    /// The session that reviews.
+    pub session_id: String,
+    /// The session whose work is reviewed.
+    pub reviewed_id: String,
+    /// The turn that it runs as.
+    pub turn_id: Option<String>,
+    /// The methods by which that release does it.
+    pub way: Vec<String>,
+    /// `LOGID:SEQ` of its begin: `sm wait --after` it.
+    pub cursor: String,
+    /// The reviewing session, whole.
+    pub session: serde_json::Value,
+}
+
+/// The newest turns are to be taken out of a session's history.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rollback {
+    /// How many.
+    pub turns: u32,
+    /// Who asks, and where to look for codex.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// Turns were taken out of a session's history.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RolledBack {
+    /// How many Codex dropped.
+    pub count: u32,
+    /// The numbers of those that the log knows.
+    pub turns: Vec<u32>,
+    /// The methods by which that release does it.
+    pub way: Vec<String>,
+    /// Always false: Codex takes back words, not what was done to files.
+    pub files_reverted: bool,
+    /// The session as it is then.
+    pub session: serde_json::Value,
+}
+
+/// What becomes of a session's goal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GoalVerb {
+    /// Nothing: it is only told.
+    #[default]
+    Show,
+    /// It is set, and pursued.
+    Set,
+    /// It is not pursued for now.
+    Pause,
+    /// It is pursued again.
+    Resume,
+    /// It is taken away.
+    Clear,
+}
+
+/// A session's goal: what it pursues turn after turn, by itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Goal {
+    /// What becomes of it.
+    pub verb: GoalVerb,
+    /// In words, where it is set.
+    pub objective: Option<String>,
+    /// How many tokens it may cost.
+    pub token_budget: Option<u64>,
+    /// Who asks, and where to look for codex.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// A session's goal, as Codex tells it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GoalTold {
+    /// Null: it has none.
+    pub goal: serde_json::Value,
+    /// The session as it is then.
+    pub session: serde_json::Value,
+}
+
+/// A question that Codex itself answers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ask {
+    /// The session whose server is asked; none: that of the CODEX_HOME.
+    pub session: Option<String>,
+    /// Which CODEX_HOME's server; none: the daemon's own.
+    pub codex_home: Option<String>,
+    /// The folder that is asked about.
+    pub cwd: Option<String>,
+    /// Who asks, and where to look for codex.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// A call of any method.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rpc {
+    /// Codex's name of it.
+    pub method: String,
+    /// Its parameters; a session fills in `threadId`.
+    pub params: serde_json::Value,
+    /// Whom it is asked of.
+    #[serde(flatten)]
+    pub ask: Ask,
+}
+
+/// What Codex answered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    /// The version that answered.
+    pub codex_version: String,
+    /// Its CODEX_HOME.
+    pub codex_home: String,
+    /// The session that was asked about.
+    pub session_id: Option<String>,
+    /// The result, in Codex's own form; the pages of a list in one.
+    pub answer: serde_json::Value,
+    /// `LOGID:SEQ` of the answer's record.
+    pub cursor: String,
+}
+
+impl AsMut<Act> for Act {
+    fn as_mut(&mut self) -> &mut Act {
+        self
+    }
+}
+
+/// Bodies that say who asks.
+macro_rules! acts {
+    ($($body:ident: $($act:ident).+;)*) => {
+        $(impl AsMut<Act> for $body {
+            fn as_mut(&mut self) -> &mut Act {
+                &mut self.$($act).+
+            }
+        })*
+    };
+}
+
+acts! {
+    Rename: act;
+    Fork: act;
+    Review: act;
+    Rollback: act;
+    Goal: act;
+    Ask: act;
+    Rpc: ask.act;
 }
 
 /// An answer to a request.
@@ -334,7 +738,8 @@ pub struct Malformed {
 pub struct Problem {
     /// `not_found`, `ambiguous`, `conflict`, `pending_structured_request`, `already_imported`,
     /// `already_answered`, `forbidden`, `codex_missing`, `codex_too_old`, `codex_died`,
-    /// `codex_error`, `session_dead`, `name_taken`, `bad_request`, `timeout`, `failed`.
+    /// `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`, `failed`,
+    /// `unsupported`, `turn_running`, `session_archived`, `not_logged_in`.
     pub code: String,
     /// What failed and why.
     pub message: String,

@@ -5,6 +5,7 @@
 
 use crate::daemon::Daemon;
 use crate::pool::{Server, Started, guard};
+use crate::revive::revive;
 use crate::{input, requests, resume};
 use sm_ingest::app_server::Incoming;
 use sm_protocol::Kind;
@@ -12,15 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A restarted server is left alone for so long after its first, second … failure.
-const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
-const BACK_OFF_MAX: Duration = Duration::from_secs(60);
-
 /// A server that lived so long had not failed at its start.
 const LIVED: Duration = Duration::from_secs(60);
-
-/// How often a restart is tried; after that the next call starts it.
-const RESTARTS_MAX: u32 = 8;
 
 /// Attends to every server, each in a task of its own.
 pub(crate) async fn attend_all(daemon: Arc<Daemon>, mut started: mpsc::UnboundedReceiver<Started>) {
@@ -38,6 +32,9 @@ async fn attend(daemon: Arc<Daemon>, started: Started) {
             Incoming::Notification { seq, kind: Kind::TURN_COMPLETED, thread } => {
                 tokio::spawn(input::deliver_after(Arc::clone(&daemon), thread, seq));
             }
+            Incoming::Notification { kind: Kind::THREAD_CLOSED, thread, .. } => {
+                server.has_unloaded(thread);
+            }
             Incoming::Ended(ended) => {
                 lost(&daemon, &server, &ended.reason, &ended.stderr).await;
                 break;
@@ -48,59 +45,34 @@ async fn attend(daemon: Arc<Daemon>, started: Started) {
 }
 
 async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: &str) {
-    let reason = match daemon.is_stopping() {
-        true => "ended with the daemon".to_owned(),
-        false => reason.to_owned(),
+    let meant = match (daemon.is_stopping(), server.why()) {
+        (true, _) => Some("ended with the daemon"),
+        (false, why) => why,
     };
+    let reason = meant.unwrap_or(reason);
     daemon.say(&format!("codex {} {reason}", server.app.process().pid));
-    if !daemon.is_stopping() && !stderr.is_empty() {
+    if meant.is_none() && !stderr.is_empty() {
         daemon.say(stderr);
     }
     daemon.end_leftovers(server.source).await;
-    if let Err(error) = daemon.note_end(server.source, server.generation, &reason).await {
+    if let Err(error) = daemon.note_end(server.source, server.generation, reason).await {
         return daemon.say(&format!("the end of a server was not recorded: {error}"));
     }
-    let slot = daemon.pool.slot(&server.codex_home);
-    let failures = {
-        let mut failures = guard(&slot.failures);
-        *failures = if server.born.elapsed() < LIVED { *failures + 1 } else { 0 };
-        *failures
-    };
-    if !daemon.is_stopping() && failures <= RESTARTS_MAX {
-        tokio::spawn(restart(Arc::clone(daemon), Arc::clone(server), failures));
+    daemon.pool.remove(server);
+    let failures = meant.is_none().then(|| count_failure(daemon, server));
+    match resume::attached(daemon, server.source, server.generation) {
+        Ok(lost) if !daemon.is_stopping() => {
+            tokio::spawn(revive(Arc::clone(daemon), resume::threads(lost), failures));
+        }
+        Ok(_) => {}
+        Err(error) => daemon.say(&format!("nothing was resumed: {error}")),
     }
 }
 
-/// Starts a server again for the sessions that lost theirs.
-async fn restart(daemon: Arc<Daemon>, before: Arc<Server>, failures: u32) {
-    let lost = match resume::attached(&daemon, before.source, before.generation) {
-        Ok(lost) if lost.is_empty() => return,
-        Ok(lost) => lost,
-        Err(error) => return daemon.say(&format!("nothing was resumed: {error}")),
-    };
-    for failures in failures..=RESTARTS_MAX {
-        let pause = BACK_OFF_FIRST * 2u32.saturating_pow(failures.min(16));
-        tokio::select! {
-            () = tokio::time::sleep(pause.min(BACK_OFF_MAX)) => {}
-            () = daemon.stopped() => return,
-        }
-        match daemon.server(&before.codex_home).await {
-            Ok(_) => return resume_all(&daemon, lost).await,
-            Err(error) => daemon.say(&format!("codex was not started again: {error}")),
-        }
-    }
-}
-
-/// Resumes sessions one after the other, and delivers what waits for them.
-pub(crate) async fn resume_all(daemon: &Arc<Daemon>, threads: Vec<String>) {
-    for thread in threads {
-        let resumed = {
-            let _lock = daemon.lock(&thread).await;
-            resume::ensure(daemon, &thread).await.map(drop)
-        };
-        match resumed {
-            Ok(()) => input::deliver_soon(daemon, &thread),
-            Err(error) => daemon.say(&format!("session {thread} was not resumed: {error}")),
-        }
-    }
+/// Counts the ends in a row of one that did not live long.
+fn count_failure(daemon: &Daemon, server: &Server) -> u32 {
+    let slot = daemon.pool.slot(&server.codex_home, server.codex.version);
+    let mut failures = guard(&slot.failures);
+    *failures = if server.born.elapsed() < LIVED { failures.saturating_add(1) } else { 0 };
+    *failures
 }

@@ -4,8 +4,8 @@
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
 use crate::api::{
-    Act, Answer, Answered, Health, Import, Imported, Input, InputTaken, Problem, ProblemBody,
-    Prune, Pruned, Spawn, Spawned,
+    Act, Answer, Answered, Drain, Drained, Health, Hold, Import, Imported, Input, InputChange,
+    InputTaken, Keep, Problem, ProblemBody, Prune, Pruned, Servers, Spawn, Spawned, Told,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -203,6 +203,26 @@ impl Client {
         self.post(&format!("/v1/sessions/{}/input", escape(session)), input)
     }
 
+    /// `POST /v1/sessions/{id}/queue`.
+    pub fn hold(&self, session: &str, hold: &Hold) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/queue", escape(session)), hold)
+    }
+
+    /// `POST /v1/sessions/{id}/keep`.
+    pub fn keep(&self, session: &str, keep: &Keep) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/keep", escape(session)), keep)
+    }
+
+    /// `GET /v1/inputs/{id}`.
+    pub fn one_input(&self, id: &str) -> Result<Value, ClientError> {
+        self.get(&format!("/v1/inputs/{}", escape(id)))
+    }
+
+    /// `POST /v1/inputs/{id}`.
+    pub fn change_input(&self, id: &str, change: &InputChange) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/inputs/{}", escape(id)), change)
+    }
+
     /// `POST /v1/sessions/{id}/interrupt`.
     pub fn interrupt(&self, session: &str, act: &Act) -> Result<Value, ClientError> {
         self.post(&format!("/v1/sessions/{}/interrupt", escape(session)), act)
@@ -216,6 +236,22 @@ impl Client {
     /// `POST /v1/sessions/{id}/resume`.
     pub fn resume(&self, session: &str, act: &Act) -> Result<Value, ClientError> {
         self.post(&format!("/v1/sessions/{}/resume", escape(session)), act)
+    }
+
+    /// `POST /v1/sessions/{id}/{verb}`: `name`, `fork`, `archive`, `unarchive`, `compact`, `review`,
+    /// `rollback`, `goal`, each with its own body and answer.
+    pub fn verb<T: DeserializeOwned>(
+        &self,
+        session: &str,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.post(&format!("/v1/sessions/{}/{verb}", escape(session)), body)
+    }
+
+    /// `POST /v1/codex/{question}`: `models`, `mcp`, `limits`, `account`, `skills`, `rpc`.
+    pub fn codex(&self, question: &str, body: &impl Serialize) -> Result<Told, ClientError> {
+        self.post(&format!("/v1/codex/{question}"), body)
     }
 
     /// `GET /v1/requests`.
@@ -246,6 +282,16 @@ impl Client {
     /// `POST /v1/prune`.
     pub fn prune(&self, wish: &Prune) -> Result<Pruned, ClientError> {
         self.post("/v1/prune", wish)
+    }
+
+    /// `GET /v1/servers`.
+    pub fn servers(&self) -> Result<Servers, ClientError> {
+        self.get("/v1/servers")
+    }
+
+    /// `POST /v1/drain`. The servers that give way have yet to end when this returns.
+    pub fn drain(&self, drain: &Drain) -> Result<Drained, ClientError> {
+        self.post("/v1/drain", drain)
     }
 
     /// `POST /v1/shutdown`. The daemon has yet to end when this returns.

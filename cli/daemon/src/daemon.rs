@@ -7,18 +7,19 @@ use crate::api::CodexSearch;
 use crate::config::Config;
 use crate::names::Given;
 use crate::peer;
-use crate::pool::{Pool, Started, guard};
+use crate::pool::{Pool, Started};
 use crate::problem::Refusal;
+use crate::revive::Revivals;
 use serde_json::Value;
 use sm_ingest::Scribe;
-use sm_ingest::app_server::Search;
+use sm_ingest::app_server::Locator;
 use sm_log::{Log, Reader, Receipt};
 use sm_projections::rows::{Session, Sid, SourceKind};
 use sm_projections::tables::{Sessions, Sources, Threads};
 use sm_projections::views::{self, Selection, SessionDoc};
 use sm_projections::{Store, StoreError, View};
 use sm_protocol::synthetic::Synthetic;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -46,6 +47,10 @@ pub(crate) struct Daemon {
     /// The last durable seq.
     pub watermark: watch::Receiver<u64>,
     pub pool: Pool,
+    /// Finds codex, and remembers what its binaries said of themselves.
+    pub locator: Arc<Locator>,
+    /// Sessions that lost their server and are to be resumed.
+    pub revivals: Revivals,
     /// Hands each server that was started to whoever attends to it.
     pub started: mpsc::UnboundedSender<Started>,
     /// One answer to one request at a time.
@@ -56,6 +61,8 @@ pub(crate) struct Daemon {
     pub pruning: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
+    /// Threads for which a failed delivery is tried again.
+    pub retrying: Mutex<HashSet<String>>,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -114,11 +121,14 @@ impl Daemon {
             store,
             folded,
             pool: Pool::default(),
+            locator: Arc::default(),
+            revivals: Revivals::default(),
             started,
             answering: tokio::sync::Mutex::default(),
             importing: tokio::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
+            retrying: Mutex::default(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         };
@@ -245,16 +255,11 @@ impl Daemon {
         }
     }
 
-    /// Keeps where a caller would look for codex, for when a server of that CODEX_HOME is started. An
+    /// Keeps where a caller would look for codex, for when a server of that CODEX_HOME is chosen. An
     /// agent does not choose what the others' server is.
     pub fn keep_search(&self, caller: &Caller, home: &Path, told: Option<&CodexSearch>) {
         if let (Caller::User | Caller::Demo, Some(told)) = (caller, told) {
-            let search = Search {
-                explicit: told.explicit.as_ref().map(PathBuf::from),
-                path: told.path.as_ref().map(Into::into),
-                tools: told.tools.iter().map(PathBuf::from).collect(),
-            };
-            *guard(&self.pool.slot(home).search) = Some(search);
+            self.pool.prefer(home, told.to_search());
         }
     }
 

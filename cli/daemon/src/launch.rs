@@ -1,21 +1,23 @@
 //! Servers started when first needed, and their ends recorded.
 //!
-//! What always holds: at most one server runs for a CODEX_HOME; its end is recorded before another
-//! one begins; whoever attends to servers gets each one before its first word.
+//! What always holds: at most one server of a CODEX_HOME and version takes turns; a server's end is
+//! recorded before another one begins in its place; whoever attends to servers gets each one before
+//! its first word.
 
-use crate::daemon::{Daemon, blocking, now};
+use crate::api::CodexSearch;
+use crate::daemon::{Caller, Daemon, blocking, now};
 use crate::pool::{MARK, Server, Started, guard};
 use crate::problem::Refusal;
 use serde_json::json;
 use sm_ingest::app_server::{
-    AppServer, Codex, Launch, LocateError, Search, StartError, Version, end_marked, locate,
+    AppServer, Codex, Launch, LocateError, Search, StartError, end_marked,
 };
 use sm_projections::rows::{Source, SourceKind};
 use sm_projections::tables::Sources;
 use sm_protocol::synthetic::{GenerationEnded, SourceOpened, Synthetic};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most lives of one source; the next one is another source.
 const GENERATIONS_MAX: usize = 4000;
@@ -23,10 +25,82 @@ const GENERATIONS_MAX: usize = 4000;
 /// Variables of a caller's own session, which are none of another's.
 const ENV_REMOVE: &[&str] = &["SM_SESSION_ID", "CODEX_THREAD_ID"];
 
+/// A thread that nobody is subscribed to is unloaded at once, not after half an hour: so another
+/// server can be given it. Releases that do not know the setting pass it over.
+const SETTINGS: &[&str] = &["thread_unload_delay_secs=0"];
+
+/// A codex, or why none can be run.
+struct Looked {
+    found: Result<Codex, LocateError>,
+    /// The one binary that was to be looked at.
+    named: Option<PathBuf>,
+    /// It was looked where the daemon was started.
+    is_own: bool,
+}
+
 impl Daemon {
-    /// The server for a CODEX_HOME, started if none runs.
+    /// The server that sessions of a CODEX_HOME are loaded on: of the codex that is found where the
+    /// user's last call would look, else where the daemon was started. Started if none runs.
     pub async fn server(&self, codex_home: &Path) -> Result<Arc<Server>, Refusal> {
-        let slot = self.pool.slot(codex_home);
+        let codex = self.codex_of(codex_home).await?;
+        self.server_of(codex_home, codex).await
+    }
+
+    /// The server for a new session of that caller: of the codex that is found where it told to look.
+    /// An agent does not choose what runs.
+    pub async fn server_for(
+        &self,
+        caller: &Caller,
+        codex_home: &Path,
+        told: Option<&CodexSearch>,
+    ) -> Result<Arc<Server>, Refusal> {
+        let (Caller::User | Caller::Demo, Some(told)) = (caller, told) else {
+            return self.server(codex_home).await;
+        };
+        self.keep_search(caller, codex_home, Some(told));
+        let codex = self.found_by(codex_home, Some(told.to_search())).await?;
+        self.server_of(codex_home, codex).await
+    }
+
+    /// The codex that a CODEX_HOME's sessions are to run on by now.
+    pub async fn codex_of(&self, codex_home: &Path) -> Result<Codex, Refusal> {
+        self.found_by(codex_home, self.pool.preferred(codex_home)).await
+    }
+
+    /// The codex that is found by `told`, else where the daemon was started, else the one that runs.
+    /// What was named and is not there is replaced by nothing.
+    async fn found_by(&self, codex_home: &Path, told: Option<Search>) -> Result<Codex, Refusal> {
+        let first = match &told {
+            Some(told) => self.look_for(told.clone(), false).await?,
+            None => self.look_for(self.config.search.clone(), true).await?,
+        };
+        let error = match first.found {
+            Ok(codex) => return Ok(codex),
+            Err(error) => not_located(error, first.named.as_deref(), first.is_own),
+        };
+        if first.named.is_some() {
+            return Err(error);
+        }
+        if told.is_some()
+            && let Ok(codex) = self.look_for(self.config.search.clone(), true).await?.found
+        {
+            return Ok(codex);
+        }
+        let mut running = self.pool.running().into_iter();
+        let runs = running.find(|server| server.codex_home == codex_home && !server.is_draining());
+        runs.map(|server| server.codex.clone()).ok_or(error)
+    }
+
+    async fn look_for(&self, search: Search, is_own: bool) -> Result<Looked, Refusal> {
+        let named = search.explicit.clone();
+        let locator = Arc::clone(&self.locator);
+        let found = blocking(move || locator.locate(&search)).await?;
+        Ok(Looked { found, named, is_own })
+    }
+
+    /// The server of that codex for a CODEX_HOME, started if none runs.
+    pub async fn server_of(&self, codex_home: &Path, codex: Codex) -> Result<Arc<Server>, Refusal> {
+        let slot = self.pool.slot(codex_home, codex.version);
         let _starting = slot.starting.lock().await;
         if let Some(server) = slot.running() {
             return Ok(server);
@@ -34,23 +108,20 @@ impl Daemon {
         if self.is_stopping() {
             return Err(Refusal::stopping());
         }
-        // The end of the one before is recorded before the next begins.
+        // The end of the one before is recorded before the next begins, unless it gives way to it.
         let before = guard(&slot.server).clone();
-        if let Some(before) = before {
+        if let Some(before) = before
+            && !before.app.is_running()
+        {
             self.recorded_end(&before).await?;
+            self.pool.remove(&before);
         }
-        let told = guard(&slot.search).clone();
-        let server = self.start(codex_home, told).await?;
+        let server = self.start(codex_home, codex).await?;
         *guard(&slot.server) = Some(Arc::clone(&server));
         Ok(server)
     }
 
-    async fn start(&self, codex_home: &Path, told: Option<Search>) -> Result<Arc<Server>, Refusal> {
-        let is_own = told.is_none();
-        let search = told.unwrap_or_else(|| self.config.search.clone());
-        let named = search.explicit.clone();
-        let codex = blocking(move || locate(&search)).await?;
-        let codex = codex.map_err(|error| not_located(error, named.as_deref(), is_own))?;
+    async fn start(&self, codex_home: &Path, codex: Codex) -> Result<Arc<Server>, Refusal> {
         // Codex makes its default one itself, but none that it is told of.
         if !codex_home.is_dir() {
             let message = format!("there is no CODEX_HOME {}", codex_home.display());
@@ -60,31 +131,22 @@ impl Daemon {
         }
         self.caught_up().await?;
         let (source, generation) = self.source_of(&codex, codex_home)?;
-        let attempt = Attempt {
-            binary: codex.binary.clone(),
-            version: codex.version,
-            codex_home: codex_home.to_path_buf(),
-        };
         let launch = Launch {
             binary: codex.binary.clone(),
             codex_home: codex_home.to_path_buf(),
             source,
             generation,
+            settings: SETTINGS.iter().map(|&setting| setting.to_owned()).collect(),
             env: vec![(MARK.to_owned(), self.mark(source))],
             env_remove: ENV_REMOVE.iter().map(|&name| name.to_owned()).collect(),
         };
         let log = self.log().clone();
         let (app, incoming) = blocking(move || AppServer::spawn(log, &launch))
             .await?
-            .map_err(|error| attempt.failed(error))?;
-        let server = Arc::new(Server {
-            app,
-            source,
-            generation,
-            codex_home: codex_home.to_path_buf(),
-            version: codex.version,
-            born: Instant::now(),
-        });
+            .map_err(|error| failed(error, &codex, codex_home))?;
+        let home = codex_home.to_path_buf();
+        let server = Arc::new(Server::new(app, (source, generation), home, codex));
+        self.pool.add(&server);
         // Attended from the first: whatever becomes of it, its end is recorded.
         let _ = self.started.send(Started { server: Arc::clone(&server), incoming });
         match server.app.greet("sm", &self.config.version).await {
@@ -92,13 +154,13 @@ impl Daemon {
             Err(error) => {
                 server.app.end(Duration::from_millis(500)).await;
                 self.recorded_end(&server).await?;
-                Err(attempt.failed(error))
+                Err(failed(error, &server.codex, codex_home))
             }
         }
     }
 
     /// The source and life that a server to be started is: the newest source of the same binary and
-    /// CODEX_HOME goes on with another life.
+    /// CODEX_HOME goes on with another life, unless one of its lives still runs.
     fn source_of(&self, codex: &Codex, codex_home: &Path) -> Result<(u64, u32), Refusal> {
         let path = codex_home.to_string_lossy().into_owned();
         let version = codex.version.to_string();
@@ -113,7 +175,7 @@ impl Daemon {
         let mut newest = None;
         self.look(|view| {
             view.scan::<Sources>(&[], &[], |number, source| {
-                if is_same(&source) {
+                if is_same(&source) && !self.pool.uses(number) {
                     newest = Some((number, source.generations.len() as u32));
                 }
                 true
@@ -134,7 +196,7 @@ impl Daemon {
     }
 
     /// What the mark of a source's processes says.
-    fn mark(&self, source: u64) -> String {
+    pub fn mark(&self, source: u64) -> String {
         format!("{}:{source}", self.log().id())
     }
 
@@ -174,30 +236,24 @@ impl Daemon {
     }
 }
 
-/// What was started, for the case that it failed.
-struct Attempt {
-    binary: PathBuf,
-    version: Version,
-    codex_home: PathBuf,
-}
-
-impl Attempt {
-    fn failed(&self, error: StartError) -> Refusal {
-        let refusal = Refusal::from(error);
-        if !matches!(refusal.problem.code.as_str(), "codex_died" | "codex_missing") {
-            return refusal;
-        }
-        let Attempt { binary, version, codex_home } = self;
-        let message = format!("codex {version}: {}", refusal.problem.message);
-        Refusal::new(refusal.status, &refusal.problem.code, message)
-            .retryable()
-            .hint(format!(
-                "CODEX_HOME={} {} app-server shows more by hand; look at config.toml there",
-                codex_home.display(),
-                binary.display()
-            ))
-            .details(json!({ "binary": binary, "version": version.to_string(), "codex_home": codex_home }))
+/// What was started, and how it failed.
+fn failed(error: StartError, codex: &Codex, codex_home: &Path) -> Refusal {
+    let refusal = Refusal::from(error);
+    if !matches!(refusal.problem.code.as_str(), "codex_died" | "codex_missing") {
+        return refusal;
     }
+    let Codex { binary, version, .. } = codex;
+    let message = format!("codex {version}: {}", refusal.problem.message);
+    Refusal::new(refusal.status, &refusal.problem.code, message)
+        .retryable()
+        .hint(format!(
+            "CODEX_HOME={} {} app-server shows more by hand; look at config.toml there",
+            codex_home.display(),
+            binary.display()
+        ))
+        .details(json!({
+            "binary": binary, "version": version.to_string(), "codex_home": codex_home,
+        }))
 }
 
 /// The remedies: another binary, or another place to look. `is_own`: the daemon looked where it was

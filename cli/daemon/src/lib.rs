@@ -5,7 +5,7 @@
 //! everybody, over a channel from `launch`, which knows nobody.
 //!
 //! ```text
-//!  client ──HTTP──▶ routes ──▶ spawn · input · acts · requests ──▶ resume ──▶ launch ──▶ codex app-server
+//!  client ──HTTP──▶ routes ──▶ spawn · input · keep · acts · requests ──▶ resume ──▶ launch ──▶ codex app-server
 //!                      ▲             ▲                                          │              │
 //!                      │             └───────────── attend ◀────────────────────┘              │
 //!                   tables ◀── folding ◀── log ◀────────────── all that is said ───────────────┘
@@ -18,13 +18,17 @@ pub mod client;
 mod config;
 mod daemon;
 mod decision;
+mod drain;
 mod folding;
+mod holder;
 mod home;
 mod http;
 mod import;
 mod input;
 mod interrupt;
+mod keep;
 mod launch;
+mod life;
 mod messages;
 mod names;
 mod offer;
@@ -35,6 +39,7 @@ mod prune;
 mod recovery;
 mod requests;
 mod resume;
+mod revive;
 mod rights;
 mod serve;
 mod settle;
@@ -46,9 +51,10 @@ pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};
 pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
+pub use input::accepted as accepted_input;
 pub use names::check_name;
 pub use problem::Refusal;
 pub use prune::{MAX_BYTES, OLDER_THAN_MS, Plan};
 pub use requests::newest_requests;
 pub use serve::{ServeError, serve};
-pub use sm_ingest::app_server::{Codex, LocateError, Search, Version, locate};
+pub use sm_ingest::app_server::{Codex, LocateError, ProcessId, Search, Version, locate};

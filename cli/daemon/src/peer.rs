@@ -37,24 +37,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 
 /// A process and those above it.
 fn lineage(pid: u32) -> Vec<ProcessId> {
-    let mut found: Vec<ProcessId> = Vec::new();
-    let mut next = Some(pid);
-    while found.len() < ANCESTORS_MAX
-        && let Some(process) = next.and_then(ProcessId::of)
-        // A parent is older; what is not has only its number.
-        && found.last().is_none_or(|child| process.started <= child.started)
-    {
-        found.push(process);
-        next = parent(process.pid);
-    }
-    found
-}
-
-/// The parent in `/proc/PID/stat`, the second field after the name.
-fn parent(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-    (parent > 0).then_some(parent)
+    std::iter::successors(ProcessId::of(pid), ProcessId::parent).take(ANCESTORS_MAX).collect()
 }
 
 /// What names the session in the environment that a process was started with.

@@ -56,6 +56,14 @@ impl Refusal {
         Refusal::new(409, "session_dead", message)
     }
 
+    /// The session is in Codex's archive, where nothing is done with it.
+    pub fn archived(session: &Session) -> Refusal {
+        let id = &session.id;
+        Refusal::new(409, "session_archived", format!("session {id} is in Codex's archive"))
+            .hint(format!("`sm unarchive {id}` takes it out"))
+            .of_session(session)
+    }
+
     /// The daemon ends.
     pub fn stopping() -> Refusal {
         Refusal::new(503, "failed", "the daemon is shutting down").retryable()
@@ -166,9 +174,13 @@ impl From<CallError> for Refusal {
         match error {
             CallError::Refused { .. } => Refusal::new(502, "codex_error", message)
                 .hint("the words are Codex's own; `sm replay -n 20` shows what it was asked"),
-            CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message).retryable(),
+            CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message)
+                .hint("whether it was carried out shows in `sm tail`; `sm serve --status` names the server")
+                .retryable(),
             CallError::Log { source, .. } => source.into(),
-            _ => Refusal::new(502, "codex_died", message).retryable(),
+            _ => Refusal::new(502, "codex_died", message)
+                .hint("it is started again by itself; `sm serve --status` and its log say why it ended")
+                .retryable(),
         }
     }
 }

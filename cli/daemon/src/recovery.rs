@@ -43,7 +43,7 @@ pub(crate) async fn recover(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal
             false => "ended with a daemon that died",
         };
         daemon.note_end(source, generation, reason).await?;
-        threads.extend(resume::attached(daemon, source, generation)?);
+        threads.extend(resume::threads(resume::attached(daemon, source, generation)?));
     }
     let waiting = settle_inputs(daemon).await?;
     let known: BTreeSet<String> = threads.iter().cloned().collect();

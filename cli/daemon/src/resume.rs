@@ -1,17 +1,20 @@
-//! Sessions whose server was lost: loaded again on another one, or declared stopped.
+//! Sessions whose server was lost or gives way: loaded again on another one, or declared stopped.
 //!
-//! What always holds: a session is resumed on its own thread or not at all.
+//! What always holds: a session is resumed on its own thread or not at all, and no two servers have
+//! it loaded: the one that has it lets go of it first.
 
 use crate::daemon::Daemon;
+use crate::holder;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Sandbox};
 use crate::shell;
-use serde_json::json;
+use serde_json::{Value, json};
 use sm_ingest::app_server::CallError;
-use sm_projections::rows::Session;
+use sm_projections::rows::{Session, Sid};
 use sm_projections::table::Key;
 use sm_projections::tables::{Attached, Sessions};
+use sm_projections::views::Selection;
 use sm_protocol::synthetic::{SessionUnresumable, Synthetic};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,43 +23,121 @@ use std::time::{Duration, Instant};
 const LOADING: Duration = Duration::from_secs(120);
 
 /// How long the process that held a thread before may take to let go of it.
-const LETTING_GO: Duration = Duration::from_secs(10);
+const LETTING_GO: Duration = Duration::from_secs(3);
 
-/// The threads whose newest word came in that life of that source, and which were not ended.
+/// The sessions whose newest word came in that life of that source, and which were not ended.
 pub(crate) fn attached(
     daemon: &Daemon,
     source: u64,
     generation: u32,
-) -> Result<Vec<String>, Refusal> {
+) -> Result<Vec<Selection>, Refusal> {
     let prefix = [source.to_bytes(), generation.to_bytes()].concat();
     daemon.look(|view| {
-        let mut sids = Vec::new();
+        let mut sids: Vec<Sid> = Vec::new();
         view.scan::<Attached>(&prefix, &[], |(_, _, sid), ()| {
             sids.push(sid);
             true
         })?;
-        let mut threads = Vec::new();
+        let mut sessions = Vec::new();
         for sid in sids {
-            let row = view.get::<Sessions>(&sid)?;
-            threads.extend(row.filter(|row| !row.ended && !row.archived).map(|row| row.thread_id));
+            let row = view.get::<Sessions>(&sid)?.filter(|row| !row.ended && !row.archived);
+            sessions.extend(row.map(|session| Selection { sid, session }));
         }
-        Ok(threads)
+        Ok(sessions)
     })
 }
 
-/// The server that has the session's thread loaded, loaded now if need be. The caller holds the
-/// session's lock.
+/// The threads of those sessions.
+pub(crate) fn threads(sessions: Vec<Selection>) -> Vec<String> {
+    sessions.into_iter().map(|found| found.session.thread_id).collect()
+}
+
+/// The server that has the session's thread loaded, loaded now if need be: it stays where it is
+/// loaded while that server runs and gives way to none. The caller holds the session's lock.
 pub(crate) async fn ensure(daemon: &Arc<Daemon>, thread: &str) -> Result<Arc<Server>, Refusal> {
-    let session = daemon.session(thread)?.session;
-    let home = daemon.codex_home_of(&session)?;
-    let server = daemon.server(&home).await?;
-    let session = daemon.session(thread)?.session;
-    let is_loaded =
-        !session.gone && (session.source, session.generation) == (server.source, server.generation);
-    if !is_loaded {
-        load(daemon, &server, &session).await?;
+    let found = daemon.session(thread)?;
+    let home = daemon.codex_home_of(&found.session)?;
+    let Session { source, generation, .. } = found.session;
+    match daemon.pool.known(source, generation) {
+        Some(server) if !server.app.is_running() => {
+            // What its end means for the session is told before it is loaded elsewhere.
+            daemon.recorded_end(&server).await?;
+        }
+        Some(server) if !found.session.gone => {
+            if !server.is_draining() || is_busy(daemon, &server, &found)? {
+                return Ok(server);
+            }
+            // The new one first: a codex that does not start leaves the session where it is.
+            let to = daemon.server(&home).await?;
+            unload(&server, thread).await?;
+            load(daemon, &to, &daemon.session(thread)?.session).await?;
+            return Ok(to);
+        }
+        _ => {}
     }
+    let server = daemon.server(&home).await?;
+    load(daemon, &server, &daemon.session(thread)?.session).await?;
     Ok(server)
+}
+
+/// Whether a session cannot be moved from its server: it or a sub-agent of its own has an open turn,
+/// or it is itself a sub-agent whose parent is still there.
+pub(crate) fn is_busy(
+    daemon: &Daemon,
+    server: &Server,
+    found: &Selection,
+) -> Result<bool, Refusal> {
+    if found.session.open_turn.is_some() {
+        return Ok(true);
+    }
+    let here = attached(daemon, server.source, server.generation)?;
+    // What sm made stands on its own; what Codex made lives and ends with its parent.
+    let is_sub_agent = |session: &Session| session.spawned_by.is_none();
+    let parent = found.session.parent.filter(|_| is_sub_agent(&found.session));
+    if parent.is_some_and(|parent| here.iter().any(|other| other.sid == parent)) {
+        return Ok(true);
+    }
+    for other in &here {
+        if other.session.open_turn.is_some()
+            && is_sub_agent(&other.session)
+            && daemon.is_above(found.sid, other.sid)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Has a server let go of a thread.
+pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal> {
+    server.forget(thread);
+    let params = json!({ "threadId": thread });
+    let left = match server.app.call("thread/unsubscribe", params, LETTING_GO).await {
+        Ok(reply) => match reply.result.get("status").and_then(Value::as_str) {
+            Some("unsubscribed") => server.unloaded(thread, LETTING_GO).await,
+            // It was not loaded any more.
+            _ => true,
+        },
+        Err(CallError::Lost { .. } | CallError::Gone { .. }) => true,
+        // An old release, which knows no such call.
+        Err(CallError::Refused { .. }) => false,
+        Err(error) => return Err(error.into()),
+    };
+    match left {
+        true => Ok(()),
+        false => Err(Refusal::new(
+            409,
+            "held",
+            format!(
+                "codex {}, process {}, gives way to another one and cannot let go of one thread: \
+                 it is ended once its turns are over",
+                server.codex.version,
+                server.app.process().pid
+            ),
+        )
+        .hint("`sm serve --status` shows what it still does; send again then")
+        .retryable()),
+    }
 }
 
 /// Has the server load the session's thread.
@@ -75,6 +156,7 @@ pub(crate) async fn load(
     for (name, value) in in_force(session) {
         params[name] = json!(value);
     }
+    server.forget(thread);
     let begun = Instant::now();
     let error = loop {
         match server.app.call("thread/resume", params.clone(), LOADING).await {
@@ -85,6 +167,9 @@ pub(crate) async fn load(
             Err(error) => break error,
         }
     };
+    if is_held(&error) {
+        return Err(holder::held(daemon, server, session).await);
+    }
     let Some((_, reason)) = error.refusal() else { return Err(error.into()) };
     let given_up = SessionUnresumable { reason: reason.to_owned() };
     let receipt = daemon.note(thread, &Synthetic::SessionUnresumable(given_up))?;
@@ -93,19 +178,29 @@ pub(crate) async fn load(
         .hint("`sm tail` and `sm turns` still show it; spawn another one"))
 }
 
-/// The settings that were in force when the session was last heard of. Releases before 0.169 forget
+/// The settings that the session keeps, else those in force when it was last heard of. Releases before 0.169 forget
 /// some of them, and would give a session other rights than it had.
-fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
-    let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word).map(Sandbox::as_str);
-    let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
+pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
+    let kept = &session.kept;
+    let sandbox = kept.sandbox.as_deref().or(session.sandbox.as_deref());
+    let sandbox = sandbox.and_then(Sandbox::of_word).map(Sandbox::as_str);
+    let approval = kept.approval.as_deref().or(session.approval_policy.as_deref());
+    let approval = approval.and_then(Approval::of_word);
     let told = [
         ("cwd", session.cwd.as_deref()),
-        ("model", session.model.as_deref()),
+        ("model", kept.model.as_deref().or(session.model.as_deref())),
         ("modelProvider", session.model_provider.as_deref()),
         ("sandbox", sandbox),
         ("approvalPolicy", approval.map(Approval::as_str)),
     ];
     told.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// Whether Codex says that it does not have the thread. The code is shared by many faults.
+pub(crate) fn is_not_loaded(error: &CallError) -> bool {
+    error.refusal().is_some_and(|(_, words)| {
+        words.contains("thread not found") || words.contains("not loaded")
+    })
 }
 
 /// Whether another process still holds the thread. The code is shared by many faults.

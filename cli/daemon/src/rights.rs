@@ -3,6 +3,7 @@
 //! What always holds: a right that is not known counts as the least one.
 
 use crate::problem::Refusal;
+use serde_json::{Value, json};
 use sm_projections::rows::Session;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,15 @@ impl Sandbox {
             Sandbox::ReadOnly => "read-only",
             Sandbox::WorkspaceWrite => "workspace-write",
             Sandbox::FullAccess => "danger-full-access",
+        }
+    }
+
+    /// As `turn/start` takes it.
+    pub fn policy(self) -> Value {
+        match self {
+            Sandbox::ReadOnly => json!({ "type": "readOnly" }),
+            Sandbox::WorkspaceWrite => json!({ "type": "workspaceWrite" }),
+            Sandbox::FullAccess => json!({ "type": "dangerFullAccess" }),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::home::{HomeError, Writer};
 use crate::interrupt::interrupt_turn;
 use crate::peer::Peer;
 use crate::problem::Refusal;
+use crate::revive::revive;
 use crate::{attend, http, recovery};
 use sm_projections::rows::Session;
 use sm_projections::tables::Sessions;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 /// How long a turn may take to end when the daemon does, and each step of a server's end.
 const ENDING: Duration = Duration::from_secs(3);
@@ -93,8 +95,7 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
         end_with_input(&daemon);
     }
     daemon.say(&format!("serving on {}", path.display()));
-    let resuming = Arc::clone(&daemon);
-    tokio::spawn(async move { attend::resume_all(&resuming, lost).await });
+    tokio::spawn(revive(Arc::clone(&daemon), lost, None));
     let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));
     let router = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, router)
@@ -150,23 +151,26 @@ fn end_with_input(daemon: &Arc<Daemon>) {
 /// Interrupts open turns, then ends every server, and waits until that is recorded.
 async fn end_servers(daemon: &Arc<Daemon>) {
     let running = daemon.pool.running();
-    let mut turns = Vec::new();
+    let mut turns = JoinSet::new();
     for session in busy(daemon).unwrap_or_default() {
         let daemon = Arc::clone(daemon);
-        turns.push(tokio::spawn(async move {
+        turns.spawn(async move {
             let Some(open) = &session.open_turn else { return };
             let interrupted = interrupt_turn(&daemon, &session, &open.id);
             let _ = tokio::time::timeout(ENDING, interrupted).await;
-        }));
+        });
     }
-    for turn in turns {
-        let _ = turn.await;
+    turns.join_all().await;
+    let mut ends = JoinSet::new();
+    for server in running {
+        let daemon = Arc::clone(daemon);
+        ends.spawn(async move {
+            server.app.end(ENDING).await;
+            // The task that attends to it records its end.
+            let _ = daemon.recorded_end(&server).await;
+        });
     }
-    for server in &running {
-        server.app.end(ENDING).await;
-        // The task that attends to it records its end.
-        let _ = daemon.recorded_end(server).await;
-    }
+    ends.join_all().await;
 }
 
 fn busy(daemon: &Daemon) -> Result<Vec<Session>, Refusal> {

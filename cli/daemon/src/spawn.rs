@@ -5,10 +5,10 @@
 
 use crate::api::{Input, Spawn, Spawned};
 use crate::daemon::{Caller, Daemon};
-use crate::input;
-use crate::names;
+use crate::input::{self, message};
 use crate::problem::Refusal;
 use crate::rights::{Approval, Rights, Sandbox};
+use crate::{keep, names};
 use crate::{offer, shell};
 use serde_json::{Value, json};
 use sm_projections::views::Selection;
@@ -37,14 +37,16 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     let caller = daemon.caller(wish.by.as_deref())?;
     let parent = parent(daemon, &wish, &caller)?;
     let plan = plan(daemon, &wish, &caller, parent.as_ref())?;
+    let prompt = wish.prompt.clone().filter(|prompt| !prompt.trim().is_empty());
+    prompt.as_deref().map_or(Ok(()), message::check_text)?;
+    wish.labels.iter().try_for_each(|label| keep::check_label(label))?;
     // Agents fill in what they could leave out.
     let name = wish.name.clone().filter(|name| !name.trim().is_empty());
     let _reserved = match &name {
         Some(name) => Some(names::reserve(&daemon.given, &daemon.store, name)?),
         None => None,
     };
-    daemon.keep_search(&caller, &plan.codex_home, wish.codex.as_ref());
-    let server = daemon.server(&plan.codex_home).await?;
+    let server = daemon.server_for(&caller, &plan.codex_home, wish.codex.as_ref()).await?;
     // Noted along with Codex's answer: nobody ever sees the session without its name and parent.
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
         name,
@@ -52,6 +54,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         labels: wish.labels.clone(),
         by: caller.word(),
         env: plan.env.clone(),
+        ..SessionSpawned::default()
     });
     let params = params(daemon, &wish, &plan);
     let reply = server.app.call_noting("thread/start", params, STARTING, Some(spawned)).await?;
@@ -65,7 +68,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     daemon.folded_to(made).await?;
     let session = daemon.session(thread)?.session;
     let mut turn_id = None;
-    if let Some(text) = wish.prompt.filter(|prompt| !prompt.trim().is_empty()) {
+    if let Some(text) = prompt {
         let first = Input { text, plan: wish.plan, ..Input::default() };
         let taken = input::take_locked(daemon, &session, &first, &caller).await?;
         if let ("failed" | "unknown", Some(reason)) = (taken.status.as_str(), &taken.reason) {

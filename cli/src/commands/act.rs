@@ -7,6 +7,7 @@ use crate::error::{Error, Exit};
 use crate::output::{Streams, now_micros, state};
 use crate::read::Tables;
 use crate::show::{Lives, show};
+use crate::targets::Selector;
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::Act;
@@ -36,37 +37,36 @@ pub struct Resume {
 #[derive(Debug, Args)]
 struct Of {
     /// Ids, names, unique prefixes of either, thread ids, @last or @parent.
-    #[arg(required = true, value_name = "SESSION")]
+    #[arg(value_name = "SESSION")]
     sessions: Vec<String>,
+
+    #[command(flatten)]
+    chosen: Selector,
 }
 
 impl Interrupt {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, Verb::Interrupt, &self.of.sessions)
+        act(context, streams, Verb::Interrupt, &self.of)
     }
 }
 
 impl Stop {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, Verb::Stop, &self.of.sessions)
+        act(context, streams, Verb::Stop, &self.of)
     }
 }
 
 impl Resume {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, Verb::Resume, &self.of.sessions)
+        act(context, streams, Verb::Resume, &self.of)
     }
 }
 
-fn act(
-    context: &Context,
-    streams: &mut Streams,
-    verb: Verb,
-    sessions: &[String],
-) -> Result<Exit, Error> {
+fn act(context: &Context, streams: &mut Streams, verb: Verb, of: &Of) -> Result<Exit, Error> {
+    let sessions = &of.chosen.sessions(context, streams, &of.sessions)?;
     let actor = Actor::find(context, streams, verb, sessions)?;
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;

@@ -4,6 +4,7 @@
 //! reading command changes, too.
 
 use crate::context::Context;
+use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean};
 use clap::Args;
@@ -81,6 +82,7 @@ impl Doctor {
         checks.insert("disk_room", room(context.home.dir()));
         checks.insert("codex", codex());
         checks.insert("daemon", daemon(context));
+        checks.insert("codex_servers", servers(context));
         if usable {
             self.log(context, streams, &mut checks);
             tables(context, streams, &mut checks);
@@ -232,6 +234,34 @@ fn daemon(context: &Context) -> Check {
         }
         None => Check::new(Status::Info, "not running; commands that need it start it"),
     }
+}
+
+/// Servers that give way or are missed. What is not running is no trouble.
+fn servers(context: &Context) -> Check {
+    let found = match Client::connect(context) {
+        Ok(Some(client)) => client.servers(),
+        Ok(None) => return Check::new(Status::Info, "no daemon runs, and no server of it"),
+        Err(error) => Err(error),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return Check::failed(&error),
+    };
+    let waiting: usize = found.resuming.iter().map(|batch| batch.threads.len()).sum();
+    let draining = found.servers.iter().filter(|server| server.draining).count();
+    let check = match (waiting, draining) {
+        (1.., _) => {
+            let why = found.resuming.iter().find_map(|batch| batch.reason.as_deref());
+            let why = why.map_or(String::new(), |why| format!(": {why}"));
+            let summary = format!("{waiting} sessions wait to be resumed{why}");
+            Check::new(Status::Warning, summary)
+                .remedy("They are tried again by themselves: sm serve --status shows when.")
+        }
+        (0, 1..) => Check::new(Status::Info, format!("{draining} give way to another codex"))
+            .remedy("sm serve --drain --wait sees it to its end."),
+        (0, 0) => Check::new(Status::Ok, format!("{} run", found.servers.len())),
+    };
+    check.details(json!({ "servers": found.servers, "resuming": found.resuming }))
 }
 
 /// Whether the log's lock is held now. Only an existing log is asked.

@@ -4,6 +4,7 @@
 //! read by `record` and never written.
 
 mod check;
+mod deltas;
 mod folded;
 mod generate;
 mod record;

@@ -2,7 +2,10 @@
 
 mod act;
 mod answer;
+mod archive;
+mod ask;
 mod children;
+mod compact;
 mod completions;
 mod demo;
 mod diff;
@@ -10,16 +13,24 @@ mod doctor;
 mod explain;
 mod export;
 mod fixture;
+mod fork;
+mod goal;
 mod import;
 mod inbox;
+mod name;
 mod overview;
 mod prune;
 mod ps;
+mod queue;
 mod rebuild;
 mod replay;
 mod result;
+mod review;
+mod rollback;
+mod rpc;
 mod send;
 mod serve;
+mod set;
 mod show;
 mod spawn;
 mod stats;
@@ -39,6 +50,7 @@ use clap::Subcommand;
 pub enum Command {
     Spawn(spawn::Spawn),
     Send(send::Send),
+    Queue(queue::Queue),
     Wait(wait::Wait),
     Result(result::ResultOf),
     Ps(ps::Ps),
@@ -55,8 +67,24 @@ pub enum Command {
     Deny(answer::Deny),
     Answer(answer::AnswerTo),
     Interrupt(act::Interrupt),
+    Set(set::Set),
+    Label(set::Label),
     Stop(act::Stop),
     Resume(act::Resume),
+    Name(name::Name),
+    Fork(fork::Fork),
+    Archive(archive::Archive),
+    Unarchive(archive::Unarchive),
+    Compact(compact::Compact),
+    Review(review::Review),
+    Rollback(rollback::Rollback),
+    Goal(goal::Goal),
+    Models(ask::Models),
+    Mcp(ask::Mcp),
+    Limits(ask::Limits),
+    Account(ask::Account),
+    Skills(ask::Skills),
+    Rpc(rpc::Rpc),
     Replay(replay::Replay),
     Import(import::Import),
     Fixture(fixture::Fixture),
@@ -82,6 +110,9 @@ pub fn run(
         None => overview::run(context, streams),
         Some(Command::Spawn(verb)) => verb.run(context, streams),
         Some(Command::Send(verb)) => verb.run(context, streams),
+        Some(Command::Queue(verb)) => verb.run(context, streams),
+        Some(Command::Set(verb)) => verb.run(context, streams),
+        Some(Command::Label(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),
         Some(Command::Ps(verb)) => verb.run(context, streams),
         Some(Command::Diff(verb)) => verb.run(context, streams),
@@ -101,6 +132,20 @@ pub fn run(
         Some(Command::Interrupt(verb)) => verb.run(context, streams),
         Some(Command::Stop(verb)) => verb.run(context, streams),
         Some(Command::Resume(verb)) => verb.run(context, streams),
+        Some(Command::Name(verb)) => verb.run(context, streams),
+        Some(Command::Fork(verb)) => verb.run(context, streams),
+        Some(Command::Archive(verb)) => verb.run(context, streams),
+        Some(Command::Unarchive(verb)) => verb.run(context, streams),
+        Some(Command::Compact(verb)) => verb.run(context, streams),
+        Some(Command::Review(verb)) => verb.run(context, streams),
+        Some(Command::Rollback(verb)) => verb.run(context, streams),
+        Some(Command::Goal(verb)) => verb.run(context, streams),
+        Some(Command::Models(verb)) => verb.run(context, streams),
+        Some(Command::Mcp(verb)) => verb.run(context, streams),
+        Some(Command::Limits(verb)) => verb.run(context, streams),
+        Some(Command::Account(verb)) => verb.run(context, streams),
+        Some(Command::Skills(verb)) => verb.run(context, streams),
+        Some(Command::Rpc(verb)) => verb.run(context, streams),
         Some(Command::Serve(verb)) => verb.run(context, streams),
         Some(Command::Result(verb)) => verb.run(context, streams),
         Some(Command::Replay(verb)) => verb.run(context, streams),

@@ -6,6 +6,7 @@ use crate::output::{Streams, Table, now_micros, tokens};
 use crate::past::{At, Question};
 use crate::read::{AsOf, Head};
 use crate::show::{SessionShown, label, show};
+use crate::targets::Selector;
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::ActivityState;
@@ -21,6 +22,9 @@ pub struct Ps {
     /// At most so many.
     #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
     limit: usize,
+
+    #[command(flatten)]
+    chosen: Selector,
 
     #[command(flatten)]
     at: At,
@@ -90,13 +94,20 @@ impl Ps {
             };
             let view = tables.view()?;
             let (mut hidden, mut fitting) = (0, 0);
-            let docs = views::sessions(&view, self.limit, |session| {
+            // Labels stand in no row's head.
+            let limit = if self.chosen.is_empty() { self.limit } else { usize::MAX };
+            let mut docs = views::sessions(&view, limit, |session| {
                 let ended = session.archived || session.state == ActivityState::Stopped;
                 hidden += usize::from(!self.all && ended);
                 fitting += usize::from(self.all || !ended);
                 self.all || !ended
             })?;
             drop(view);
+            if !self.chosen.is_empty() {
+                docs.retain(|doc| self.chosen.fits(&doc.labels));
+                fitting = docs.len();
+                docs.truncate(self.limit);
+            }
             // Those that had ended may have taken the place of others among the newest of then.
             if docs.len() == self.limit || tables.is_whole() {
                 break (tables, hidden, fitting, docs);

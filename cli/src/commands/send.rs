@@ -1,14 +1,17 @@
 //! `sm send`: a message for sessions.
 
+use super::set::SettingsArgs;
 use crate::codex;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
+use crate::targets::Selector;
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{Input, InputTaken, Mode};
 use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// Sends a message to sessions: it begins a turn, or waits in the queue of a busy one.
 #[derive(Debug, Args)]
@@ -32,6 +35,29 @@ pub struct Send {
     /// Into the queue, also while a request waits for an answer.
     #[arg(long, group = "mode")]
     queue: bool,
+
+    /// With --steer: only into this turn, as `sm show --json` names it.
+    #[arg(long, value_name = "TURN", requires = "steer")]
+    turn: Option<String>,
+
+    /// Your own name for the message: sent again under it, it is the same message, taken once.
+    #[arg(long)]
+    key: Option<String>,
+
+    /// A picture that goes along: a file, or an http, https or data address. May be given several times.
+    #[arg(long = "image", value_name = "FILE")]
+    images: Vec<String>,
+
+    /// The JSON schema that the turn's last message is to keep to.
+    #[arg(long, value_name = "FILE")]
+    output_schema: Option<PathBuf>,
+
+    /// For this turn only: `sm set` changes them for good.
+    #[command(flatten, next_help_heading = "For this turn only")]
+    settings: SettingsArgs,
+
+    #[command(flatten)]
+    chosen: Selector,
 }
 
 /// A text of the command line; `-` stands for standard input.
@@ -52,14 +78,43 @@ pub fn text(word: &str) -> Result<String, Error> {
     Ok(text)
 }
 
+/// A picture as the daemon takes it, which does not know this folder.
+fn absolute(image: &str) -> Result<String, Error> {
+    if image.contains("://") || image.starts_with("data:") {
+        return Ok(image.to_owned());
+    }
+    let path = std::path::absolute(image).map_err(|e| Error::io("find", Path::new(image), &e))?;
+    match path.is_file() {
+        true => Ok(path.to_string_lossy().into_owned()),
+        false => Err(Error::new(
+            Exit::NotFound,
+            "file_not_found",
+            format!("there is no picture {image}"),
+        )
+        .hint("Give --image a file, or an http, https or data address.")),
+    }
+}
+
+/// A JSON schema in a file.
+fn schema(path: &Path) -> Result<Value, Error> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, &e))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Error::usage(format!("{} is no JSON: {error}", path.display()))
+            .hint("An output schema is a JSON schema: an object with type and properties.")
+    })
+}
+
 impl Send {
     /// Sends it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         // Flags may stand between the two, so clap cannot count them.
-        let Some((last, sessions)) = self.words.split_last().filter(|(_, rest)| !rest.is_empty())
-        else {
+        let Some((last, named)) = self.words.split_last() else {
             return Err(Error::usage("name a session and a text: sm send SESSION TEXT"));
         };
+        if named.is_empty() && self.chosen.is_empty() {
+            return Err(Error::usage("name a session and a text: sm send SESSION TEXT"));
+        }
+        let sessions = &self.chosen.sessions(context, streams, named)?;
         let input = Input {
             text: text(last)?,
             mode: match (self.steer, self.urgent, self.queue) {
@@ -70,6 +125,11 @@ impl Send {
             },
             by: context.caller.clone(),
             plan: self.plan.then_some(true),
+            key: self.key.clone(),
+            images: self.images.iter().map(|image| absolute(image)).collect::<Result<_, _>>()?,
+            settings: self.settings.settings(),
+            output_schema: self.output_schema.as_deref().map(schema).transpose()?,
+            expected_turn: self.turn.clone(),
             codex: Some(codex::told()),
         };
         let client = Client::for_sessions(context, streams, sessions)?;
@@ -86,6 +146,7 @@ impl Send {
                     }
                     told.push(json!({
                         "given": word, "session_id": taken.session_id, "input": taken.input,
+                        "id": taken.id, "repeated": taken.repeated,
                         "status": taken.status, "turn_id": taken.turn_id,
                         "reason": taken.reason, "cursor": taken.cursor, "error": null,
                     }));
@@ -96,7 +157,7 @@ impl Send {
                     }
                     told.push(json!({
                         "given": word, "session_id": error.details.get("session_id"),
-                        "input": null, "status": "refused", "turn_id": null,
+                        "input": null, "id": null, "repeated": false, "status": "refused", "turn_id": null,
                         "reason": error.message, "cursor": null,
                         "error": {"code": error.code, "message": error.message, "hint": error.hint},
                     }));
@@ -125,5 +186,6 @@ fn not_taken(context: &Context, taken: &InputTaken) -> Error {
 
 fn print(streams: &mut Streams, taken: &InputTaken) -> Result<(), Error> {
     let reason = taken.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
-    streams.line(format_args!("{} {}{reason}", taken.session_id, taken.status))
+    let before = if taken.repeated { " (sent before)" } else { "" };
+    streams.line(format_args!("{} {}{before}{reason}", taken.session_id, taken.status))
 }

@@ -1,12 +1,15 @@
 //! `sm serve`: the daemon.
 
+mod drain;
+mod unit;
+
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
-use crate::output::Streams;
+use crate::output::{Streams, age, clean, now_micros};
 use clap::Args;
 use serde_json::json;
-use sm_daemon::api::Health;
+use sm_daemon::api::{Health, Servers};
 use std::time::{Duration, Instant};
 
 /// How long a daemon may take to end.
@@ -30,6 +33,18 @@ pub struct Serve {
     /// Says whether one runs, and how it is.
     #[arg(long, group = "act")]
     status: bool,
+
+    /// Has servers of another codex than the one found now give way to it: after an upgrade.
+    #[arg(long, group = "act")]
+    drain: bool,
+
+    /// Waits until none is left that gives way.
+    #[arg(long, requires = "drain")]
+    wait: bool,
+
+    /// Prints a systemd user unit that runs it.
+    #[arg(long, group = "act")]
+    unit: bool,
 }
 
 impl Serve {
@@ -41,12 +56,22 @@ impl Serve {
         if self.stop {
             return stop(context, streams);
         }
-        if self.status {
-            return status(context, streams);
+        if self.drain {
+            return drain::drain(context, streams, self.wait);
         }
-        let client = Client::or_start(context, streams)?;
-        tell(context, streams, Some(&client.health()?))?;
-        Ok(Exit::Ok)
+        if self.unit {
+            return unit::print(context, streams);
+        }
+        let client = match self.status {
+            true => Client::connect(context)?,
+            false => Some(Client::or_start(context, streams)?),
+        };
+        let found = match &client {
+            Some(client) => Some((client.health()?, client.servers()?)),
+            None => None,
+        };
+        tell(context, streams, found.as_ref())?;
+        Ok(if found.is_some() { Exit::Ok } else { Exit::Away })
     }
 }
 
@@ -82,9 +107,10 @@ fn stop(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 fn document(
     context: &Context,
     streams: &mut Streams,
-    health: Option<&Health>,
+    found: Option<&(Health, Servers)>,
     stopped: Option<u32>,
 ) -> Result<(), Error> {
+    let (health, servers) = found.map(|(health, servers)| (health, servers)).unzip();
     streams.document(&json!({
         "schema": "sm.serve/1",
         "running": health.is_some(),
@@ -93,20 +119,20 @@ fn document(
         "home": context.home.dir(),
         "socket": context.home.socket_path(),
         "health": health,
+        "servers": servers.map(|servers| &servers.servers),
+        "resuming": servers.map(|servers| &servers.resuming),
     }))
 }
 
-fn status(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-    let health = Client::connect(context)?.map(|client| client.health()).transpose()?;
-    tell(context, streams, health.as_ref())?;
-    Ok(if health.is_some() { Exit::Ok } else { Exit::Away })
-}
-
-fn tell(context: &Context, streams: &mut Streams, health: Option<&Health>) -> Result<(), Error> {
+fn tell(
+    context: &Context,
+    streams: &mut Streams,
+    found: Option<&(Health, Servers)>,
+) -> Result<(), Error> {
     if context.json {
-        return document(context, streams, health, None);
+        return document(context, streams, found, None);
     }
-    let Some(health) = health else {
+    let Some((health, servers)) = found else {
         return streams.line("no daemon runs");
     };
     streams.line(format_args!(
@@ -119,10 +145,20 @@ fn tell(context: &Context, streams: &mut Streams, health: Option<&Health>) -> Re
             health.event_persist_errors
         ))?;
     }
-    for server in &health.servers {
-        let version = server.codex_version.as_deref().unwrap_or("?");
-        let pid = server.pid.map_or("?".to_owned(), |pid| pid.to_string());
-        streams.line(format_args!("  codex {version}, process {pid}, {}", server.codex_home))?;
+    for server in &servers.servers {
+        streams.line(format_args!("  {}", drain::line(server)))?;
+    }
+    for batch in &servers.resuming {
+        let when = match batch.next_at {
+            Some(at) => format!("next try in {}", age(at.saturating_sub(now_micros()))),
+            None => "being tried".to_owned(),
+        };
+        let why = batch.reason.as_deref().map_or(String::new(), |why| format!(": {}", clean(why)));
+        streams.line(format_args!(
+            "! {} sessions wait to be resumed, {} failures, {when}{why}",
+            batch.threads.len(),
+            batch.failures
+        ))?;
     }
     Ok(())
 }

@@ -96,6 +96,16 @@ impl Shown {
         row("forked from", doc.forked_from.clone())?;
         row("spawned by", text(&doc.spawned_by))?;
         row("agent", text(&doc.agent))?;
+        row("archived", doc.archived.then(|| "yes, in Codex's archive".to_owned()))?;
+        row(
+            "goal",
+            doc.goal.as_ref().map(|goal| {
+                let budget = goal.token_budget.map(|most| format!(" of {}", tokens(most)));
+                let (words, status) = (clean(&goal.objective), clean(&goal.status));
+                let spent = tokens(goal.tokens_used) + budget.as_deref().unwrap_or_default();
+                format!("{words} ({status}, {spent} tokens)")
+            }),
+        )?;
         row("labels", (!doc.labels.is_empty()).then(|| clean(&doc.labels.join(" ")).into_owned()))?;
         row(
             "source",
@@ -111,11 +121,19 @@ impl Shown {
         row("model", (!model.is_empty()).then(|| model.join(" · ")))?;
         row("approvals", text(&doc.approval_policy))?;
         row("sandbox", text(&doc.sandbox))?;
+        let kept = &doc.kept;
+        let kept = [&kept.model, &kept.effort, &kept.approval, &kept.sandbox];
+        let kept: Vec<String> = kept.into_iter().filter_map(text).collect();
+        row("keeps", (!kept.is_empty()).then(|| kept.join(" · ")))?;
         let counts = &doc.counts;
+        let dropped = match counts.turns_dropped {
+            0 => String::new(),
+            dropped => format!(" ({dropped} of them rolled back)"),
+        };
         row(
             "did",
             Some(format!(
-                "{} turns, {} commands, {} file changes, {} tool calls, {} messages, {} requests",
+                "{} turns{dropped}, {} commands, {} file changes, {} tool calls, {} messages, {} requests",
                 counts.turns,
                 counts.commands,
                 counts.file_changes,

@@ -5,11 +5,10 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
-use crate::read::nothing_yet;
+use crate::read::open_log;
 use clap::Args;
 use serde::Serialize;
-use sm_daemon::HomeError;
-use sm_log::{OpenError, Reader, Segment};
+use sm_log::{Reader, Segment};
 use std::path::PathBuf;
 
 const MICROS: f64 = 1_000_000.0;
@@ -68,12 +67,7 @@ struct SegmentDoc {
 impl Stats {
     /// Prints them.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let reader = match context.home.open_log() {
-            Ok(reader) => reader,
-            Err(HomeError::Log(OpenError::NotFound { .. })) => return Err(nothing_yet(context)),
-            Err(error) => return Err(error.into()),
-        };
-        let report = Report::new(&reader)?;
+        let report = Report::new(&open_log(context)?)?;
         match context.json {
             true => streams.document(&report)?,
             false => report.print(streams, self.segments)?,

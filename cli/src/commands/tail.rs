@@ -33,7 +33,7 @@ pub struct Tail {
     all: bool,
 
     /// The last records themselves, byte for byte.
-    #[arg(long, conflicts_with_all = ["all", "follow"])]
+    #[arg(long, conflicts_with_all = ["all", "follow", "at"])]
     raw: bool,
 
     #[command(flatten)]

@@ -102,6 +102,7 @@ fn print(streams: &mut Streams, turns: &[TurnDoc], now: i64) -> Result<(), Error
     let mut table = Table::new(&heads);
     for turn in turns {
         let (role, outcome) = match turn.outcome {
+            _ if turn.dropped_seq.is_some() => (Role::Dim, "⤺ rolled back".to_owned()),
             Some("completed") => (Role::Good, "✓ completed".to_owned()),
             Some(word @ ("failed" | "lost")) => (Role::Bad, format!("✗ {word}")),
             Some(word) => (Role::NeedsHuman, format!("– {word}")),

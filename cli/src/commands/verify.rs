@@ -6,11 +6,10 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams};
-use crate::read::nothing_yet;
+use crate::read::open_log;
 use clap::Args;
 use serde::Serialize;
-use sm_daemon::HomeError;
-use sm_log::{OpenError, Problem, Verification};
+use sm_log::{Problem, Verification};
 use std::path::PathBuf;
 
 /// Proves the log: every checksum, footer and link of the chain of sealed segments.
@@ -61,11 +60,7 @@ struct GapDoc {
 impl Verify {
     /// Prints the verdict.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        let reader = match context.home.open_log() {
-            Ok(reader) => reader,
-            Err(HomeError::Log(OpenError::NotFound { .. })) => return Err(nothing_yet(context)),
-            Err(error) => return Err(error.into()),
-        };
+        let reader = open_log(context)?;
         let meter = streams.meter();
         let found = reader.verify_watched(self.deep, |seq, last| {
             meter.tell(format_args!("verifying: seq {seq} of {last}"));

@@ -9,6 +9,7 @@ use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{Role, Streams, clean_block, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
 use crate::show::{Lives, SessionShown, label, show};
+use crate::targets::Selector;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -29,8 +30,11 @@ const GONE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub struct Wait {
     /// Ids, names, unique prefixes of either, thread ids, @last or @parent.
-    #[arg(required = true, value_name = "SESSION")]
+    #[arg(value_name = "SESSION")]
     sessions: Vec<String>,
+
+    #[command(flatten)]
+    chosen: Selector,
 
     /// Until one of them has.
     #[arg(long, conflicts_with = "all")]
@@ -132,6 +136,7 @@ impl Wait {
     pub fn for_one(session: &str, after: Option<String>, wanted: Wanted) -> Wait {
         Wait {
             sessions: vec![session.to_owned()],
+            chosen: Selector::default(),
             any: false,
             all: false,
             wanted,
@@ -144,8 +149,9 @@ impl Wait {
     /// Waits.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         // A word that fits nothing is told at once, not waited for.
+        let sessions = self.chosen.sessions(context, streams, &self.sessions)?;
         let tables = Tables::open_some(context, streams)?;
-        let sessions = pin(context, &tables.view()?, &self.sessions)?;
+        let sessions = pin(context, &tables.view()?, &sessions)?;
         drop(tables);
         let began = Instant::now();
         let mut follow = Follow::new(context);

@@ -3,6 +3,7 @@
 //! What always holds: a pid counts only together with the process's start time, so a number that was
 //! given away again is never taken for the old process.
 
+use sm_daemon::ProcessId;
 use sm_projections::StoreError;
 use sm_projections::View;
 use sm_projections::rows::{Session, Source, SourceKind};
@@ -80,13 +81,11 @@ impl Lives {
 
 /// Whether that very process is alive.
 pub fn is_alive(pid: u32, started: Option<u64>) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // The name in parentheses may hold anything; what is wanted stands behind it.
-    let Some((_, rest)) = stat.rsplit_once(')') else { return false };
-    let mut fields = rest.split_whitespace();
-    let state = fields.next();
-    let start: Option<u64> = fields.nth(18).and_then(|field| field.parse().ok());
-    !matches!(state, Some("Z" | "X" | "x")) && (started.is_none() || started == start)
+    let process = match started {
+        Some(started) => Some(ProcessId { pid, started }),
+        None => ProcessId::of(pid),
+    };
+    process.is_some_and(|process| process.is_alive())
 }
 
 #[cfg(test)]

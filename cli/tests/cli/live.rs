@@ -475,3 +475,60 @@ fn a_demo_that_is_interrupted_says_where_its_folder_is() {
     assert!(words.contains(&format!("rm -rf {kept}")), "{words}");
     are_gone(pids);
 }
+
+#[test]
+fn messages_wait_are_changed_and_go_to_whom_labels_choose() {
+    let Some(live) = Live::start() else { return };
+    let sm = &live.sm;
+    assert!(sm.run(&["queue"]).err.contains("Nothing waits"));
+    let none = sm.run(&["send", "-l", "role=writer", "hello"]);
+    assert_eq!(none.code, 5, "{}", none.err);
+    let label = |role: &str| format!("role={role}");
+    for (name, role) in [("one", "writer"), ("two", "writer"), ("three", "reader")] {
+        live.spawn(name, "say: ready", &["--label", &label(role)]);
+    }
+    live.ok(&["wait", "one", "two", "three", "--timeout", "60"]);
+    let sent = sm.json(&["send", "-l", "role=writer", "say: to writers"]);
+    let to: Vec<_> = sent["inputs"].as_array().expect("inputs").iter().collect();
+    assert_eq!(to.len(), 2, "{sent}");
+    live.ok(&["wait", "-l", "role=writer", "--timeout", "60"]);
+    assert_eq!(live.ok(&["result", "two"]).text().trim(), "to writers");
+    assert_eq!(live.ok(&["result", "three"]).text().trim(), "ready");
+    let listed = sm.json(&["ps", "-l", "role=reader"]);
+    assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(1), "{listed}");
+
+    // One waits behind a request; it is shown, changed and taken back.
+    live.spawn("asker", "run: touch it\nsay: ok", &["--approval", "untrusted"]);
+    assert_eq!(sm.run(&["wait", "asker", "--timeout", "60"]).code, 3);
+    let queued = sm.json(&["send", "asker", "say: later", "--queue", "--key", "k1"]);
+    let input = queued["inputs"][0]["id"].as_str().expect("an id").to_owned();
+    let again = sm.json(&["send", "asker", "say: later", "--queue", "--key", "k1"]);
+    assert_eq!(
+        (&again["inputs"][0]["id"], &again["inputs"][0]["repeated"]),
+        (&input.as_str().into(), &true.into())
+    );
+    live.ok(&["queue", "edit", &input, "say: changed"]);
+    let list = live.ok(&["queue"]).text();
+    assert!(list.contains(&input) && list.contains("say: changed"), "{list}");
+    assert!(live.ok(&["queue", "show", &input]).text().contains("from user"));
+    live.ok(&["queue", "cancel", &input]);
+    assert_eq!(sm.run(&["queue", "cancel", &input]).code, 6);
+    assert_eq!(sm.run(&["queue", "cancel", "i999999"]).code, 5);
+    assert_eq!(sm.json(&["queue"])["inputs"].as_array().map(Vec::len), Some(0));
+
+    // What a session keeps.
+    let set = live.ok(&["set", "-l", "role=reader", "--effort", "high"]).text();
+    assert!(set.contains("effort high"), "{set}");
+    assert_eq!(sm.run(&["set", "three"]).code, 2);
+    assert_eq!(
+        live.ok(&["label", "three", "role=x", "team=a"])
+            .text()
+            .trim()
+            .split_once(": ")
+            .map(|(_, labels)| labels),
+        Some("role=x, team=a")
+    );
+    live.ok(&["label", "three", "role-"]);
+    assert_eq!(sm.json(&["show", "three"])["session"]["labels"], serde_json::json!(["team=a"]));
+    assert_eq!(sm.run(&["label", "three", "role"]).code, 2);
+}

@@ -3,6 +3,7 @@
 mod bad_input;
 mod errors;
 mod export;
+mod faults;
 mod fixture;
 mod folding;
 mod judged;
@@ -13,6 +14,7 @@ mod proof;
 mod prune;
 mod rebuild;
 mod requests;
+mod servers;
 mod status;
 mod support;
 mod two_way;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// A data directory with a fake codex that keeps to that script.
-struct Stage {
-    sm: Sm,
+pub struct Stage {
+    pub sm: Sm,
 }
 
 impl Stage {
-    fn new(script: &Value) -> Stage {
+    pub fn new(script: &Value) -> Stage {
         let sm = Sm::new();
         let built = Path::new(env!("CARGO_BIN_EXE_sm")).with_file_name("examples/fake_codex");
         let binary = sm.dir.path().join("bin/codex");
@@ -25,7 +25,7 @@ impl Stage {
         Stage { sm }
     }
 
-    fn spawn(&self, prompt: &str) -> Ran {
+    pub fn spawn(&self, prompt: &str) -> Ran {
         let cwd = self.sm.dir.path().to_str().expect("a plain path");
         self.sm.run(&["spawn", prompt, "--cwd", cwd, "--json"])
     }

@@ -84,6 +84,10 @@ kinds! {
     THREAD_COMPACTED = 40, "thread/compacted";
     /// What of a thread its user has read.
     THREAD_READ_STATE_CHANGED = 41, "thread/readState/changed";
+    /// A thread's goal as it is now.
+    THREAD_GOAL_UPDATED = 42, "thread/goal/updated";
+    /// A thread has no goal any more.
+    THREAD_GOAL_CLEARED = 43, "thread/goal/cleared";
     /// A turn began.
     TURN_STARTED = 48, "turn/started";
     /// A turn ended.
@@ -183,10 +187,27 @@ kinds! {
     SM_REQUEST_DECIDED = 32776, "sm/request/decided";
     /// A waiting session was given up: it could not be resumed.
     SM_SESSION_UNRESUMABLE = 32777, "sm/session/unresumable";
+    /// See [`crate::synthetic::InputEdited`].
+    SM_INPUT_EDITED = 32778, "sm/input/edited";
+    /// See [`crate::synthetic::SessionSet`].
+    SM_SESSION_SET = 32779, "sm/session/set";
+    /// See [`crate::synthetic::SessionLabelled`].
+    SM_SESSION_LABELLED = 32780, "sm/session/labelled";
+    /// See [`crate::synthetic::ReminderSet`].
+    SM_REMINDER_SET = 32781, "sm/reminder/set";
+    /// See [`crate::synthetic::ReminderEnded`].
+    SM_REMINDER_ENDED = 32782, "sm/reminder/ended";
     /// Records below a floor are dropped.
     SM_LOG_TRIMMED = 32784, "sm/log/trimmed";
     /// Sessions serve only their newest records.
     SM_LOG_CAPPED = 32785, "sm/log/capped";
+
+    /// Somebody named a session.
+    SM_SESSION_NAMED = 32810, "sm/session/named";
+    /// A session was put into Codex's archive, or taken out of it.
+    SM_SESSION_ARCHIVED = 32811, "sm/session/archived";
+    /// A session's newest turns were taken out of its history.
+    SM_TURNS_DROPPED = 32812, "sm/turns/dropped";
 }
 
 impl Kind {

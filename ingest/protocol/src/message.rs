@@ -183,6 +183,31 @@ pub struct NameUpdated<'a> {
     pub thread_name: Text<'a>,
 }
 
+/// `thread/goal/updated`.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct GoalUpdated<'a> {
+    /// The goal as it is now.
+    #[serde(borrow)]
+    pub goal: Obj<Goal<'a>>,
+}
+
+/// What a thread pursues turn after turn.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Goal<'a> {
+    /// In words.
+    #[serde(borrow)]
+    pub objective: Text<'a>,
+    /// `active`, `paused`, `blocked`, `usageLimited`, `budgetLimited` or `complete`.
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    /// What it may cost.
+    pub token_budget: Int,
+    /// What it cost so far.
+    pub tokens_used: Int,
+}
+
 /// `thread/settings/updated`.
 #[derive(Deserialize, Debug, Default)]
 #[serde(default, rename_all = "camelCase")]

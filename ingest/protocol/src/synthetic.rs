@@ -4,6 +4,7 @@
 //! other source to know what `sm` did. Fields are only ever added.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A synthetic message. [`Synthetic::to_payload`] gives the bytes that are recorded.
@@ -37,9 +38,33 @@ pub enum Synthetic {
     /// See [`InputChanged`].
     #[serde(rename = "sm/input/changed")]
     InputChanged(InputChanged),
+    /// See [`InputEdited`].
+    #[serde(rename = "sm/input/edited")]
+    InputEdited(InputEdited),
     /// See [`RequestDecided`].
     #[serde(rename = "sm/request/decided")]
     RequestDecided(RequestDecided),
+    /// See [`SessionNamed`].
+    #[serde(rename = "sm/session/named")]
+    SessionNamed(SessionNamed),
+    /// See [`SessionArchived`].
+    #[serde(rename = "sm/session/archived")]
+    SessionArchived(SessionArchived),
+    /// See [`TurnsDropped`].
+    #[serde(rename = "sm/turns/dropped")]
+    TurnsDropped(TurnsDropped),
+    /// See [`SessionSet`].
+    #[serde(rename = "sm/session/set")]
+    SessionSet(SessionSet),
+    /// See [`SessionLabelled`].
+    #[serde(rename = "sm/session/labelled")]
+    SessionLabelled(SessionLabelled),
+    /// See [`ReminderSet`].
+    #[serde(rename = "sm/reminder/set")]
+    ReminderSet(ReminderSet),
+    /// See [`ReminderEnded`].
+    #[serde(rename = "sm/reminder/ended")]
+    ReminderEnded(ReminderEnded),
     /// See [`LogTrimmed`].
     #[serde(rename = "sm/log/trimmed")]
     LogTrimmed(LogTrimmed),
@@ -120,6 +145,10 @@ pub struct SessionSpawned {
     pub by: String,
     /// The environment handed to the session's commands, to be handed again when it is resumed.
     pub env: BTreeMap<String, String>,
+    /// The thread it was forked from; old releases do not tell it themselves.
+    pub forked_from: Option<String>,
+    /// Codex's id of the last turn that the fork took over; `None`: all of them.
+    pub forked_at: Option<String>,
 }
 
 /// A session was ended on purpose.
@@ -150,6 +179,65 @@ pub struct InputAccepted {
     pub by: String,
     /// Whether the turn is to plan; `None` leaves the session's mode as it is.
     pub plan: Option<bool>,
+    /// Its sender's own name for it: the same one again is the same input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Pictures that go along: absolute paths, or `http`, `https` and `data` addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// What is to be different for its turn.
+    #[serde(skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
+    /// The JSON schema that the turn's last message is to keep to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
+    /// Codex's id of the turn that it is to go into; `None`: whichever is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_turn: Option<String>,
+}
+
+/// What of a session's settings can be changed. `None` leaves a setting as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The model.
+    pub model: Option<String>,
+    /// The reasoning effort.
+    pub effort: Option<String>,
+    /// `untrusted`, `on-request`, `on-failure`, `never`.
+    pub approval: Option<String>,
+    /// `read-only`, `workspace-write`, `danger-full-access`.
+    pub sandbox: Option<String>,
+}
+
+impl Settings {
+    /// Whether they leave all as it is.
+    pub fn is_empty(&self) -> bool {
+        *self == Settings::default()
+    }
+
+    /// These, and where they leave a setting as it is, that of `others`.
+    #[must_use]
+    pub fn or(self, others: Settings) -> Settings {
+        Settings {
+            model: self.model.or(others.model),
+            effort: self.effort.or(others.effort),
+            approval: self.approval.or(others.approval),
+            sandbox: self.sandbox.or(others.sandbox),
+        }
+    }
+}
+
+/// The text of an input that waits was changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputEdited {
+    /// The input's number.
+    pub input: u64,
+    /// Its text from now on.
+    pub text: String,
+    /// Who changed it.
+    pub by: String,
 }
 
 /// An accepted input moved on.
@@ -164,6 +252,53 @@ pub struct InputChanged {
     pub turn: Option<String>,
     /// Why, where it was not taken.
     pub reason: Option<String>,
+    /// Who moved it, where somebody did: cancelled it, or had it tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Settings that a session is to keep: given to every turn and at every resume from now on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionSet {
+    /// The settings.
+    pub settings: Settings,
+    /// Who asked; `sm` where an input's own settings are to end with its turn.
+    pub by: String,
+}
+
+/// A session's labels were changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionLabelled {
+    /// All of them from now on, `key=value`.
+    pub labels: Vec<String>,
+    /// Who asked.
+    pub by: String,
+}
+
+/// A session is to be reminded. The reminder's number is this record's own seq.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReminderSet {
+    /// When, in Unix microseconds.
+    pub at: i64,
+    /// Of what.
+    pub text: String,
+    /// Who asked.
+    pub by: String,
+}
+
+/// A reminder came to its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReminderEnded {
+    /// Its number: the seq of its making.
+    pub reminder: u64,
+    /// `sent` or `cancelled`.
+    pub status: String,
+    /// Who, where somebody did; `sm` for one that was sent.
+    pub by: String,
 }
 
 /// Somebody decided a request. Stands before the answer itself.
@@ -178,6 +313,40 @@ pub struct RequestDecided {
     pub by: String,
     /// What was said along with it.
     pub say: Option<String>,
+}
+
+/// Somebody named a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionNamed {
+    /// The name.
+    pub name: String,
+    /// Who: `user`, or the thread of a session.
+    pub by: String,
+    /// Whether Codex was told too; its older releases know no names.
+    pub told_codex: bool,
+}
+
+/// A session was put into Codex's archive, or taken out of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionArchived {
+    /// Whether it is in the archive now.
+    pub archived: bool,
+    /// Who: `user`, or the thread of a session.
+    pub by: String,
+}
+
+/// A session's newest turns were taken out of its history. What they did to files stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TurnsDropped {
+    /// The numbers of those that the log knows: the seq of each one's first record.
+    pub turns: Vec<u64>,
+    /// How many Codex dropped; more than those where a fork's inherited turns are among them.
+    pub count: u32,
+    /// Who: `user`, or the thread of a session.
+    pub by: String,
 }
 
 /// The oldest records are dropped. Stands before they go, and after the snapshot of what the folds had
@@ -235,7 +404,15 @@ impl Synthetic {
             Synthetic::SessionUnresumable(_) => Kind::SM_SESSION_UNRESUMABLE,
             Synthetic::InputAccepted(_) => Kind::SM_INPUT_ACCEPTED,
             Synthetic::InputChanged(_) => Kind::SM_INPUT_CHANGED,
+            Synthetic::InputEdited(_) => Kind::SM_INPUT_EDITED,
             Synthetic::RequestDecided(_) => Kind::SM_REQUEST_DECIDED,
+            Synthetic::SessionNamed(_) => Kind::SM_SESSION_NAMED,
+            Synthetic::SessionArchived(_) => Kind::SM_SESSION_ARCHIVED,
+            Synthetic::TurnsDropped(_) => Kind::SM_TURNS_DROPPED,
+            Synthetic::SessionSet(_) => Kind::SM_SESSION_SET,
+            Synthetic::SessionLabelled(_) => Kind::SM_SESSION_LABELLED,
+            Synthetic::ReminderSet(_) => Kind::SM_REMINDER_SET,
+            Synthetic::ReminderEnded(_) => Kind::SM_REMINDER_ENDED,
             Synthetic::LogTrimmed(_) => Kind::SM_LOG_TRIMMED,
             Synthetic::LogCapped(_) => Kind::SM_LOG_CAPPED,
         }

@@ -43,6 +43,8 @@ pub struct Launch {
     pub source: u64,
     /// Which life of it.
     pub generation: u32,
+    /// Settings that hold whatever its own files say: `key=value`, the value in TOML.
+    pub settings: Vec<String>,
     /// Variables that it gets, and with it all that it starts.
     pub env: Vec<(String, String)>,
     /// Variables that the server must not inherit.
@@ -230,7 +232,8 @@ impl AppServer {
         self.call_noting(method, params, patience, None).await
     }
 
-    /// The same; a success that names a thread is recorded together with `note`, in that thread.
+    /// The same; a success that names a thread, or answers a call about one, is recorded together with
+    /// `note`, in that thread.
     pub async fn call_noting(
         &self,
         method: &str,
@@ -360,6 +363,10 @@ impl Drop for Forget<'_> {
 
 fn command(launch: &Launch) -> Command {
     let mut command = Command::new(&launch.binary);
+    for setting in &launch.settings {
+        // Before the subcommand, where every release knows it.
+        command.args(["-c", setting]);
+    }
     command
         .arg("app-server")
         .envs(launch.env.iter().map(|(name, value)| (name, value)))
@@ -464,8 +471,10 @@ impl Shared {
     }
 
     /// What is to be noted along with an answer.
-    fn note_of(&self, envelope: &Envelope<'_>) -> Option<Synthetic> {
-        if envelope.shape != Shape::Response || envelope.thread.is_none() {
+    fn note_of(&self, reading: &Reading<'_>) -> Option<Synthetic> {
+        let envelope = &reading.envelope;
+        let has_thread = envelope.thread.is_some() || !reading.thread.is_empty();
+        if envelope.shape != Shape::Response || !has_thread {
             return None;
         }
         let id = envelope.id.as_ref()?.0.parse().ok()?;
@@ -475,7 +484,7 @@ impl Shared {
     fn heard(&self, line: &[u8], incoming: &mpsc::UnboundedSender<Incoming>) {
         let recorded = {
             let mut wire = lock(&self.wire);
-            let note = |reading: &Reading<'_>| self.note_of(&reading.envelope);
+            let note = |reading: &Reading<'_>| self.note_of(reading);
             let recorded = wire.recorder.record_noting(Direction::Server, now(), line, note);
             recorded.map(|(reading, receipt)| {
                 let noted = (receipt.last > receipt.first).then_some(receipt.last);

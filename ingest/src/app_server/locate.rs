@@ -15,10 +15,13 @@
 //! A tool folder holds `codex-VERSION` folders, each an npm prefix: `npm install
 //! @openai/codex@VERSION --prefix TOOLS/codex-VERSION`.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The oldest release that can be driven.
@@ -26,6 +29,9 @@ pub const VERSION_MIN: Version = Version { major: 0, minor: 80, patch: 0 };
 
 /// How long `codex --version` may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many binaries are remembered.
+const KNOWN_MAX: usize = 64;
 
 /// A release's number; what follows it (`-alpha.3`) is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +92,30 @@ pub struct Codex {
     pub binary: PathBuf,
     /// Its version.
     pub version: Version,
+    /// The very file: another one at its place is told from it.
+    pub file: FileId,
+}
+
+/// One file, told from any other that takes its place: an upgrade leaves the path as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+    modified: (i64, i64),
+    bytes: u64,
+}
+
+impl FileId {
+    /// The file that is at `path` now.
+    pub fn of(path: &Path) -> std::io::Result<FileId> {
+        let found = std::fs::metadata(path)?;
+        Ok(FileId {
+            device: found.dev(),
+            inode: found.ino(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            bytes: found.size(),
+        })
+    }
 }
 
 /// No codex can be run.
@@ -125,20 +155,55 @@ fn looked(tried: &[String]) -> String {
 
 /// Finds a codex and asks for its version.
 pub fn locate(search: &Search) -> Result<Codex, LocateError> {
-    let mut tried = Vec::new();
-    for candidate in candidates(search) {
-        if !candidate.is_file() {
-            if search.explicit.is_some() {
-                tried.push(format!("{} is no file", candidate.display()));
+    Locator::default().locate(search)
+}
+
+/// Finds codex again and again, and asks each binary for its version once: until it is another file.
+#[derive(Debug, Default)]
+pub struct Locator {
+    known: Mutex<HashMap<(PathBuf, FileId), Version>>,
+}
+
+impl Locator {
+    /// Finds a codex.
+    pub fn locate(&self, search: &Search) -> Result<Codex, LocateError> {
+        let mut tried = Vec::new();
+        for candidate in candidates(search) {
+            if !candidate.is_file() {
+                if search.explicit.is_some() {
+                    tried.push(format!("{} is no file", candidate.display()));
+                }
+                continue;
             }
-            continue;
+            match native(&candidate).and_then(|binary| Some((FileId::of(&binary).ok()?, binary))) {
+                Some((file, binary)) => return self.checked(binary, file),
+                None => tried.push(format!("{} leads to no native binary", candidate.display())),
+            }
         }
-        match native(&candidate) {
-            Some(binary) => return checked(binary),
-            None => tried.push(format!("{} leads to no native binary", candidate.display())),
+        Err(LocateError::Missing { tried })
+    }
+
+    fn checked(&self, binary: PathBuf, file: FileId) -> Result<Codex, LocateError> {
+        let key = (binary, file);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        let binary = key.0.clone();
+        if let Some(version) = known {
+            return Ok(Codex { binary, version, file });
+        }
+        let said = ask_version(&binary).unwrap_or_else(|error| error.to_string());
+        match Version::find(&said) {
+            Some(version) if version.is_supported() => {
+                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                if known.len() >= KNOWN_MAX {
+                    known.clear();
+                }
+                known.insert(key, version);
+                Ok(Codex { binary, version, file })
+            }
+            Some(version) => Err(LocateError::TooOld { binary, version }),
+            None => Err(LocateError::NoVersion { binary, said: said.trim().to_owned() }),
         }
     }
-    Err(LocateError::Missing { tried })
 }
 
 fn candidates(search: &Search) -> Vec<PathBuf> {
@@ -202,15 +267,6 @@ fn is_native(path: &Path) -> bool {
     let mut magic = [0; 4];
     let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
     read.is_ok() && matches!(magic, [0x7f, b'E', b'L', b'F'] | [0xcf, 0xfa, 0xed, 0xfe])
-}
-
-fn checked(binary: PathBuf) -> Result<Codex, LocateError> {
-    let said = ask_version(&binary).unwrap_or_else(|error| error.to_string());
-    match Version::find(&said) {
-        Some(version) if version.is_supported() => Ok(Codex { binary, version }),
-        Some(version) => Err(LocateError::TooOld { binary, version }),
-        None => Err(LocateError::NoVersion { binary, said: said.trim().to_owned() }),
-    }
 }
 
 fn ask_version(binary: &Path) -> std::io::Result<String> {
@@ -295,6 +351,27 @@ mod tests {
 
         let explicit = Search { explicit: Some("/bin/true".into()), ..Search::default() };
         assert!(matches!(locate(&explicit), Err(LocateError::NoVersion { .. })));
+    }
+
+    #[test]
+    fn a_binary_is_asked_once_until_it_is_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        // The smallest program that is native everywhere: a copy of one that prints its arguments.
+        let binary = dir.path().join("codex");
+        std::fs::copy("/bin/echo", &binary).unwrap();
+        let search = Search { explicit: Some(binary.clone()), ..Search::default() };
+        let locator = Locator::default();
+        let file = FileId::of(&binary.canonicalize().unwrap()).unwrap();
+        let version = Version { major: 0, minor: 169, patch: 0 };
+        let key = (binary.canonicalize().unwrap(), file);
+        locator.known.lock().unwrap().insert(key, version);
+        // It is not run again: `echo --version` would tell another one, or none.
+        let found = locator.locate(&search).unwrap();
+        assert_eq!((found.version, found.file), (version, file));
+        // Another file in its place is asked.
+        std::fs::remove_file(&binary).unwrap();
+        std::fs::copy("/bin/true", &binary).unwrap();
+        assert!(!matches!(locator.locate(&search), Ok(found) if found.version == version));
     }
 
     #[test]

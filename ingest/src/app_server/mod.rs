@@ -19,8 +19,8 @@ mod stderr;
 
 pub use connection::{AppServer, Ended, Incoming, Launch, Reply, ServerCall};
 pub use error::{CallError, StartError};
-pub use locate::{Codex, LocateError, Search, VERSION_MIN, Version, locate};
-pub use process::{ProcessId, end_marked};
+pub use locate::{Codex, FileId, LocateError, Locator, Search, VERSION_MIN, Version, locate};
+pub use process::{ProcessId, end_marked, with_open};
 
 /// Now, in Unix microseconds.
 pub(crate) fn now() -> i64 {

@@ -4,6 +4,7 @@
 //! meant; a reused pid is never hit.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A process: its pid, and its start time in clock ticks since boot.
@@ -18,14 +19,36 @@ pub struct ProcessId {
 impl ProcessId {
     /// The process that has that pid now.
     pub fn of(pid: u32) -> Option<ProcessId> {
-        let (_, started) = stat(pid)?;
-        Some(ProcessId { pid, started })
+        Some(ProcessId { pid, started: stat(pid)?.started })
+    }
+
+    /// The process above it; none above the first one, and where the system does not tell.
+    pub fn parent(&self) -> Option<ProcessId> {
+        let above = stat(self.pid).filter(|stat| stat.started == self.started)?.parent;
+        ProcessId::of(above).filter(|parent| parent.started <= self.started)
+    }
+
+    /// What it was started as: program and arguments, `None` where the system does not tell.
+    pub fn command_line(&self) -> Option<String> {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.pid)).ok()?;
+        let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        Some(words.join(" ").trim_end().to_owned()).filter(|_| self.is_alive())
+    }
+
+    /// A variable of the environment that it was started with.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let environment = std::fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
+        let value = environment.split(|byte| *byte == 0).find_map(|entry| {
+            let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        });
+        value.filter(|_| self.is_alive())
     }
 
     /// Whether it is still there and not only its remains.
     pub fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|(state, started)| {
-            started == self.started && !matches!(state, 'Z' | 'X' | 'x')
+        stat(self.pid).is_some_and(|stat| {
+            stat.started == self.started && !matches!(stat.state, 'Z' | 'X' | 'x')
         })
     }
 
@@ -66,14 +89,30 @@ impl ProcessId {
     }
 }
 
+/// The processes of this user that have a file open which `is_meant`, this one excepted.
+pub fn with_open(is_meant: impl Fn(&Path) -> bool) -> Vec<ProcessId> {
+    let processes = pids().filter(|pid| *pid != std::process::id()).filter_map(ProcessId::of);
+    let has = |process: &ProcessId| {
+        // Another user's cannot be looked into.
+        let files = std::fs::read_dir(format!("/proc/{}/fd", process.pid));
+        let mut files = files.into_iter().flatten().flatten();
+        files.any(|file| std::fs::read_link(file.path()).is_ok_and(|target| is_meant(&target)))
+    };
+    processes.filter(has).collect()
+}
+
+/// The pids there are.
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// Kills every process of this user that was started with `name=value` in its environment, itself
 /// excepted: what a server left behind that had moved to a session of its own. Returns how many.
 pub fn end_marked(name: &str, value: &str) -> usize {
     let marker = format!("{name}={value}");
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut ended = 0;
-    for pid in pids.filter(|pid| *pid != std::process::id()) {
+    for pid in pids().filter(|pid| *pid != std::process::id()) {
         let Some(process) = ProcessId::of(pid) else { continue };
         // Another user's cannot be read, and is none of ours.
         let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
@@ -89,14 +128,21 @@ pub fn end_marked(name: &str, value: &str) -> usize {
     ended
 }
 
-/// State and start time in `/proc/PID/stat`. The name in it may hold anything, so fields are counted
-/// from its last parenthesis.
-fn stat(pid: u32) -> Option<(char, u64)> {
+/// What `/proc/PID/stat` tells of a process.
+struct Stat {
+    state: char,
+    parent: u32,
+    started: u64,
+}
+
+/// Reads it. The name in it may hold anything, so fields are counted from its last parenthesis.
+fn stat(pid: u32) -> Option<Stat> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    let started = fields.nth(18)?.parse().ok()?;
-    Some((state, started))
+    let parent = fields.next()?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some(Stat { state, parent, started })
 }
 
 #[cfg(test)]
@@ -118,6 +164,31 @@ mod tests {
         assert!(other.try_wait().unwrap().is_none());
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    #[test]
+    fn whoever_has_a_file_open_is_found_and_described() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap().join("held");
+        let file = std::fs::File::create(&path).unwrap();
+        assert_eq!(with_open(|open| open == path), []);
+        let mut holder = std::process::Command::new("sleep")
+            .arg("1000")
+            .env("SM_PROCESS_TEST_HOLDER", "a=b")
+            .stdin(file)
+            .spawn()
+            .unwrap();
+        let found = with_open(|open| open == path);
+        assert_eq!(found, [ProcessId::of(holder.id()).unwrap()]);
+        // Between fork and exec it is still what its parent was.
+        while found[0].command_line().as_deref() != Some("sleep 1000") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(found[0].variable("SM_PROCESS_TEST_HOLDER").as_deref(), Some("a=b"));
+        assert_eq!(found[0].variable("SM_PROCESS_TEST"), None);
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert_eq!((found[0].command_line(), with_open(|open| open == path)), (None, vec![]));
     }
 
     #[test]

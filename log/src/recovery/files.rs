@@ -13,7 +13,7 @@ use crate::seal;
 use crate::sealed;
 use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::storage::Storage;
-use crate::trim::{self, Trimmed};
+use crate::trim::{self, Trimmed, Unread};
 use crate::watermark::{self, Page, PageError};
 
 /// A file with so many zeros is not worth looking at any further.
@@ -46,7 +46,7 @@ impl Files {
         let (mut doubles, mut clash) = (Vec::new(), false);
         for (one, other) in named.iter().zip(named.iter().skip(1)) {
             if one.0.serial == other.0.serial {
-                let gone = drop_double(storage, one, other)?;
+                let gone = drop_double(storage, page, one, other)?;
                 clash |= gone.is_none();
                 doubles.extend(gone);
             }
@@ -107,14 +107,8 @@ impl Files {
         page: &Page,
         named: &[(Named, String)],
     ) -> Result<LogId, OpenError> {
-        let file = storage.path(watermark::NAME);
-        match page.id() {
-            Ok(id) => return Ok(id),
-            Err(PageError::Newer(found)) => {
-                let found = found.min(u64::from(u32::MAX)) as u32;
-                return Err(OpenError::Version { file, found, known: segment::VERSION });
-            }
-            Err(PageError::Damaged) => {}
+        if let Ok(id) = page.id() {
+            return Ok(id);
         }
         let (mut known, mut blank) = (None, true);
         for (_, name) in named {
@@ -130,7 +124,7 @@ impl Files {
             // Made, and then the power went before anything was durable.
             None if blank => LogId::random().map_err(OpenError::io("name", storage.path(""))),
             None => Err(OpenError::Damaged {
-                file,
+                file: storage.path(watermark::NAME),
                 position: 0,
                 what: "neither it nor any segment tells the log's id",
                 remedy: "put the watermark file or one whole segment back",
@@ -159,27 +153,45 @@ impl Files {
         let file = storage.path(&name);
         let named = Identity { log: self.id, first_seq, serial };
         let what = match header {
-            Header::Valid { identity, form: found, .. } if identity == named && found == form => {
-                None
-            }
+            header if header.is(&named, form) => None,
             Header::Valid { identity, .. } if identity.log != named.log => {
-                self.strangers.push(Stranger { file, what: "a segment of another log; ignored" });
-                return;
+                Some("a segment of another log; ignored")
             }
-            Header::Valid { .. } => Some("its header gives another place than its name"),
+            Header::Valid { .. } => Some("another segment than its name says; ignored"),
             Header::Newer { .. } | Header::Damaged => {
+                self.strangers.push(Stranger { file, what: "its header is damaged" });
                 self.headless.push(serial);
-                Some("its header is damaged")
+                return self.insert(name, Named { serial, first_seq, form });
             }
         };
-        self.strangers.extend(what.map(|what| Stranger { file, what }));
-        self.insert(name, Named { serial, first_seq, form });
+        match what {
+            Some(what) => self.strangers.push(Stranger { file, what }),
+            None => self.insert(name, Named { serial, first_seq, form }),
+        }
     }
 
     fn insert(&mut self, name: String, named: Named) {
         let Named { serial, first_seq, form } = named;
         let identity = Identity { log: self.id, first_seq, serial };
         self.parts.insert(serial, Arc::new(Part::new(name, identity, form)));
+    }
+}
+
+/// A log of a newer format is left as it is: so this comes before anything is changed.
+pub fn refuse_newer(storage: &dyn Storage, page: &Page) -> Result<(), OpenError> {
+    let newer = |name: &str, found: u32| OpenError::Version {
+        file: storage.path(name),
+        found,
+        known: segment::VERSION,
+    };
+    if let Err(PageError::Newer(found)) = page.id() {
+        return Err(newer(watermark::NAME, found.min(u64::from(u32::MAX)) as u32));
+    }
+    // Whichever log it is of: a newer format may say that elsewhere.
+    let trimmed = Trimmed::read(storage, LogId([0; 16]));
+    match trimmed.map_err(OpenError::io("read", storage.path(trim::NAME)))? {
+        Some(Err(Unread::Newer(found))) => Err(newer(trim::NAME, found)),
+        _ => Ok(()),
     }
 }
 
@@ -215,27 +227,33 @@ pub fn name_prepared(storage: &dyn Storage, page: &Page) -> Result<(), OpenError
 }
 
 /// Of a segment that is there plain and sealed, which one is to go: sealing ended after the new
-/// name was durable. The sealed one stays, if it is whole. `None`: they are not the same segment.
+/// name was durable. The sealed one stays, if it is whole. `None`: they are not the same segment, or
+/// nothing tells that they are.
 fn drop_double(
     storage: &dyn Storage,
+    page: &Page,
     (named, plain): &(Named, String),
     (other, sealed): &(Named, String),
 ) -> Result<Option<String>, OpenError> {
-    let log = |name: &str| match read_header(storage, name)? {
-        Header::Valid { identity, .. } => Ok(Some(identity.log)),
-        _ => Ok(None),
+    let headers = (read_header(storage, plain)?, read_header(storage, sealed)?);
+    let log = match (page.id(), headers.0) {
+        (Ok(log), _) | (Err(_), Header::Valid { identity: Identity { log, .. }, .. }) => log,
+        _ => return Ok(None),
     };
-    let two_logs = log(plain)?.zip(log(sealed)?).is_some_and(|(one, other)| one != other);
-    if named.first_seq != other.first_seq || two_logs {
+    let Named { serial, first_seq, .. } = *named;
+    let identity = Identity { log, first_seq, serial };
+    let may_be = |header: &Header, form| *header == Header::Damaged || header.is(&identity, form);
+    let is_same = may_be(&headers.0, Form::Plain) && may_be(&headers.1, Form::Sealed);
+    if !is_same || other.first_seq != first_seq {
         return Ok(None);
     }
     let read = || {
         let file = storage.open_read(sealed)?;
         let len = file.len()?;
-        Ok(file.view(len)?.bytes(len).is_some_and(sealed::is_whole))
+        Ok(file.view(len)?.bytes(len).and_then(|file| sealed::own_footer(file, &identity)))
     };
-    let whole = read().map_err(OpenError::io("read", storage.path(sealed)))?;
-    let gone = if whole { plain } else { sealed };
+    let footer = read().map_err(OpenError::io("read", storage.path(sealed)))?;
+    let gone = if footer.is_some() { plain } else { sealed };
     storage.remove(gone).map_err(OpenError::io("remove", storage.path(gone)))?;
     Ok(Some(gone.clone()))
 }

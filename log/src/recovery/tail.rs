@@ -141,6 +141,7 @@ impl Walk {
         if self.place.serial == serial {
             position = self.place.position as usize;
         }
+        view.expect(position as u64);
         while self.next < span.end {
             match walk::step(bytes, position, span.part.seed, self.next, span.end) {
                 Step::Frame { position: at, head } => {

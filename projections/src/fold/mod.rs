@@ -6,6 +6,7 @@
 //! evidence changes a session's state, and the record that did is kept beside it.
 
 mod activity;
+mod goal;
 mod item;
 mod mcp;
 mod phase;
@@ -190,6 +191,8 @@ impl Step<'_> {
             Kind::THREAD_TOKEN_USAGE_UPDATED => self.tokens_updated(sid, payload),
             Kind::THREAD_ARCHIVED => self.session(sid).archived = true,
             Kind::THREAD_UNARCHIVED => self.session(sid).archived = false,
+            Kind::THREAD_GOAL_UPDATED => self.goal_updated(sid, payload),
+            Kind::THREAD_GOAL_CLEARED => self.session(sid).goal = None,
             Kind::TURN_STARTED => self.turn_started(sid, payload),
             Kind::TURN_COMPLETED => self.turn_completed(sid, payload),
             Kind::TURN_DIFF_UPDATED | Kind::TURN_PLAN_UPDATED => {

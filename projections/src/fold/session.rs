@@ -138,7 +138,7 @@ impl Step<'_> {
         if session.title.is_none() {
             session.title = thread.preview.filled().map(line);
         }
-        if let Some(name) = thread.name.filled() {
+        if let Some(name) = thread.name.filled().filter(|name| !self.is_inherited(sid, name)) {
             self.rename(sid, Some(name));
         }
         let spawn = thread.source.get().and_then(|source| source.sub_agent.get());
@@ -149,6 +149,14 @@ impl Step<'_> {
             let parent = self.session_of(parent);
             self.adopt(parent, sid);
         }
+    }
+
+    /// Whether that name is its origin's: Codex gives a fork the name of the thread that it was forked
+    /// from, which would then name two sessions.
+    fn is_inherited(&mut self, sid: Sid, name: &str) -> bool {
+        let Some(origin) = self.session(sid).forked_from.clone() else { return false };
+        let origin = self.state.threads.get(self.base, &origin).copied();
+        origin.is_some_and(|origin| self.session(origin).name.as_deref() == Some(name))
     }
 
     /// Makes `child` a child of `parent`, unless it has one or is its ancestor. Other sessions'

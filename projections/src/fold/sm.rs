@@ -1,9 +1,11 @@
 //! Synthetic records: what `sm` itself did, recorded like everything else.
 
 use super::Step;
-use crate::rows::{Input, InputStatus, Sid, Trim, line};
+use crate::rows::{Input, InputStatus, Reminder, Sid, Trim, line};
+use crate::table::{Key, id_hash};
 use sm_protocol::synthetic::{
-    InputAccepted, InputChanged, LogCapped, LogTrimmed, SessionSpawned, Synthetic,
+    InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, ReminderSet, SessionSpawned,
+    Synthetic, TurnsDropped,
 };
 
 impl Step<'_> {
@@ -20,8 +22,23 @@ impl Step<'_> {
             (Synthetic::SessionSpawned(spawned), Some(sid)) => self.spawned(sid, &spawned),
             (Synthetic::SessionEnded(_), Some(sid)) => self.session(sid).ended = true,
             (Synthetic::SessionUnresumable(_), Some(sid)) => self.session(sid).gone = true,
+            (Synthetic::SessionNamed(named), Some(sid)) => self.rename(sid, Some(&named.name)),
+            (Synthetic::SessionArchived(archived), Some(sid)) => {
+                self.session(sid).archived = archived.archived;
+            }
+            (Synthetic::TurnsDropped(dropped), Some(sid)) => self.turns_dropped(sid, &dropped),
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
+            (Synthetic::InputEdited(edited), _) => self.input_edited(&edited),
+            (Synthetic::SessionSet(set), Some(sid)) => {
+                let session = self.session(sid);
+                session.kept = set.settings.or(std::mem::take(&mut session.kept));
+            }
+            (Synthetic::SessionLabelled(labelled), Some(sid)) => {
+                self.session(sid).labels = labelled.labels;
+            }
+            (Synthetic::ReminderSet(set), Some(sid)) => self.reminder_set(sid, set),
+            (Synthetic::ReminderEnded(ended), _) => self.state.reminders.remove(ended.reminder),
             (Synthetic::LogTrimmed(trimmed), _) => self.trimmed(trimmed),
             (Synthetic::LogCapped(capped), _) => self.capped(capped),
             (_, None) => self.trouble("synthetic record without its session"),
@@ -40,8 +57,30 @@ impl Step<'_> {
             self.state.environments.put(sid, spawned.env.clone());
         }
         let session = self.session(sid);
+        if let Some(origin) = spawned.forked_from.as_ref().filter(|origin| !origin.is_empty()) {
+            session.forked_from = Some(origin.clone());
+        }
         session.spawned_by = Some(spawned.by.clone());
         session.labels.clone_from(&spawned.labels);
+    }
+
+    /// Turns that are no part of the session's history any more. What they said is no more its last
+    /// message; what they did and cost stays counted.
+    fn turns_dropped(&mut self, sid: Sid, dropped: &TurnsDropped) {
+        let seq = self.at.seq;
+        for number in &dropped.turns {
+            let Some(turn) = self.state.turns.get_mut(self.base, &(sid, *number)) else { continue };
+            if turn.dropped_seq.is_none() {
+                turn.dropped_seq = Some(seq);
+                self.session(sid).counts.turns_dropped += 1;
+            }
+        }
+        let kept = self.state.turns.keys(self.base, &sid.to_bytes());
+        let last_message = kept.into_iter().rev().find_map(|key| {
+            let turn = self.state.turns.get(self.base, &key)?;
+            turn.message_seq.filter(|_| turn.dropped_seq.is_none())
+        });
+        self.session(sid).last_message_seq = last_message;
     }
 
     fn trimmed(&mut self, trimmed: LogTrimmed) {
@@ -65,6 +104,8 @@ impl Step<'_> {
         let input = Input {
             session: sid,
             summary: line(&accepted.text),
+            text_seq: at.seq,
+            key: accepted.key.clone(),
             mode: accepted.mode,
             by: accepted.by,
             accepted_at: at.time,
@@ -72,6 +113,9 @@ impl Step<'_> {
             ..Input::default()
         };
         self.state.inputs.put(at.seq, input);
+        if let Some(key) = accepted.key {
+            self.state.input_keys.put((sid, id_hash(&[&key])), at.seq);
+        }
         self.state.queue.put((sid, at.seq), ());
         self.session(sid).queued += 1;
     }
@@ -99,5 +143,25 @@ impl Step<'_> {
             }
             _ => {}
         }
+    }
+
+    fn input_edited(&mut self, edited: &InputEdited) {
+        let at = self.at;
+        let Some(input) = self.state.inputs.get_mut(self.base, &edited.input) else { return };
+        input.summary = line(&edited.text);
+        input.text_seq = at.seq;
+        input.changed_at = at.time;
+    }
+
+    fn reminder_set(&mut self, sid: Sid, set: ReminderSet) {
+        let at = self.at;
+        let reminder = Reminder {
+            session: sid,
+            due: set.at,
+            summary: line(&set.text),
+            by: set.by,
+            made_at: at.time,
+        };
+        self.state.reminders.put(at.seq, reminder);
     }
 }

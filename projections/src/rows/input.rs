@@ -65,13 +65,20 @@ impl InputStatus {
     }
 }
 
-/// One row an input; its number is the seq of its acceptance, where its text stands whole.
+/// Why an input waits although its session is idle, as the record that says so tells it.
+pub const HELD: &str = "held: the turn was interrupted";
+
+/// One row an input; its number is the seq of its acceptance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// The session it is for.
     pub session: Sid,
     /// Its first line.
     pub summary: String,
+    /// The record that has its text whole: its acceptance, or its last change.
+    pub text_seq: u64,
+    /// Its sender's own name for it.
+    pub key: Option<String>,
     /// `start`, `steer`, `urgent` or `queue`.
     pub mode: String,
     /// Who sent it.
@@ -86,4 +93,11 @@ pub struct Input {
     pub accepted_at: Micros,
     /// When it last moved on.
     pub changed_at: Micros,
+}
+
+impl Input {
+    /// Whether it waits for more than its session.
+    pub fn is_held(&self) -> bool {
+        self.status.waits() && self.reason.as_deref() == Some(HELD)
+    }
 }

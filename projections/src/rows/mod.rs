@@ -5,6 +5,7 @@
 
 mod action;
 mod input;
+mod reminder;
 mod request;
 mod session;
 mod source;
@@ -13,10 +14,11 @@ mod trim;
 mod turn;
 
 pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
-pub use input::{Input, InputStatus};
+pub use input::{HELD, Input, InputStatus};
+pub use reminder::Reminder;
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{
-    ActivityState, Counts, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
+    ActivityState, Counts, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
     SessionHead, Tokens,
 };
 pub use source::{Generation, Source, SourceKind};

@@ -2,6 +2,7 @@
 
 use super::{ActionKind, ActionStatus, Micros, Outcome, Phase, RequestClass, Sid};
 use serde::{Deserialize, Serialize};
+use sm_protocol::synthetic::Settings;
 
 /// What a session is doing, told by evidence alone (the design's §6; first match wins).
 #[derive(
@@ -129,6 +130,8 @@ pub struct Counts {
     pub turns_failed: u64,
     /// Of those, lost with their process.
     pub turns_lost: u64,
+    /// Of those, taken out of the session's history again.
+    pub turns_dropped: u64,
     /// Commands.
     pub commands: u64,
     /// Of those, ended with exit code 0.
@@ -188,6 +191,21 @@ impl Tokens {
             ..self
         }
     }
+}
+
+/// What a thread pursues turn after turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goal {
+    /// In one line.
+    pub objective: String,
+    /// `active`, `paused`, `blocked`, `usageLimited`, `budgetLimited` or `complete`, as Codex says it.
+    pub status: String,
+    /// The tokens it may cost.
+    pub token_budget: Option<u64>,
+    /// Those it cost so far.
+    pub tokens_used: u64,
+    /// The record that told of it last; its whole text is there.
+    pub seq: u64,
 }
 
 /// The first fields of [`Session`], in its order: what a list needs of the sessions that are not in it.
@@ -267,6 +285,8 @@ pub struct Session {
     pub approval_policy: Option<String>,
     /// Its sandbox.
     pub sandbox: Option<String>,
+    /// What it is to keep of these, whatever a turn of its own was given.
+    pub kept: Settings,
     /// The Codex version that made it.
     pub cli_version: Option<String>,
 
@@ -323,6 +343,8 @@ pub struct Session {
     pub settled_seq: Option<u64>,
     /// The newest record of its own that a user acknowledged.
     pub acked_seq: u64,
+    /// What it pursues.
+    pub goal: Option<Goal>,
     /// Its records before this one are not served any more: revision and seq.
     pub floor: Option<(u64, u64)>,
 }

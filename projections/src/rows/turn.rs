@@ -77,4 +77,6 @@ pub struct Turn {
     pub diff_seq: Option<u64>,
     /// The record that completed its last agent message.
     pub message_seq: Option<u64>,
+    /// The record that took it out of its session's history.
+    pub dropped_seq: Option<u64>,
 }

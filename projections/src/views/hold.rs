@@ -2,7 +2,7 @@
 
 use crate::rows::{Session, Sid, SourceKind};
 use crate::store::{StoreError, View};
-use crate::tables::{Pending, Queue, Requests, Sessions, Sources, Trims};
+use crate::tables::{Pending, Queue, Reminders, Requests, Sessions, Sources, Trims};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 pub struct Hold {
     /// The record.
     pub seq: u64,
-    /// `turn`, `request` or `input`.
+    /// `turn`, `request`, `input` or `reminder`.
     pub kind: String,
     /// The session's short id; null for a request of a server itself.
     pub session_id: Option<String>,
@@ -22,7 +22,7 @@ pub struct Hold {
     pub sid: Option<Sid>,
 }
 
-/// All that is open: turns, requests that wait, inputs that were not delivered; the oldest first.
+/// All that is open: turns, requests that wait, inputs that were not delivered, reminders; the oldest first.
 pub fn holds(view: &View<'_>) -> Result<Vec<Hold>, StoreError> {
     let mut found: Vec<(u64, &'static str, Option<Sid>)> = Vec::new();
     view.scan::<Sessions>(&[], &[], |sid, session| {
@@ -42,6 +42,11 @@ pub fn holds(view: &View<'_>) -> Result<Vec<Hold>, StoreError> {
     }
     view.scan::<Queue>(&[], &[], |(sid, seq), ()| {
         found.push((seq, "input", Some(sid)));
+        true
+    })?;
+    // Its words stand in its record.
+    view.scan::<Reminders>(&[], &[], |seq, reminder| {
+        found.push((seq, "reminder", Some(reminder.session)));
         true
     })?;
     found.sort_unstable();

@@ -7,6 +7,7 @@
 mod action;
 mod change;
 mod hold;
+mod input;
 mod phase;
 mod request;
 mod select;
@@ -16,6 +17,10 @@ mod turn;
 pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions, line_ended_by};
 pub use change::{ChangeDoc, FromTo, TurnChange, changes};
 pub use hold::{Hold, holds, newest_floor};
+pub use input::{
+    InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
+    reminder_id, reminders, undelivered,
+};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};

@@ -2,12 +2,13 @@
 
 use super::{request_id, time, who};
 use crate::rows::{
-    ActionKind, Counts, Health, McpFailure, Session, SessionHead, Sid, SourceKind, Tokens,
+    ActionKind, Counts, Goal, Health, McpFailure, Session, SessionHead, Sid, SourceKind, Tokens,
 };
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Children, Sessions, Sources, Threads};
 use serde::Serialize;
+use sm_protocol::synthetic::Settings;
 use std::collections::HashMap;
 
 /// One session.
@@ -77,6 +78,8 @@ pub struct SessionDoc {
     /// Of the total, spent before the log knew of it: by the thread it was forked from, or by itself.
     /// Sums over sessions leave it out.
     pub tokens_inherited: u64,
+    /// What it pursues turn after turn; null for nothing.
+    pub goal: Option<Goal>,
     /// MCP servers that did not start when last tried: name and error.
     pub mcp_failed: Vec<McpFailure>,
     /// The folder it works in.
@@ -91,6 +94,8 @@ pub struct SessionDoc {
     pub approval_policy: Option<String>,
     /// Its sandbox.
     pub sandbox: Option<String>,
+    /// What `sm set` has it keep: in force from its next turn on at the latest.
+    pub kept: Settings,
     /// Its first record; null while only another session names it.
     pub first_seq: Option<u64>,
     /// Its newest record.
@@ -141,6 +146,7 @@ pub struct CountsDoc {
     pub turns_interrupted: u64,
     pub turns_failed: u64,
     pub turns_lost: u64,
+    pub turns_dropped: u64,
     pub commands: u64,
     pub commands_completed: u64,
     pub commands_failed: u64,
@@ -165,6 +171,7 @@ impl From<&Counts> for CountsDoc {
             turns_interrupted: counts.turns_interrupted,
             turns_failed: counts.turns_failed,
             turns_lost: counts.turns_lost,
+            turns_dropped: counts.turns_dropped,
             commands: counts.commands,
             commands_completed: counts.commands_completed,
             commands_failed: counts.commands_failed,
@@ -361,6 +368,7 @@ fn document(
         counts: CountsDoc::from(&session.counts),
         tokens: session.tokens.map(TokensDoc::from),
         tokens_inherited: session.tokens_inherited,
+        goal: session.goal,
         mcp_failed: session.mcp_failed,
         cwd: session.cwd,
         model: session.model,
@@ -368,6 +376,7 @@ fn document(
         effort: session.effort,
         approval_policy: session.approval_policy,
         sandbox: session.sandbox,
+        kept: session.kept,
         first_seq: session.first_seq,
         last_seq: session.last_seq,
         first_at: session.first_seq.and_then(|_| time(session.first_at)),

@@ -56,6 +56,8 @@ pub struct TurnDoc {
     pub diff_seq: Option<u64>,
     /// The record that completed its last agent message.
     pub message_seq: Option<u64>,
+    /// The record that took it out of its session's history (a rollback); what it did to files stays.
+    pub dropped_seq: Option<u64>,
     /// When it began, in Unix microseconds.
     #[serde(skip)]
     pub started_micros: i64,
@@ -111,6 +113,7 @@ pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnD
         plan_seq: turn.plan_seq,
         diff_seq: turn.diff_seq,
         message_seq: turn.message_seq,
+        dropped_seq: turn.dropped_seq,
         started_micros: turn.started_at,
         ended_micros: turn.ended_at,
         time_in: time_in(&phases),

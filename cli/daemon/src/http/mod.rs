@@ -5,6 +5,7 @@
 
 mod events;
 mod import;
+mod life;
 mod prune;
 mod routes;
 
@@ -65,14 +66,21 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/sessions/{id}/codex-events", get(events::page))
         .route("/sessions/{id}/codex-events", get(events::page))
         .route("/v1/sessions/{id}/input", post(routes::input))
+        .route("/v1/sessions/{id}/queue", post(routes::hold))
+        .route("/v1/sessions/{id}/keep", post(routes::keep))
+        .route("/v1/queue", get(routes::queue))
+        .route("/v1/inputs/{id}", get(routes::one_input).post(routes::change_input))
         .route("/v1/sessions/{id}/interrupt", act(Verb::Interrupt))
         .route("/v1/sessions/{id}/stop", act(Verb::Stop))
         .route("/v1/sessions/{id}/resume", act(Verb::Resume))
+        .merge(life::routes())
         .route("/v1/requests", get(routes::requests))
         .route("/v1/requests/{id}", get(routes::request).post(routes::answer))
         .route("/v1/events", get(events::stream))
         .route("/v1/import", post(import::import))
         .route("/v1/prune", post(prune::prune))
+        .route("/v1/servers", get(routes::servers))
+        .route("/v1/drain", post(routes::drain))
         .route("/v1/shutdown", post(routes::shutdown))
         .method_not_allowed_fallback(routes::wrong_method)
         .fallback(routes::unknown)

@@ -2,11 +2,14 @@
 
 use super::Asked;
 use crate::acts::{self, Verb};
-use crate::api::{Act, Answer, Answered, Health, Input, InputTaken, Spawn, Spawned};
+use crate::api::{
+    Act, Answer, Answered, Drain, Drained, Health, Hold, Input, InputChange, InputTaken, Keep,
+    Servers, Spawn, Spawned,
+};
 use crate::daemon::{Daemon, to_value};
 use crate::peer::Peer;
 use crate::problem::Refusal;
-use crate::{input, messages, requests, spawn};
+use crate::{drain, input, keep, messages, requests, spawn};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
@@ -176,6 +179,64 @@ pub(crate) async fn input(
     Ok(Json(whole(async move { input::take(&daemon, &id, input).await }).await?))
 }
 
+/// Whose inputs.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Of {
+    session: Option<String>,
+}
+
+pub(crate) async fn queue(State(daemon): Shared, Asked(of): Asked<Of>) -> Answer200<Value> {
+    daemon.fresh().await;
+    let of = of.session.map(|word| daemon.find(&word, None)).transpose()?;
+    let (inputs, undelivered) = input::list(&daemon, of.map(|found| found.sid))?;
+    let as_of = as_of(&daemon)?;
+    Ok(Json(json!({
+        "inputs": inputs, "undelivered": undelivered,
+        "warnings": [], "host_errors": [], "as_of": as_of,
+    })))
+}
+
+pub(crate) async fn hold(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut hold: Hold = body(&bytes)?;
+    hold.by = peer.by(&daemon, hold.by).await;
+    let held =
+        async move { input::hold_or_release(&daemon, &id, hold.hold, hold.by.as_deref()).await };
+    Ok(Json(whole(held).await?))
+}
+
+pub(crate) async fn keep(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut wish: Keep = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    Ok(Json(whole(async move { keep::keep(&daemon, &id, wish).await }).await?))
+}
+
+pub(crate) async fn one_input(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+    daemon.fresh().await;
+    Ok(Json(input::document(&daemon, &id)?))
+}
+
+pub(crate) async fn change_input(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let mut change: InputChange = body(&bytes)?;
+    change.by = peer.by(&daemon, change.by).await;
+    Ok(Json(whole(async move { input::act(&daemon, &id, change).await }).await?))
+}
+
 pub(crate) async fn act(
     verb: Verb,
     State(daemon): Shared,
@@ -222,6 +283,21 @@ pub(crate) async fn answer(
     let mut answer = answer_body(&bytes)?;
     answer.by = peer.by(&daemon, answer.by).await;
     Ok(Json(whole(async move { requests::answer(&daemon, &id, answer).await }).await?))
+}
+
+pub(crate) async fn servers(State(daemon): Shared) -> Answer200<Servers> {
+    daemon.fresh().await;
+    Ok(Json(drain::servers(&daemon)?))
+}
+
+pub(crate) async fn drain(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Drained> {
+    let mut wish: Drain = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    Ok(Json(whole(async move { drain::drain(&daemon, wish).await }).await?))
 }
 
 pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {

@@ -139,6 +139,11 @@ impl Bench {
         self.client = None;
     }
 
+    /// The daemon's process.
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.as_ref().unwrap().id()
+    }
+
     /// The process of the one server that runs.
     pub fn server_pid(&self) -> u32 {
         self.client().health().unwrap().servers[0].pid.unwrap()

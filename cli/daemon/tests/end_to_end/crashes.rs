@@ -209,6 +209,11 @@ fn an_input_whose_answer_was_lost_is_unknown_and_never_sent_again() {
     assert_eq!(taken.status, "unknown");
     assert!(taken.reason.unwrap().contains("ended before it answered"));
     bench.client().resume(&spawned.id, &Act::default()).unwrap();
+    bench.wait("the thread is searched for it", || {
+        let changed = bench.told(Kind::SM_INPUT_CHANGED);
+        let reason = changed.last()?["params"]["reason"].as_str()?.to_owned();
+        reason.contains("the thread does not have it").then_some(())
+    });
 
     // The same, but it is the daemon that dies with the answer outstanding.
     let server = bench.server_pid();

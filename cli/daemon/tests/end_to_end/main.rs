@@ -7,8 +7,12 @@ mod bench;
 
 mod agents;
 mod crashes;
+mod holders;
 mod inputs;
+mod life;
+mod queue;
 mod requests;
+mod upgrades;
 mod work;
 
 /// The daemon's process; a test of nothing unless the bench started it.

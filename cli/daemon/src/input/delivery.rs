@@ -1,0 +1,246 @@
+//! An input on its way to Codex: begun with, or steered into a turn.
+//!
+//! What always holds: what is sent is the input as it was accepted or last changed; what came of it is
+//! recorded; one whose answer was lost is unknown, never sent twice.
+
+use super::message::{content, put_settings};
+use super::queue;
+use crate::api::Settings;
+use crate::daemon::Daemon;
+use crate::pool::Server;
+use crate::problem::Refusal;
+use crate::resume;
+use crate::rights::{Approval, Sandbox};
+use serde_json::{Value, json};
+use sm_ingest::app_server::CallError;
+use sm_projections::rows::{InputStatus, Session};
+use sm_projections::table::id_hash;
+use sm_projections::tables::{Sessions, TurnIds};
+use sm_protocol::synthetic::{InputAccepted, SessionSet, Synthetic};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long Codex may take to begin or steer a turn.
+const BEGINNING: Duration = Duration::from_secs(60);
+
+/// How long a begun turn may take to be told of.
+const TELLING: Duration = Duration::from_secs(10);
+
+/// JSON-RPC's "invalid request": a turn that cannot be steered, among many other faults.
+const INVALID_REQUEST: i64 = -32600;
+
+/// Codex has too much to do: "Server overloaded; retry later."
+const OVERLOADED: i64 = -32001;
+
+/// What became of an input.
+pub(super) enum Fate {
+    Started(String),
+    Steered(String),
+    Queued(Option<String>),
+    Failed(String),
+    Unknown(String),
+}
+
+impl Fate {
+    pub fn parts(self) -> (InputStatus, Option<String>, Option<String>) {
+        match self {
+            Fate::Started(turn) => (InputStatus::Started, Some(turn), None),
+            Fate::Steered(turn) => (InputStatus::Steered, Some(turn), None),
+            Fate::Queued(reason) => (InputStatus::Queued, None, reason),
+            Fate::Failed(reason) => (InputStatus::Failed, None, Some(reason)),
+            Fate::Unknown(reason) => (InputStatus::Unknown, None, Some(reason)),
+        }
+    }
+}
+
+/// An accepted input.
+pub(super) struct Accepted<'a> {
+    pub number: u64,
+    pub message: &'a InputAccepted,
+}
+
+/// What ties a turn of Codex's to the input that began it; Codex gives it back as the user message's
+/// `clientId` where it knows the field.
+pub(crate) fn message_id(input: u64) -> String {
+    format!("sm-input-{input}")
+}
+
+/// Records what became of an input. Returns the turn that took it.
+pub(super) async fn settle(
+    daemon: &Daemon,
+    thread: &str,
+    number: u64,
+    fate: Fate,
+) -> Result<Option<String>, Refusal> {
+    let (status, turn, reason) = fate.parts();
+    queue::change(daemon, thread, number, status, turn.as_deref(), reason).await?;
+    Ok(turn)
+}
+
+pub(super) async fn steer(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    turn: &str,
+    input: &Accepted<'_>,
+) -> Result<Fate, Refusal> {
+    let server = resume::ensure(daemon, &session.thread_id).await?;
+    let params = json!({
+        "threadId": session.thread_id,
+        "expectedTurnId": turn,
+        "input": content(&input.message.text, &input.message.images),
+        "clientUserMessageId": message_id(input.number),
+    });
+    match server.app.call("turn/steer", params, BEGINNING).await {
+        Ok(reply) => {
+            daemon.folded_to(reply.seq).await?;
+            let taken = reply.result.get("turnId").and_then(Value::as_str).unwrap_or(turn);
+            Ok(Fate::Steered(taken.to_owned()))
+        }
+        Err(CallError::Refused { code: INVALID_REQUEST, message, seq, .. }) => {
+            daemon.folded_to(seq).await?;
+            unsteerable(daemon, session, turn, input, message).await
+        }
+        Err(error) => Ok(fate_of(error)),
+    }
+}
+
+/// The turn cannot be steered: it has just ended, so a new one is begun, once; or it is of a kind
+/// that takes no words, so they wait.
+async fn unsteerable(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    turn: &str,
+    input: &Accepted<'_>,
+    message: String,
+) -> Result<Fate, Refusal> {
+    let over = daemon.until(Duration::from_millis(500), |view| {
+        let row = view.get::<Sessions>(&super::session_sid(view, &session.thread_id)?)?;
+        let open = row.and_then(|row| row.open_turn);
+        Ok((open.is_none_or(|open| open.id != turn)).then_some(()))
+    });
+    let over = over.await?.is_some();
+    let now = daemon.session(&session.thread_id)?.session;
+    if over && now.open_turn.is_none() {
+        return start(daemon, &session.thread_id, input).await;
+    }
+    Ok(Fate::Queued(Some(message)))
+}
+
+/// Begins a turn, on a server started and a thread loaded for it if need be.
+pub(super) async fn start(
+    daemon: &Arc<Daemon>,
+    thread: &str,
+    input: &Accepted<'_>,
+) -> Result<Fate, Refusal> {
+    keep_settings(daemon, thread, &input.message.settings).await?;
+    let server = resume::ensure(daemon, thread).await?;
+    let begun = match turn_start(daemon, &server, thread, input).await? {
+        // It ended before anything was said to it: once more, on another one.
+        Err(CallError::Gone { .. }) => {
+            let server = resume::ensure(daemon, thread).await?;
+            turn_start(daemon, &server, thread, input).await?
+        }
+        // Codex unloaded the thread behind our back: nothing was begun.
+        Err(error) if resume::is_not_loaded(&error) => {
+            resume::load(daemon, &server, &daemon.session(thread)?.session).await?;
+            turn_start(daemon, &server, thread, input).await?
+        }
+        begun => begun,
+    };
+    match begun {
+        Ok(turn) => Ok(Fate::Started(turn)),
+        Err(CallError::Refused { code: OVERLOADED, message, .. }) => {
+            Err(Refusal::new(503, "codex_overloaded", message).retryable())
+        }
+        Err(error) => Ok(fate_of(error)),
+    }
+}
+
+/// Codex keeps a turn's settings for the turns after it. So those that are in force are noted as the
+/// session's own before a turn is begun with others.
+async fn keep_settings(daemon: &Daemon, thread: &str, settings: &Settings) -> Result<(), Refusal> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let session = daemon.session(thread)?.session;
+    let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word);
+    let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
+    let own = |changed: &Option<String>, kept: &Option<String>, in_force: Option<String>| {
+        in_force.filter(|_| changed.is_some() && kept.is_none())
+    };
+    let kept = &session.kept;
+    let own = Settings {
+        model: own(&settings.model, &kept.model, session.model.clone()),
+        effort: own(&settings.effort, &kept.effort, session.effort.clone()),
+        approval: own(
+            &settings.approval,
+            &kept.approval,
+            approval.map(|word| word.as_str().to_owned()),
+        ),
+        sandbox: own(
+            &settings.sandbox,
+            &kept.sandbox,
+            sandbox.map(|word| word.as_str().to_owned()),
+        ),
+    };
+    if own.is_empty() {
+        return Ok(());
+    }
+    let set = SessionSet { settings: own, by: "sm".to_owned() };
+    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
+    daemon.folded_to(receipt.last).await
+}
+
+async fn turn_start(
+    daemon: &Daemon,
+    server: &Server,
+    thread: &str,
+    input: &Accepted<'_>,
+) -> Result<Result<String, CallError>, Refusal> {
+    let session = daemon.session(thread)?.session;
+    let mut params = json!({
+        "threadId": thread,
+        "input": content(&input.message.text, &input.message.images),
+        "clientUserMessageId": message_id(input.number),
+    });
+    put_settings(&mut params, &input.message.settings.clone().or(session.kept));
+    if let Some(schema) = &input.message.output_schema {
+        params["outputSchema"] = schema.clone();
+    }
+    if let Some(plan) = input.message.plan {
+        params["collaborationMode"] = json!({
+            "mode": if plan { "plan" } else { "default" },
+            "settings": {
+                "model": session.model.unwrap_or_default(),
+                "reasoning_effort": session.effort,
+                "developer_instructions": null,
+            },
+        });
+    }
+    let reply = match server.app.call("turn/start", params, BEGINNING).await {
+        Ok(reply) => reply,
+        Err(error) => return Ok(Err(error)),
+    };
+    daemon.folded_to(reply.seq).await?;
+    let turn = reply.result.pointer("/turn/id").and_then(Value::as_str);
+    Ok(turn.map(str::to_owned).ok_or_else(|| CallError::Refused {
+        method: "turn/start".to_owned(),
+        code: 0,
+        message: "the answer names no turn".to_owned(),
+        seq: reply.seq,
+    }))
+}
+
+/// Waits until the turn is told of, so that nobody takes its session for idle.
+pub(super) async fn told_of(daemon: &Daemon, thread: &str, turn: &str) -> Result<(), Refusal> {
+    let sid = daemon.session(thread)?.sid;
+    let key = (sid, id_hash(&[turn]));
+    daemon.until(TELLING, |view| Ok(view.get::<TurnIds>(&key)?)).await.map(drop)
+}
+
+fn fate_of(error: CallError) -> Fate {
+    match error.is_unknown() {
+        true => Fate::Unknown(error.to_string()),
+        false => Fate::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,326 @@
+//! The one path of an input: accepted, then started, steered, queued or refused.
+//!
+//! What always holds: an input is recorded before anything is done with it, and everything that is
+//! done with it is recorded; one whose answer was lost is unknown, never sent twice. What waits is
+//! delivered in order when its session's turn ends. After an interrupt it is held until the next
+//! input or a resume, and each held input says so.
+
+mod delivery;
+pub(crate) mod message;
+mod queue;
+mod unknown;
+
+pub(crate) use delivery::message_id;
+pub use queue::accepted;
+pub(crate) use queue::{
+    act, change, deliver_after, deliver_soon, document, hold, hold_or_release, list, release_all,
+    waiting,
+};
+pub(crate) use unknown::resumed;
+
+use crate::api::{Input, InputTaken, Mode};
+use crate::daemon::{Caller, Daemon};
+use crate::interrupt::interrupt_turn;
+use crate::problem::Refusal;
+use delivery::{Accepted, Fate, start, steer, told_of};
+use serde_json::json;
+use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
+use sm_projections::table::id_hash;
+use sm_projections::tables::{InputKeys, Inputs, Requests};
+use sm_projections::{View, views};
+use sm_protocol::synthetic::{InputAccepted, Synthetic};
+use std::sync::Arc;
+
+/// Takes a message for the session that `word` means.
+pub(crate) async fn take(
+    daemon: &Arc<Daemon>,
+    word: &str,
+    input: Input,
+) -> Result<InputTaken, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(input.by.as_deref())?;
+    let target = daemon.find(word, input.by.as_deref())?;
+    let mut input = input;
+    match &caller {
+        Caller::Agent(agent) => {
+            input.text = from_agent(daemon, agent, &target, &input.text)?;
+        }
+        Caller::Nameless(_) => {
+            return Err(Refusal::forbidden(
+                "an agent sends to its own family only, and which session asks is not known",
+            ));
+        }
+        Caller::User | Caller::Demo => {
+            // One that has no server is refused where it is taken.
+            if let Ok(home) = daemon.codex_home_of(&target.session) {
+                daemon.keep_search(&caller, &home, input.codex.as_ref());
+            }
+        }
+    }
+    let _lock = daemon.lock(&target.session.thread_id).await;
+    let taken = take_locked(daemon, &target.session, &input, &caller).await;
+    taken.map_err(|refusal| refusal.of_session(&target.session))
+}
+
+/// An agent acts on what hangs below it.
+pub(crate) fn may_act(
+    daemon: &Daemon,
+    caller: &Caller,
+    target: &views::Selection,
+) -> Result<(), Refusal> {
+    let agent = match caller {
+        Caller::User | Caller::Demo => return Ok(()),
+        Caller::Agent(agent) => agent,
+        Caller::Nameless(_) => {
+            return Err(Refusal::forbidden(
+                "an agent acts on its own children only, and which session asks is not known",
+            ));
+        }
+    };
+    match daemon.is_above(agent.sid, target.sid)? {
+        true => Ok(()),
+        false => Err(Refusal::forbidden(format!(
+            "an agent acts on its own children only: session {} is none",
+            target.session.id
+        ))),
+    }
+}
+
+/// What an agent may say: to its own family, and to whoever is not below it with a line on where it
+/// comes from, because no agent speaks with the user's voice.
+fn from_agent(
+    daemon: &Daemon,
+    agent: &views::Selection,
+    target: &views::Selection,
+    text: &str,
+) -> Result<String, Refusal> {
+    if agent.sid == target.sid {
+        return Err(Refusal::forbidden("an agent sends nothing to itself")
+            .hint("go on by yourself, or name another session of your family"));
+    }
+    if daemon.is_above(agent.sid, target.sid)? {
+        return Ok(text.to_owned());
+    }
+    if !daemon.is_family(agent.sid, target.sid)? {
+        let target = &target.session.id;
+        return Err(Refusal::forbidden(format!(
+            "an agent sends to its own family only: session {target} is none of it"
+        ))
+        .hint("`sm children` and the tool sm_children list it"));
+    }
+    let session = &agent.session;
+    let name = session.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
+    Ok(format!("[message of the agent in session {}{name}]\n{text}", session.id))
+}
+
+/// The same for whoever holds the session's lock.
+pub(crate) async fn take_locked(
+    daemon: &Arc<Daemon>,
+    target: &Session,
+    input: &Input,
+    caller: &Caller,
+) -> Result<InputTaken, Refusal> {
+    message::check(input)?;
+    let settings = message::settings(caller, target, &input.settings)?;
+    // One that nothing could ever take is not accepted.
+    daemon.codex_home_of(target)?;
+    let thread = target.thread_id.as_str();
+    if let Some(before) = repeated(daemon, target, input)? {
+        return Ok(before);
+    }
+    let accepted = InputAccepted {
+        text: input.text.clone(),
+        mode: mode_word(input.mode).to_owned(),
+        by: caller.word(),
+        plan: input.plan,
+        key: input.key.clone(),
+        images: input.images.clone(),
+        settings,
+        output_schema: input.output_schema.clone(),
+        expected_turn: input.expected_turn.clone(),
+    };
+    let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
+    daemon.folded_to(number).await?;
+    let session = daemon.session(thread)?.session;
+    let fate = match decide(daemon, &session, input.mode, &Accepted { number, message: &accepted })
+        .await
+    {
+        Ok(fate) => fate,
+        Err(refusal) if refusal.problem.code == "codex_overloaded" => {
+            deliver_soon(daemon, thread);
+            Fate::Queued(Some(format!("not delivered yet: {refusal}")))
+        }
+        Err(refusal) => {
+            let refused = match refusal.status {
+                409 => InputStatus::Refused,
+                _ => InputStatus::Failed,
+            };
+            change(daemon, thread, number, refused, None, Some(refusal.to_string())).await?;
+            return Err(refusal);
+        }
+    };
+    let (status, turn, reason) = fate.parts();
+    change(daemon, thread, number, status, turn.as_deref(), reason.clone()).await?;
+    if let (InputStatus::Started, Some(turn)) = (status, &turn) {
+        told_of(daemon, thread, turn).await?;
+    }
+    Ok(InputTaken {
+        session_id: session.id,
+        input: number,
+        id: views::input_id(number),
+        status: status.as_str().to_owned(),
+        turn_id: turn,
+        reason,
+        cursor: daemon.cursor(number),
+        repeated: false,
+    })
+}
+
+/// What became of the input that its sender gave the same key before.
+fn repeated(
+    daemon: &Daemon,
+    target: &Session,
+    input: &Input,
+) -> Result<Option<InputTaken>, Refusal> {
+    let Some(key) = &input.key else { return Ok(None) };
+    let found = daemon.look(|view| {
+        let sid = session_sid(view, &target.thread_id)?;
+        let Some(number) = view.get::<InputKeys>(&(sid, id_hash(&[key])))? else { return Ok(None) };
+        Ok::<_, Refusal>(view.get::<Inputs>(&number)?.map(|row| (number, row)))
+    })?;
+    // One that was not taken stands in nobody's way.
+    let was_taken = |row: &Row| !matches!(row.status, InputStatus::Refused | InputStatus::Failed);
+    let Some((number, row)) = found.filter(|(_, row)| was_taken(row)) else { return Ok(None) };
+    let id = views::input_id(number);
+    if queue::accepted(&daemon.reader, number, &row)?.text != input.text {
+        return Err(Refusal::new(
+            409,
+            "key_reused",
+            format!("input {id} has the key {key:?} already, and another text"),
+        )
+        .hint(format!(
+            "a key names one message for good: take another; `sm queue show {id}` shows that one"
+        ))
+        .details(json!({ "input": number, "key": key })));
+    }
+    Ok(Some(InputTaken {
+        session_id: target.id.clone(),
+        input: number,
+        id,
+        status: row.status.as_str().to_owned(),
+        turn_id: row.turn,
+        reason: row.reason,
+        cursor: daemon.cursor(number),
+        repeated: true,
+    }))
+}
+
+async fn decide(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    mode: Mode,
+    input: &Accepted<'_>,
+) -> Result<Fate, Refusal> {
+    if session.archived {
+        return Err(Refusal::archived(session));
+    }
+    if session.ended {
+        return Err(Refusal::dead(format!("session {} was stopped", session.id))
+            .hint(format!("`sm resume {}` loads it again", session.id)));
+    }
+    let asked = session.pending.iter().find(|(_, class)| class.asks_human()).map(|(seq, _)| *seq);
+    match (mode, asked, &session.open_turn) {
+        (Mode::Queue, Some(request), _) => {
+            Ok(Fate::Queued(Some(format!("request {} waits", views::request_id(request)))))
+        }
+        (_, Some(request), _) => Err(pending(daemon, session, request)?),
+        (Mode::Start | Mode::Queue, None, Some(_)) => Ok(Fate::Queued(None)),
+        (Mode::Steer, None, open) if is_another_turn(input, open.as_ref()) => {
+            Err(turn_changed(session, input, open.as_ref()))
+        }
+        (Mode::Steer, None, Some(turn)) => steer(daemon, session, &turn.id, input).await,
+        (Mode::Urgent, None, Some(turn)) => {
+            interrupt_turn(daemon, session, &turn.id).await?;
+            start(daemon, &session.thread_id, input).await
+        }
+        (_, None, None) => begin(daemon, session, mode, input).await,
+    }
+}
+
+/// An input for an idle session: it begins a turn, unless others came first.
+async fn begin(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    mode: Mode,
+    input: &Accepted<'_>,
+) -> Result<Fate, Refusal> {
+    let earlier = waiting(daemon, &session.thread_id)?;
+    let earlier = earlier.iter().filter(|(number, _)| *number != input.number);
+    let (held, ahead): (Vec<_>, Vec<_>) = earlier.partition(|(_, row)| row.is_held());
+    // The next input ends a hold. One that is told to queue stays behind the others.
+    queue::release(daemon, &session.thread_id, held.iter().map(|(number, _)| *number)).await?;
+    let queues = mode == Mode::Queue && !held.is_empty();
+    if ahead.is_empty() && !queues {
+        return start(daemon, &session.thread_id, input).await;
+    }
+    deliver_soon(daemon, &session.thread_id);
+    Ok(Fate::Queued(None))
+}
+
+fn is_another_turn(input: &Accepted<'_>, open: Option<&OpenTurn>) -> bool {
+    let expected = input.message.expected_turn.as_deref();
+    expected.is_some_and(|expected| open.is_none_or(|open| open.id != expected))
+}
+
+fn turn_changed(session: &Session, input: &Accepted<'_>, open: Option<&OpenTurn>) -> Refusal {
+    let expected = input.message.expected_turn.as_deref().unwrap_or_default();
+    let now = open.map(|open| open.id.as_str());
+    let words = now.map_or("none is open".to_owned(), |now| format!("{now} is open"));
+    Refusal::new(409, "turn_changed", format!("turn {expected} is over: {words}"))
+        .hint(format!(
+            "`sm tail {}` shows what it came to; send it again without the turn if it still holds",
+            session.id
+        ))
+        .details(json!({ "expected_turn": expected, "open_turn": now }))
+}
+
+/// The refusal of an input while a human is waited for.
+fn pending(daemon: &Daemon, session: &Session, request: u64) -> Result<Refusal, Refusal> {
+    let id = views::request_id(request);
+    let document = daemon.look(|view| match view.get::<Requests>(&request)? {
+        Some(row) => views::request_doc(view, request, row).map(Some),
+        None => Ok(None),
+    })?;
+    let (kind, asked_at, summary) = document
+        .map_or((None, None, None), |doc| (Some(doc.kind), doc.asked_at, Some(doc.summary)));
+    let message = format!("session {} waits for an answer to request {id}", session.id);
+    Ok(Refusal::new(409, "pending_structured_request", message)
+        .hint(match kind {
+            Some("user_input" | "elicitation") => {
+                format!("`sm inbox` shows it, `sm answer {id} …` answers it; or send with --queue")
+            }
+            _ => format!(
+                "`sm inbox` shows it, `sm approve {id}` or `sm deny {id}` decides it; or send \
+                 with --queue"
+            ),
+        })
+        .retryable()
+        .details(json!({
+            "request_id": id, "type": kind, "asked_at": asked_at, "summary": summary,
+            "session_id": session.id,
+        })))
+}
+
+fn session_sid(view: &View<'_>, thread: &str) -> Result<Sid, Refusal> {
+    let sid = view.get::<sm_projections::tables::Threads>(&thread.to_owned())?;
+    sid.ok_or_else(|| Refusal::not_found(format!("no session has thread {thread}")))
+}
+
+fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Start => "start",
+        Mode::Steer => "steer",
+        Mode::Urgent => "urgent",
+        Mode::Queue => "queue",
+    }
+}

@@ -1,0 +1,356 @@
+//! What waits for a session: shown, held, changed, taken back, delivered.
+//!
+//! What always holds: what waits is delivered in the order in which it came, when its session's turn has
+//! ended. After an interrupt it is held until the next input, a resume or a release, and each held input
+//! says so. An input is changed or taken back only while it waits.
+
+use super::delivery::{self, Accepted};
+use crate::api::{InputAct, InputChange};
+use crate::daemon::{Caller, Daemon, to_value};
+use crate::pool::guard;
+use crate::problem::Refusal;
+use serde_json::{Value, json};
+use sm_log::{ReadError, Reader};
+use sm_projections::rows::{self, HELD, InputStatus, Session, Sid};
+use sm_projections::table::Key;
+use sm_projections::tables::{Inputs, Queue, Sessions};
+use sm_projections::views;
+use sm_protocol::synthetic::{InputAccepted, InputChanged, InputEdited, Synthetic};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After its first, second … failure a delivery is left alone for so long.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// How often a delivery is tried again; after that the next input or resume does.
+const TRIES_MAX: u32 = 12;
+
+/// How many inputs that were not taken are shown beside those that wait.
+const UNDELIVERED_MAX: usize = 20;
+
+/// What waits for a session, oldest first.
+pub(crate) fn waiting(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusal> {
+    daemon.look(|view| {
+        let sid = super::session_sid(view, thread)?;
+        let mut numbers = Vec::new();
+        view.scan::<Queue>(&sid.to_bytes(), &[], |(_, number), ()| {
+            numbers.push(number);
+            true
+        })?;
+        let mut inputs = Vec::new();
+        for number in numbers {
+            inputs.extend(view.get::<Inputs>(&number)?.map(|row| (number, row)));
+        }
+        Ok(inputs)
+    })
+}
+
+/// What waits, and what was not taken: of one session, or of all.
+pub(crate) fn list(daemon: &Daemon, of: Option<Sid>) -> Result<(Value, Value), Refusal> {
+    daemon.look(|view| {
+        let waiting = views::queue(view, of)?;
+        let undelivered = views::undelivered(view, of, UNDELIVERED_MAX)?;
+        Ok::<_, Refusal>((to_value(&waiting), to_value(&undelivered)))
+    })
+}
+
+/// Records that an input moved on.
+pub(crate) async fn change(
+    daemon: &Daemon,
+    thread: &str,
+    input: u64,
+    status: InputStatus,
+    turn: Option<&str>,
+    reason: Option<String>,
+) -> Result<(), Refusal> {
+    changed(daemon, thread, input, status, turn, reason, None).await
+}
+
+async fn changed(
+    daemon: &Daemon,
+    thread: &str,
+    input: u64,
+    status: InputStatus,
+    turn: Option<&str>,
+    reason: Option<String>,
+    by: Option<String>,
+) -> Result<(), Refusal> {
+    let changed = Synthetic::InputChanged(InputChanged {
+        input,
+        status: status.as_str().to_owned(),
+        turn: turn.map(str::to_owned),
+        reason,
+        by,
+    });
+    let receipt = daemon.note(thread, &changed)?;
+    daemon.folded_to(receipt.last).await
+}
+
+/// Holds what waits for a session: its user has just interrupted it, or says so.
+pub(crate) async fn hold(daemon: &Daemon, thread: &str) -> Result<(), Refusal> {
+    for (number, row) in waiting(daemon, thread)? {
+        if !row.is_held() {
+            let reason = Some(HELD.to_owned());
+            change(daemon, thread, number, InputStatus::Queued, None, reason).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a hold.
+pub(crate) async fn release_all(daemon: &Daemon, thread: &str) -> Result<(), Refusal> {
+    let held = waiting(daemon, thread)?;
+    let held = held.iter().filter(|(_, row)| row.is_held()).map(|(number, _)| *number);
+    release(daemon, thread, held).await
+}
+
+pub(super) async fn release(
+    daemon: &Daemon,
+    thread: &str,
+    held: impl Iterator<Item = u64>,
+) -> Result<(), Refusal> {
+    for number in held {
+        change(daemon, thread, number, InputStatus::Queued, None, None).await?;
+    }
+    Ok(())
+}
+
+/// Holds or releases what waits for the session that `word` means. Returns the session.
+pub(crate) async fn hold_or_release(
+    daemon: &Arc<Daemon>,
+    word: &str,
+    holds: bool,
+    by: Option<&str>,
+) -> Result<Value, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(by)?;
+    let target = daemon.find(word, by)?;
+    super::may_act(daemon, &caller, &target)?;
+    let thread = target.session.thread_id;
+    {
+        let _lock = daemon.lock(&thread).await;
+        match holds {
+            true => hold(daemon, &thread).await?,
+            false => release_all(daemon, &thread).await?,
+        }
+    }
+    if !holds {
+        deliver_soon(daemon, &thread);
+    }
+    daemon.document(&thread)
+}
+
+/// An input as a document, with its text.
+pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
+    let (number, row) = find(daemon, id)?;
+    let thread = thread_of(daemon, row.session)?;
+    let accepted = accepted(&daemon.reader, number, &row)?;
+    let document = daemon.look(|view| views::input_doc(view, number, row));
+    let mut document =
+        to_value(&document.map_err(|error: sm_projections::StoreError| Refusal::from(error))?);
+    document["text"] = json!(accepted.text);
+    document["images"] = json!(accepted.images);
+    document["settings"] = json!(accepted.settings);
+    document["thread_id"] = json!(thread);
+    Ok(document)
+}
+
+/// Changes an input that waits, takes it back, or has one tried again whose way was lost.
+pub(crate) async fn act(
+    daemon: &Arc<Daemon>,
+    id: &str,
+    change: InputChange,
+) -> Result<Value, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(change.by.as_deref())?;
+    let (number, row) = find(daemon, id)?;
+    let thread = thread_of(daemon, row.session)?;
+    may_change(&caller, &row)?;
+    let _lock = daemon.lock(&thread).await;
+    daemon.caught_up().await?;
+    let (_, row) = find(daemon, id)?;
+    match change.act {
+        InputAct::Cancel => {
+            waits(id, &row)?;
+            let (status, by) = (InputStatus::Cancelled, Some(caller.word()));
+            changed(daemon, &thread, number, status, None, None, by).await?;
+        }
+        InputAct::Edit => {
+            waits(id, &row)?;
+            let text = change.text.unwrap_or_default();
+            super::message::check_text(&text)?;
+            let edited = InputEdited { input: number, text, by: caller.word() };
+            let receipt = daemon.note(&thread, &Synthetic::InputEdited(edited))?;
+            daemon.folded_to(receipt.last).await?;
+        }
+        InputAct::Find => super::unknown::find_out_one(daemon, &thread, number, &row).await?,
+        InputAct::Retry => {
+            if !matches!(row.status, InputStatus::Unknown | InputStatus::Failed) {
+                return Err(Refusal::conflict(format!(
+                    "input {id} is {}: only one that failed, or whose way is unknown, is tried again",
+                    row.status.as_str()
+                ))
+                .hint("`sm queue` lists both kinds"));
+            }
+            // One that is found in its thread after all is not sent twice.
+            if row.status == InputStatus::Unknown {
+                super::unknown::find_out_one(daemon, &thread, number, &row).await?;
+            }
+            if find(daemon, id)?.1.status == InputStatus::Started {
+                return document(daemon, id);
+            }
+            let by = Some(caller.word());
+            changed(daemon, &thread, number, InputStatus::Queued, None, None, by).await?;
+            deliver_soon(daemon, &thread);
+        }
+    }
+    document(daemon, id)
+}
+
+fn waits(id: &str, row: &rows::Input) -> Result<(), Refusal> {
+    match row.status.waits() {
+        true => Ok(()),
+        false => Err(Refusal::conflict(format!(
+            "input {id} no longer waits: it is {}",
+            row.status.as_str()
+        ))
+        .hint(
+            "`sm queue` lists what waits; `sm send SESSION TEXT --steer` adds to a running turn",
+        )),
+    }
+}
+
+fn find(daemon: &Daemon, id: &str) -> Result<(u64, rows::Input), Refusal> {
+    let unknown =
+        || Refusal::not_found(format!("no input {id}")).hint("`sm queue` lists what waits");
+    let number = views::parse_input_id(id).ok_or_else(unknown)?;
+    let row = daemon.look(|view| Ok::<_, Refusal>(view.get::<Inputs>(&number)?))?;
+    Ok((number, row.ok_or_else(unknown)?))
+}
+
+fn thread_of(daemon: &Daemon, sid: Sid) -> Result<String, Refusal> {
+    let session = daemon.look(|view| Ok::<_, Refusal>(view.get::<Sessions>(&sid)?))?;
+    let session = session.ok_or_else(|| Refusal::not_found("the input's session is not known"))?;
+    Ok(session.thread_id)
+}
+
+/// An agent changes what it sent itself.
+fn may_change(caller: &Caller, row: &rows::Input) -> Result<(), Refusal> {
+    match caller {
+        Caller::User | Caller::Demo => Ok(()),
+        Caller::Agent(agent) if agent.session.thread_id == row.by => Ok(()),
+        _ => Err(Refusal::forbidden("an agent changes only the messages that it sent itself")),
+    }
+}
+
+/// Delivers what waits, once record `seq` is folded.
+pub(crate) async fn deliver_after(daemon: Arc<Daemon>, thread: String, seq: u64) {
+    if !thread.is_empty() && daemon.folded_to(seq).await.is_ok() {
+        deliver_or_retry(&daemon, &thread).await;
+    }
+}
+
+/// Delivers what waits, in a task of its own.
+pub(crate) fn deliver_soon(daemon: &Arc<Daemon>, thread: &str) {
+    tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), 0));
+}
+
+/// Delivers what waits. Where Codex is away it is tried again, later and later; what waits says so.
+async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
+    let mut retrying = None;
+    for tries in 0..TRIES_MAX {
+        let Err(error) = deliver(daemon, thread).await else { return };
+        daemon.say(&format!("what waits for session {thread} was not delivered: {error}"));
+        retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
+        // What is wrong with the input itself stays wrong; Codex comes back.
+        if error.status < 500 || retrying.is_none() {
+            return;
+        }
+        let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = daemon.stopped() => return,
+        }
+    }
+}
+
+/// The one task that tries again for a session.
+struct Retrying<'d> {
+    daemon: &'d Daemon,
+    thread: &'d str,
+}
+
+impl<'d> Retrying<'d> {
+    fn begin(daemon: &'d Daemon, thread: &'d str) -> Option<Retrying<'d>> {
+        let is_first = guard(&daemon.retrying).insert(thread.to_owned());
+        is_first.then_some(Retrying { daemon, thread })
+    }
+}
+
+impl Drop for Retrying<'_> {
+    fn drop(&mut self) {
+        guard(&self.daemon.retrying).remove(self.thread);
+    }
+}
+
+/// Begins a turn with the oldest input that waits, if the session is free for it.
+async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
+    // Most turns end with nothing waiting.
+    if waiting(daemon, thread)?.is_empty() {
+        return Ok(());
+    }
+    let _lock = daemon.lock(thread).await;
+    loop {
+        daemon.caught_up().await?;
+        let session = daemon.session(thread)?.session;
+        let next = waiting(daemon, thread)?.into_iter().find(|(_, row)| !row.is_held());
+        let (true, Some((number, row))) = (is_free(&session) && !daemon.is_stopping(), next) else {
+            return Ok(());
+        };
+        let message = accepted(&daemon.reader, number, &row)?;
+        let accepted = Accepted { number, message: &message };
+        let fate = match delivery::start(daemon, thread, &accepted).await {
+            Ok(fate) => fate,
+            // It goes on waiting, and says for what.
+            Err(refusal) => {
+                let reason = Some(rows::line(&format!("not delivered yet: {refusal}")));
+                if reason != row.reason {
+                    change(daemon, thread, number, InputStatus::Queued, None, reason).await?;
+                }
+                return Err(refusal);
+            }
+        };
+        if let Some(turn) = delivery::settle(daemon, thread, number, fate).await? {
+            return delivery::told_of(daemon, thread, &turn).await;
+        }
+    }
+}
+
+fn is_free(session: &Session) -> bool {
+    session.open_turn.is_none()
+        && !session.ended
+        && !session.pending.iter().any(|(_, class)| class.asks_human())
+}
+
+/// An input whole: from the record of its acceptance, its text from that of its last change.
+///
+/// # Errors
+/// Those of reading the log: its records may be below the floor.
+pub fn accepted(log: &Reader, number: u64, row: &rows::Input) -> Result<InputAccepted, ReadError> {
+    let read = |seq: u64| {
+        let record = log.get(seq)?;
+        Ok::<_, ReadError>(Synthetic::from_payload(record.record().payload))
+    };
+    let mut accepted = match read(number)? {
+        Some(Synthetic::InputAccepted(accepted)) => accepted,
+        // Of a newer sm: what the row tells is all there is.
+        _ => InputAccepted { text: row.summary.clone(), ..InputAccepted::default() },
+    };
+    if row.text_seq != number
+        && let Some(Synthetic::InputEdited(edited)) = read(row.text_seq)?
+    {
+        accepted.text = edited.text;
+    }
+    Ok(accepted)
+}

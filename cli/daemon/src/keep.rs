@@ -1,0 +1,125 @@
+//! What a session keeps: its settings and labels, changed for good.
+//!
+//! What always holds: they are recorded before Codex is told, given to every turn and at every resume, and
+//! so outlive any process; an agent gives none of its children more than it has itself.
+
+use crate::api::{Keep, Settings};
+use crate::daemon::{Caller, Daemon};
+use crate::input::{self, message};
+use crate::problem::Refusal;
+use serde_json::{Value, json};
+use sm_projections::rows::Session;
+use sm_protocol::synthetic::{SessionLabelled, SessionSet, Synthetic};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long Codex may take to take settings over.
+const TAKING_OVER: Duration = Duration::from_secs(30);
+
+/// The longest label, in characters.
+const LABEL_CHARS_MAX: usize = 200;
+
+/// Changes what the session that `word` means keeps. Returns it as it is then.
+pub(crate) async fn keep(daemon: &Arc<Daemon>, word: &str, keep: Keep) -> Result<Value, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(keep.by.as_deref())?;
+    let target = daemon.find(word, keep.by.as_deref())?;
+    input::may_act(daemon, &caller, &target)?;
+    let settings = message::settings(&caller, &target.session, &keep.settings)?;
+    keep.labels.iter().try_for_each(|label| check_label(label))?;
+    let thread = target.session.thread_id;
+    let _lock = daemon.lock(&thread).await;
+    let session = daemon.session(&thread)?.session;
+    if !settings.is_empty() {
+        set(daemon, &session, settings, &caller).await?;
+    }
+    if !keep.labels.is_empty() || !keep.unlabel.is_empty() {
+        let labels = relabelled(&session.labels, &keep.labels, &keep.unlabel);
+        let labelled = SessionLabelled { labels, by: caller.word() };
+        let receipt = daemon.note(&thread, &Synthetic::SessionLabelled(labelled))?;
+        daemon.folded_to(receipt.last).await?;
+    }
+    daemon.document(&thread)
+}
+
+async fn set(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    settings: Settings,
+    by: &Caller,
+) -> Result<(), Refusal> {
+    // Nothing will ever be told to a transcript.
+    daemon.codex_home_of(session)?;
+    let thread = session.thread_id.as_str();
+    let set = SessionSet { settings: settings.clone(), by: by.word() };
+    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
+    daemon.folded_to(receipt.last).await?;
+    if session.ended || session.gone {
+        return Ok(());
+    }
+    if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
+        let mut params = json!({ "threadId": thread });
+        message::put_settings(&mut params, &settings);
+        // Older releases do not know it; there they come into force with the next turn.
+        if let Ok(reply) = server.app.call("thread/settings/update", params, TAKING_OVER).await {
+            daemon.folded_to(reply.seq).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is no `key=value`.
+pub(crate) fn check_label(label: &str) -> Result<(), Refusal> {
+    let is_key = |key: &str| {
+        !key.is_empty() && !key.chars().any(|c| c.is_whitespace() || c.is_control() || c == ',')
+    };
+    let is_good = label.chars().count() <= LABEL_CHARS_MAX
+        && !label.chars().any(char::is_control)
+        && label.split_once('=').is_some_and(|(key, value)| is_key(key) && !value.is_empty());
+    match is_good {
+        true => Ok(()),
+        false => {
+            let shown: String = label.chars().take(40).collect();
+            Err(Refusal::bad_request(format!("{shown:?} is no label"))
+                .hint("a label is key=value, on one line: role=reviewer"))
+        }
+    }
+}
+
+/// Labels with some set and some taken away; a key has one value.
+fn relabelled(now: &[String], set: &[String], unset: &[String]) -> Vec<String> {
+    let key = |label: &str| label.split('=').next().unwrap_or_default().to_owned();
+    let mut labels: Vec<String> = now.to_vec();
+    labels.retain(|label| !unset.contains(&key(label)) && !unset.contains(label));
+    for label in set {
+        labels.retain(|other| key(other) != key(label));
+        labels.push(label.clone());
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_value() {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let labels = relabelled(
+            &words(&["role=a", "x=1", "y=2"]),
+            &words(&["role=b"]),
+            &words(&["x", "y=3"]),
+        );
+        assert_eq!(labels, words(&["y=2", "role=b"]));
+    }
+
+    #[test]
+    fn a_label_is_a_key_and_a_value() {
+        for good in ["role=reviewer", "a=b=c", "ü=1"] {
+            assert!(check_label(good).is_ok(), "{good}");
+        }
+        for bad in ["", "role", "=x", "role=", "a b=c", "a=b\nc", &"x=".repeat(200)] {
+            assert!(check_label(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `archive` and `unarchive`: out of Codex's lists, and back.
+//!
+//! What always holds: what waits for a session that goes into the archive is cancelled, by record.
+
+use super::Scene;
+use crate::api::{Act, Done};
+use crate::daemon::Daemon;
+use crate::input;
+use crate::problem::Refusal;
+use serde_json::json;
+use sm_projections::rows::InputStatus;
+use sm_protocol::synthetic::{SessionArchived, Synthetic};
+use std::sync::Arc;
+
+/// Puts a session into the archive; one that is there stays there.
+pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
+    let scene = Scene::set(daemon, word, &act).await?;
+    scene.home()?;
+    scene.between_turns("be archived")?;
+    if scene.session.archived {
+        return already(&scene, "it was in the archive already");
+    }
+    let seq = moved(&scene, "thread/archive", true).await?;
+    for (number, _) in input::waiting(daemon, scene.thread())? {
+        let reason = Some("the session was archived".to_owned());
+        let cancelled = InputStatus::Cancelled;
+        input::change(daemon, scene.thread(), number, cancelled, None, reason).await?;
+    }
+    Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note: None })
+}
+
+/// Takes a session out of the archive; the next input loads it.
+pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
+    let scene = Scene::set(daemon, word, &act).await?;
+    scene.home()?;
+    if !scene.session.archived {
+        return already(&scene, "it was not in the archive");
+    }
+    let seq = moved(&scene, "thread/unarchive", false).await?;
+    Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note: None })
+}
+
+async fn moved(scene: &Scene, method: &str, archived: bool) -> Result<u64, Refusal> {
+    let server = scene.server().await?;
+    let by = scene.caller.word();
+    let note = Synthetic::SessionArchived(SessionArchived { archived, by });
+    let params = json!({ "threadId": scene.thread() });
+    Ok(scene.call(&server, method, params, Some(note)).await?.seq)
+}
+
+fn already(scene: &Scene, note: &str) -> Result<Done, Refusal> {
+    let cursor = scene.daemon.cursor(scene.session.last_seq.unwrap_or_default());
+    Ok(Done { session: scene.document()?, cursor, note: Some(note.to_owned()) })
+}

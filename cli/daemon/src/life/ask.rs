@@ -1,0 +1,149 @@
+//! Questions that Codex itself answers: models, MCP servers, rate limits, account, skills.
+//!
+//! What always holds: an agent asks its own server only, and nothing about the user's account.
+
+use super::Scene;
+use super::scene::refused;
+use crate::api::{Ask, Told};
+use crate::daemon::{Caller, Daemon};
+use crate::pool::Server;
+use crate::problem::Refusal;
+use serde_json::{Value, json};
+use sm_projections::rows::Session;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long Codex may take: it may ask its own server, and start MCP servers.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The most pages of one list.
+const PAGES_MAX: usize = 100;
+
+/// A question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    Models,
+    Mcp,
+    Limits,
+    Account,
+    Skills,
+}
+
+/// Whom a question is asked of.
+pub(super) struct Asked {
+    pub server: Arc<Server>,
+    pub session: Option<Session>,
+}
+
+/// Asks it.
+pub(crate) async fn ask(
+    daemon: &Arc<Daemon>,
+    question: Question,
+    ask: Ask,
+) -> Result<Told, Refusal> {
+    let caller = daemon.caller(ask.act.by.as_deref())?;
+    let is_agent = matches!(caller, Caller::Agent(_) | Caller::Nameless(_));
+    if is_agent && question == Question::Account {
+        return Err(Refusal::forbidden("the account is the user's, not an agent's"));
+    }
+    let asked = whom(daemon, &caller, &ask, question == Question::Mcp).await?;
+    let thread = asked.session.as_ref().map(|session| session.thread_id.as_str());
+    let cwd = ask.cwd.as_deref().or(asked.session.as_ref().and_then(|row| row.cwd.as_deref()));
+    match question {
+        Question::Models => listed(daemon, &asked, "model/list", json!({})).await,
+        Question::Mcp => {
+            let params = thread.map_or(json!({}), |thread| json!({ "threadId": thread }));
+            listed(daemon, &asked, "mcpServerStatus/list", params).await
+        }
+        Question::Limits => call(daemon, &asked, "account/rateLimits/read", Value::Null).await,
+        Question::Account => {
+            call(daemon, &asked, "account/read", json!({ "refreshToken": false })).await
+        }
+        Question::Skills => {
+            let cwds: Vec<&str> = cwd.into_iter().collect();
+            call(daemon, &asked, "skills/list", json!({ "cwds": cwds })).await
+        }
+    }
+}
+
+/// The server to ask: a session's, else that of a CODEX_HOME.
+pub(super) async fn whom(
+    daemon: &Arc<Daemon>,
+    caller: &Caller,
+    ask: &Ask,
+    loaded: bool,
+) -> Result<Asked, Refusal> {
+    if let Some(word) = ask.session.as_deref().filter(|word| !word.is_empty()) {
+        // An agent may ask about itself, too, which is none of its children.
+        let is_self = |agent: &sm_projections::views::Selection| {
+            daemon.find(word, ask.act.by.as_deref()).is_ok_and(|found| found.sid == agent.sid)
+        };
+        let mut act = ask.act.clone();
+        if matches!(caller, Caller::Agent(agent) if is_self(agent)) {
+            act.by = None;
+        }
+        let scene = Scene::set(daemon, word, &act).await?;
+        let server = match loaded && !scene.session.ended && !scene.session.archived {
+            true => scene.loaded().await?,
+            false => scene.server().await?,
+        };
+        return Ok(Asked { server, session: Some(scene.session) });
+    }
+    let home = match (caller, &ask.codex_home) {
+        (Caller::User | Caller::Demo, Some(home)) => {
+            Path::new(home).canonicalize().unwrap_or_else(|_| PathBuf::from(home))
+        }
+        (Caller::Nameless(source), _) => daemon.codex_home_of_source(*source),
+        (Caller::Agent(agent), _) => daemon.codex_home_of(&agent.session)?,
+        _ => daemon.config.codex_home.clone(),
+    };
+    daemon.keep_search(caller, &home, ask.act.codex.as_ref());
+    Ok(Asked { server: daemon.server(&home).await?, session: None })
+}
+
+/// Calls a method and tells what was answered.
+pub(super) async fn call(
+    daemon: &Daemon,
+    asked: &Asked,
+    method: &str,
+    params: Value,
+) -> Result<Told, Refusal> {
+    let server = &asked.server;
+    let reply = server.app.call(method, params, PATIENCE).await;
+    let reply = reply.map_err(|error| refused(server.codex.version, error))?;
+    daemon.folded_to(reply.seq).await?;
+    Ok(Told {
+        codex_version: server.codex.version.to_string(),
+        codex_home: server.codex_home.to_string_lossy().into_owned(),
+        session_id: asked.session.as_ref().map(|session| session.id.clone()),
+        answer: reply.result,
+        cursor: daemon.cursor(reply.seq),
+    })
+}
+
+/// The same for a list: its pages in one.
+async fn listed(
+    daemon: &Daemon,
+    asked: &Asked,
+    method: &str,
+    mut params: Value,
+) -> Result<Told, Refusal> {
+    let mut told = call(daemon, asked, method, params.clone()).await?;
+    for _ in 1..PAGES_MAX {
+        let cursor = told.answer.get("nextCursor").cloned().unwrap_or_default();
+        if cursor.is_null() {
+            break;
+        }
+        params["cursor"] = cursor;
+        let mut page = call(daemon, asked, method, params.clone()).await?;
+        let mut rows = told.answer.get_mut("data").map(Value::take).unwrap_or_default();
+        let more = page.answer.get_mut("data").map(Value::take).unwrap_or_default();
+        if let (Value::Array(rows), Value::Array(more)) = (&mut rows, more) {
+            rows.extend(more);
+        }
+        page.answer["data"] = rows;
+        told = page;
+    }
+    Ok(told)
+}

@@ -1,0 +1,239 @@
+//! `fork`: a copy of a session that goes its own way, from its end or from one of its turns.
+//!
+//! What always holds: Codex's answer that makes the fork and whose it is are recorded in one frame; a
+//! fork at a turn has no turn beyond it, by Codex's own list, or it is put away and refused.
+//!
+//! Releases before 0.155 take no turn to fork at and say nothing about it: there the whole is forked,
+//! and the fork rolled back.
+
+use super::rollback::{ids_of, own_turns};
+use super::{Scene, words};
+use crate::api::{self, Forked};
+use crate::daemon::{Caller, Daemon};
+use crate::pool::Server;
+use crate::problem::Refusal;
+use crate::rights::{Approval, Sandbox};
+use crate::{names, resume, shell};
+use serde_json::{Value, json};
+use sm_ingest::app_server::Reply;
+use sm_projections::views::TurnDoc;
+use sm_protocol::synthetic::{SessionSpawned, Synthetic};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long Codex may take to name the fork, or to put it away.
+const AFTERWARDS: Duration = Duration::from_secs(30);
+
+/// Forks a session.
+pub(crate) async fn fork(
+    daemon: &Arc<Daemon>,
+    word: &str,
+    wish: api::Fork,
+) -> Result<Forked, Refusal> {
+    let scene = Scene::set(daemon, word, &wish.act).await?;
+    scene.home()?;
+    scene.out_of_archive()?;
+    of_the_user(&scene.caller, &wish)?;
+    let name = wish.name.clone().filter(|name| !name.trim().is_empty());
+    let _reserved = match &name {
+        Some(name) => Some(names::reserve(&daemon.given, &daemon.store, name)?),
+        None => None,
+    };
+    fork_scene(&scene, &wish, name).await
+}
+
+/// What widens a fork's rights is not an agent's to give.
+fn of_the_user(caller: &Caller, wish: &api::Fork) -> Result<(), Refusal> {
+    let given = [("sandbox", &wish.sandbox), ("approval", &wish.approval), ("cwd", &wish.cwd)];
+    let given = given.iter().find(|(_, given)| given.is_some());
+    match (caller, given) {
+        (Caller::Agent(_) | Caller::Nameless(_), Some((what, _))) => {
+            Err(Refusal::forbidden(format!(
+                "an agent's fork keeps the rights of what it forks: {what} is the user's to give"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Forks the session at hand.
+pub(super) async fn fork_scene(
+    scene: &Scene,
+    wish: &api::Fork,
+    name: Option<String>,
+) -> Result<Forked, Refusal> {
+    let daemon = &scene.daemon;
+    let own = own_turns(scene)?;
+    let at = match wish.turn {
+        Some(number) => Some(turn(scene, &own, number)?),
+        None => None,
+    };
+    let server = scene.server().await?;
+    let env = shell::env_of(daemon, scene.thread())?;
+    let params = params(scene, wish, at, &env)?;
+    let spawned = Synthetic::SessionSpawned(SessionSpawned {
+        name: name.clone(),
+        parent: match &scene.caller {
+            Caller::Agent(agent) => Some(agent.session.thread_id.clone()),
+            _ => None,
+        },
+        labels: Vec::new(),
+        by: scene.caller.word(),
+        env,
+        forked_from: Some(scene.thread().to_owned()),
+        forked_at: at.map(|turn| turn.turn_id.clone()),
+    });
+    let reply = scene.call(&server, "thread/fork", params, Some(spawned)).await?;
+    let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
+    let (Some(thread), Some(made)) = (thread, reply.noted) else {
+        let message = "Codex's answer to thread/fork names no thread, or was not recorded";
+        return Err(Refusal::new(502, "codex_error", message)
+            .hint("`sm replay -n 20` shows the answer; `sm doctor` the state of the disk"));
+    };
+    let mut way = vec!["thread/fork".to_owned()];
+    if let Some(turn) = at
+        && cut(scene, &server, thread, &reply, &own, turn).await?
+    {
+        way.push("thread/rollback".to_owned());
+    }
+    if let Some(name) = name {
+        let params = json!({ "threadId": thread, "name": name });
+        // Older releases know no names; sm's own is recorded by now.
+        if let Ok(reply) = server.app.call("thread/name/set", params, AFTERWARDS).await {
+            daemon.folded_to(reply.seq).await?;
+        }
+    }
+    Ok(Forked {
+        id: daemon.session(thread)?.session.id,
+        thread_id: thread.to_owned(),
+        forked_from: scene.session.id.clone(),
+        turn: wish.turn,
+        way,
+        cursor: daemon.cursor(made),
+        session: daemon.document(thread)?,
+    })
+}
+
+/// The turn of that number, if a fork can end with it.
+fn turn<'t>(scene: &Scene, own: &'t [TurnDoc], number: u32) -> Result<&'t TurnDoc, Refusal> {
+    let id = &scene.session.id;
+    let Some(turn) = own.iter().find(|turn| turn.number == number) else {
+        return Err(Refusal::not_found(format!("session {id} has no turn {number} to fork at"))
+            .hint(format!(
+                "`sm turns {id}` shows them; a turn that was dropped cannot be forked at"
+            ))
+            .of_session(&scene.session));
+    };
+    match scene.session.open_turn.as_ref().is_some_and(|open| open.seq == turn.seq) {
+        true => Err(Refusal::new(
+            409,
+            "turn_running",
+            format!("turn {number} of session {id} still runs"),
+        )
+        .hint(format!("`sm wait {id}` waits for its end; or name the turn before it"))
+        .of_session(&scene.session)
+        .retryable()),
+        false => Ok(turn),
+    }
+}
+
+fn params(
+    scene: &Scene,
+    wish: &api::Fork,
+    at: Option<&TurnDoc>,
+    env: &std::collections::BTreeMap<String, String>,
+) -> Result<Value, Refusal> {
+    let mut config = shell::config(&scene.daemon, env, None);
+    if let Some(effort) = &wish.effort {
+        let effort = words::word("a reasoning effort", effort)?;
+        config.insert("model_reasoning_effort".to_owned(), json!(effort));
+    }
+    let mut params = json!({
+        "threadId": scene.thread(), "config": config, "excludeTurns": at.is_none(),
+    });
+    for (name, value) in resume::in_force(&scene.session) {
+        params[name] = json!(value);
+    }
+    if let Some(model) = &wish.model {
+        params["model"] = json!(words::word("a model", model)?);
+    }
+    if let Some(sandbox) = Sandbox::wished(wish.sandbox.as_deref())? {
+        params["sandbox"] = json!(sandbox.as_str());
+    }
+    if let Some(approval) = Approval::wished(wish.approval.as_deref())? {
+        params["approvalPolicy"] = json!(approval.as_str());
+    }
+    if let Some(cwd) = &wish.cwd {
+        if !Path::new(cwd).is_absolute() || !Path::new(cwd).is_dir() {
+            return Err(Refusal::bad_request(format!("{cwd:?} is no folder (absolute path)")));
+        }
+        params["cwd"] = json!(cwd);
+    }
+    if let Some(turn) = at {
+        params["lastTurnId"] = json!(turn.turn_id);
+    }
+    Ok(params)
+}
+
+/// Sees to it that the fork ends with that turn. Returns whether it had to be rolled back for it.
+async fn cut(
+    scene: &Scene,
+    server: &Arc<Server>,
+    fork: &str,
+    reply: &Reply,
+    own: &[TurnDoc],
+    at: &TurnDoc,
+) -> Result<bool, Refusal> {
+    let ids = ids_of(reply.result.pointer("/thread/turns")).unwrap_or_default();
+    let Some(kept) = kept(&ids, own, at) else {
+        let why = "its turns, as Codex lists them, are not those that the log knows";
+        return Err(put_away(scene, server, fork, at.number, why).await);
+    };
+    if kept == ids.len() {
+        return Ok(false);
+    }
+    let params = json!({ "threadId": fork, "numTurns": ids.len() - kept });
+    let left = match server.app.call("thread/rollback", params, AFTERWARDS).await {
+        Ok(reply) => ids_of(reply.result.pointer("/thread/turns")),
+        Err(error) => {
+            return Err(put_away(scene, server, fork, at.number, &error.to_string()).await);
+        }
+    };
+    match left.map(|left| left.len()) {
+        Some(left) if left == kept => Ok(true),
+        _ => Err(put_away(scene, server, fork, at.number, "it was not rolled back to it").await),
+    }
+}
+
+/// How many of the turns that Codex lists end with that one; none where that cannot be told. Releases
+/// that list turns under ids of that list only are counted, if they list as many as a user began.
+fn kept(ids: &[String], own: &[TurnDoc], at: &TurnDoc) -> Option<usize> {
+    if let Some(place) = ids.iter().position(|id| *id == at.turn_id) {
+        return Some(place + 1);
+    }
+    let begun: Vec<&TurnDoc> = own.iter().filter(|turn| turn.prompt.is_some()).collect();
+    let is_counted = ids.len() == begun.len() && ids.iter().all(|id| id.starts_with("turn-"));
+    let place = begun.iter().position(|turn| turn.seq == at.seq);
+    place.filter(|_| is_counted).map(|place| place + 1)
+}
+
+/// Archives a fork that is not what was asked for, and says so.
+async fn put_away(
+    scene: &Scene,
+    server: &Arc<Server>,
+    fork: &str,
+    number: u32,
+    why: &str,
+) -> Refusal {
+    let params = json!({ "threadId": fork });
+    // It is of no use to anybody; where it cannot be put away it stays in the lists.
+    let _ = server.app.call("thread/archive", params, AFTERWARDS).await;
+    let version = server.codex.version;
+    let message =
+        format!("codex {version} cannot fork session {} at turn {number}: {why}", scene.session.id);
+    Refusal::new(501, "unsupported", message)
+        .hint("0.155.1 is the first of the recorded releases that forks at a turn; without --turn the whole is forked")
+        .details(json!({ "codex_version": version.to_string(), "first_release": "0.155.1", "archived_fork": fork }))
+        .of_session(&scene.session)
+}

@@ -1,0 +1,131 @@
+//! `review`: Codex's reviewer looks at the work, in the session itself or in one of its own.
+//!
+//! What always holds: a review in a session of its own is one of sm's sessions, told whose work it is
+//! about. Releases that review only in place have the session forked for it, as the older ones do it
+//! themselves.
+
+use super::fork::fork_scene;
+use super::{Scene, words};
+use crate::api::{self, Act, ReviewOf, Reviewing};
+use crate::daemon::{Caller, Daemon};
+use crate::pool::Server;
+use crate::problem::Refusal;
+use serde_json::{Value, json};
+use sm_projections::table::id_hash;
+use sm_projections::tables::TurnIds;
+use sm_protocol::synthetic::{SessionSpawned, Synthetic};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a begun review may take to be told of.
+const TELLING: Duration = Duration::from_secs(10);
+
+/// Begins a review.
+pub(crate) async fn review(
+    daemon: &Arc<Daemon>,
+    word: &str,
+    wish: api::Review,
+) -> Result<Reviewing, Refusal> {
+    let target = target(&wish.of)?;
+    let scene = Scene::set(daemon, word, &wish.act).await?;
+    scene.not_stopped()?;
+    if !wish.detached {
+        scene.between_turns("be reviewed")?;
+    }
+    let server = scene.loaded().await?;
+    if !wish.detached {
+        return inline(&scene, &server, &target, &scene.session.id, Vec::new()).await;
+    }
+    let params = json!({ "threadId": scene.thread(), "target": target, "delivery": "detached" });
+    match scene.call(&server, "review/start", params, None).await {
+        Ok(reply) => detached(&scene, &reply.result, reply.seq).await,
+        Err(refused) if refused.problem.message.contains("detached") => {
+            in_fork(&scene, &target, &wish.act).await
+        }
+        Err(refused) => Err(refused),
+    }
+}
+
+fn target(of: &ReviewOf) -> Result<Value, Refusal> {
+    Ok(match of {
+        ReviewOf::Uncommitted => json!({ "type": "uncommittedChanges" }),
+        ReviewOf::Base(branch) => {
+            json!({ "type": "baseBranch", "branch": words::word("a branch", branch)? })
+        }
+        ReviewOf::Commit(sha) => {
+            json!({ "type": "commit", "sha": words::word("a commit", sha)?, "title": null })
+        }
+        ReviewOf::Prompt(text) => {
+            json!({ "type": "custom", "instructions": words::checked("a prompt", text)? })
+        }
+    })
+}
+
+/// A review in the session at hand.
+async fn inline(
+    scene: &Scene,
+    server: &Arc<Server>,
+    target: &Value,
+    reviewed: &str,
+    mut way: Vec<String>,
+) -> Result<Reviewing, Refusal> {
+    let params = json!({ "threadId": scene.thread(), "target": target, "delivery": "inline" });
+    let reply = scene.call(server, "review/start", params, None).await?;
+    way.push("review/start".to_owned());
+    begun(&scene.daemon, scene.thread(), &reply.result, reply.seq, reviewed, way).await
+}
+
+/// A review in a thread that Codex made for it.
+async fn detached(scene: &Scene, result: &Value, seq: u64) -> Result<Reviewing, Refusal> {
+    let thread = result.get("reviewThreadId").and_then(Value::as_str);
+    let thread = thread.filter(|thread| *thread != scene.thread()).ok_or_else(|| {
+        let message = "Codex's answer to review/start names no thread of its own for the review";
+        Refusal::new(502, "codex_error", message)
+    })?;
+    let spawned = Synthetic::SessionSpawned(SessionSpawned {
+        parent: match &scene.caller {
+            Caller::Agent(agent) => Some(agent.session.thread_id.clone()),
+            _ => None,
+        },
+        by: scene.caller.word(),
+        forked_from: Some(scene.thread().to_owned()),
+        ..SessionSpawned::default()
+    });
+    let receipt = scene.daemon.note(thread, &spawned)?;
+    scene.daemon.folded_to(receipt.last).await?;
+    let way = vec!["review/start detached".to_owned()];
+    begun(&scene.daemon, thread, result, seq, &scene.session.id, way).await
+}
+
+/// A review in a fork of the session.
+async fn in_fork(scene: &Scene, target: &Value, act: &Act) -> Result<Reviewing, Refusal> {
+    let forked = fork_scene(scene, &api::Fork::default(), None).await?;
+    let fork = Scene::set(&scene.daemon, &forked.thread_id, act).await?;
+    let server = fork.loaded().await?;
+    inline(&fork, &server, target, &scene.session.id, forked.way).await
+}
+
+/// Waits until the review is told of, so that nobody takes its session for idle.
+async fn begun(
+    daemon: &Arc<Daemon>,
+    thread: &str,
+    result: &Value,
+    seq: u64,
+    reviewed: &str,
+    way: Vec<String>,
+) -> Result<Reviewing, Refusal> {
+    let turn = result.pointer("/turn/id").and_then(Value::as_str).map(str::to_owned);
+    let found = daemon.session(thread)?;
+    if let Some(turn) = turn.as_deref().filter(|turn| turn.len() > 10) {
+        let key = (found.sid, id_hash(&[turn]));
+        daemon.until(TELLING, |view| Ok(view.get::<TurnIds>(&key)?)).await?;
+    }
+    Ok(Reviewing {
+        session_id: found.session.id,
+        reviewed_id: reviewed.to_owned(),
+        turn_id: turn,
+        way,
+        cursor: daemon.cursor(seq),
+        session: daemon.document(thread)?,
+    })
+}

@@ -1,0 +1,178 @@
+//! A verb at work: who acts on which session, and the calls made for it.
+//!
+//! What always holds: as long as it is there, it holds the session's lock.
+
+use super::releases;
+use crate::api::Act;
+use crate::daemon::{Caller, Daemon};
+use crate::pool::Server;
+use crate::problem::Refusal;
+use crate::{input, resume};
+use serde_json::{Value, json};
+use sm_ingest::app_server::{CallError, Reply, Version};
+use sm_projections::rows::{Session, Sid};
+use sm_projections::views::Selection;
+use sm_protocol::synthetic::Synthetic;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
+
+/// How long Codex may take for a verb.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// See the module.
+pub(crate) struct Scene {
+    pub daemon: Arc<Daemon>,
+    pub caller: Caller,
+    pub sid: Sid,
+    pub session: Session,
+    _lock: OwnedMutexGuard<()>,
+}
+
+impl Scene {
+    /// The session that `word` means, if whoever asks may act on it.
+    pub async fn set(daemon: &Arc<Daemon>, word: &str, act: &Act) -> Result<Scene, Refusal> {
+        daemon.caught_up().await?;
+        let caller = daemon.caller(act.by.as_deref())?;
+        let target = daemon.find(word, act.by.as_deref())?;
+        input::may_act(daemon, &caller, &target)?;
+        let lock = daemon.lock(&target.session.thread_id).await;
+        let Selection { sid, session } = daemon.session(&target.session.thread_id)?;
+        let scene = Scene { daemon: Arc::clone(daemon), caller, sid, session, _lock: lock };
+        // One that has no server is refused where a server is needed.
+        if let Ok(home) = scene.home() {
+            daemon.keep_search(&scene.caller, &home, act.codex.as_ref());
+        }
+        Ok(scene)
+    }
+
+    /// Its thread.
+    pub fn thread(&self) -> &str {
+        &self.session.thread_id
+    }
+
+    /// The CODEX_HOME that it lives under.
+    pub fn home(&self) -> Result<PathBuf, Refusal> {
+        self.daemon
+            .codex_home_of(&self.session)
+            .map_err(|refusal| refusal.of_session(&self.session))
+    }
+
+    /// The server for it: the one that it is loaded on, else one of its CODEX_HOME, started if none
+    /// runs.
+    pub async fn server(&self) -> Result<Arc<Server>, Refusal> {
+        let home = self.home()?;
+        let Session { source, generation, .. } = self.session;
+        match self.daemon.pool.by_source(source, generation) {
+            Some(server) => Ok(server),
+            None => self.daemon.server(&home).await,
+        }
+    }
+
+    /// The same, with the thread loaded.
+    pub async fn loaded(&self) -> Result<Arc<Server>, Refusal> {
+        self.home()?;
+        resume::ensure(&self.daemon, self.thread()).await
+    }
+
+    /// What is in the archive has no history that Codex would work on.
+    pub fn out_of_archive(&self) -> Result<(), Refusal> {
+        match self.session.archived {
+            true => Err(Refusal::archived(&self.session)),
+            false => Ok(()),
+        }
+    }
+
+    /// What was stopped is brought back by those who say so.
+    pub fn not_stopped(&self) -> Result<(), Refusal> {
+        self.out_of_archive()?;
+        if !self.session.ended {
+            return Ok(());
+        }
+        let id = &self.session.id;
+        Err(Refusal::dead(format!("session {id} was stopped"))
+            .hint(format!("`sm resume {id}` loads it again"))
+            .of_session(&self.session))
+    }
+
+    /// What must not happen to a running turn: some releases would do it and say nothing.
+    pub fn between_turns(&self, what: &str) -> Result<(), Refusal> {
+        let Some(turn) = &self.session.open_turn else { return Ok(()) };
+        let id = &self.session.id;
+        let message = format!("session {id} is in the middle of a turn: it cannot {what} now");
+        Err(Refusal::new(409, "turn_running", message)
+            .hint(format!("`sm wait {id}` waits for its end, `sm interrupt {id}` ends it"))
+            .details(json!({ "turn_id": turn.id }))
+            .of_session(&self.session)
+            .retryable())
+    }
+
+    /// Calls a method about the thread; it is loaded first where the server says that it is not. With
+    /// a success `note` is recorded. The tables tell of both when this returns.
+    pub async fn call(
+        &self,
+        server: &Arc<Server>,
+        method: &str,
+        params: Value,
+        note: Option<Synthetic>,
+    ) -> Result<Reply, Refusal> {
+        let call = || server.app.call_noting(method, params.clone(), PATIENCE, note.clone());
+        let answer = match call().await {
+            Err(error) if resume::is_not_loaded(&error) => {
+                let session = self.daemon.session(self.thread())?.session;
+                resume::load(&self.daemon, server, &session).await?;
+                call().await
+            }
+            answer => answer,
+        };
+        let reply = answer.map_err(|error| self.refused(server.codex.version, error))?;
+        let noted = match (note, reply.noted) {
+            (Some(note), None) => self.daemon.note(self.thread(), &note)?.last,
+            (_, noted) => noted.unwrap_or(reply.seq),
+        };
+        self.daemon.folded_to(noted).await?;
+        Ok(reply)
+    }
+
+    /// The error of a call about the session.
+    fn refused(&self, version: Version, error: CallError) -> Refusal {
+        let id = &self.session.id;
+        match error.refusal() {
+            Some((_, words)) if words.contains("no rollout found") => {
+                Refusal::conflict(format!("Codex has stored nothing of session {id} yet: {words}"))
+                    .hint(format!("`sm send {id} …` gives it a first turn"))
+            }
+            _ => refused(version, error),
+        }
+        .of_session(&self.session)
+    }
+
+    /// Records what was done without Codex.
+    pub async fn note(&self, note: &Synthetic) -> Result<u64, Refusal> {
+        let receipt = self.daemon.note(self.thread(), note)?;
+        self.daemon.folded_to(receipt.last).await?;
+        Ok(receipt.last)
+    }
+
+    /// The session as it is now.
+    pub fn document(&self) -> Result<Value, Refusal> {
+        self.daemon.document(self.thread())
+    }
+}
+
+/// The error of a call: what a release does not know is named.
+pub(super) fn refused(version: Version, error: CallError) -> Refusal {
+    match &error {
+        CallError::Refused { method, code, message, .. }
+            if releases::is_unknown(method, *code, message) =>
+        {
+            releases::unsupported(&version.to_string(), method, message)
+        }
+        CallError::Refused { message, .. } if message.contains("authentication required") => {
+            Refusal::new(409, "not_logged_in", error.to_string())
+                .hint("`codex login` logs in; what is told of an account needs one")
+        }
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,150 @@
+//! Sessions that lost their server, brought back: tried again with back-off until it is decided.
+//!
+//! What always holds: a session is forgotten only once it is loaded, was ended, or Codex said that it
+//! cannot be resumed; between two tries lies a pause that doubles, so nothing spins; what waits, for
+//! how long and why can be seen.
+
+use crate::api::Resuming;
+use crate::daemon::{Daemon, now};
+use crate::pool::guard;
+use crate::{input, resume};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// The pause after the first failure, doubled after each further one.
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How many threads are loaded at once.
+const AT_ONCE: usize = 8;
+
+/// Sessions on their way back, by batches that lost their server together.
+#[derive(Default)]
+pub(crate) struct Revivals(Mutex<(u64, BTreeMap<u64, Resuming>)>);
+
+impl Revivals {
+    fn open(&self, batch: Resuming) -> u64 {
+        let mut all = guard(&self.0);
+        all.0 += 1;
+        let number = all.0;
+        all.1.insert(number, batch);
+        number
+    }
+
+    fn change(&self, number: u64, change: impl FnOnce(&mut Resuming)) {
+        if let Some(batch) = guard(&self.0).1.get_mut(&number) {
+            change(batch);
+        }
+    }
+
+    fn close(&self, number: u64) {
+        guard(&self.0).1.remove(&number);
+    }
+
+    /// What waits.
+    pub fn documents(&self) -> Vec<Resuming> {
+        guard(&self.0).1.values().cloned().collect()
+    }
+}
+
+/// The pause before the next try.
+fn pause_after(failures: u32) -> Duration {
+    PAUSE_FIRST.saturating_mul(2u32.saturating_pow(failures)).min(PAUSE_MAX)
+}
+
+/// Brings sessions back, the first time after the pause that `failures` earlier ones ask for; `None`
+/// is at once.
+pub(crate) async fn revive(daemon: Arc<Daemon>, threads: Vec<String>, failures: Option<u32>) {
+    if threads.is_empty() {
+        return;
+    }
+    let batch = Resuming { threads: threads.clone(), ..Resuming::default() };
+    let number = daemon.revivals.open(batch);
+    let (mut threads, mut failures, mut pauses) =
+        (threads, failures.unwrap_or(0), failures.is_some());
+    while !threads.is_empty() {
+        if pauses {
+            let pause = pause_after(failures);
+            let next_at =
+                now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
+            daemon.revivals.change(number, |batch| {
+                batch.failures = failures;
+                batch.next_at = Some(next_at);
+            });
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = daemon.stopped() => break,
+            }
+        }
+        daemon.revivals.change(number, |batch| batch.next_at = None);
+        let (left, reason) = resume_all(&daemon, threads).await;
+        daemon.revivals.change(number, |batch| {
+            batch.threads.clone_from(&left);
+            batch.reason = reason;
+        });
+        (threads, failures, pauses) = (left, failures.saturating_add(1), true);
+    }
+    daemon.revivals.close(number);
+}
+
+/// Resumes sessions, some at once, and delivers what waits for them. Returns those to be tried again,
+/// and why.
+async fn resume_all(daemon: &Arc<Daemon>, threads: Vec<String>) -> (Vec<String>, Option<String>) {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tries = JoinSet::new();
+    for thread in threads {
+        let (daemon, room) = (Arc::clone(daemon), Arc::clone(&room));
+        tries.spawn(async move {
+            let _room = room.acquire_owned().await;
+            let failed = resume_one(&daemon, &thread).await;
+            failed.map(|reason| (thread, reason))
+        });
+    }
+    let failed: Vec<_> = tries.join_all().await.into_iter().flatten().collect();
+    let reason = failed.last().map(|(_, reason)| reason.clone());
+    if let Some(reason) = &reason {
+        // One line, however many there are.
+        daemon.say(&format!("{} sessions were not resumed, the last: {reason}", failed.len()));
+    }
+    (failed.into_iter().map(|(thread, _)| thread).collect(), reason)
+}
+
+/// Resumes one session. Returns why it is to be tried again.
+async fn resume_one(daemon: &Arc<Daemon>, thread: &str) -> Option<String> {
+    let resumed = {
+        let _lock = daemon.lock(thread).await;
+        match daemon.session(thread) {
+            // It was put away in the meantime.
+            Ok(found) if found.session.ended || found.session.archived => return None,
+            Ok(_) => resume::ensure(daemon, thread).await.map(drop),
+            Err(error) => Err(error),
+        }
+    };
+    match resumed {
+        Ok(()) => {
+            input::resumed(daemon, thread);
+            None
+        }
+        // Codex has decided, or nothing is known of it.
+        Err(error) if matches!(error.problem.code.as_str(), "session_dead" | "not_found") => {
+            daemon.say(&format!("session {thread} was not resumed: {error}"));
+            None
+        }
+        Err(error) => (!daemon.is_stopping()).then(|| error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let millis: Vec<u128> = (0..10).map(|n| pause_after(n).as_millis()).collect();
+        assert_eq!(millis, [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000]);
+        assert_eq!(pause_after(u32::MAX), PAUSE_MAX);
+    }
+}

@@ -1,0 +1,384 @@
+//! The verbs of a thread's life, each against the real Codex, with the errors that it provokes.
+
+use crate::bench::Bench;
+use serde::Serialize;
+use serde_json::Value;
+use sm_daemon::ClientError;
+use sm_daemon::api::{
+    Act, Ask, Done, Fork, Forked, Goal, GoalTold, GoalVerb, Problem, Rename, Review, ReviewOf,
+    Reviewing, Rollback, RolledBack, Rpc, Spawn,
+};
+use sm_protocol::Kind;
+
+/// The refusal of a call that must not succeed.
+fn refused<T: std::fmt::Debug>(answer: Result<T, ClientError>, status: u16, code: &str) -> Problem {
+    match answer {
+        Err(ClientError::Refused { status: found, problem }) => {
+            assert_eq!((found, problem.code.as_str()), (status, code), "{problem:?}");
+            assert!(problem.hint.is_some(), "{problem:?}");
+            *problem
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn by(agent: &str) -> Act {
+    Act { by: Some(agent.to_owned()), ..Act::default() }
+}
+
+/// A session with that many turns.
+fn grown(bench: &Bench, turns: u64) -> String {
+    let id = bench.spawn(&bench.wish("say: words of turn 1")).id;
+    bench.settled(&id, 1);
+    for turn in 2..=turns {
+        bench.send(&id, &format!("say: words of turn {turn}"), Default::default()).unwrap();
+        bench.settled(&id, turn);
+    }
+    id
+}
+
+fn verb<T: serde::de::DeserializeOwned>(
+    bench: &Bench,
+    id: &str,
+    verb: &str,
+    body: &impl Serialize,
+) -> Result<T, ClientError> {
+    bench.client().verb(id, verb, body)
+}
+
+/// A git repository with a commit, and something changed since.
+fn repository(bench: &Bench) -> String {
+    let git = |words: &[&str]| {
+        let run = std::process::Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@localhost"])
+            .args(words)
+            .current_dir(&bench.work)
+            .output()
+            .expect("git runs");
+        assert!(run.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).expect("plain words").trim().to_owned()
+    };
+    git(&["init", "-q", "-b", "main"]);
+    std::fs::write(bench.work.join("a.txt"), "one\n").unwrap();
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "one"]);
+    std::fs::write(bench.work.join("a.txt"), "two\n").unwrap();
+    git(&["rev-parse", "HEAD"])
+}
+
+#[test]
+fn a_session_is_named_for_sm_and_for_codex() {
+    let bench = Bench::start();
+    let first = grown(&bench, 1);
+    let second = grown(&bench, 1);
+    let rename = |name: &str| Rename { name: name.to_owned(), ..Rename::default() };
+    let done: Done = verb(&bench, &first, "name", &rename("worker")).unwrap();
+    assert_eq!((&done.session["name"], done.note), (&Value::from("worker"), None));
+    assert_eq!(bench.session("worker")["id"], first.as_str());
+    let told = bench.told(Kind::SM_SESSION_NAMED);
+    assert_eq!(
+        (&told[0]["params"]["by"], &told[0]["params"]["told_codex"]),
+        (&"user".into(), &true.into())
+    );
+    // Codex has it, too.
+    let params = serde_json::json!({});
+    let ask = Ask { session: Some(first.clone()), ..Ask::default() };
+    let read = Rpc { method: "thread/read".to_owned(), params, ask };
+    let told = bench.client().codex("rpc", &read).unwrap();
+    assert_eq!(told.answer["thread"]["name"], "worker");
+    // Once more is no conflict, another's is.
+    let again: Done = verb(&bench, &first, "name", &rename("worker")).unwrap();
+    assert_eq!(again.session["name"], "worker");
+    refused(verb::<Done>(&bench, &second, "name", &rename("worker")), 409, "name_taken");
+    for bad in ["", "@last", "a\nb", "\u{1b}[2J", &"x".repeat(10 << 20)] {
+        refused(verb::<Done>(&bench, &second, "name", &rename(bad)), 400, "bad_request");
+    }
+    refused(verb::<Done>(&bench, "nobody", "name", &rename("x")), 404, "not_found");
+    assert!(bench.session(&second)["name"].is_null());
+}
+
+#[test]
+fn a_fork_goes_its_own_way_and_has_a_name_of_its_own() {
+    let bench = Bench::start();
+    let wish = Spawn { name: Some("origin".into()), ..bench.wish("say: words of turn 1") };
+    let id = bench.spawn(&wish).id;
+    bench.settled(&id, 1);
+    let forked: Forked = verb(&bench, &id, "fork", &Fork::default()).unwrap();
+    assert_eq!((&forked.forked_from, forked.turn), (&id, None));
+    let fork = bench.session(&forked.id);
+    assert_eq!(fork["forked_from"], id.as_str());
+    // Codex gives it its origin's name; the word still means the origin.
+    assert!(fork["name"].is_null(), "{fork}");
+    assert_eq!(bench.session("origin")["id"], id.as_str());
+    for field in ["cwd", "model", "approval_policy", "sandbox"] {
+        assert_eq!(fork[field], bench.session(&id)[field], "{field}");
+    }
+    bench.send(&forked.id, "say: elsewhere", Default::default()).unwrap();
+    bench.settled(&forked.id, 1);
+    assert_eq!(bench.last_message(&forked.id), "elsewhere");
+    assert_eq!(bench.last_message(&id), "words of turn 1");
+    let other = Fork {
+        name: Some("careful".into()),
+        model: Some("gpt-5.4".into()),
+        effort: Some("low".into()),
+        approval: Some("untrusted".into()),
+        sandbox: Some("read-only".into()),
+        ..Fork::default()
+    };
+    let forked: Forked = verb(&bench, &id, "fork", &other).unwrap();
+    let fork = forked.session;
+    assert_eq!(fork["name"], "careful");
+    assert_eq!((&fork["model"], &fork["effort"]), (&"gpt-5.4".into(), &"low".into()));
+    assert_eq!(
+        (&fork["approval_policy"], &fork["sandbox"]),
+        (&"untrusted".into(), &"readOnly".into())
+    );
+    refused(verb::<Forked>(&bench, &id, "fork", &other), 409, "name_taken");
+    let odd = Fork { sandbox: Some("everything".into()), ..Fork::default() };
+    refused(verb::<Forked>(&bench, &id, "fork", &odd), 400, "bad_request");
+}
+
+#[test]
+fn a_fork_at_a_turn_has_none_beyond_it() {
+    let bench = Bench::start();
+    let id = grown(&bench, 3);
+    let at = |turn| Fork { turn: Some(turn), ..Fork::default() };
+    let forked: Forked = verb(&bench, &id, "fork", &at(2)).unwrap();
+    let ask = Ask { session: Some(forked.id.clone()), ..Ask::default() };
+    let params = serde_json::json!({ "includeTurns": true });
+    let read = Rpc { method: "thread/read".to_owned(), params, ask };
+    let told = bench.client().codex("rpc", &read).unwrap();
+    assert_eq!(told.answer["thread"]["turns"].as_array().unwrap().len(), 2);
+    let missing = refused(verb::<Forked>(&bench, &id, "fork", &at(9)), 404, "not_found");
+    assert!(missing.message.contains("no turn 9"), "{missing:?}");
+    // What still runs is no place to fork at; the turn before it is.
+    bench.send(&id, "slow: 20000 5", Default::default()).unwrap();
+    refused(verb::<Forked>(&bench, &id, "fork", &at(4)), 409, "turn_running");
+    let _: Forked = verb(&bench, &id, "fork", &at(3)).unwrap();
+    bench.client().interrupt(&id, &Default::default()).unwrap();
+}
+
+#[test]
+fn what_is_archived_is_out_of_the_lists_until_it_is_taken_out() {
+    let bench = Bench::start();
+    let id = grown(&bench, 1);
+    let act = Act::default();
+    let done: Done = verb(&bench, &id, "archive", &act).unwrap();
+    assert_eq!(done.session["archived"], true);
+    let again: Done = verb(&bench, &id, "archive", &act).unwrap();
+    assert!(again.note.is_some_and(|note| note.contains("already")));
+    for name in ["compact", "fork", "rollback"] {
+        let body = serde_json::json!({ "turns": 1 });
+        refused(verb::<Value>(&bench, &id, name, &body), 409, "session_archived");
+    }
+    refused(bench.send(&id, "say: hello?", Default::default()), 409, "session_archived");
+    let done: Done = verb(&bench, &id, "unarchive", &act).unwrap();
+    assert_eq!(done.session["archived"], false);
+    bench.send(&id, "say: back", Default::default()).unwrap();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "back");
+    bench.send(&id, "slow: 20000 5", Default::default()).unwrap();
+    refused(verb::<Done>(&bench, &id, "archive", &act), 409, "turn_running");
+    bench.client().interrupt(&id, &act).unwrap();
+}
+
+#[test]
+fn a_history_is_compacted_by_a_turn_of_its_own() {
+    let bench = Bench::start();
+    let id = grown(&bench, 2);
+    let done: Done = verb(&bench, &id, "compact", &Act::default()).unwrap();
+    assert_eq!(done.note, None);
+    let session = bench.settled(&id, 3);
+    assert_eq!(session["outcome"], "completed");
+    assert_eq!(bench.actions(&id, "compaction").len(), 1);
+    bench.send(&id, "slow: 20000 5", Default::default()).unwrap();
+    let busy = refused(verb::<Done>(&bench, &id, "compact", &Act::default()), 409, "turn_running");
+    assert!(busy.retryable && busy.details["session_id"] == id.as_str());
+    bench.client().stop(&id, &Act::default()).unwrap();
+    refused(verb::<Done>(&bench, &id, "compact", &Act::default()), 409, "session_dead");
+}
+
+#[test]
+fn a_rollback_drops_turns_and_leaves_files() {
+    let bench = Bench::start();
+    let id = grown(&bench, 2);
+    bench.send(&id, "patch: kept.txt\nsay: words of turn 3", Default::default()).unwrap();
+    bench.settled(&id, 3);
+    let drop = |turns| Rollback { turns, ..Rollback::default() };
+    let many = refused(verb::<RolledBack>(&bench, &id, "rollback", &drop(9)), 400, "bad_request");
+    assert!(many.message.contains("only 3 turns"), "{many:?}");
+    refused(verb::<RolledBack>(&bench, &id, "rollback", &drop(0)), 400, "bad_request");
+    let back: RolledBack = verb(&bench, &id, "rollback", &drop(2)).unwrap();
+    assert_eq!((back.count, back.turns.as_slice(), back.files_reverted), (2, &[2, 3][..], false));
+    assert!(bench.work.join("kept.txt").exists());
+    let turns = bench.rows(&id, "turns");
+    let dropped: Vec<bool> = turns.iter().map(|turn| !turn["dropped_seq"].is_null()).collect();
+    assert_eq!(dropped, [false, true, true]);
+    assert_eq!(bench.session(&id)["counts"]["turns_dropped"], 2);
+    // It goes on from there, and what is dropped next is what is left.
+    bench.send(&id, "say: another two", Default::default()).unwrap();
+    bench.settled(&id, 4);
+    let back: RolledBack = verb(&bench, &id, "rollback", &drop(2)).unwrap();
+    assert_eq!(back.turns, [1, 4]);
+    bench.send(&id, "slow: 20000 5", Default::default()).unwrap();
+    refused(verb::<RolledBack>(&bench, &id, "rollback", &drop(1)), 409, "turn_running");
+    bench.client().interrupt(&id, &Act::default()).unwrap();
+}
+
+#[test]
+fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
+    let bench = Bench::start();
+    let commit = repository(&bench);
+    let id = grown(&bench, 1);
+    let prompt = "say: {\"findings\": [], \"overall_correctness\": \"patch is correct\", \
+                  \"overall_explanation\": \"nothing against it\", \"overall_confidence_score\": 1}";
+    let of = [
+        ReviewOf::Prompt(prompt.to_owned()),
+        ReviewOf::Uncommitted,
+        ReviewOf::Base("main".to_owned()),
+        ReviewOf::Commit(commit),
+    ];
+    for (turn, of) in (2..).zip(of) {
+        let review = Review { of, ..Review::default() };
+        let begun: Reviewing = verb(&bench, &id, "review", &review).unwrap();
+        assert_eq!((&begun.session_id, &begun.reviewed_id), (&id, &id));
+        assert!(begun.turn_id.is_some());
+        assert_eq!(bench.settled(&id, turn)["outcome"], "completed");
+        assert_eq!(bench.actions(&id, "review").len() as u64, 2 * (turn - 1));
+    }
+    let of = ReviewOf::Prompt(prompt.to_owned());
+    let detached = Review { of, detached: true, ..Review::default() };
+    let begun: Reviewing = verb(&bench, &id, "review", &detached).unwrap();
+    assert_ne!(begun.session_id, id);
+    assert_eq!(begun.session["forked_from"], id.as_str());
+    bench.settled(&begun.session_id, 1);
+    assert!(!bench.actions(&begun.session_id, "review").is_empty());
+    assert_eq!(bench.session(&id)["counts"]["turns"], 5);
+    for (of, code) in [
+        (ReviewOf::Prompt("\u{1b}[2J".to_owned()), "bad_request"),
+        (ReviewOf::Base(String::new()), "bad_request"),
+    ] {
+        let review = Review { of, ..Review::default() };
+        refused(verb::<Reviewing>(&bench, &id, "review", &review), 400, code);
+    }
+}
+
+#[test]
+fn a_goal_is_pursued_until_it_is_paused_or_taken_away() {
+    let bench = Bench::start();
+    let id = grown(&bench, 1);
+    let goal = |verb, objective: Option<&str>| Goal {
+        verb,
+        objective: objective.map(str::to_owned),
+        token_budget: Some(500),
+        ..Goal::default()
+    };
+    let told: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Show, None)).unwrap();
+    assert!(told.goal.is_null());
+    let told: GoalTold =
+        verb(&bench, &id, "goal", &goal(GoalVerb::Set, Some("make it green"))).unwrap();
+    assert_eq!(
+        (&told.goal["objective"], &told.goal["tokenBudget"]),
+        (&"make it green".into(), &500.into())
+    );
+    bench.wait("the goal shows", || {
+        (bench.session(&id)["goal"]["objective"] == "make it green").then_some(())
+    });
+    let told: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Pause, None)).unwrap();
+    assert_eq!(told.goal["objective"], "make it green");
+    let _: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Clear, None)).unwrap();
+    bench.wait("the goal is gone", || bench.session(&id)["goal"].is_null().then_some(()));
+    refused_words(&bench, &id, &goal(GoalVerb::Set, Some(&"x".repeat(10 << 20))));
+    refused_words(&bench, &id, &goal(GoalVerb::Set, Some("a\0b")));
+    let long = verb::<GoalTold>(&bench, &id, "goal", &goal(GoalVerb::Set, Some(&"x".repeat(5000))));
+    refused(long, 502, "codex_error");
+}
+
+fn refused_words(bench: &Bench, id: &str, goal: &Goal) {
+    refused(verb::<GoalTold>(bench, id, "goal", goal), 400, "bad_request");
+}
+
+#[test]
+fn codex_tells_of_models_servers_account_and_skills_without_a_session() {
+    let bench = Bench::start();
+    let ask = Ask { cwd: Some(bench.work.to_string_lossy().into_owned()), ..Ask::default() };
+    let told = bench.client().codex("models", &ask).unwrap();
+    assert!(told.answer["data"].as_array().unwrap().len() > 2);
+    assert!(told.session_id.is_none() && !told.codex_version.is_empty());
+    let told = bench.client().codex("account", &ask).unwrap();
+    assert!(told.answer["account"].is_null());
+    let told = bench.client().codex("skills", &ask).unwrap();
+    assert_eq!(told.answer["data"][0]["cwd"], ask.cwd.as_deref().unwrap());
+    assert_eq!(bench.client().codex("mcp", &ask).unwrap().answer["data"], serde_json::json!([]));
+    refused(bench.client().codex("limits", &ask), 409, "not_logged_in");
+    let nowhere = Ask { codex_home: Some("/nowhere/at/all".into()), ..Ask::default() };
+    refused(bench.client().codex("models", &nowhere), 404, "not_found");
+    let nobody = Ask { session: Some("nobody".into()), ..Ask::default() };
+    refused(bench.client().codex("models", &nobody), 404, "not_found");
+}
+
+#[test]
+fn any_other_method_is_called_and_recorded_but_none_that_has_a_verb() {
+    let bench = Bench::start();
+    let id = grown(&bench, 1);
+    let ask = Ask { session: Some(id.clone()), ..Ask::default() };
+    let rpc =
+        |method: &str, params: Value| Rpc { method: method.to_owned(), params, ask: ask.clone() };
+    let told = bench.client().codex("rpc", &rpc("thread/read", Value::Null)).unwrap();
+    assert_eq!(told.answer["thread"]["id"], bench.session(&id)["thread_id"]);
+    let sent = bench.told(Kind::REQUEST);
+    assert!(sent.iter().any(|sent| sent["method"] == "thread/read"));
+    let owned =
+        refused(bench.client().codex("rpc", &rpc("turn/start", Value::Null)), 400, "bad_request");
+    assert!(owned.hint.unwrap().contains("sm send"));
+    let unknown = refused(
+        bench.client().codex("rpc", &rpc("thread/nonsense", Value::Null)),
+        501,
+        "unsupported",
+    );
+    assert!(unknown.message.contains("has no thread/nonsense"), "{unknown:?}");
+    assert!(unknown.hint.unwrap().contains("thread/name/set"));
+    let listed = serde_json::json!([1]);
+    refused(bench.client().codex("rpc", &rpc("thread/read", listed)), 400, "bad_request");
+    // What is said to log in is not written down.
+    let login = serde_json::json!({ "type": "apiKey", "apiKey": "sk-very-secret" });
+    bench.client().codex("rpc", &rpc("account/login/start", login)).unwrap();
+    let log = bench.records();
+    let holds = |word: &str| {
+        log.iter().any(|record| String::from_utf8_lossy(&record.payload).contains(word))
+    };
+    assert!(holds("account/login/start") && !holds("sk-very-secret"));
+}
+
+#[test]
+fn an_agent_acts_on_its_own_children_and_widens_nothing() {
+    let bench = Bench::start();
+    let parent = grown(&bench, 1);
+    let wish = Spawn { parent: Some(parent.clone()), ..bench.wish("say: hi") };
+    let child = bench.spawn(&wish).id;
+    bench.settled(&child, 1);
+    let stranger = grown(&bench, 1);
+    let rename = |act| Rename { name: "mine".to_owned(), act };
+    let done: Done = verb(&bench, &child, "name", &rename(by(&parent))).unwrap();
+    assert_eq!(done.session["name"], "mine");
+    for other in [&stranger, &parent] {
+        refused(verb::<Done>(&bench, other, "name", &rename(by(&parent))), 403, "forbidden");
+        refused(verb::<Done>(&bench, other, "archive", &by(&parent)), 403, "forbidden");
+    }
+    let forked: Forked =
+        verb(&bench, &child, "fork", &Fork { act: by(&parent), ..Fork::default() }).unwrap();
+    assert_eq!(forked.session["parent_id"], parent.as_str());
+    let wider = Fork { sandbox: Some("read-only".into()), act: by(&parent), ..Fork::default() };
+    refused(verb::<Forked>(&bench, &child, "fork", &wider), 403, "forbidden");
+    let ask = |session: Option<&str>| Ask {
+        session: session.map(str::to_owned),
+        act: by(&parent),
+        ..Ask::default()
+    };
+    bench.client().codex("models", &ask(None)).unwrap();
+    bench.client().codex("mcp", &ask(Some(&parent))).unwrap();
+    refused(bench.client().codex("account", &ask(None)), 403, "forbidden");
+    refused(bench.client().codex("skills", &ask(Some(&stranger))), 403, "forbidden");
+    let rpc = Rpc { method: "thread/read".into(), params: Value::Null, ask: ask(Some(&child)) };
+    refused(bench.client().codex("rpc", &rpc), 403, "forbidden");
+}

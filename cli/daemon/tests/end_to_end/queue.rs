@@ -1,0 +1,287 @@
+//! What waits can be seen, changed, held; a message is taken once; settings of a turn and of a session.
+
+use crate::bench::{Bench, signal};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use sm_daemon::ClientError;
+use sm_daemon::api::{Act, Hold, Input, InputAct, InputChange, InputTaken, Keep, Mode, Settings};
+use sm_protocol::Kind;
+use std::time::Duration;
+
+/// A turn long enough to be caught in the middle, and ended by the test.
+const LONG: &str = "slow: 20000 5";
+
+fn refused(result: Result<impl std::fmt::Debug, ClientError>) -> (u16, String) {
+    match result {
+        Err(ClientError::Refused { status, problem }) => (status, problem.code.clone()),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn change(bench: &Bench, input: &InputTaken, act: InputAct) -> Result<Value, ClientError> {
+    bench.client().change_input(&input.id, &InputChange { act, ..InputChange::default() })
+}
+
+fn edit(bench: &Bench, input: &InputTaken, text: &str) -> Result<Value, ClientError> {
+    let text = Some(text.to_owned());
+    let change = InputChange { act: InputAct::Edit, text, ..InputChange::default() };
+    bench.client().change_input(&input.id, &change)
+}
+
+/// The parameters of every `turn/start` that was sent.
+fn starts(bench: &Bench) -> Vec<Value> {
+    bench.told(Kind::TURN_START).iter().map(|call| call["params"].clone()).collect()
+}
+
+#[test]
+fn what_waits_is_edited_taken_back_held_and_released() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.asking("run: touch it\nsay: zero")).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    let one = bench.send(&id, "say: one", Mode::Queue).unwrap();
+    let two = bench.send(&id, "say: two", Mode::Queue).unwrap();
+    let edited = edit(&bench, &one, "say: another one").unwrap();
+    assert_eq!(
+        (&edited["summary"], &edited["status"]),
+        (&json!("say: another one"), &json!("queued"))
+    );
+    assert_eq!(change(&bench, &two, InputAct::Cancel).unwrap()["status"], "cancelled");
+    assert_eq!(refused(change(&bench, &two, InputAct::Cancel)), (409, "conflict".into()));
+    assert_eq!(refused(edit(&bench, &two, "say: late")), (409, "conflict".into()));
+    assert_eq!(refused(edit(&bench, &one, "\u{7}")), (400, "bad_text".into()));
+    assert_eq!(refused(change(&bench, &one, InputAct::Retry)), (409, "conflict".into()));
+    let hold = |hold| bench.client().hold(&id, &Hold { hold, ..Hold::default() }).unwrap();
+    hold(true);
+    bench.decide(&request, "accept").unwrap();
+    bench.wait("the first turn is over", || bench.session(&id)["turn_id"].is_null().then_some(()));
+    let session = bench.session(&id);
+    assert_eq!((&session["queued"], &session["activity_state"]), (&json!(1), &json!("idle")));
+    hold(false);
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "another one");
+    assert_eq!(bench.client().one_input(&one.id).unwrap()["text"], "say: another one");
+    // An agent changes nothing that it did not send.
+    let by = Some(bench.session(&id)["thread_id"].as_str().unwrap().to_owned());
+    let stranger = InputChange { act: InputAct::Cancel, by, ..InputChange::default() };
+    assert_eq!(refused(bench.client().change_input(&two.id, &stranger)), (403, "forbidden".into()));
+}
+
+#[test]
+fn a_message_under_a_key_is_taken_once() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("")).id;
+    let send = |bench: &Bench, text: &str| {
+        let key = Some("build-7".to_owned());
+        bench.client().input(&id, &Input { text: text.to_owned(), key, ..Input::default() })
+    };
+    let first = send(&bench, "say: once").unwrap();
+    assert_eq!((first.status.as_str(), first.repeated), ("started", false));
+    let again = send(&bench, "say: once").unwrap();
+    assert!(again.repeated && again.input == first.input && again.turn_id == first.turn_id);
+    assert_eq!(refused(send(&bench, "say: twice")), (409, "key_reused".into()));
+    bench.settled(&id, 1);
+    // A key is kept like everything else.
+    bench.kill_daemon();
+    bench.serve();
+    assert_eq!(send(&bench, "say: once").unwrap().input, first.input);
+    assert_eq!(starts(&bench).len(), 1);
+}
+
+#[test]
+fn what_nothing_could_take_is_refused_before_it_is_accepted() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish("")).id;
+    let send = |input: Input| {
+        let text = if input.text.is_empty() { "say: x".to_owned() } else { input.text.clone() };
+        refused(bench.client().input(&id, &Input { text, ..input }))
+    };
+    let input = Input::default;
+    assert_eq!(send(Input { text: "x".repeat(10 << 20), ..input() }), (413, "too_long".into()));
+    assert_eq!(send(Input { text: "\u{1b}[2J".into(), ..input() }), (400, "bad_text".into()));
+    assert_eq!(
+        send(Input { images: vec!["/no/such.png".into()], ..input() }),
+        (404, "not_found".into())
+    );
+    let odd = Settings { sandbox: Some("moon".into()), ..Settings::default() };
+    assert_eq!(send(Input { settings: odd, ..input() }), (400, "bad_request".into()));
+    assert_eq!(
+        send(Input { output_schema: Some(json!([])), ..input() }),
+        (400, "bad_request".into())
+    );
+    assert_eq!(send(Input { key: Some("\n".into()), ..input() }), (400, "bad_request".into()));
+    let turn = Some("t".to_owned());
+    assert_eq!(send(Input { expected_turn: turn, ..input() }), (400, "bad_request".into()));
+    assert!(bench.told(Kind::SM_INPUT_ACCEPTED).is_empty());
+}
+
+#[test]
+fn a_steer_goes_into_the_turn_that_its_sender_saw_or_nowhere() {
+    let bench = Bench::start();
+    let spawned = bench.spawn(&bench.wish(LONG));
+    let steer = |turn: Option<String>| {
+        let (text, mode) = ("say: aside".to_owned(), Mode::Steer);
+        bench
+            .client()
+            .input(&spawned.id, &Input { text, mode, expected_turn: turn, ..Input::default() })
+    };
+    assert_eq!(refused(steer(Some("another".into()))), (409, "turn_changed".into()));
+    assert_eq!(steer(spawned.turn_id.clone()).unwrap().status, "steered");
+    bench.client().interrupt(&spawned.id, &Act::default()).unwrap();
+    assert_eq!(refused(steer(spawned.turn_id.clone())), (409, "turn_changed".into()));
+}
+
+#[test]
+fn settings_of_a_turn_end_with_it_and_those_of_a_session_stay() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("")).id;
+    let before = bench.session(&id);
+    let model = before["model"].as_str().unwrap().to_owned();
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let one = Input {
+        text: "say: one".into(),
+        settings: Settings {
+            effort: Some("low".into()),
+            sandbox: Some("read-only".into()),
+            ..Settings::default()
+        },
+        output_schema: Some(schema.clone()),
+        ..Input::default()
+    };
+    bench.client().input(&id, &one).unwrap();
+    bench.settled(&id, 1);
+    bench.send(&id, "say: two", Mode::Start).unwrap();
+    bench.settled(&id, 2);
+    let told = starts(&bench);
+    assert_eq!(told[0]["sandboxPolicy"]["type"], "readOnly");
+    assert_eq!((&told[0]["effort"], &told[0]["outputSchema"]), (&json!("low"), &schema));
+    assert_eq!(told[1]["sandboxPolicy"]["type"], "dangerFullAccess", "as it was before");
+    assert_eq!(told[1]["outputSchema"], Value::Null);
+    assert_eq!(bench.session(&id)["sandbox"], before["sandbox"]);
+    // For good, and over restarts.
+    let settings = Settings {
+        effort: Some("high".into()),
+        approval: Some("untrusted".into()),
+        ..Settings::default()
+    };
+    let kept = bench.client().keep(&id, &Keep { settings, ..Keep::default() }).unwrap();
+    assert_eq!(
+        (&kept["kept"]["effort"], &kept["kept"]["approval"]),
+        (&json!("high"), &json!("untrusted"))
+    );
+    bench.kill_daemon();
+    bench.serve();
+    bench.send(&id, "run: touch it\nsay: three", Mode::Start).unwrap();
+    let request = bench.asked(&id);
+    bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
+    let session = bench.settled(&id, 3);
+    assert_eq!((&session["model"], &session["effort"]), (&json!(model), &json!("high")));
+    assert_eq!(session["approval_policy"], "untrusted");
+    assert_eq!(starts(&bench)[2]["effort"], "high");
+}
+
+#[test]
+fn labels_are_set_and_taken_away() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish("")).id;
+    let keep = |labels: &[&str], unlabel: &[&str]| {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let keep = Keep { labels: words(labels), unlabel: words(unlabel), ..Keep::default() };
+        bench.client().keep(&id, &keep)
+    };
+    keep(&["role=writer", "team=a"], &[]).unwrap();
+    assert_eq!(keep(&["role=reviewer"], &["team"]).unwrap()["labels"], json!(["role=reviewer"]));
+    assert_eq!(refused(keep(&["no label"], &[])), (400, "bad_request".into()));
+}
+
+#[test]
+fn a_lost_answer_is_found_in_the_thread() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    // Codex stands still while the message is sent, the daemon while Codex takes it.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let (home, word) = (bench.home.clone(), id.clone());
+    let sender = std::thread::spawn(move || {
+        let client = sm_daemon::Client::connect(&home).unwrap();
+        let _ = client.input(&word, &Input { text: "say: lost".into(), ..Input::default() });
+    });
+    bench.wait("the message is sent", || (starts(&bench).len() == 2).then_some(()));
+    // It is recorded, then written, in one go.
+    std::thread::sleep(Duration::from_millis(300));
+    signal(bench.daemon_pid(), Signal::STOP);
+    signal(server, Signal::CONT);
+    bench.wait("codex has written the turn down", || {
+        let has_it = |path: &std::path::PathBuf| {
+            std::fs::read_to_string(path).is_ok_and(|text| text.contains("say: lost"))
+        };
+        rollouts(&bench.codex_home).iter().any(has_it).then_some(())
+    });
+    bench.kill_daemon();
+    sender.join().unwrap();
+    bench.serve();
+    let accepted = |record: &&sm_log::OwnedRecord| record.kind == Kind::SM_INPUT_ACCEPTED.0;
+    let number = bench.records().iter().rfind(accepted).unwrap().seq;
+    let found = bench.wait("it is found", || {
+        let input = bench.client().one_input(&format!("i{number}")).unwrap();
+        (input["status"] == "started").then_some(input)
+    });
+    assert!(found["turn_id"].is_string(), "{found}");
+    let statuses: Vec<Value> = bench
+        .told(Kind::SM_INPUT_CHANGED)
+        .iter()
+        .filter(|changed| changed["params"]["input"] == number)
+        .map(|changed| changed["params"]["status"].clone())
+        .collect();
+    assert_eq!(statuses, ["unknown", "started"]);
+    assert_eq!(starts(&bench).len(), 2, "nothing was sent twice");
+}
+
+#[test]
+fn what_waits_is_tried_again_until_codex_is_back() {
+    let mut bench = Bench::start();
+    // As an upgrade does it: for a moment there is no codex.
+    let link = bench.work.join("codex");
+    let codex = bench.codex.canonicalize().unwrap();
+    std::os::unix::fs::symlink(&codex, &link).unwrap();
+    bench.codex = link.clone();
+    bench.stop_daemon();
+    bench.serve();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    std::fs::remove_file(&link).unwrap();
+    crate::bench::kill(bench.server_pid());
+    bench.wait("its end is seen", || {
+        bench.client().health().unwrap().servers.is_empty().then_some(())
+    });
+    let failed = bench.send(&id, "say: at once", Mode::Start);
+    assert_eq!(refused(failed), (502, "codex_missing".into()));
+    let number = bench.records().iter().rfind(|r| r.kind == Kind::SM_INPUT_ACCEPTED.0).unwrap().seq;
+    let retry = InputChange { act: InputAct::Retry, ..InputChange::default() };
+    let input = format!("i{number}");
+    bench.client().change_input(&input, &retry).unwrap();
+    let waiting = bench.wait("it says what it waits for", || {
+        let input = bench.client().one_input(&input).unwrap();
+        input["reason"].is_string().then_some(input)
+    });
+    assert_eq!(waiting["status"], "queued");
+    assert!(waiting["reason"].as_str().unwrap().contains("no codex found"), "{waiting}");
+    std::os::unix::fs::symlink(&codex, &link).unwrap();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "at once");
+}
+
+/// Every thread that Codex has written down.
+fn rollouts(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => found.extend(rollouts(&entry.path())),
+            _ if entry.path().extension().is_some_and(|ext| ext == "jsonl") => {
+                found.push(entry.path())
+            }
+            _ => {}
+        }
+    }
+    found
+}

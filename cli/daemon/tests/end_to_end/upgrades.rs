@@ -1,0 +1,167 @@
+//! Two releases of Codex at once on one CODEX_HOME: sessions where they belong, and the weekly upgrade.
+
+use crate::bench::{Bench, is_alive, kill};
+use sm_daemon::ClientError;
+use sm_daemon::api::{CodexSearch, Drain, Mode, Server, Spawn};
+use sm_protocol::Kind;
+use std::path::{Path, PathBuf};
+
+/// A release that is older than the pinned one and shares its CODEX_HOME's databases.
+const OLDER: &str = "0.155.1";
+
+/// Busy until it is interrupted.
+const LONG: &str = "slow: 20000 5";
+
+/// The older release's binary; `None` where it is not installed, which is told.
+fn older() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let tools = root.join(format!(".tools/codex-{OLDER}"));
+    let wrapper = tools.join("node_modules/@openai/codex/bin/codex.js");
+    if wrapper.exists() {
+        return Some(wrapper);
+    }
+    #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+    {
+        eprintln!("skipped: `cargo xtask codex {OLDER}` installs the release that this needs");
+    }
+    None
+}
+
+fn search(codex: &Path) -> Option<CodexSearch> {
+    let explicit = Some(codex.to_string_lossy().into_owned());
+    Some(CodexSearch { explicit, ..CodexSearch::default() })
+}
+
+/// A session on that codex.
+fn spawn_on(bench: &Bench, codex: &Path, prompt: &str) -> String {
+    bench.spawn(&Spawn { codex: search(codex), ..bench.wish(prompt) }).id
+}
+
+/// The running servers, by version.
+fn servers(bench: &Bench) -> Vec<Server> {
+    let mut servers = bench.client().servers().unwrap().servers;
+    servers.sort_by(|a, b| a.codex_version.cmp(&b.codex_version));
+    servers
+}
+
+fn source_of(bench: &Bench, id: &str) -> String {
+    // The release that made the thread is told by Codex itself; what has it loaded, by the log.
+    let thread = bench.session(id)["thread_id"].as_str().unwrap().to_owned();
+    let records = bench.records();
+    let last = records
+        .iter()
+        .rfind(|record| {
+            record.session == thread.as_bytes() && record.direction == sm_log::Direction::Server
+        })
+        .unwrap();
+    let opened = records.iter().find(|record| record.seq == last.source).unwrap();
+    let opened: serde_json::Value = serde_json::from_slice(&opened.payload).unwrap();
+    opened["params"]["codex_version"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_caller_gets_the_release_that_it_would_run_and_a_crash_touches_only_its_own() {
+    let Some(older) = older() else { return };
+    let bench = Bench::start();
+    let old = spawn_on(&bench, &older, "say: old");
+    let new = spawn_on(&bench, &bench.codex, "say: new");
+    bench.settled(&old, 1);
+    bench.settled(&new, 1);
+    let both = servers(&bench);
+    let versions: Vec<_> = both.iter().map(|s| s.codex_version.as_deref().unwrap()).collect();
+    assert_eq!(versions, [OLDER, "0.169.0"]);
+    assert!(both.iter().all(|server| server.sessions == Some(1) && !server.draining));
+    // It stays where it is loaded, whatever the last caller would run.
+    bench.send(&old, "say: still old", Mode::Start).unwrap();
+    bench.settled(&old, 2);
+    assert_eq!(source_of(&bench, &old), OLDER);
+    // A turn of the one goes on while the server of the other dies.
+    bench.send(&new, "run: sleep 0.5\nsay: went on", Mode::Start).unwrap();
+    kill(both[0].pid.unwrap());
+    bench.wait("the session of the dead server is back", || {
+        (bench.session(&old)["live"] == true && source_of(&bench, &old) == "0.169.0").then_some(())
+    });
+    assert_eq!(bench.settled(&new, 2)["outcome"], "completed");
+    assert_eq!(bench.last_message(&new), "went on");
+    assert_eq!(bench.session(&new)["counts"]["turns_lost"], 0);
+    bench.send(&old, "say: on the other one", Mode::Start).unwrap();
+    bench.settled(&old, 3);
+    assert_eq!(bench.last_message(&old), "on the other one");
+    assert_eq!(servers(&bench).len(), 1);
+}
+
+#[test]
+fn a_drained_server_lets_go_of_what_is_idle_and_ends_with_its_last_turn() {
+    let Some(older) = older() else { return };
+    let bench = Bench::start();
+    let idle = spawn_on(&bench, &older, "say: idle");
+    let busy = spawn_on(&bench, &older, LONG);
+    bench.settled(&idle, 1);
+    let old = servers(&bench)[0].pid.unwrap();
+
+    let codex = search(&bench.codex);
+    let drained = bench.client().drain(&Drain { codex, by: None }).unwrap();
+    assert_eq!(drained.draining.len(), 1);
+    assert_eq!(drained.draining[0].gives_way_to.as_deref(), Some("0.169.0"));
+    // What is idle goes on at once on the new one, while the old one still works.
+    bench.send(&idle, "say: moved", Mode::Start).unwrap();
+    bench.settled(&idle, 2);
+    assert_eq!(source_of(&bench, &idle), "0.169.0");
+    assert_eq!(bench.last_message(&idle), "moved");
+    let two = servers(&bench);
+    assert!(two[0].draining && two[0].busy == Some(1) && two[0].pid == Some(old), "{two:?}");
+    assert!(!two[1].draining, "{two:?}");
+    // A word into its running turn is no new turn; one that waits begins where it went.
+    assert_eq!(bench.send(&busy, LONG, Mode::Steer).unwrap().status, "steered");
+    assert_eq!(bench.send(&busy, "say: next", Mode::Start).unwrap().status, "queued");
+    assert_eq!(source_of(&bench, &busy), OLDER);
+    assert_eq!(bench.send(&busy, "say: urgent", Mode::Urgent).unwrap().status, "started");
+    bench.settled(&busy, 3);
+    assert_eq!(source_of(&bench, &busy), "0.169.0");
+    assert_eq!(bench.session(&busy)["counts"]["turns_lost"], 0);
+    bench.wait("the old server has ended", || (!is_alive(old)).then_some(()));
+    let ended = bench
+        .wait("its end is recorded", || bench.told(Kind::SM_GENERATION_ENDED).first().cloned());
+    assert_eq!(ended["params"]["reason"], "drained: codex 0.155.1 gave way to 0.169.0");
+    for id in [&idle, &busy] {
+        assert_eq!(bench.session(id)["live"], true);
+    }
+    // Nothing is left to drain.
+    let codex = search(&bench.codex);
+    let drained = bench.client().drain(&Drain { codex, by: None }).unwrap();
+    assert_eq!((drained.draining.len(), drained.current.len()), (0, 1));
+}
+
+#[test]
+fn nothing_gives_way_to_a_codex_that_does_not_start() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: hello")).id;
+    bench.settled(&id, 1);
+    for codex in ["/bin/true", "/no/such/codex"] {
+        let codex = search(Path::new(codex));
+        match bench.client().drain(&Drain { codex, by: None }) {
+            Err(ClientError::Refused { problem, .. }) => assert_eq!(problem.code, "codex_missing"),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+    assert!(servers(&bench).iter().all(|server| !server.draining));
+    bench.send(&id, "say: still here", Mode::Start).unwrap();
+    bench.settled(&id, 2);
+}
+
+#[test]
+fn a_familys_sub_agents_move_with_it() {
+    let Some(older) = older() else { return };
+    let bench = Bench::start();
+    let parent = spawn_on(&bench, &older, "spawn: run: echo child\nwait:\nsay: parent done");
+    bench.settled(&parent, 1);
+    let old = servers(&bench)[0].pid.unwrap();
+    let codex = search(&bench.codex);
+    bench.client().drain(&Drain { codex, by: None }).unwrap();
+    bench.wait("the old server has ended", || (!is_alive(old)).then_some(()));
+    bench.wait("the parent has moved", || (bench.session(&parent)["live"] == true).then_some(()));
+    bench.send(&parent, "say: moved", Mode::Start).unwrap();
+    bench.settled(&parent, 2);
+    assert_eq!(bench.last_message(&parent), "moved");
+    assert_eq!(source_of(&bench, &parent), "0.169.0");
+}

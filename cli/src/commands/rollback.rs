@@ -1,0 +1,51 @@
+//! `sm rollback`: a session's newest turns taken back.
+
+use crate::context::Context;
+use crate::daemon::{Client, acting};
+use crate::error::{Error, Exit};
+use crate::output::Streams;
+use clap::Args;
+use serde_json::json;
+use sm_daemon::api::{self, RolledBack};
+
+/// Takes the newest turns out of a session's history. What they did to files stays.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// Id, name, unique prefix of either, thread id, @last or @parent.
+    session: String,
+
+    /// How many turns.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    turns: u32,
+}
+
+impl Rollback {
+    /// Does it.
+    pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
+        let wish = api::Rollback { turns: self.turns, act: acting(context) };
+        let words = [self.session.clone()];
+        let client = Client::for_sessions(context, streams, &words)?;
+        let back: RolledBack = client.verb(&self.session, "rollback", &wish)?;
+        if context.json {
+            streams.document(&json!({
+                "schema": "sm.rollback/1",
+                "count": back.count,
+                "turns": back.turns,
+                "way": back.way,
+                "files_reverted": back.files_reverted,
+                "session": back.session,
+            }))?;
+            return Ok(Exit::Ok);
+        }
+        let id = back.session["id"].as_str().unwrap_or_default();
+        let numbers: Vec<String> = back.turns.iter().map(u32::to_string).collect();
+        let numbers = match numbers.is_empty() {
+            true => String::new(),
+            false => format!(": {}", numbers.join(", ")),
+        };
+        let turns = if back.count == 1 { "turn" } else { "turns" };
+        streams.line(format_args!("{id} rolled back by {} {turns}{numbers}", back.count))?;
+        streams.say("Files stay as those turns left them.");
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,97 @@
+//! Which sessions a command is about: words, or labels.
+//!
+//! What always holds: labels choose among the sessions that are open now, oldest first; labels that no
+//! session has are an error, never an empty success.
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Streams;
+use crate::read::{Tables, nothing_yet};
+use clap::Args;
+use sm_projections::rows::{ActivityState, Session};
+use sm_projections::tables::Sessions;
+
+/// Sessions, chosen by what they are labelled with.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Selector {
+    /// Those open sessions that have this label: role=reviewer, or role for any value. Given several
+    /// times, those that have all of them.
+    #[arg(short = 'l', long = "label", value_name = "KEY[=VALUE]")]
+    labels: Vec<String>,
+}
+
+impl Selector {
+    /// Whether it chooses at all.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Whether a session with these labels is chosen.
+    pub fn fits(&self, labels: &[String]) -> bool {
+        self.labels.iter().all(|wanted| {
+            labels.iter().any(|label| {
+                label == wanted || label.split_once('=').is_some_and(|(key, _)| key == wanted)
+            })
+        })
+    }
+
+    /// The sessions named, then those chosen, each once.
+    pub fn sessions(
+        &self,
+        context: &Context,
+        streams: &Streams,
+        named: &[String],
+    ) -> Result<Vec<String>, Error> {
+        let mut found = named.to_vec();
+        if self.is_empty() {
+            return match found.is_empty() {
+                true => Err(Error::usage("name a session, or choose some with -l KEY=VALUE")),
+                false => Ok(found),
+            };
+        }
+        let tables = Tables::open(context, streams)?.ok_or_else(|| nothing_yet(context))?;
+        let view = tables.view()?;
+        let is_open = |row: &Session| {
+            !row.unconfirmed && !row.archived && row.state != ActivityState::Stopped
+        };
+        view.scan::<Sessions>(&[], &[], |_, row| {
+            if is_open(&row) && self.fits(&row.labels) {
+                found.push(row.id);
+            }
+            true
+        })?;
+        if found.len() == named.len() {
+            let home = context.home_words();
+            let words = self.labels.join(", ");
+            return Err(Error::new(
+                Exit::NotFound,
+                "not_found",
+                format!("no open session is labelled {words}"),
+            )
+            .hint(format!(
+                "Label one: sm{home} label SESSION KEY=VALUE; see all: sm{home} ps --json"
+            )));
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_labels_given_must_fit() {
+        let labels = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let has = labels(&["role=reviewer", "team=a"]);
+        for (wanted, fits) in [
+            (&["role=reviewer"][..], true),
+            (&["role", "team=a"], true),
+            (&["role=writer"], false),
+            (&["role", "x"], false),
+            (&[], true),
+        ] {
+            assert_eq!(Selector { labels: labels(wanted) }.fits(&has), fits, "{wanted:?}");
+        }
+    }
+}

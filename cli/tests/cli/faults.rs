@@ -1,0 +1,130 @@
+//! A Codex that misbehaves, with `examples/fake_codex` in its place: what is told, and that the log has
+//! all that it said.
+
+use crate::requests::Stage;
+use crate::support::{Ran, Sm};
+use serde_json::{Value, json};
+
+/// A session that is idle on a Codex which fails as told from now on.
+fn failing(method: &str, fault: &str) -> (Stage, String) {
+    let stage = Stage::new(&json!({}));
+    let ran = stage.spawn("hello");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let spawned: Value = serde_json::from_slice(&ran.out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id").to_owned();
+    assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    let script = stage.sm.dir.path().join("bin/codex.json");
+    std::fs::write(script, json!({ "faults": { method: fault } }).to_string()).expect("a file");
+    (stage, id)
+}
+
+/// What became of an input.
+fn sent(ran: &Ran) -> Value {
+    let document: Value = serde_json::from_slice(&ran.out).expect("a document");
+    document["inputs"][0].clone()
+}
+
+/// What came from the server, byte by byte.
+fn raw(sm: &Sm) -> Vec<u8> {
+    sm.run(&["replay", "--raw"]).out
+}
+
+fn count(bytes: &[u8], needle: &[u8]) -> usize {
+    bytes.windows(needle.len()).filter(|window| *window == needle).count()
+}
+
+#[test]
+fn an_error_in_answer_to_an_input_is_told_in_codexs_words() {
+    let (stage, id) = failing("turn/start", "error");
+    let ran = stage.sm.run(&["send", &id, "again", "--json"]);
+    let told = sent(&ran);
+    assert_eq!((ran.code, told["status"].as_str()), (1, Some("failed")), "{told}");
+    assert!(told["reason"].as_str().is_some_and(|why| why.contains("scripted failure")), "{told}");
+    assert_eq!(count(&raw(&stage.sm), b"scripted failure"), 1);
+    assert_eq!(stage.sm.json(&["show", &id])["session"]["activity_state"], "idle");
+}
+
+#[test]
+fn nonsense_is_kept_as_it_came_and_ends_nothing() {
+    let (stage, id) = failing("turn/start", "nonsense");
+    let ran = stage.sm.run(&["send", &id, "again", "--json"]);
+    let told = sent(&ran);
+    assert_eq!((ran.code, told["status"].as_str()), (1, Some("failed")), "{told}");
+    assert!(told["reason"].as_str().is_some_and(|why| why.contains("names no turn")), "{told}");
+    let raw = raw(&stage.sm);
+    for line in [&b"\n}{ no message\n"[..], b"\n\xff\xfe\n", b"\n[1, 2]\n\n", b"of nobody's call"] {
+        assert_eq!(count(&raw, line), 1, "{}", String::from_utf8_lossy(line));
+    }
+    // What it says in good form counts again.
+    let script = stage.sm.dir.path().join("bin/codex.json");
+    std::fs::write(script, "{}").expect("a file");
+    assert_eq!(stage.sm.run(&["send", &id, "once more"]).code, 0);
+    assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(stage.sm.run(&["result", &id]).text(), "once more");
+    assert_eq!(stage.sm.json(&["replay", "--verify"])["equal"], true);
+}
+
+#[test]
+fn a_death_between_call_and_answer_leaves_the_input_unknown() {
+    let (stage, id) = failing("turn/start", "exit");
+    let ran = stage.sm.run(&["send", &id, "again", "--json"]);
+    let told = sent(&ran);
+    assert_eq!((ran.code, told["status"].as_str()), (1, Some("unknown")), "{told}");
+    let why = told["reason"].as_str().expect("a reason");
+    assert!(why.contains("ended before it answered turn/start"), "{why}");
+    // It was sent once, and is not sent again to the server that takes its place.
+    std::fs::write(stage.sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+    assert_eq!(stage.sm.run(&["resume", &id]).code, 0);
+    assert_eq!(stage.sm.run(&["send", &id, "third"]).code, 0);
+    assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(count(&raw(&stage.sm), b"\"text\":\"again\""), 1);
+    assert!(stage.sm.run(&["replay"]).text().contains("exited with 9"));
+}
+
+#[test]
+fn a_thread_that_cannot_be_made_is_told_and_leaves_no_session() {
+    for (fault, code, exit) in
+        [("error", "codex_error", 1), ("nonsense", "codex_error", 1), ("exit", "codex_died", 9)]
+    {
+        let stage = Stage::new(&json!({ "faults": { "thread/start": fault } }));
+        let ran = stage.spawn("hello");
+        let error = ran.error();
+        assert_eq!((ran.code, error["code"].as_str()), (exit, Some(code)), "{fault}: {error}");
+        assert!(error["hint"].is_string(), "{fault}: {error}");
+        assert_eq!(stage.sm.json(&["ps", "--all"])["sessions"], json!([]), "{fault}");
+    }
+}
+
+#[test]
+fn a_full_standard_error_stops_nothing_and_is_not_kept() {
+    let stage = Stage::new(&json!({}));
+    let ran = stage.spawn(&json!({ "stderr": 64 << 20 }).to_string());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let spawned: Value = serde_json::from_slice(&ran.out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    assert_eq!(stage.sm.run(&["result", id]).text(), "said");
+    let log = std::fs::metadata(stage.sm.home().join("run/daemon.log")).expect("a file");
+    assert!(log.len() < 1 << 20, "{} bytes", log.len());
+}
+
+#[test]
+fn a_flood_of_deltas_is_recorded_whole() {
+    const DELTAS: u64 = 200_000;
+    let stage = Stage::new(&json!({}));
+    let ran = stage.spawn(&json!({ "deltas": DELTAS }).to_string());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let spawned: Value = serde_json::from_slice(&ran.out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["wait", id, "--timeout", "300"]).code, 0);
+    assert_eq!(stage.sm.run(&["result", id]).text(), "flooded");
+    let raw = raw(&stage.sm);
+    let text = String::from_utf8(raw).expect("JSON lines");
+    let deltas = text.lines().filter(|line| line.contains("item/agentMessage/delta"));
+    let mut next = 0;
+    for line in deltas {
+        assert!(line.contains(&format!("\"delta\":\"{next} \"")), "{line}");
+        next += 1;
+    }
+    assert_eq!(next, DELTAS);
+}

@@ -1,0 +1,177 @@
+//! Codex servers through all of `sm`, with `examples/fake_codex` in Codex's place: upgrades, restarts,
+//! the service's unit.
+
+use crate::requests::Stage;
+use crate::support::Sm;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Waits for a condition.
+fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn write(dir: &Path, script: &Value) {
+    std::fs::write(dir.join("bin/codex.json"), script.to_string()).expect("a file");
+}
+
+/// Another version in the place of the one that is there, as a package manager does it.
+fn upgrade(dir: &Path, script: &Value) {
+    let (binary, fresh) = (dir.join("bin/codex"), dir.join("bin/fresh"));
+    std::fs::copy(&binary, &fresh).expect("a copy");
+    std::fs::rename(&fresh, &binary).expect("its place");
+    write(dir, script);
+}
+
+fn spawned(stage: &Stage, prompt: &str) -> String {
+    let ran = stage.spawn(prompt);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let spawned: Value = serde_json::from_slice(&ran.out).expect("a document");
+    spawned["id"].as_str().expect("an id").to_owned()
+}
+
+fn status(sm: &Sm) -> Value {
+    sm.json(&["serve", "--status"])
+}
+
+fn kill(pid: &Value) {
+    let pid = pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    kill_process(pid.expect("a pid"), Signal::KILL).expect("it runs");
+}
+
+#[test]
+fn an_upgrade_is_drained_to_its_end() {
+    let stage = Stage::new(&json!({ "version": "codex-cli 0.168.0" }));
+    let sm = &stage.sm;
+    let none = sm.json(&["serve", "--drain"]);
+    assert_eq!((&none["schema"], &none["running"]), (&"sm.drain/1".into(), &false.into()));
+    assert_eq!(none["draining"], json!([]));
+    let id = spawned(&stage, "one");
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    // Every server runs the codex that is found: nothing to do, and that is told.
+    let drained = sm.json(&["serve", "--drain"]);
+    assert_eq!(
+        (&drained["draining"], drained["current"].as_array().map(Vec::len)),
+        (&json!([]), Some(1))
+    );
+    let text = sm.run(&["serve", "--drain"]).text();
+    assert!(text.contains("nothing is left to drain") && text.contains("0.168.0"), "{text}");
+
+    upgrade(sm.dir.path(), &json!({ "version": "codex-cli 0.169.0" }));
+    // Nothing happens by itself: the session stays where it is loaded.
+    assert_eq!(sm.run(&["send", &id, "two"]).code, 0);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    let before = status(sm);
+    assert_eq!(before["servers"].as_array().map(Vec::len), Some(1));
+    assert_eq!(before["servers"][0]["codex_version"], "0.168.0");
+    let drained = sm.json(&["serve", "--drain", "--wait"]);
+    assert_eq!(drained["draining"], json!([]));
+    let current = &drained["current"];
+    assert_eq!(current[0]["codex_version"], "0.169.0");
+    assert_eq!((&current[0]["sessions"], &current[0]["busy"]), (&1.into(), &0.into()));
+    let text = sm.run(&["serve", "--status"]).text();
+    assert!(text.contains("codex 0.169.0") && text.contains("1 sessions, 0 busy"), "{text}");
+    assert!(!text.contains("0.168.0"), "{text}");
+    let text = sm.run(&["replay"]).text();
+    assert!(text.contains("drained: codex 0.168.0 gave way to 0.169.0"), "{text}");
+    assert_eq!(sm.run(&["send", &id, "three"]).code, 0);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(sm.run(&["result", &id]).text(), "three");
+    // The same version built anew is another codex, too.
+    upgrade(sm.dir.path(), &json!({ "version": "codex-cli 0.169.0" }));
+    let pid = current[0]["pid"].clone();
+    let drained = sm.json(&["serve", "--drain", "--wait"]);
+    assert_ne!(drained["current"][0]["pid"], pid);
+    assert_eq!(drained["current"][0]["sessions"], 1);
+    assert_eq!(sm.json(&["replay", "--verify"])["equal"], true);
+}
+
+#[test]
+fn a_codex_that_keeps_dying_is_left_alone_longer_and_longer_and_its_session_comes_back() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let id = spawned(&stage, "one");
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    write(sm.dir.path(), &json!({ "faults": { "thread/resume": "exit" } }));
+    kill(&status(sm)["servers"][0]["pid"]);
+    let waiting = wait("it was tried in vain three times", || {
+        let waiting = status(sm)["resuming"][0].clone();
+        (waiting["failures"].as_u64()? >= 3 && waiting["next_at"].is_i64()).then_some(waiting)
+    });
+    assert!(waiting["threads"][0].is_string(), "{waiting}");
+    let text = sm.run(&["serve", "--status"]).text();
+    assert!(text.contains("! 1 sessions wait to be resumed"), "{text}");
+    let doctor = &sm.json(&["doctor"])["checks"]["codex_servers"];
+    assert_eq!(doctor["status"], "warning", "{doctor}");
+    // Each try is one life: as many as there were failures, and one that ran before.
+    let lives = || sm.run(&["replay"]).text().matches("sm/generation/started").count() as u64;
+    let failures = waiting["failures"].as_u64().expect("a number");
+    assert!(lives() <= failures + 3, "{} lives for {failures} failures", lives());
+    write(sm.dir.path(), &json!({}));
+    wait("it is back", || {
+        let shown = sm.json(&["show", &id]);
+        (shown["session"]["live"] == true && status(sm)["resuming"] == json!([])).then_some(())
+    });
+    assert_eq!(sm.json(&["doctor"])["checks"]["codex_servers"]["status"], "ok");
+}
+
+#[test]
+fn a_codex_that_is_away_is_waited_for() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let id = spawned(&stage, "one");
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    let pid = status(sm)["servers"][0]["pid"].clone();
+    let (binary, away) = (sm.dir.path().join("bin/codex"), sm.dir.path().join("bin/away"));
+    std::fs::rename(&binary, &away).expect("it moves");
+    kill(&pid);
+    let reason =
+        wait("it is missed", || status(sm)["resuming"][0]["reason"].as_str().map(str::to_owned));
+    assert!(reason.contains("no codex found"), "{reason}");
+    std::fs::rename(&away, &binary).expect("it moves");
+    wait("it is back", || (sm.json(&["show", &id])["session"]["live"] == true).then_some(()));
+}
+
+#[test]
+fn the_unit_runs_a_daemon() {
+    let sm = Sm::new().with("CODEX_HOME", "/a path/with 50%");
+    let unit = sm.run(&["serve", "--unit"]);
+    assert_eq!(unit.code, 0, "{}", unit.err);
+    assert!(unit.err.contains("systemctl --user"), "{}", unit.err);
+    let text = unit.text();
+    assert_eq!(sm.json(&["serve", "--unit"])["unit"], text);
+    assert!(text.contains("Environment=\"CODEX_HOME=/a path/with 50%%\"\n"), "{text}");
+    let path = sm.file("sm.service", &unit.out);
+    // Where systemd is there it reads it, and has nothing to say.
+    if let Ok(verified) = std::process::Command::new("systemd-analyze")
+        .args(["verify", "--user", &path])
+        .env("XDG_RUNTIME_DIR", sm.dir.path())
+        .output()
+    {
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(!said.contains("sm.service"), "{said}");
+    }
+    // Its command runs, and SIGTERM ends it well.
+    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command");
+    let mut daemon = std::process::Command::new("sh")
+        .args(["-c", &format!("exec {line}")])
+        .env("HOME", sm.dir.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it runs");
+    wait("it answers", || (sm.run(&["serve", "--status"]).code == 0).then_some(()));
+    assert_eq!(status(&sm)["health"]["pid"], daemon.id());
+    let pid = Pid::from_raw(i32::try_from(daemon.id()).expect("a pid")).expect("a pid");
+    kill_process(pid, Signal::TERM).expect("it runs");
+    assert!(daemon.wait().expect("it ends").success());
+    assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+}

@@ -1,0 +1,178 @@
+//! Inputs and reminders as documents.
+
+use super::{time, who};
+use crate::rows::{Input, Reminder, Sid};
+use crate::store::{StoreError, View};
+use crate::table::Key;
+use crate::tables::{Inputs, Queue, Reminders, Sessions};
+use serde::Serialize;
+
+/// An input.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct InputDoc {
+    /// Its permanent id.
+    pub id: String,
+    /// The record of its acceptance.
+    pub seq: u64,
+    /// The session it is for.
+    pub session_id: String,
+    /// That session's name.
+    pub session_name: Option<String>,
+    /// Its first line.
+    pub summary: String,
+    /// `start`, `steer`, `urgent` or `queue`.
+    pub mode: String,
+    /// `accepted`, `queued`, `started`, `steered`, `refused`, `failed`, `unknown` or `cancelled`.
+    pub status: &'static str,
+    /// It waits until the next input or a release: its session's turn was interrupted.
+    pub held: bool,
+    /// Why it waits, or was not taken.
+    pub reason: Option<String>,
+    /// Codex's id of the turn that took it.
+    pub turn_id: Option<String>,
+    /// Its sender's own name for it.
+    pub key: Option<String>,
+    /// Who sent it: `user`, or the short id of a session.
+    pub by: Option<String>,
+    /// When it was accepted.
+    pub accepted_at: Option<String>,
+    /// When it last moved on.
+    pub changed_at: Option<String>,
+    /// The record that has its text whole.
+    #[serde(skip)]
+    pub text_seq: u64,
+    /// When it was accepted, in Unix microseconds.
+    #[serde(skip)]
+    pub accepted_micros: i64,
+}
+
+/// A reminder.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ReminderDoc {
+    /// Its permanent id.
+    pub id: String,
+    /// The record of its making.
+    pub seq: u64,
+    /// The session that is to be reminded.
+    pub session_id: String,
+    /// That session's name.
+    pub session_name: Option<String>,
+    /// Its first line.
+    pub summary: String,
+    /// When it is due.
+    pub due_at: Option<String>,
+    /// Who asked: `user`, or the short id of a session.
+    pub by: Option<String>,
+    /// When it is due, in Unix microseconds.
+    #[serde(skip)]
+    pub due_micros: i64,
+}
+
+/// An input's id, from its number: `i12`.
+pub fn input_id(seq: u64) -> String {
+    format!("i{seq}")
+}
+
+/// The number in an input's id.
+pub fn parse_input_id(id: &str) -> Option<u64> {
+    id.strip_prefix('i').unwrap_or(id).parse().ok()
+}
+
+/// A reminder's id, from its number: `m12`.
+pub fn reminder_id(seq: u64) -> String {
+    format!("m{seq}")
+}
+
+/// The number in a reminder's id.
+pub fn parse_reminder_id(id: &str) -> Option<u64> {
+    id.strip_prefix('m').unwrap_or(id).parse().ok()
+}
+
+/// An input as a document.
+pub fn input_doc(view: &View<'_>, seq: u64, row: Input) -> Result<InputDoc, StoreError> {
+    let (session_id, session_name) = named(view, row.session)?;
+    let held = row.is_held();
+    Ok(InputDoc {
+        id: input_id(seq),
+        seq,
+        session_id,
+        session_name,
+        summary: row.summary,
+        mode: row.mode,
+        status: row.status.as_str(),
+        held,
+        reason: row.reason,
+        turn_id: row.turn,
+        key: row.key,
+        by: who(view, Some(row.by))?.0,
+        accepted_at: time(row.accepted_at),
+        changed_at: time(row.changed_at),
+        text_seq: row.text_seq,
+        accepted_micros: row.accepted_at,
+    })
+}
+
+/// The inputs that wait: those of one session, or all, each session's in the order of their delivery.
+pub fn queue(view: &View<'_>, of: Option<Sid>) -> Result<Vec<InputDoc>, StoreError> {
+    let prefix = of.map(|sid| sid.to_bytes()).unwrap_or_default();
+    let mut numbers = Vec::new();
+    view.scan::<Queue>(&prefix, &[], |(_, number), ()| {
+        numbers.push(number);
+        true
+    })?;
+    let mut docs = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        if let Some(row) = view.get::<Inputs>(&number)? {
+            docs.push(input_doc(view, number, row)?);
+        }
+    }
+    Ok(docs)
+}
+
+/// The newest `last` inputs that were not taken, or may not have been, newest first: those of one
+/// session, or of all.
+pub fn undelivered(
+    view: &View<'_>,
+    of: Option<Sid>,
+    last: usize,
+) -> Result<Vec<InputDoc>, StoreError> {
+    use crate::rows::InputStatus::{Failed, Unknown};
+    let mut rows = Vec::new();
+    view.scan_back::<Inputs>(&[], |number, row| {
+        if matches!(row.status, Failed | Unknown) && of.is_none_or(|sid| sid == row.session) {
+            rows.push((number, row));
+        }
+        rows.len() < last
+    })?;
+    rows.into_iter().map(|(number, row)| input_doc(view, number, row)).collect()
+}
+
+/// The reminders that have not come to their end, the next one first.
+pub fn reminders(view: &View<'_>) -> Result<Vec<ReminderDoc>, StoreError> {
+    let mut rows: Vec<(u64, Reminder)> = Vec::new();
+    view.scan::<Reminders>(&[], &[], |number, row| {
+        rows.push((number, row));
+        true
+    })?;
+    rows.sort_by_key(|(number, row)| (row.due, *number));
+    let doc = |(seq, row): (u64, Reminder)| {
+        let (session_id, session_name) = named(view, row.session)?;
+        Ok(ReminderDoc {
+            id: reminder_id(seq),
+            seq,
+            session_id,
+            session_name,
+            summary: row.summary,
+            due_at: time(row.due),
+            by: who(view, Some(row.by))?.0,
+            due_micros: row.due,
+        })
+    };
+    rows.into_iter().map(doc).collect()
+}
+
+/// A session's short id and name.
+fn named(view: &View<'_>, sid: Sid) -> Result<(String, Option<String>), StoreError> {
+    let session = view.get::<Sessions>(&sid)?;
+    Ok(session.map_or((String::new(), None), |session| (session.id, session.name)))
+}
