@@ -6,6 +6,7 @@ use sm_benches::{sm, sqlite_tables, traffic};
 use sm_log::{Item, Log, Options, Reader};
 use sm_projections::fold::fold;
 use sm_projections::state::{Nothing, State};
+use sm_projections::{Below, Snapshots};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -47,7 +48,9 @@ fn rebuild(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(reader.watermark()));
     group.bench_function("sm", |bencher| {
         bencher.iter_custom(timed(|dir| {
-            sm_projections::rebuild(dir, sm_projections::Below::Unknown, &reader, |_| {})
+            // Nothing was trimmed.
+            let snapshots = Snapshots::new(dir.join("snapshots"));
+            sm_projections::rebuild(dir, Below::Kept(&snapshots), &reader, |_| {})
                 .expect("the log folds");
         }));
     });

@@ -26,10 +26,16 @@ fn main() {
             all as f64 / actions.max(1) as f64,
         );
     }
+    let (pages, page_bytes) = view.pages().expect("they can be counted");
+    let used = pages as u64 * u64::from(page_bytes);
+    let held: u64 = sizes.iter().map(|size| size.key_bytes + size.row_bytes).sum();
+    println!("{held} bytes of keys and rows in {used} bytes of pages, in a file of {file}");
     let allowed = 3000 * sessions + 300 * actions;
     println!(
-        "file {file} bytes: {sessions} sessions, {actions} actions; 3 KB a session and 300 bytes an \
-         action are {allowed}: {:.2}",
+        "{sessions} sessions, {actions} actions; 3 KB a session and 300 bytes an action are {allowed}: \
+         rows {:.2}, pages {:.2}, file {:.2} of it",
+        held as f64 / allowed as f64,
+        used as f64 / allowed as f64,
         file as f64 / allowed as f64
     );
 }

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The most records folded before a commit that nobody waits for.
 const BATCH_RECORDS: usize = 16_384;
 
+/// Where rows are as they were folded, before they are packed.
+const FOLDING: &str = "folding";
+
 /// Where tables are built, or wait to be thrown away.
 fn aside(dir: &Path) -> PathBuf {
     dir.join(format!("v{FOLD_VERSION}.building"))
@@ -43,18 +46,20 @@ pub fn rebuild(
 ) -> Result<(), FoldError> {
     let (place, building) = (Store::path_in(dir), aside(dir));
     remove(&building)?;
+    let folding = building.join(FOLDING);
     let store = Arc::new(match below {
-        Below::Kept(snapshots) => snapshots.begin(&building, log)?,
+        Below::Kept(snapshots) => snapshots.begin(&folding, log)?,
         Below::Unknown => {
-            let store = Store::open(&building, &log.id(), Commit::AtTheEnd)?;
+            let store = Store::open(&folding, &log.id(), Commit::AtTheEnd)?;
             forget_all_below(&store, log.floor())?;
             store
         }
     });
     let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
     projector.fold_to(log.watermark(), BATCH_RECORDS, progress)?;
-    store.sync()?;
+    store.pack_to(&building)?;
     drop((projector, store));
+    remove(&folding)?;
     swap(&building, &place)?;
     remove(&building)?;
     sweep(dir)

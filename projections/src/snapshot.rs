@@ -5,7 +5,7 @@
 //! never changed, and goes when one of a later seq has taken its place and the log begins there.
 //!
 //! ```text
-//!  DIR/<seq:020>/data.mdb       the tables, folded to that seq
+//!  DIR/<seq:020>/data.mdb       the tables, folded to that seq, without room between the rows
 //!  DIR/<seq:020>/snapshot.json  which log, fold version and seq, and a BLAKE3 over these and the tables
 //!  DIR/<seq:020>.making         one that is being made
 //! ```
@@ -158,11 +158,12 @@ impl Snapshots {
         let store = Arc::new(self.begin(&folding, log)?);
         let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
         projector.fold_to(seq, BATCH_RECORDS, progress)?;
-        let tables = making.join(TABLES);
-        store.copy_to(&tables)?;
+        store.pack_to(&making)?;
         drop((projector, store));
         remove(&folding)?;
-        let manifest = self.describe(&log.id(), seq, &tables)?;
+        let lock = making.join("lock.mdb");
+        fs::remove_file(&lock).map_err(io_error("remove", &lock))?;
+        let manifest = self.describe(&log.id(), seq, &making.join(TABLES))?;
         write_synced(&making.join(MANIFEST), &manifest)?;
         sync_folder(&making)?;
         remove(&place)?;

@@ -10,14 +10,13 @@
 
 use crate::changes::Changes;
 use crate::fold::FOLD_VERSION;
-use crate::snapshot::io_error;
 use crate::state::Base;
 use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables;
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn,
-    RwTxn, WithoutTls,
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn,
+    WithoutTls,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,6 +29,9 @@ const MAP_BYTES: usize = 1 << 38;
 
 /// How many readers may be at work at once, in all processes.
 const READERS_MAX: u32 = 1022;
+
+/// How many bytes of rows are packed before a commit: what is not committed is held in memory.
+const PACK_BYTES: usize = 16 << 20;
 
 /// The byte before every key of the store's own facts; tables follow from 1.
 const META: u8 = 0;
@@ -268,11 +270,28 @@ impl Store {
         self.env.real_disk_size().map_err(|source| self.fail("measure the file", source))
     }
 
-    /// Copies the rows into a new file at `path`, without room for more; durable then.
-    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
-        let copied = self.env.copy_to_path(path, CompactionOption::Enabled);
-        let file = copied.map_err(|source| self.fail("copy the rows", source))?;
-        file.sync_all().map_err(io_error("sync", path))
+    /// Writes all rows, in their order and close together, into new tables at `path`; durable then. Rows
+    /// that came in between others have left their pages half empty.
+    pub(crate) fn pack_to(&self, path: &Path) -> Result<(), StoreError> {
+        create_private(path)?;
+        let packed = Store::open_env(path, EnvFlags::NO_SYNC, MAP_BYTES)?;
+        let view = self.view()?;
+        let rows = self.rows.iter(&view.txn);
+        let mut txn = packed.begin()?;
+        let mut bytes = 0;
+        for row in rows.map_err(|source| self.fail("read all rows", source))? {
+            let (address, row) = row.map_err(|source| self.fail("read all rows", source))?;
+            let put = packed.rows.put_with_flags(&mut txn, PutFlags::APPEND, address, row);
+            put.map_err(|source| packed.fail("write a row", source))?;
+            bytes += address.len() + row.len();
+            if bytes > PACK_BYTES {
+                bytes = 0;
+                packed.commit(txn)?;
+                txn = packed.begin()?;
+            }
+        }
+        packed.commit(txn)?;
+        packed.sync()
     }
 
     /// The addresses of all rows of the table numbered `number`.
@@ -485,6 +504,14 @@ impl View<'_> {
             }
         }
         Ok(sizes)
+    }
+
+    /// How many pages of the file hold rows, and how many bytes a page has: the rest is free, to be used
+    /// by what comes next.
+    pub fn pages(&self) -> Result<(usize, u32), StoreError> {
+        let stat = self.store.rows.stat(&self.txn);
+        let stat = stat.map_err(|source| self.store.fail("count the pages", source))?;
+        Ok((stat.leaf_pages + stat.branch_pages + stat.overflow_pages, stat.page_size))
     }
 
     /// The first row that differs between two stores: its table, its key, and both sides.

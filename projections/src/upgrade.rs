@@ -55,6 +55,9 @@ pub fn upgrade(store: &Store, from: u32, to: u32, steps: &[Step]) -> Result<bool
 /// Notes that nothing is known of what is below `floor`, in tables that are empty: for a log whose
 /// snapshot is lost.
 pub fn forget_all_below(store: &Store, floor: u64) -> Result<(), StoreError> {
+    if floor <= 1 {
+        return Ok(());
+    }
     let mut upgrade = Upgrade { store, txn: store.begin()?, floor };
     upgrade.partial("everything")?;
     store.set_checkpoint(&mut upgrade.txn, floor.saturating_sub(1))?;
