@@ -11,7 +11,7 @@ use crate::daemon::{Client, Verb, acting};
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use crate::read::{Follow, open_log, select};
-use crate::show::RecordDoc;
+use crate::show::{RecordDoc, Soon};
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{Input, Spawn as Wish, Spawned};
@@ -138,7 +138,14 @@ impl Run {
             if context.json {
                 revision = print_records(streams, &log, &found.session, revision, seq)?;
             }
-            let reached = wait.reached(&view, found.sid, &found.session, after, &mut gone)?;
+            let reached = wait.reached(
+                &view,
+                &Soon::read(context),
+                found.sid,
+                &found.session,
+                after,
+                &mut gone,
+            )?;
             let told = match (reached, given_up) {
                 (Reached::Yes, None) => Some(by_outcome(found.session.outcome)),
                 (Reached::Yes | Reached::Dead | Reached::NeedsHuman, Some(why)) => Some(why),
