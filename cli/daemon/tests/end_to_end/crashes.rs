@@ -257,10 +257,10 @@ fn an_input_whose_answer_was_lost_is_unknown_and_never_sent_again() {
     let last = &changed.last().unwrap()["params"];
     assert_eq!(last["status"], "unknown");
     assert!(!is_alive(server));
-    // One that stands still does not end with its standard input: it was ended by the next daemon.
+    // Whoever was first: the kernel hangs up on a stopped group that lost its parent, the next daemon ends it.
     let ended = bench.told(Kind::SM_GENERATION_ENDED);
-    let reason = &ended.last().unwrap()["params"]["reason"];
-    assert_eq!(reason, "left behind by a daemon that died, ended by the next one");
+    let reason = ended.last().unwrap()["params"]["reason"].as_str().unwrap();
+    assert!(reason.contains("a daemon that died"), "{reason}");
     bench.wait("the session is live again", || {
         (bench.session(&spawned.id)["live"] == true).then_some(())
     });
