@@ -121,6 +121,16 @@ impl<'c> Client<'c> {
         self.told(self.client.keep(session, keep))
     }
 
+    /// Has a session reminded.
+    pub fn remind(&self, session: &str, remind: &api::Remind) -> Result<Value, Error> {
+        self.told(self.client.remind(session, remind))
+    }
+
+    /// Takes a reminder back.
+    pub fn cancel_reminder(&self, id: &str, cancel: &api::Cancel) -> Result<Value, Error> {
+        self.told(self.client.cancel_reminder(id, cancel))
+    }
+
     /// Changes an input.
     pub fn change_input(&self, id: &str, change: &api::InputChange) -> Result<Value, Error> {
         self.told(self.client.change_input(id, change))
@@ -192,6 +202,18 @@ impl<'c> Client<'c> {
 
     fn told<T>(&self, answer: Result<T, ClientError>) -> Result<T, Error> {
         answer.map_err(|error| failed(error, self.context))
+    }
+}
+
+/// The calling agent has seen how a session stands, up to record `seq`: a running daemon need not wake it
+/// for that.
+pub fn looked(context: &Context, session: &str, seq: u64) {
+    if context.caller.is_some()
+        && let Ok(Some(client)) = Client::connect(context)
+    {
+        let looked = api::Looked { seq, by: context.caller.clone() };
+        // One that is not told of it wakes its parent once more than it need.
+        let _ = client.client.looked(session, &looked);
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Step {
     pub run: fn(&mut Upgrade<'_>) -> Result<(), StoreError>,
 }
 
-/// The steps of this build, in order. No log was ever trimmed before fold version 4, so there is no
+/// The steps of this build, in order. No release trimmed a log before fold version 5, so there is no
 /// snapshot of an older one.
 pub const STEPS: &[Step] = &[];
 

@@ -3,6 +3,7 @@
 use crate::folded::{fold_all, transcripts};
 use sm_ingest::Importer;
 use sm_log::{Durability, Log, Options, ReadError};
+use sm_projections::fold::FOLD_VERSION;
 use sm_projections::tables::Sessions;
 use sm_projections::{
     Below, FoldError, Projector, Scope, SnapshotError, Snapshots, Store, View, moment, rebuild,
@@ -166,7 +167,7 @@ fn a_snapshot_that_is_damaged_missing_or_anothers_is_refused_by_name() {
     for (from, to) in [
         (home.log.id().to_string(), "00".repeat(16)),
         (format!("\"seq\": {}", floor - 1), format!("\"seq\": {floor}")),
-        ("\"fold_version\": 4".to_owned(), "\"fold_version\": 3".to_owned()),
+        (format!("\"fold_version\": {FOLD_VERSION}"), "\"fold_version\": 3".to_owned()),
         ("{".to_owned(), "[".to_owned()),
     ] {
         let other = words.replacen(&from, &to, 1);

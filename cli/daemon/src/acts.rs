@@ -5,7 +5,7 @@ use crate::daemon::{Caller, Daemon};
 use crate::interrupt::interrupt_turn;
 use crate::life::Scene;
 use crate::problem::Refusal;
-use crate::{input, resume};
+use crate::{family, input, resume};
 use serde_json::{Value, json};
 use sm_projections::rows::{InputStatus, Session};
 use sm_protocol::synthetic::{SessionEnded, Synthetic};
@@ -70,7 +70,9 @@ async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<()
     }
     let ended = Synthetic::SessionEnded(SessionEnded { by: by.word() });
     let receipt = daemon.note(thread, &ended)?;
-    daemon.folded_to(receipt.last).await
+    daemon.folded_to(receipt.last).await?;
+    family::look_soon(daemon, thread);
+    Ok(())
 }
 
 async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@
 use crate::daemon::Daemon;
 use crate::pool::{Server, Started, guard};
 use crate::revive::revive;
-use crate::{input, requests, resume};
+use crate::{family, input, requests, resume};
 use sm_ingest::app_server::Incoming;
 use sm_protocol::Kind;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn attend(daemon: Arc<Daemon>, started: Started) {
         match said {
             Incoming::Request(call) => requests::arrived(&daemon, &server, call),
             Incoming::Notification { seq, kind: Kind::TURN_COMPLETED, thread } => {
-                tokio::spawn(input::deliver_after(Arc::clone(&daemon), thread, seq));
+                tokio::spawn(turn_ended(Arc::clone(&daemon), thread, seq));
             }
             Incoming::Notification { kind: Kind::THREAD_CLOSED, thread, .. } => {
                 server.has_unloaded(thread);
@@ -42,6 +42,12 @@ async fn attend(daemon: Arc<Daemon>, started: Started) {
             _ => {}
         }
     }
+}
+
+/// What waits is delivered; where nothing does, the session has settled, and hears of its children.
+async fn turn_ended(daemon: Arc<Daemon>, thread: String, seq: u64) {
+    input::deliver_after(Arc::clone(&daemon), thread.clone(), seq).await;
+    family::look(daemon, thread).await;
 }
 
 async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: &str) {

@@ -8,7 +8,7 @@ use crate::daemon::{Caller, Daemon, now};
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::rulebook::Judging;
-use crate::{asked, requests};
+use crate::{asked, family, requests};
 use sm_ingest::app_server::ServerCall;
 use sm_projections::rows::{RequestClass, RequestStatus};
 use sm_projections::tables::{Pending, Requests};
@@ -33,16 +33,19 @@ pub(crate) fn arrived(daemon: &Arc<Daemon>, server: &Arc<Server>, call: &ServerC
             | Kind::PERMISSIONS_APPROVAL
     );
     if !is_decidable || daemon.rulebook().rules.is_empty() {
-        return;
+        return family::look_soon(daemon, &call.thread);
     }
     let (daemon, server, seq) = (Arc::clone(daemon), Arc::clone(server), call.seq);
+    let thread = call.thread.clone();
     let judging = Judging::begin(&daemon, seq);
     tokio::spawn(async move {
-        let _until_answered = judging;
         if let Err(error) = by_rule(&daemon, &server, seq).await {
             let id = views::request_id(seq);
             daemon.say(&format!("no rule was applied to request {id}: {error}"));
         }
+        drop(judging);
+        // One that was left to a human is news.
+        family::look(daemon, thread).await;
     });
 }
 

@@ -4,9 +4,9 @@
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
 use crate::api::{
-    Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Import, Imported, Input,
-    InputChange, InputTaken, Keep, Problem, ProblemBody, Prune, Pruned, Revoke, Servers, Spawn,
-    Spawned, Told,
+    Act, Answer, Answered, Cancel, Drain, Drained, Grant, Health, Hold, Import, Imported, Input,
+    InputChange, InputTaken, Keep, Looked, Problem, ProblemBody, Prune, Pruned, Remind, Revoke,
+    Servers, Spawn, Spawned, Told,
 };
 use crate::home::{Home, HomeError};
 use crate::pool::MARK;
@@ -212,6 +212,21 @@ impl Client {
     /// `POST /v1/sessions/{id}/keep`.
     pub fn keep(&self, session: &str, keep: &Keep) -> Result<Value, ClientError> {
         self.post(&format!("/v1/sessions/{}/keep", escape(session)), keep)
+    }
+
+    /// `POST /v1/sessions/{id}/reminders`.
+    pub fn remind(&self, session: &str, remind: &Remind) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/sessions/{}/reminders", escape(session)), remind)
+    }
+
+    /// `POST /v1/reminders/{id}/cancel`.
+    pub fn cancel_reminder(&self, id: &str, cancel: &Cancel) -> Result<Value, ClientError> {
+        self.post(&format!("/v1/reminders/{}/cancel", escape(id)), cancel)
+    }
+
+    /// `POST /v1/sessions/{id}/looked`.
+    pub fn looked(&self, session: &str, looked: &Looked) -> Result<(), ClientError> {
+        self.post::<Value>(&format!("/v1/sessions/{}/looked", escape(session)), looked).map(drop)
     }
 
     /// `GET /v1/inputs/{id}`.

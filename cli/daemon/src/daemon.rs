@@ -63,6 +63,8 @@ pub(crate) struct Daemon {
     pub pruning: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
+    /// Rung when a reminder is set.
+    pub reminding: tokio::sync::Notify,
     /// Threads for which a failed delivery is tried again.
     pub retrying: Mutex<HashSet<String>>,
     /// The rules in force.
@@ -132,6 +134,7 @@ impl Daemon {
             importing: tokio::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
+            reminding: tokio::sync::Notify::default(),
             retrying: Mutex::default(),
             rules: Keeper::default(),
             stopping: watch::Sender::new(false),
@@ -276,7 +279,7 @@ impl Daemon {
     }
 
     /// The sessions above one, the nearest first.
-    fn ancestors(&self, sid: Sid) -> Result<Vec<Sid>, Refusal> {
+    pub fn ancestors(&self, sid: Sid) -> Result<Vec<Sid>, Refusal> {
         self.look(|view| {
             let mut above = Vec::new();
             let mut at = sid;

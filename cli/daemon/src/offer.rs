@@ -24,7 +24,8 @@ pub(crate) fn specs() -> Value {
             "sm_spawn",
             "Starts another agent in a session of its own, as your child, and returns at once with \
              its id. It works on its own while you go on; use sm_wait to wait for it and to get \
-             what it said. It has your folder, model and rights unless you give it less.",
+             what it said, or end your turn: you are woken with what it did when it has settled, \
+             waits for a human or dies. It has your folder, model and rights unless you give it less.",
             json!({
                 "prompt": { "type": "string", "description": "What the child is to do. It sees nothing of your conversation: say all it needs to know." },
                 "name": { "type": "string", "description": "A short name to call it by." },
@@ -33,6 +34,7 @@ pub(crate) fn specs() -> Value {
                 "effort": { "type": "string", "description": "Its reasoning effort: low, medium, high." },
                 "sandbox": { "type": "string", "enum": ["read-only", "workspace-write", "danger-full-access"], "description": "How far its commands reach: at most as far as yours." },
                 "approval": { "type": "string", "enum": ["untrusted", "on-request", "never"], "description": "When it asks a human: at least as often as you." },
+                "wake": { "type": "boolean", "description": "false: you are not woken; look yourself." },
             }),
             &["prompt"],
         ),
@@ -60,6 +62,17 @@ pub(crate) fn specs() -> Value {
                 "timeout_seconds": { "type": "number", "description": "How long to wait at most: 25 if left out, never more than 25." },
             }),
             &[],
+        ),
+        tool(
+            "sm_remind",
+            "Sends you, or a session below you, a message at a later time; end your turn, and it \
+             begins the next one.",
+            json!({
+                "text": { "type": "string", "description": "The message." },
+                "in_seconds": { "type": "number", "description": "How long from now." },
+                "session": { "type": "string", "description": "Who is reminded: yourself if left out." },
+            }),
+            &["text", "in_seconds"],
         ),
         tool(
             "sm_children",

@@ -7,7 +7,7 @@
 use crate::api::Resuming;
 use crate::daemon::{Daemon, now};
 use crate::pool::guard;
-use crate::{input, resume};
+use crate::{family, input, resume};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -80,11 +80,14 @@ pub(crate) async fn revive(daemon: Arc<Daemon>, threads: Vec<String>, failures: 
             }
         }
         daemon.revivals.change(number, |batch| batch.next_at = None);
-        let (left, reason) = resume_all(&daemon, threads).await;
+        let (left, reason) = resume_all(&daemon, threads.clone()).await;
         daemon.revivals.change(number, |batch| {
             batch.threads.clone_from(&left);
             batch.reason = reason;
         });
+        for decided in threads.iter().filter(|thread| !left.contains(thread)) {
+            family::look_soon(&daemon, decided);
+        }
         (threads, failures, pauses) = (left, failures.saturating_add(1), true);
     }
     daemon.revivals.close(number);

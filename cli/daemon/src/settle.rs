@@ -1,10 +1,11 @@
 //! When a session has settled, and what there is to say about it then.
 
 use crate::daemon::Daemon;
-use crate::messages;
 use crate::problem::Refusal;
+use crate::{family, messages};
 use serde_json::{Value, json};
-use sm_projections::rows::{ActivityState, Session};
+use sm_projections::View;
+use sm_projections::rows::{ActivityState, Session, Sid};
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views;
 use std::time::Duration;
@@ -12,17 +13,22 @@ use std::time::Duration;
 /// How long the tables are believed without another look.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Whether nothing more will happen in the session by itself: its turn is over and nothing is
-/// queued, or it waits for a human, or it is gone.
-pub(crate) fn is_settled(session: &Session) -> bool {
-    session.state == ActivityState::Stopped
-        || session.state.is_waiting()
-        || (session.open_turn.is_none() && session.queued == 0)
-}
-
-/// Whether a rule is about to answer what the session asks.
-fn is_with_rules(daemon: &Daemon, session: &Session) -> bool {
-    session.pending.iter().any(|(number, _)| daemon.rules.is_judged(*number))
+/// Whether nothing more will happen in the session by itself: its turn is over, nothing is queued, and
+/// what hangs below it has settled; or it waits for a human, or it is gone.
+fn is_settled(
+    daemon: &Daemon,
+    view: &View<'_>,
+    sid: Sid,
+    session: &Session,
+) -> Result<bool, Refusal> {
+    if session.state == ActivityState::Stopped {
+        return Ok(true);
+    }
+    if session.state.is_waiting() {
+        // Not while a rule is about to answer.
+        return Ok(!session.pending.iter().any(|(number, _)| daemon.rules.is_judged(*number)));
+    }
+    family::with_awaited(daemon, |awaited| Ok(views::has_settled(view, sid, session, awaited)?))
 }
 
 /// Waits until all sessions have settled, or one of them; false once `patience` is over.
@@ -60,11 +66,14 @@ async fn look(
         for thread in threads {
             let sid = view.get::<Threads>(thread)?;
             let row = match sid {
-                Some(sid) => view.get::<Sessions>(&sid)?,
+                Some(sid) => view.get::<Sessions>(&sid)?.map(|row| (sid, row)),
                 None => None,
             };
-            let settles = |row: Session| is_settled(&row) && !is_with_rules(daemon, &row);
-            settled += usize::from(row.is_none_or(settles));
+            let is_settled = match row {
+                Some((sid, row)) => is_settled(daemon, view, sid, &row)?,
+                None => true,
+            };
+            settled += usize::from(is_settled);
         }
         let enough = if any { settled > 0 } else { settled == threads.len() };
         Ok(enough.then_some(()))
@@ -74,7 +83,8 @@ async fn look(
 
 /// What a waiting agent wants to know of a session.
 pub(crate) fn report(daemon: &Daemon, thread: &str) -> Result<Value, Refusal> {
-    let session = daemon.session(thread)?.session;
+    let views::Selection { sid, session } = daemon.session(thread)?;
+    let settled = daemon.look(|view| is_settled(daemon, view, sid, &session))?;
     let requests: Vec<String> =
         session.pending.iter().map(|(seq, _)| views::request_id(*seq)).collect();
     let last_action = session.last_action.as_ref().map(|action| {
@@ -88,7 +98,7 @@ pub(crate) fn report(daemon: &Daemon, thread: &str) -> Result<Value, Refusal> {
         "id": session.id,
         "name": session.name,
         "activity_state": session.state.as_str(),
-        "settled": is_settled(&session),
+        "settled": settled,
         "outcome": session.outcome.as_str(),
         "last_error": session.last_error,
         "result": messages::last(daemon, &session)?,

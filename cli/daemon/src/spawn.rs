@@ -54,6 +54,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         labels: wish.labels.clone(),
         by: caller.word(),
         env: plan.env.clone(),
+        silent: wish.silent,
         ..SessionSpawned::default()
     });
     let params = params(daemon, &wish, &plan);

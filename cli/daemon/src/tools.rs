@@ -4,18 +4,19 @@
 //! What always holds: the thread of a call proves who calls; each call is a task of its own and is
 //! answered once, or not at all if it no longer waits; an agent reaches its own family only.
 
-use crate::api::{Input, Mode, Spawn};
+use crate::api::{Input, Mode, Remind, Spawn};
 use crate::daemon::{Daemon, to_value};
 use crate::offer::WAIT_MAX;
 use crate::pool::Server;
 use crate::problem::Refusal;
-use crate::{input, messages, settle, spawn};
+use crate::{family, input, messages, reminders, settle, spawn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_ingest::app_server::ServerCall;
 use sm_projections::rows::RequestStatus;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, Selection};
+use sm_protocol::synthetic::News;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,14 +34,28 @@ pub(crate) async fn answer(daemon: Arc<Daemon>, server: Arc<Server>, call: Serve
         () = no_longer_waits(&daemon, call.seq) => return,
         () = daemon.stopped() => return,
     };
-    let (success, document) = match done {
-        Ok(document) => (true, document),
-        Err(refusal) => (false, json!({ "error": refusal.problem })),
+    let (success, document, news) = match done {
+        Ok(Done { document, news }) => (true, document, news),
+        Err(refusal) => (false, json!({ "error": refusal.problem }), Vec::new()),
     };
     let text = json!([{ "type": "inputText", "text": document.to_string() }]);
     let result = json!({ "contentItems": text, "success": success });
-    if let Err(error) = server.app.respond(&call.id, &result) {
-        daemon.say(&format!("a tool call was not answered: {error}"));
+    match server.app.respond(&call.id, &result) {
+        Ok(_) => family::note(&daemon, &call.thread, news),
+        Err(error) => daemon.say(&format!("a tool call was not answered: {error}")),
+    }
+}
+
+/// What a call gave.
+struct Done {
+    document: Value,
+    /// What it tells the caller of its children.
+    news: Vec<News>,
+}
+
+impl From<Value> for Done {
+    fn from(document: Value) -> Done {
+        Done { document, news: Vec::new() }
     }
 }
 
@@ -58,7 +73,7 @@ async fn no_longer_waits(daemon: &Daemon, request: u64) {
     }
 }
 
-async fn run(daemon: &Arc<Daemon>, call: &ServerCall) -> Result<Value, Refusal> {
+async fn run(daemon: &Arc<Daemon>, call: &ServerCall) -> Result<Done, Refusal> {
     daemon.folded_to(call.seq).await?;
     let caller = daemon.session(&call.thread)?;
     let message: Value = serde_json::from_slice(&call.payload).unwrap_or_default();
@@ -66,9 +81,10 @@ async fn run(daemon: &Arc<Daemon>, call: &ServerCall) -> Result<Value, Refusal> 
     let told: Call = serde_json::from_value(told)
         .map_err(|error| Refusal::bad_request(format!("the call cannot be read: {error}")))?;
     match told.tool.as_str() {
-        "sm_spawn" => spawn_child(daemon, &caller, arguments(told.arguments)?).await,
-        "sm_send" => send(daemon, &caller, arguments(told.arguments)?).await,
+        "sm_spawn" => Ok(spawn_child(daemon, &caller, arguments(told.arguments)?).await?.into()),
+        "sm_send" => Ok(send(daemon, &caller, arguments(told.arguments)?).await?.into()),
         "sm_wait" => wait(daemon, &caller, arguments(told.arguments)?).await,
+        "sm_remind" => Ok(remind(daemon, &caller, arguments(told.arguments)?).await?.into()),
         "sm_children" => children(daemon, &caller, arguments(told.arguments)?),
         "sm_result" => result(daemon, &caller, arguments(told.arguments)?),
         other => Err(Refusal::bad_request(format!("there is no tool {other:?}"))),
@@ -93,6 +109,7 @@ struct SpawnArguments {
     effort: Option<String>,
     sandbox: Option<String>,
     approval: Option<String>,
+    wake: Option<bool>,
 }
 
 async fn spawn_child(
@@ -113,6 +130,7 @@ async fn spawn_child(
             effort: wish.effort,
             sandbox: wish.sandbox,
             approval: wish.approval,
+            silent: wish.wake == Some(false),
             by: Some(caller.session.thread_id.clone()),
             ..Spawn::default()
         },
@@ -148,6 +166,25 @@ async fn send(
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+struct RemindArguments {
+    session: Option<String>,
+    text: String,
+    in_seconds: Option<f64>,
+}
+
+async fn remind(
+    daemon: &Arc<Daemon>,
+    caller: &Selection,
+    wish: RemindArguments,
+) -> Result<Value, Refusal> {
+    let own = caller.session.thread_id.clone();
+    let session = wish.session.filter(|word| !word.is_empty()).unwrap_or_else(|| own.clone());
+    let (text, in_seconds) = (wish.text, wish.in_seconds);
+    reminders::set(daemon, &session, Remind { text, in_seconds, at: None, by: Some(own) }).await
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct WaitArguments {
     sessions: Vec<String>,
     any: bool,
@@ -158,7 +195,7 @@ async fn wait(
     daemon: &Arc<Daemon>,
     caller: &Selection,
     wish: WaitArguments,
-) -> Result<Value, Refusal> {
+) -> Result<Done, Refusal> {
     let targets = if wish.sessions.is_empty() {
         let children = daemon.look(|view| views::children(view, caller.sid))?;
         children.into_iter().map(|child| child.thread_id).collect()
@@ -170,12 +207,22 @@ async fn wait(
     };
     let patience = patience(wish.timeout_seconds);
     let settled = settle::wait(daemon, &targets, wish.any, patience).await?;
-    let mut sessions = Vec::with_capacity(targets.len());
-    for thread in &targets {
-        sessions.push(settle::report(daemon, thread)?);
-    }
+    let (sessions, news) = reports(daemon, caller, &targets)?;
     let note = (!settled).then_some("still running, call again");
-    Ok(json!({ "sessions": sessions, "timed_out": !settled, "note": note }))
+    let document = json!({ "sessions": sessions, "timed_out": !settled, "note": note });
+    Ok(Done { document, news })
+}
+
+/// How sessions stand, and what that tells the caller of its children.
+fn reports(
+    daemon: &Daemon,
+    caller: &Selection,
+    threads: &[String],
+) -> Result<(Vec<Value>, Vec<News>), Refusal> {
+    // First the news: what comes in between is then told twice rather than never.
+    let news = family::heard(daemon, caller.sid, threads)?;
+    let reports = threads.iter().map(|thread| settle::report(daemon, thread));
+    Ok((reports.collect::<Result<_, _>>()?, news))
 }
 
 /// How long a wait may take; a time that is none counts as none given.
@@ -205,11 +252,7 @@ struct ChildrenArguments {
     recursive: bool,
 }
 
-fn children(
-    daemon: &Daemon,
-    caller: &Selection,
-    wish: ChildrenArguments,
-) -> Result<Value, Refusal> {
+fn children(daemon: &Daemon, caller: &Selection, wish: ChildrenArguments) -> Result<Done, Refusal> {
     let docs = daemon.look(|view| match wish.recursive {
         false => views::children(view, caller.sid),
         true => {
@@ -218,9 +261,8 @@ fn children(
         }
     })?;
     let threads: Vec<String> = docs.into_iter().map(|doc| doc.thread_id).collect();
-    let sessions: Result<Vec<Value>, Refusal> =
-        threads.iter().map(|thread| settle::report(daemon, thread)).collect();
-    Ok(json!({ "sessions": sessions? }))
+    let (sessions, news) = reports(daemon, caller, &threads)?;
+    Ok(Done { document: json!({ "sessions": sessions }), news })
 }
 
 #[derive(Deserialize, Default)]
@@ -229,15 +271,17 @@ struct ResultArguments {
     session: String,
 }
 
-fn result(daemon: &Daemon, caller: &Selection, wish: ResultArguments) -> Result<Value, Refusal> {
+fn result(daemon: &Daemon, caller: &Selection, wish: ResultArguments) -> Result<Done, Refusal> {
     let found = family_member(daemon, caller, &wish.session)?;
+    let news = family::heard(daemon, caller.sid, std::slice::from_ref(&found.session.thread_id))?;
     let text = messages::last(daemon, &found.session)?;
-    Ok(json!({
+    let document = json!({
         "id": found.session.id,
         "outcome": found.session.outcome.as_str(),
         "activity_state": found.session.state.as_str(),
         "result": text,
-    }))
+    });
+    Ok(Done { document, news })
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod prune;
 mod ps;
 mod queue;
 mod rebuild;
+mod remind;
 mod replay;
 mod result;
 mod review;
@@ -55,6 +56,7 @@ pub enum Command {
     Run(run::Run),
     Send(send::Send),
     Queue(queue::Queue),
+    Remind(remind::Remind),
     Wait(wait::Wait),
     Result(result::ResultOf),
     Ps(ps::Ps),
@@ -119,6 +121,7 @@ pub fn run(
         Some(Command::Handoff(verb)) => verb.run(context, streams),
         Some(Command::Send(verb)) => verb.run(context, streams),
         Some(Command::Queue(verb)) => verb.run(context, streams),
+        Some(Command::Remind(verb)) => verb.run(context, streams),
         Some(Command::Set(verb)) => verb.run(context, streams),
         Some(Command::Label(verb)) => verb.run(context, streams),
         Some(Command::Wait(verb)) => verb.run(context, streams),

@@ -60,6 +60,10 @@ pub struct Spawn {
     #[arg(long)]
     plan: bool,
 
+    /// Does not wake its parent when it settles, waits for a human or dies.
+    #[arg(long)]
+    no_wake: bool,
+
     /// Waits until it has settled, and prints its last message too.
     #[arg(long)]
     wait: bool,
@@ -127,6 +131,7 @@ impl Spawn {
             approval: self.approval.clone(),
             sandbox: self.sandbox.clone(),
             parent: self.parent.clone().or_else(|| context.caller.clone()),
+            silent: self.no_wake,
             labels: self.labels.clone(),
             env: HANDED_ON.iter().filter_map(named).collect(),
             codex_home: codex_home.map(|dir| dir.to_string_lossy().into_owned()),

@@ -5,6 +5,7 @@
 
 use super::result::message_text;
 use crate::context::Context;
+use crate::daemon::looked;
 use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{Role, Streams, clean_block, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
@@ -17,7 +18,7 @@ use sm_projections::View;
 use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
 use sm_projections::table::Key;
 use sm_projections::tables::{Children, Inputs, Queue, Sessions, Sources};
-use sm_projections::views;
+use sm_projections::views::{self, Awaited};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -175,6 +176,9 @@ impl Wait {
                     true => streams.document(&answer)?,
                     false => answer.print(context, streams)?,
                 }
+                for one in answer.sessions.iter().filter(|one| one.reached != Reached::No) {
+                    looked(context, &one.session.doc.thread_id, answer.head.as_of.seq);
+                }
                 return Ok(exit);
             }
             drop(view);
@@ -215,7 +219,10 @@ impl Wait {
                 return Ok(Reached::Yes);
             }
         } else if is_settled(view, sid, session)? && settled_after(view, session, after)? {
-            let (settled, human) = family(view, soon, sid)?;
+            let (mut settled, human) = family(view, soon, sid)?;
+            // A running daemon wakes it first with what is new of its children.
+            settled &= Lives::default().of(view, session)? != Some(true)
+                || !views::is_to_be_woken(view, sid, &NOBODY)?;
             match (settled, human) {
                 (true, _) => return Ok(Reached::Yes),
                 (false, true) if !self.through_approvals => return Ok(Reached::NeedsHuman),
@@ -303,6 +310,9 @@ fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool,
         matches!(input.status, InputStatus::Refused | InputStatus::Failed | InputStatus::Cancelled)
     }))
 }
+
+/// What only the daemon knows is found out by waiting.
+const NOBODY: Awaited<'_> = Awaited { request: &|_| false, session: &|_| false };
 
 /// Whether all sub-agents have settled, and whether one of them waits for a human.
 fn family(view: &View<'_>, soon: &Soon, root: Sid) -> Result<(bool, bool), Error> {

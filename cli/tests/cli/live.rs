@@ -516,6 +516,31 @@ fn messages_wait_are_changed_and_go_to_whom_labels_choose() {
     assert_eq!(sm.run(&["queue", "cancel", "i999999"]).code, 5);
     assert_eq!(sm.json(&["queue"])["inputs"].as_array().map(Vec::len), Some(0));
 
+    // What comes later.
+    assert!(sm.run(&["remind"]).err.contains("No reminder is to come"));
+    for wrong in [
+        &["remind", "three", "hi"][..],
+        &["remind", "three", "hi", "--in", "soon"],
+        &["remind", "three", "hi", "--in", "1m", "--at", "18:00"],
+        &["remind", "three", "--in", "1m"],
+    ] {
+        assert_eq!(sm.run(wrong).code, 2, "{wrong:?}");
+    }
+    let set = sm.json(&["remind", "three", "say: at night", "--at", "9999-01-01T00:00"]);
+    let reminder = set["id"].as_str().expect("an id").to_owned();
+    assert!(live.ok(&["remind"]).text().contains("say: at night"));
+    assert_eq!(sm.json(&["remind"])["reminders"][0]["id"], reminder.as_str());
+    live.ok(&["remind", "--cancel", &reminder]);
+    assert_eq!(sm.run(&["remind", "--cancel", &reminder]).code, 5);
+    live.ok(&["remind", "three", "say: reminded", "--in", "0"]);
+    let said = |text: &str| {
+        (0..600).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            live.ok(&["result", "three"]).text().trim() == text
+        })
+    };
+    assert!(said("reminded"));
+
     // What a session keeps.
     let set = live.ok(&["set", "-l", "role=reader", "--effort", "high"]).text();
     assert!(set.contains("effort high"), "{set}");

@@ -197,6 +197,8 @@ kinds! {
     SM_REMINDER_SET = 32781, "sm/reminder/set";
     /// See [`crate::synthetic::ReminderEnded`].
     SM_REMINDER_ENDED = 32782, "sm/reminder/ended";
+    /// A session was told of its children otherwise than by an input.
+    SM_PARENT_TOLD = 32783, "sm/parent/told";
     /// Records below a floor are dropped.
     SM_LOG_TRIMMED = 32784, "sm/log/trimmed";
     /// Sessions serve only their newest records.

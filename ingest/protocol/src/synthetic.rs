@@ -59,6 +59,9 @@ pub enum Synthetic {
     /// See [`SessionLabelled`].
     #[serde(rename = "sm/session/labelled")]
     SessionLabelled(SessionLabelled),
+    /// See [`ParentTold`].
+    #[serde(rename = "sm/parent/told")]
+    ParentTold(ParentTold),
     /// See [`ReminderSet`].
     #[serde(rename = "sm/reminder/set")]
     ReminderSet(ReminderSet),
@@ -152,6 +155,9 @@ pub struct SessionSpawned {
     pub forked_from: Option<String>,
     /// Codex's id of the last turn that the fork took over; `None`: all of them.
     pub forked_at: Option<String>,
+    /// Its parent is not woken when it settles, waits for a human or dies.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
 }
 
 /// A session was ended on purpose.
@@ -197,6 +203,19 @@ pub struct InputAccepted {
     /// Codex's id of the turn that it is to go into; `None`: whichever is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_turn: Option<String>,
+    /// What it tells its session of its children.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub news: Vec<News>,
+}
+
+/// How far a session was told of one of its children.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct News {
+    /// The child's thread.
+    pub thread: String,
+    /// The newest record that was told of: the end of a turn, a request to a human, the session's end.
+    pub seq: u64,
 }
 
 /// What of a session's settings can be changed. `None` leaves a setting as it is.
@@ -280,6 +299,14 @@ pub struct SessionLabelled {
     pub by: String,
 }
 
+/// A session was told of its children otherwise than by an input: it waited for them itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ParentTold {
+    /// Of which, and how far.
+    pub news: Vec<News>,
+}
+
 /// A session is to be reminded. The reminder's number is this record's own seq.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -298,10 +325,13 @@ pub struct ReminderSet {
 pub struct ReminderEnded {
     /// Its number: the seq of its making.
     pub reminder: u64,
-    /// `sent` or `cancelled`.
+    /// `sent`, `cancelled`, or `failed`: its session could not take it.
     pub status: String,
     /// Who, where somebody did; `sm` for one that was sent.
     pub by: String,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Somebody decided a request. Stands before the answer itself.
@@ -430,6 +460,7 @@ impl Synthetic {
             Synthetic::TurnsDropped(_) => Kind::SM_TURNS_DROPPED,
             Synthetic::SessionSet(_) => Kind::SM_SESSION_SET,
             Synthetic::SessionLabelled(_) => Kind::SM_SESSION_LABELLED,
+            Synthetic::ParentTold(_) => Kind::SM_PARENT_TOLD,
             Synthetic::ReminderSet(_) => Kind::SM_REMINDER_SET,
             Synthetic::ReminderEnded(_) => Kind::SM_REMINDER_ENDED,
             Synthetic::LogTrimmed(_) => Kind::SM_LOG_TRIMMED,

@@ -4,8 +4,8 @@ use super::Step;
 use crate::rows::{Input, InputStatus, Reminder, Sid, Trim, line};
 use crate::table::{Key, id_hash};
 use sm_protocol::synthetic::{
-    InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, ReminderSet, SessionSpawned,
-    Synthetic, TurnsDropped,
+    InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, News, ReminderSet,
+    SessionEnded, SessionSpawned, Synthetic, TurnsDropped,
 };
 
 impl Step<'_> {
@@ -20,7 +20,7 @@ impl Step<'_> {
             (Synthetic::GenerationEnded(ended), _) => self.generation_ended(ended),
             (Synthetic::RequestDecided(decided), _) => self.request_decided(decided),
             (Synthetic::SessionSpawned(spawned), Some(sid)) => self.spawned(sid, &spawned),
-            (Synthetic::SessionEnded(_), Some(sid)) => self.session(sid).ended = true,
+            (Synthetic::SessionEnded(ended), Some(sid)) => self.ended(sid, &ended),
             (Synthetic::SessionUnresumable(_), Some(sid)) => self.session(sid).gone = true,
             (Synthetic::SessionNamed(named), Some(sid)) => self.rename(sid, Some(&named.name)),
             (Synthetic::SessionArchived(archived), Some(sid)) => {
@@ -37,6 +37,7 @@ impl Step<'_> {
             (Synthetic::SessionLabelled(labelled), Some(sid)) => {
                 self.session(sid).labels = labelled.labels;
             }
+            (Synthetic::ParentTold(told), _) => self.told(&told.news),
             (Synthetic::ReminderSet(set), Some(sid)) => self.reminder_set(sid, set),
             (Synthetic::ReminderEnded(ended), _) => self.state.reminders.remove(ended.reminder),
             (Synthetic::LogTrimmed(trimmed), _) => self.trimmed(trimmed),
@@ -64,6 +65,28 @@ impl Step<'_> {
         }
         session.spawned_by = Some(spawned.by.clone());
         session.labels.clone_from(&spawned.labels);
+        session.silent = spawned.silent;
+    }
+
+    /// Whoever ended a session knows of it.
+    fn ended(&mut self, sid: Sid, ended: &SessionEnded) {
+        let seq = self.at.seq;
+        let parent = self.session(sid).parent;
+        let by_parent = parent.is_some_and(|parent| self.session(parent).thread_id == ended.by);
+        let session = self.session(sid);
+        session.ended = true;
+        if by_parent {
+            session.told_seq = seq;
+        }
+    }
+
+    fn told(&mut self, news: &[News]) {
+        for News { thread, seq } in news {
+            if let Some(sid) = self.state.threads.get(self.base, thread).copied() {
+                let session = self.session(sid);
+                session.told_seq = session.told_seq.max(*seq);
+            }
+        }
     }
 
     /// Turns that are no part of the session's history any more. What they said is no more its last
@@ -103,6 +126,7 @@ impl Step<'_> {
 
     fn input_accepted(&mut self, sid: Sid, accepted: InputAccepted) {
         let at = self.at;
+        self.told(&accepted.news);
         let input = Input {
             session: sid,
             summary: line(&accepted.text),

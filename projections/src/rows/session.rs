@@ -347,6 +347,10 @@ pub struct Session {
     pub goal: Option<Goal>,
     /// Its records before this one are not served any more: revision and seq.
     pub floor: Option<(u64, u64)>,
+    /// The newest of its records that its parent was told of.
+    pub told_seq: u64,
+    /// Its parent wants to be told of nothing.
+    pub silent: bool,
 }
 
 #[cfg(test)]

@@ -103,7 +103,12 @@ fn change(
         None => None,
     };
     let (mut commands, mut commands_failed, mut files) = (0, 0, Vec::new());
-    for action in ended_since(now, sid, after, &was)? {
+    let mut actions = ended_since(now, sid, after, after)?;
+    for item in &was.open_items {
+        let action = now.get::<Actions>(&(sid, item.seq))?;
+        actions.extend(action.filter(|action| action.end_seq.is_some_and(|end| end > after)));
+    }
+    for action in actions {
         match action.kind {
             ActionKind::Command => {
                 commands += 1;
@@ -141,29 +146,25 @@ fn change(
     })
 }
 
-/// The actions that ended after seq `after`: those that began after it too, and those open before.
-fn ended_since(
+/// The actions that began after seq `begun` and ended after seq `ended`, oldest first.
+pub(super) fn ended_since(
     now: &View<'_>,
     sid: Sid,
-    after: u64,
-    was: &Session,
+    begun: u64,
+    ended: u64,
 ) -> Result<Vec<Action>, StoreError> {
     let mut actions = Vec::new();
     now.scan_back::<Actions>(&sid.to_bytes(), |(_, seq), action| {
-        if seq > after {
+        if seq > begun && action.end_seq.is_some_and(|end| end > ended) {
             actions.push(action);
         }
-        seq > after
+        seq > begun
     })?;
     actions.reverse();
-    for item in &was.open_items {
-        actions.extend(now.get::<Actions>(&(sid, item.seq))?);
-    }
-    actions.retain(|action| action.end_seq.is_some_and(|end| end > after));
     Ok(actions)
 }
 
-fn add_files(files: &mut Vec<FileDoc>, action: Action) {
+pub(super) fn add_files(files: &mut Vec<FileDoc>, action: Action) {
     for file in action.files {
         match files.iter_mut().find(|known| known.path == file.path) {
             Some(known) => {
@@ -184,7 +185,11 @@ fn add_files(files: &mut Vec<FileDoc>, action: Action) {
     }
 }
 
-fn turns_since(now: &View<'_>, sid: Sid, after: u64) -> Result<Vec<TurnChange>, StoreError> {
+pub(super) fn turns_since(
+    now: &View<'_>,
+    sid: Sid,
+    after: u64,
+) -> Result<Vec<TurnChange>, StoreError> {
     let mut turns: Vec<(u64, Turn)> = Vec::new();
     now.scan_back::<Turns>(&sid.to_bytes(), |(_, seq), turn| {
         // A turn that ended before ends the search, but for one whose end was told late.

@@ -4,6 +4,7 @@
 //! shows a session tells all that the call did.
 
 mod events;
+mod family;
 mod import;
 mod life;
 mod prune;
@@ -68,6 +69,10 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/sessions/{id}/input", post(routes::input))
         .route("/v1/sessions/{id}/queue", post(routes::hold))
         .route("/v1/sessions/{id}/keep", post(routes::keep))
+        .route("/v1/sessions/{id}/reminders", post(family::remind))
+        .route("/v1/sessions/{id}/looked", post(family::looked))
+        .route("/v1/reminders", get(family::reminders))
+        .route("/v1/reminders/{id}/cancel", post(family::cancel))
         .route("/v1/queue", get(routes::queue))
         .route("/v1/inputs/{id}", get(routes::one_input).post(routes::change_input))
         .route("/v1/sessions/{id}/interrupt", act(Verb::Interrupt))

@@ -101,7 +101,7 @@ fn as_of(daemon: &Daemon) -> Result<Value, Refusal> {
     }))
 }
 
-fn list(daemon: &Daemon, name: &str, rows: Vec<Value>) -> Answer200<Value> {
+pub(super) fn list(daemon: &Daemon, name: &str, rows: Vec<Value>) -> Answer200<Value> {
     let as_of = as_of(daemon)?;
     Ok(Json(json!({ name: rows, "warnings": [], "host_errors": [], "as_of": as_of })))
 }

@@ -18,8 +18,9 @@ pub(crate) use queue::{
 };
 pub(crate) use unknown::resumed;
 
-use crate::api::{Input, InputTaken, Mode};
+use crate::api::{Input, InputTaken, Mode, Settings};
 use crate::daemon::{Caller, Daemon};
+use crate::family;
 use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
 use delivery::{Accepted, Fate, start, steer, told_of};
@@ -28,7 +29,7 @@ use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs, Requests};
 use sm_projections::{View, views};
-use sm_protocol::synthetic::{InputAccepted, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, News, Synthetic};
 use std::sync::Arc;
 
 /// Takes a message for the session that `word` means.
@@ -122,6 +123,33 @@ pub(crate) async fn take_locked(
 ) -> Result<InputTaken, Refusal> {
     message::check(input)?;
     let settings = message::settings(caller, target, &input.settings)?;
+    accept(daemon, target, input, Sender { by: caller.word(), settings, news: Vec::new() }).await
+}
+
+/// What a session is told of its children. The caller holds its lock.
+pub(crate) async fn take_news(
+    daemon: &Arc<Daemon>,
+    target: &Session,
+    input: &Input,
+    news: Vec<News>,
+) -> Result<InputTaken, Refusal> {
+    let by = family::SENDER.to_owned();
+    accept(daemon, target, input, Sender { by, settings: Settings::default(), news }).await
+}
+
+/// Who sends an input, and what its being accepted says besides.
+struct Sender {
+    by: String,
+    settings: Settings,
+    news: Vec<News>,
+}
+
+async fn accept(
+    daemon: &Arc<Daemon>,
+    target: &Session,
+    input: &Input,
+    sender: Sender,
+) -> Result<InputTaken, Refusal> {
     // One that nothing could ever take is not accepted.
     daemon.codex_home_of(target)?;
     let thread = target.thread_id.as_str();
@@ -131,13 +159,14 @@ pub(crate) async fn take_locked(
     let accepted = InputAccepted {
         text: input.text.clone(),
         mode: mode_word(input.mode).to_owned(),
-        by: caller.word(),
+        by: sender.by,
         plan: input.plan,
         key: input.key.clone(),
         images: input.images.clone(),
-        settings,
+        settings: sender.settings,
         output_schema: input.output_schema.clone(),
         expected_turn: input.expected_turn.clone(),
+        news: sender.news,
     };
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
     daemon.folded_to(number).await?;

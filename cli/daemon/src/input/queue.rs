@@ -7,6 +7,7 @@
 use super::delivery::{self, Accepted};
 use crate::api::{InputAct, InputChange};
 use crate::daemon::{Caller, Daemon, to_value};
+use crate::family;
 use crate::pool::guard;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
@@ -175,6 +176,8 @@ pub(crate) async fn act(
             waits(id, &row)?;
             let (status, by) = (InputStatus::Cancelled, Some(caller.word()));
             changed(daemon, &thread, number, status, None, None, by).await?;
+            // What waited no more keeps its session from having settled.
+            family::look_soon(daemon, &thread);
         }
         InputAct::Edit => {
             waits(id, &row)?;

@@ -87,6 +87,7 @@ pub(super) async fn fork_scene(
         env,
         forked_from: Some(scene.thread().to_owned()),
         forked_at: last.clone(),
+        silent: false,
     });
     let reply = scene.call(&server, "thread/fork", params, Some(spawned)).await?;
     let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);

@@ -103,7 +103,7 @@ fn an_agent_reaches_its_own_family_only() {
 fn a_waiting_agent_can_be_interrupted_and_its_child_asks_the_human() {
     let bench = Bench::start();
     let parent = bench.spawn(&bench.asking(concat!(
-        "dyn: sm_spawn {\"prompt\": \"run: touch child.txt\"}\n",
+        "dyn: sm_spawn {\"prompt\": \"run: touch child.txt\", \"wake\": false}\n",
         "dyn: sm_wait\n",
         "say: it waits for {{2.sessions.0.activity_state}}\n",
     )));

@@ -7,6 +7,7 @@ mod bench;
 
 mod agents;
 mod crashes;
+mod families;
 mod holders;
 mod inputs;
 mod life;

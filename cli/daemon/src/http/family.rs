@@ -1,0 +1,51 @@
+//! Reminders, and what parents have looked at themselves.
+
+use super::routes::{Shared, body, list, whole};
+use crate::api::{Cancel, Looked, Remind};
+use crate::peer::Peer;
+use crate::problem::Refusal;
+use crate::{family, reminders};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, State};
+use serde_json::{Value, json};
+
+pub(super) async fn remind(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let mut wish: Remind = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    Ok(Json(whole(async move { reminders::set(&daemon, &id, wish).await }).await?))
+}
+
+pub(super) async fn reminders(State(daemon): Shared) -> Result<Json<Value>, Refusal> {
+    daemon.fresh().await;
+    let reminders = reminders::list(&daemon)?;
+    list(&daemon, "reminders", reminders)
+}
+
+pub(super) async fn cancel(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let mut wish: Cancel = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    Ok(Json(whole(async move { reminders::cancel(&daemon, &id, wish).await }).await?))
+}
+
+pub(super) async fn looked(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let mut wish: Looked = body(&bytes)?;
+    wish.by = peer.by(&daemon, wish.by).await;
+    family::looked(&daemon, &id, wish.seq, wish.by.as_deref()).await?;
+    Ok(Json(json!({})))
+}

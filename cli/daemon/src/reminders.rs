@@ -1,0 +1,182 @@
+//! Reminders: words that a session is sent at a moment that was named before.
+//!
+//! What always holds: a reminder is a record from its making to its end, and so outlives any process;
+//! its words go the one path of all inputs, under a key of their own, so they are sent once. One that is
+//! due while no daemon runs is sent by the next.
+
+use crate::api::{Cancel, Input, Mode, Remind};
+use crate::daemon::{Caller, Daemon, now, to_value};
+use crate::input::{self, message};
+use crate::problem::Refusal;
+use serde_json::Value;
+use sm_projections::rows::{Reminder, Session};
+use sm_projections::tables::{Reminders, Sessions};
+use sm_projections::views;
+use sm_protocol::synthetic::{ReminderEnded, ReminderSet, Synthetic};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the clock is believed to run as fast as the timer does: the machine may sleep, its clock be
+/// set.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Has a session reminded. Returns the reminder.
+pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Value, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(wish.by.as_deref())?;
+    let target = daemon.find(word, wish.by.as_deref())?;
+    let is_own = matches!(&caller, Caller::Agent(agent) if agent.sid == target.sid);
+    if !is_own {
+        input::may_act(daemon, &caller, &target)?;
+    }
+    message::check_text(&wish.text)?;
+    let due = match (wish.at, wish.in_seconds) {
+        (Some(at), None) => at,
+        (None, Some(seconds)) if seconds.is_finite() && seconds >= 0.0 => {
+            now().saturating_add((seconds * 1e6) as i64)
+        }
+        _ => {
+            return Err(Refusal::bad_request("a reminder has one moment, now or to come")
+                .hint(r#"{"text":…,"in_seconds":600}, or {"text":…,"at":UNIX_MICROSECONDS}"#));
+        }
+    };
+    // Nothing will ever be told to a transcript.
+    daemon.codex_home_of(&target.session)?;
+    let text = match is_own {
+        true => format!("[reminder that you set for yourself]\n{}", wish.text),
+        false => wish.text,
+    };
+    let set = ReminderSet { at: due, text, by: caller.word() };
+    let receipt = daemon.note(&target.session.thread_id, &Synthetic::ReminderSet(set))?;
+    daemon.folded_to(receipt.first).await?;
+    daemon.reminding.notify_one();
+    let id = views::reminder_id(receipt.first);
+    let made = list(daemon)?.into_iter().find(|reminder| reminder["id"] == id.as_str());
+    made.ok_or_else(|| Refusal::not_found(format!("reminder {id} is over already")))
+}
+
+/// All that are to come, the next one first.
+pub(crate) fn list(daemon: &Daemon) -> Result<Vec<Value>, Refusal> {
+    let reminders = daemon.look(views::reminders)?;
+    Ok(reminders.iter().map(to_value).collect())
+}
+
+/// Takes a reminder back. Returns it as it was.
+pub(crate) async fn cancel(daemon: &Daemon, id: &str, wish: Cancel) -> Result<Value, Refusal> {
+    daemon.caught_up().await?;
+    let caller = daemon.caller(wish.by.as_deref())?;
+    let unknown = || {
+        Refusal::not_found(format!("no reminder {id} is to come")).hint("`sm remind` lists them")
+    };
+    let number = views::parse_reminder_id(id).ok_or_else(unknown)?;
+    let row = daemon.look(|view| view.get::<Reminders>(&number))?.ok_or_else(unknown)?;
+    let session = session(daemon, &row)?;
+    match &caller {
+        Caller::User | Caller::Demo => {}
+        Caller::Agent(agent) if agent.session.thread_id == row.by => {}
+        _ => return Err(Refusal::forbidden("an agent takes back only what it set itself")),
+    }
+    let was = list(daemon)?.into_iter().find(|reminder| reminder["id"] == id);
+    let _lock = daemon.lock(&session.thread_id).await;
+    end(daemon, &session, number, "cancelled", caller.word(), None).await?;
+    was.ok_or_else(unknown)
+}
+
+/// Sends what is due, as long as the daemon runs.
+pub(crate) async fn keep(daemon: Arc<Daemon>) {
+    loop {
+        let pause = match send_due(&daemon).await {
+            Ok(next) => next.map_or(LOOK, |next| next.min(LOOK)),
+            Err(error) => {
+                daemon.say(&format!("reminders were not looked at: {error}"));
+                LOOK
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = daemon.reminding.notified() => {}
+            () = daemon.stopped() => return,
+        }
+    }
+}
+
+/// Sends what is due. Returns how long the next one still has.
+async fn send_due(daemon: &Arc<Daemon>) -> Result<Option<Duration>, Refusal> {
+    let reminders = daemon.look(|view| {
+        let mut reminders = Vec::new();
+        view.scan::<Reminders>(&[], &[], |number, row| {
+            reminders.push((number, row));
+            true
+        })?;
+        Ok::<_, Refusal>(reminders)
+    })?;
+    let mut next: Option<Duration> = None;
+    for (number, row) in reminders {
+        let left = row.due.saturating_sub(now());
+        let left = match left > 0 {
+            true => Duration::from_micros(left.unsigned_abs()),
+            false => match send(daemon, number, &row).await {
+                Ok(()) => continue,
+                // It stays, and is tried again.
+                Err(error) => {
+                    let id = views::reminder_id(number);
+                    daemon.say(&format!("reminder {id} was not sent yet: {error}"));
+                    LOOK
+                }
+            },
+        };
+        next = Some(next.map_or(left, |next| next.min(left)));
+    }
+    Ok(next)
+}
+
+async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), Refusal> {
+    let session = session(daemon, row)?;
+    let _lock = daemon.lock(&session.thread_id).await;
+    daemon.caught_up().await?;
+    if daemon.look(|view| view.get::<Reminders>(&number))?.is_none() {
+        return Ok(());
+    }
+    let caller = daemon.caller(Some(&row.by))?;
+    let message = Input {
+        text: text(daemon, number, row)?,
+        // One that comes while a request waits is delivered when that is answered.
+        mode: Mode::Queue,
+        key: Some(format!("reminder:{}", views::reminder_id(number))),
+        ..Input::default()
+    };
+    let session = daemon.session(&session.thread_id)?.session;
+    let (status, reason) = match input::take_locked(daemon, &session, &message, &caller).await {
+        Ok(_) => ("sent", None),
+        Err(refusal) if refusal.status >= 500 => return Err(refusal),
+        Err(refusal) => ("failed", Some(refusal.to_string())),
+    };
+    end(daemon, &session, number, status, "sm".to_owned(), reason).await
+}
+
+async fn end(
+    daemon: &Daemon,
+    session: &Session,
+    reminder: u64,
+    status: &str,
+    by: String,
+    reason: Option<String>,
+) -> Result<(), Refusal> {
+    let ended = ReminderEnded { reminder, status: status.to_owned(), by, reason };
+    let receipt = daemon.note(&session.thread_id, &Synthetic::ReminderEnded(ended))?;
+    daemon.folded_to(receipt.last).await
+}
+
+/// The words, whole: a record that something open needs is not trimmed.
+fn text(daemon: &Daemon, number: u64, row: &Reminder) -> Result<String, Refusal> {
+    let record = daemon.reader.get(number)?;
+    Ok(match Synthetic::from_payload(record.record().payload) {
+        Some(Synthetic::ReminderSet(set)) => set.text,
+        _ => row.summary.clone(),
+    })
+}
+
+fn session(daemon: &Daemon, row: &Reminder) -> Result<Session, Refusal> {
+    let session = daemon.look(|view| view.get::<Sessions>(&row.session))?;
+    session.ok_or_else(|| Refusal::not_found("the reminder's session is not known"))
+}
