@@ -10,7 +10,7 @@ use crate::problem::Refusal;
 use crate::{input, messages};
 use sm_projections::rows::{Outcome, Session, Sid};
 use sm_projections::tables::{Sessions, Threads};
-use sm_projections::views::{self, Awaited, NewsDoc, Standing};
+use sm_projections::views::{self, NewsDoc, Standing};
 use sm_protocol::synthetic::{News, ParentTold, Synthetic};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -94,19 +94,8 @@ fn can_hear(daemon: &Daemon, parent: &Session) -> Result<bool, Refusal> {
 }
 
 fn unheard(daemon: &Daemon, parent: Sid) -> Result<Vec<NewsDoc>, Refusal> {
-    with_awaited(daemon, |awaited| daemon.look(|view| Ok(views::news(view, parent, awaited)?)))
-}
-
-/// Looks at the tables with what only the daemon knows.
-pub(crate) fn with_awaited<T>(daemon: &Daemon, look: impl FnOnce(&Awaited<'_>) -> T) -> T {
-    let resuming = daemon.revivals.documents();
-    look(&Awaited {
-        request: &|number| daemon.rules.is_judged(number),
-        session: &|thread| {
-            let mut all = resuming.iter().flat_map(|batch| &batch.threads);
-            all.any(|waiting| waiting == thread)
-        },
-    })
+    let answered = |number| daemon.rules.is_judged(number);
+    daemon.look(|view| Ok(views::news(view, parent, &answered)?))
 }
 
 /// What of its children a caller is told of by an answer that says how they stand: noted once it has the
@@ -157,7 +146,7 @@ fn words(daemon: &Daemon, news: &[NewsDoc]) -> Result<String, Refusal> {
     for one in news {
         let last = match one.standing {
             Standing::Settled => messages::last(daemon, &one.session)?,
-            Standing::Waiting | Standing::Gone => None,
+            Standing::Waiting | Standing::WaitingBelow | Standing::Gone => None,
         };
         text.push('\n');
         text.push_str(&head(one));
@@ -184,8 +173,12 @@ fn head(one: &NewsDoc) -> String {
             Outcome::Lost => text.push_str("lost its turn with its server; it is loaded again"),
         },
         Standing::Waiting => text.push_str("waits for a human"),
+        Standing::WaitingBelow => text.push_str("has a child that waits for a human"),
         Standing::Gone if session.ended => text.push_str("was stopped"),
-        Standing::Gone => text.push_str("is dead: its server ended and it could not be resumed"),
+        Standing::Gone => {
+            let why = session.unresumable.as_deref().unwrap_or("its server ended");
+            _ = write!(text, "is dead: {why}");
+        }
     }
     text.push_str(".\n");
     for (number, line) in &one.requests {

@@ -1,11 +1,11 @@
 //! When a session has settled, and what there is to say about it then.
 
 use crate::daemon::Daemon;
+use crate::messages;
 use crate::problem::Refusal;
-use crate::{family, messages};
 use serde_json::{Value, json};
 use sm_projections::View;
-use sm_projections::rows::{ActivityState, Session, Sid};
+use sm_projections::rows::{Session, Sid};
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views;
 use std::time::Duration;
@@ -13,22 +13,19 @@ use std::time::Duration;
 /// How long the tables are believed without another look.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Whether nothing more will happen in the session by itself: its turn is over, nothing is queued, and
-/// what hangs below it has settled; or it waits for a human, or it is gone.
+/// Whether nothing more will happen in the session before a human does something: its turn is over, nothing
+/// is queued, and so for all below it; or it waits for a human, or it is gone for good.
 fn is_settled(
     daemon: &Daemon,
     view: &View<'_>,
     sid: Sid,
     session: &Session,
 ) -> Result<bool, Refusal> {
-    if session.state == ActivityState::Stopped {
-        return Ok(true);
-    }
-    if session.state.is_waiting() {
-        // Not while a rule is about to answer.
-        return Ok(!session.pending.iter().any(|(number, _)| daemon.rules.is_judged(*number)));
-    }
-    family::with_awaited(daemon, |awaited| Ok(views::has_settled(view, sid, session, awaited)?))
+    let answered = |number| daemon.rules.is_judged(number);
+    let is_judged = session.pending.iter().any(|(number, _)| answered(*number));
+    // A state told by a flag alone comes with no request.
+    let waits = session.state.is_waiting() && !is_judged;
+    Ok(waits || views::has_settled(view, sid, session, &answered)?)
 }
 
 /// Waits until all sessions have settled, or one of them; false once `patience` is over.

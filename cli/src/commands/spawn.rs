@@ -1,5 +1,6 @@
 //! `sm spawn`: a new Codex session.
 
+use super::set::SettingsArgs;
 use super::wait::{Wait, Wanted};
 use crate::codex;
 use crate::context::Context;
@@ -28,21 +29,8 @@ pub struct Spawn {
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
 
-    /// The model.
-    #[arg(long)]
-    model: Option<String>,
-
-    /// The reasoning effort.
-    #[arg(long)]
-    effort: Option<String>,
-
-    /// When it asks.
-    #[arg(long, value_name = "WHEN", value_parser = ["untrusted", "on-request", "on-failure", "never"])]
-    approval: Option<String>,
-
-    /// How far its commands reach.
-    #[arg(long, value_parser = ["read-only", "workspace-write", "danger-full-access"])]
-    sandbox: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
 
     /// The session it hangs under [default: the calling one].
     #[arg(long, value_name = "SESSION")]
@@ -121,15 +109,16 @@ impl Spawn {
             Some(dir) => Some(std::path::absolute(dir).map_err(|e| Error::io("find", dir, &e))?),
             None => std::env::var_os("CODEX_HOME").map(PathBuf::from),
         };
+        let settings = self.settings.settings();
         let named = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
         Ok(Wish {
             prompt,
             name: self.name.clone(),
             cwd: Some(cwd.to_string_lossy().into_owned()),
-            model: self.model.clone(),
-            effort: self.effort.clone(),
-            approval: self.approval.clone(),
-            sandbox: self.sandbox.clone(),
+            model: settings.model,
+            effort: settings.effort,
+            approval: settings.approval,
+            sandbox: settings.sandbox,
             parent: self.parent.clone().or_else(|| context.caller.clone()),
             silent: self.no_wake,
             labels: self.labels.clone(),

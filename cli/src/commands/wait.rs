@@ -18,7 +18,7 @@ use sm_projections::View;
 use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
 use sm_projections::table::Key;
 use sm_projections::tables::{Children, Inputs, Queue, Sessions, Sources};
-use sm_projections::views::{self, Awaited};
+use sm_projections::views;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -222,7 +222,7 @@ impl Wait {
             let (mut settled, human) = family(view, soon, sid)?;
             // A running daemon wakes it first with what is new of its children.
             settled &= Lives::default().of(view, session)? != Some(true)
-                || !views::is_to_be_woken(view, sid, &NOBODY)?;
+                || !views::is_to_be_woken(view, sid, &|_| false)?;
             match (settled, human) {
                 (true, _) => return Ok(Reached::Yes),
                 (false, true) if !self.through_approvals => return Ok(Reached::NeedsHuman),
@@ -310,9 +310,6 @@ fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool,
         matches!(input.status, InputStatus::Refused | InputStatus::Failed | InputStatus::Cancelled)
     }))
 }
-
-/// What only the daemon knows is found out by waiting.
-const NOBODY: Awaited<'_> = Awaited { request: &|_| false, session: &|_| false };
 
 /// Whether all sub-agents have settled, and whether one of them waits for a human.
 fn family(view: &View<'_>, soon: &Soon, root: Sid) -> Result<(bool, bool), Error> {

@@ -78,6 +78,7 @@ impl Step<'_> {
         session.source = at.source;
         session.generation = at.generation;
         session.gone = false;
+        session.unresumable = None;
         self.state.attached.remove((before.0, before.1, sid));
         self.state.attached.put((at.source, at.generation, sid), ());
         self.settle(sid);

@@ -21,7 +21,11 @@ impl Step<'_> {
             (Synthetic::RequestDecided(decided), _) => self.request_decided(decided),
             (Synthetic::SessionSpawned(spawned), Some(sid)) => self.spawned(sid, &spawned),
             (Synthetic::SessionEnded(ended), Some(sid)) => self.ended(sid, &ended),
-            (Synthetic::SessionUnresumable(_), Some(sid)) => self.session(sid).gone = true,
+            (Synthetic::SessionUnresumable(given_up), Some(sid)) => {
+                let session = self.session(sid);
+                session.gone = true;
+                session.unresumable = Some(line(&given_up.reason));
+            }
             (Synthetic::SessionNamed(named), Some(sid)) => self.rename(sid, Some(&named.name)),
             (Synthetic::SessionArchived(archived), Some(sid)) => {
                 self.session(sid).archived = archived.archived;

@@ -351,6 +351,8 @@ pub struct Session {
     pub told_seq: u64,
     /// Its parent wants to be told of nothing.
     pub silent: bool,
+    /// Why it could not be brought back to a new server.
+    pub unresumable: Option<String>,
 }
 
 #[cfg(test)]

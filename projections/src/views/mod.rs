@@ -22,7 +22,7 @@ pub use input::{
     InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
     reminder_id, reminders, undelivered,
 };
-pub use news::{Awaited, NewsDoc, Standing, has_settled, is_to_be_woken, news};
+pub use news::{Answered, NewsDoc, Standing, has_settled, is_to_be_woken, news};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};

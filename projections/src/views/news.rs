@@ -14,13 +14,8 @@ use crate::tables::{Children, Requests, Sessions, Turns};
 /// How far down a family is looked at.
 const DEPTH_MAX: usize = 64;
 
-/// What only a running daemon knows of sessions and requests.
-pub struct Awaited<'a> {
-    /// Whether a request is about to be answered without a human, by its number.
-    pub request: &'a dyn Fn(u64) -> bool,
-    /// Whether a session that lost its server is being brought back, by its thread.
-    pub session: &'a dyn Fn(&str) -> bool,
-}
+/// Whether a request is about to be answered without a human, by its number: only a running daemon knows.
+pub type Answered<'a> = &'a dyn Fn(u64) -> bool;
 
 /// Where a child stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +24,8 @@ pub enum Standing {
     Settled,
     /// It waits for a human.
     Waiting,
+    /// Something below it does.
+    WaitingBelow,
     /// It was stopped, or could not be brought back.
     Gone,
 }
@@ -36,9 +33,7 @@ pub enum Standing {
 /// What is new of one child.
 #[derive(Debug, Clone)]
 pub struct NewsDoc {
-    /// The child.
-    pub sid: Sid,
-    /// Its row.
+    /// The child's row.
     pub session: Session,
     /// Where it stands.
     pub standing: Standing,
@@ -64,12 +59,16 @@ pub struct NewsDoc {
 pub fn news(
     view: &View<'_>,
     parent: Sid,
-    awaited: &Awaited<'_>,
+    answered: Answered<'_>,
 ) -> Result<Vec<NewsDoc>, StoreError> {
+    let look = Look { view, answered };
     let mut news = Vec::new();
     for (sid, session) in children(view, parent)? {
-        if let Some((standing, seq)) = event(view, sid, &session, awaited, 0)? {
-            news.push(doc(view, sid, session, standing, seq, awaited)?);
+        match look.standing(sid, &session, 0)? {
+            Some((standing, seq)) if is_news(&session, seq) => {
+                news.push(look.doc(sid, session, standing, seq)?);
+            }
+            _ => {}
         }
     }
     Ok(news)
@@ -79,94 +78,131 @@ pub fn news(
 pub fn is_to_be_woken(
     view: &View<'_>,
     sid: Sid,
-    awaited: &Awaited<'_>,
+    answered: Answered<'_>,
 ) -> Result<bool, StoreError> {
-    match view.get::<Sessions>(&sid)? {
-        Some(session) => wakes(view, sid, &session, awaited, 0),
-        None => Ok(false),
-    }
+    let Some(session) = view.get::<Sessions>(&sid)? else { return Ok(false) };
+    Ok(can_hear(&session) && !news(view, sid, answered)?.is_empty())
 }
 
-/// Whether nothing goes on in a session and below it, and nothing will by itself.
+/// Whether nothing goes on in a session and below it, and nothing will before a human does something.
 pub fn has_settled(
     view: &View<'_>,
     sid: Sid,
     session: &Session,
-    awaited: &Awaited<'_>,
+    answered: Answered<'_>,
 ) -> Result<bool, StoreError> {
-    is_settled(view, sid, session, awaited, 0)
+    Ok(Look { view, answered }.standing(sid, session, 0)?.is_some())
 }
 
-/// What a child's parent is to be told: where it stands, by which record.
-fn event(
-    view: &View<'_>,
-    sid: Sid,
-    session: &Session,
-    awaited: &Awaited<'_>,
-    depth: usize,
-) -> Result<Option<(Standing, u64)>, StoreError> {
-    if session.spawned_by.is_none() || session.silent || session.unconfirmed {
-        return Ok(None);
-    }
-    let asked = session.pending.iter().filter(|(_, class)| class.asks_human());
-    let asked = asked.map(|(number, _)| *number).filter(|number| !(awaited.request)(*number)).max();
-    let event = if session.ended || session.gone {
-        let is_decided = session.ended || !(awaited.session)(&session.thread_id);
-        is_decided.then_some((Standing::Gone, session.cause_seq))
-    } else if let Some(asked) = asked {
-        Some((Standing::Waiting, asked))
-    } else if is_settled(view, sid, session, awaited, depth)? {
-        session.settled_seq.map(|settled| (Standing::Settled, settled))
-    } else {
-        None
-    };
-    Ok(event.filter(|(_, seq)| *seq > session.told_seq))
+/// Whether it is the parent's business, and new to it, what a child's record `seq` tells.
+fn is_news(child: &Session, seq: u64) -> bool {
+    child.spawned_by.is_some() && !child.silent && !child.unconfirmed && seq > child.told_seq
 }
 
-fn is_settled(
-    view: &View<'_>,
-    sid: Sid,
-    session: &Session,
-    awaited: &Awaited<'_>,
-    depth: usize,
-) -> Result<bool, StoreError> {
-    if session.ended || session.gone && !(awaited.session)(&session.thread_id) {
-        return Ok(true);
-    }
-    if session.open_turn.is_some() || session.queued > 0 || session.gone {
-        return Ok(false);
-    }
-    if wakes(view, sid, session, awaited, depth)? {
-        return Ok(false);
-    }
-    if depth < DEPTH_MAX {
-        for (child, row) in children(view, sid)? {
-            if !is_settled(view, child, &row, awaited, depth + 1)? {
-                return Ok(false);
+/// Whether a session is told of its children when it is idle. One that was interrupted is left alone.
+fn can_hear(session: &Session) -> bool {
+    !session.ended && !session.archived && session.outcome != Outcome::Interrupted
+}
+
+/// A look at a family at one moment. `depth` counts the steps down.
+struct Look<'l, 'v> {
+    view: &'l View<'v>,
+    answered: Answered<'l>,
+}
+
+impl Look<'_, '_> {
+    /// Where a session stands, and the newest record that its parent is told of; `None` while something goes
+    /// on in it, or below it, or will by itself.
+    fn standing(
+        &self,
+        sid: Sid,
+        session: &Session,
+        depth: usize,
+    ) -> Result<Option<(Standing, u64)>, StoreError> {
+        if session.ended || session.gone {
+            // One that lost its server comes back, or it is said that it does not.
+            let is_decided = session.ended || session.archived || session.unresumable.is_some();
+            return Ok(is_decided.then_some((Standing::Gone, session.cause_seq)));
+        }
+        if let Some(asked) = self.asked(session).max() {
+            return Ok(Some((Standing::Waiting, asked)));
+        }
+        if session.open_turn.is_some() || session.queued > 0 {
+            return Ok(None);
+        }
+        let mut below = Standing::Settled;
+        if depth < DEPTH_MAX {
+            for (child, row) in children(self.view, sid)? {
+                match self.standing(child, &row, depth + 1)? {
+                    None => return Ok(None),
+                    // It is told of this first.
+                    Some((_, seq)) if can_hear(session) && is_news(&row, seq) => return Ok(None),
+                    Some((Standing::Waiting | Standing::WaitingBelow, _)) => {
+                        below = Standing::WaitingBelow;
+                    }
+                    Some(_) => {}
+                }
             }
         }
+        // One that never had a turn has nothing to tell, and neither has one that will go on.
+        let seq = session.settled_seq.filter(|_| below == Standing::Settled);
+        Ok(Some((below, seq.unwrap_or(0))))
     }
-    Ok(true)
-}
 
-/// Whether a session is about to be told of its children. One that was interrupted is left alone.
-fn wakes(
-    view: &View<'_>,
-    sid: Sid,
-    session: &Session,
-    awaited: &Awaited<'_>,
-    depth: usize,
-) -> Result<bool, StoreError> {
-    let is_deaf = session.ended || session.archived || session.outcome == Outcome::Interrupted;
-    if is_deaf || depth >= DEPTH_MAX {
-        return Ok(false);
+    /// The requests with which a session waits for a human, oldest first.
+    fn asked(&self, session: &Session) -> impl Iterator<Item = u64> {
+        let asked = session.pending.iter().filter(|(_, class)| class.asks_human());
+        asked.map(|(number, _)| *number).filter(|number| !(self.answered)(*number))
     }
-    for (child, row) in children(view, sid)? {
-        if event(view, child, &row, awaited, depth + 1)?.is_some() {
-            return Ok(true);
+
+    fn doc(
+        &self,
+        sid: Sid,
+        session: Session,
+        standing: Standing,
+        seq: u64,
+    ) -> Result<NewsDoc, StoreError> {
+        let view = self.view;
+        let mut requests = Vec::new();
+        for number in self.asked(&session) {
+            let row = view.get::<Requests>(&number)?;
+            requests.push((number, row.map(|row| row.summary).unwrap_or_default()));
         }
+        let turns = turns_since(view, sid, session.told_seq)?;
+        let (mut micros, mut tokens) = (0, 0);
+        for turn in &turns {
+            let Some(row) = view.get::<Turns>(&(sid, turn.seq))? else { continue };
+            micros += row.ended_at.map_or(0, |ended| ended - row.started_at);
+            tokens += turn_doc(view, sid, turn.seq, row)?.tokens.map_or(0, |tokens| tokens.total);
+        }
+        // What began before its parent was told may have ended after.
+        let begin = turns.first().map_or(session.told_seq, |turn| turn.seq.saturating_sub(1));
+        let (mut commands, mut commands_failed, mut files) = (0, 0, Vec::new());
+        for action in ended_since(view, sid, begin, session.told_seq)? {
+            match action.kind {
+                ActionKind::Command => {
+                    commands += 1;
+                    commands_failed += u32::from(action.status != ActionStatus::Completed);
+                }
+                ActionKind::FileChange if action.status == ActionStatus::Completed => {
+                    add_files(&mut files, action);
+                }
+                _ => {}
+            }
+        }
+        Ok(NewsDoc {
+            session,
+            standing,
+            seq,
+            requests,
+            turns,
+            micros,
+            tokens,
+            commands,
+            commands_failed,
+            files,
+        })
     }
-    Ok(false)
 }
 
 fn children(view: &View<'_>, parent: Sid) -> Result<Vec<(Sid, Session)>, StoreError> {
@@ -180,56 +216,4 @@ fn children(view: &View<'_>, parent: Sid) -> Result<Vec<(Sid, Session)>, StoreEr
         rows.extend(view.get::<Sessions>(&sid)?.map(|row| (sid, row)));
     }
     Ok(rows)
-}
-
-fn doc(
-    view: &View<'_>,
-    sid: Sid,
-    session: Session,
-    standing: Standing,
-    seq: u64,
-    awaited: &Awaited<'_>,
-) -> Result<NewsDoc, StoreError> {
-    let mut requests = Vec::new();
-    for (number, class) in &session.pending {
-        if class.asks_human() && !(awaited.request)(*number) {
-            let row = view.get::<Requests>(number)?;
-            requests.push((*number, row.map(|row| row.summary).unwrap_or_default()));
-        }
-    }
-    let turns = turns_since(view, sid, session.told_seq)?;
-    let (mut micros, mut tokens) = (0, 0);
-    for turn in &turns {
-        let Some(row) = view.get::<Turns>(&(sid, turn.seq))? else { continue };
-        micros += row.ended_at.map_or(0, |ended| ended - row.started_at);
-        tokens += turn_doc(view, sid, turn.seq, row)?.tokens.map_or(0, |tokens| tokens.total);
-    }
-    // What began before its parent was told may have ended after.
-    let begin = turns.first().map_or(session.told_seq, |turn| turn.seq.saturating_sub(1));
-    let (mut commands, mut commands_failed, mut files) = (0, 0, Vec::new());
-    for action in ended_since(view, sid, begin, session.told_seq)? {
-        match action.kind {
-            ActionKind::Command => {
-                commands += 1;
-                commands_failed += u32::from(action.status != ActionStatus::Completed);
-            }
-            ActionKind::FileChange if action.status == ActionStatus::Completed => {
-                add_files(&mut files, action);
-            }
-            _ => {}
-        }
-    }
-    Ok(NewsDoc {
-        sid,
-        session,
-        standing,
-        seq,
-        requests,
-        turns,
-        micros,
-        tokens,
-        commands,
-        commands_failed,
-        files,
-    })
 }
