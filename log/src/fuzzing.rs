@@ -4,11 +4,12 @@
 //! The first four bytes are taken as what the checksum should be put right for: a fuzzer would not
 //! get past the checksums else.
 
+use sha2::{Digest, Sha256};
+
 use crate::block;
 use crate::footer::{Footer, Trailer};
 use crate::frame;
 use crate::id::LogId;
-use crate::sha256::Sha256;
 use crate::trim::{self, Trimmed};
 
 const SEED: u32 = 7;

@@ -13,13 +13,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::block;
 use crate::chain::{Chain, Limit, Parts, Span};
 use crate::error::ReadError;
 use crate::footer::{BlockPlace, Footer, Hash, Posting, SealedGap, Seqs, Trailer};
 use crate::options::Durability;
 use crate::segment::{self, Form};
-use crate::sha256::Sha256;
 use crate::storage::File;
 use crate::watermark::Mark;
 use crate::writer::Core;

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
+
 use crate::block;
 use crate::chain::{self, Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::footer::{Footer, TRAILER_LEN, Trailer};
 use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
-use crate::sha256::Sha256;
 use crate::trim;
 use crate::watermark::Mark;
 
@@ -306,7 +307,7 @@ impl Check<'_> {
     fn hash(&mut self, span: &Span, file: &[u8], trailer: &Trailer) {
         let mut sha = Sha256::new();
         sha.update(&file[..file.len() - TRAILER_LEN]);
-        if sha.finish() != trailer.hash {
+        if sha.finalize()[..] != trailer.hash {
             let at = HEADER_LEN as u64;
             self.problem(span, at, None, "the bytes do not give the hash that was stored");
         }
