@@ -136,11 +136,12 @@ fn crc(seed: u32, start: u64, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The head at `position`, if a valid one is there with all its packed bytes. Any bytes will do.
-pub fn decode_head(bytes: &[u8], position: usize, seed: u32) -> Option<Head> {
-    let head = bytes.get(position..)?.first_chunk::<HEAD_LEN>()?;
+/// The head that `bytes` begin with, which lie at `position` in the file, if it is valid. Any bytes
+/// will do.
+pub fn decode_head(bytes: &[u8], position: u64, seed: u32) -> Option<Head> {
+    let head = bytes.first_chunk::<HEAD_LEN>()?;
     let half = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if half(0) != MAGIC || half(4) != crc(seed, position as u64, &head[8..]) {
+    if half(0) != MAGIC || half(4) != crc(seed, position, &head[8..]) {
         return None;
     }
     let first_seq = u64::from(half(8)) | u64::from(half(12)) << 32;
@@ -155,15 +156,13 @@ pub fn decode_head(bytes: &[u8], position: usize, seed: u32) -> Option<Head> {
     })
 }
 
-/// Whether the packed bytes are the ones that were written.
-pub fn packed_fits(bytes: &[u8], position: usize, head: &Head, seed: u32) -> bool {
-    packed(bytes, position, head)
-        .is_some_and(|packed| crc(seed, head.first_seq, packed) == head.packed_crc)
+/// Whether the packed bytes behind the head are the ones that were written.
+pub fn packed_fits(bytes: &[u8], head: &Head, seed: u32) -> bool {
+    packed(bytes, head).is_some_and(|packed| crc(seed, head.first_seq, packed) == head.packed_crc)
 }
 
-fn packed<'a>(bytes: &'a [u8], position: usize, head: &Head) -> Option<&'a [u8]> {
-    let from = position + HEAD_LEN;
-    bytes.get(from..from + head.packed_len as usize)
+fn packed<'a>(bytes: &'a [u8], head: &Head) -> Option<&'a [u8]> {
+    bytes.get(HEAD_LEN..HEAD_LEN + head.packed_len as usize)
 }
 
 /// The records of a block, unpacked.
@@ -198,12 +197,12 @@ fn unpack(packed: &[u8], raw_len: usize) -> Option<Vec<u8>> {
     })
 }
 
-/// Unpacks the block whose valid head lies at `position`; `None` if its bytes are damaged.
-pub fn decode(bytes: &[u8], position: usize, head: &Head, seed: u32) -> Option<Block> {
-    if !packed_fits(bytes, position, head, seed) && !planted!(SkipBlockChecksum) {
+/// Unpacks the block that `bytes` begin with, given its valid head; `None` if they are damaged.
+pub fn decode(bytes: &[u8], head: &Head, seed: u32) -> Option<Block> {
+    if !packed_fits(bytes, head, seed) && !planted!(SkipBlockChecksum) {
         return None;
     }
-    let raw = unpack(packed(bytes, position, head)?, head.raw_len as usize)?;
+    let raw = unpack(packed(bytes, head)?, head.raw_len as usize)?;
     if crc(seed, head.first_seq, &raw) != head.raw_crc && !planted!(SkipBlockChecksum) {
         return None;
     }
@@ -332,7 +331,7 @@ mod tests {
         let bytes = block(0);
         let head = decode_head(&bytes, 0, SEED).unwrap();
         assert_eq!((head.first_seq, head.end_seq(), head.len()), (10, 14, bytes.len()));
-        let block = decode(&bytes, 0, &head, SEED).unwrap();
+        let block = decode(&bytes, &head, SEED).unwrap();
         let record = block.record(12).unwrap();
         assert_eq!((record.session, record.payload, record.time), (&b"a"[..], &b"three"[..], -7));
         assert_eq!((record.source, record.flags), (u64::MAX - 12, 6));
@@ -350,11 +349,11 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             let head = decode_head(&bytes, 0, SEED);
             assert_eq!(head.is_some(), bit / 8 >= HEAD_LEN, "bit {bit}");
-            assert!(head.is_none_or(|head| decode(&bytes, 0, &head, SEED).is_none()), "bit {bit}");
+            assert!(head.is_none_or(|head| decode(&bytes, &head, SEED).is_none()), "bit {bit}");
         }
         for len in 0..used {
             let head = decode_head(&bytes[..len], 0, SEED);
-            assert!(head.is_none_or(|head| decode(&bytes[..len], 0, &head, SEED).is_none()));
+            assert!(head.is_none_or(|head| decode(&bytes[..len], &head, SEED).is_none()));
         }
         assert!(decode_head(&block(8), 0, SEED).is_none());
     }

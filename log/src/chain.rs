@@ -22,8 +22,8 @@ use crate::index::Index;
 use crate::prepare::PREPARED;
 use crate::progress::Progress;
 use crate::sealed::Cache;
-use crate::segment::{self, Form, Header, Identity, Named};
-use crate::storage::{File, Storage, View};
+use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
+use crate::storage::{File, Storage, View, bytes_at};
 use crate::trim::{self, Trimmed, Unread};
 use crate::watermark::{Mark, Page};
 
@@ -54,6 +54,8 @@ pub struct Parts {
     serials: BTreeSet<u64>,
     all: BTreeMap<u64, Arc<Part>>,
     pub list: Vec<Span>,
+    /// What has a segment's name and is none of the log's: the seq it should begin with, and the name.
+    strangers: Vec<(u64, String)>,
 }
 
 /// A segment, and which seqs it has. The last one's end is open.
@@ -62,6 +64,8 @@ pub struct Span {
     pub first: u64,
     pub end: u64,
     pub part: Arc<Part>,
+    /// The serial of the one that was made after it, as far as one is there.
+    next_serial: Option<u64>,
 }
 
 /// A segment's file.
@@ -87,6 +91,8 @@ pub struct Limit {
     pub end_seq: u64,
     /// `None`: to the end of the file.
     pub end_position: Option<u64>,
+    /// What it means where nothing follows: damage, or that the segment after it is not there.
+    pub nothing: GapReason,
 }
 
 impl Chain {
@@ -203,6 +209,21 @@ impl Chain {
         f()
     }
 
+    /// Names the file that stands where a segment is missing, if one does.
+    pub fn lay(&self, gap: Gap) -> Gap {
+        if gap.reason != GapReason::Segment {
+            return gap;
+        }
+        let parts = self.parts.read();
+        let before = parts.list.partition_point(|span| span.first <= gap.first).checked_sub(1);
+        let from = before.map_or(0, |at| parts.list[at].first + 1);
+        let is_there = |(first, _): &&(u64, String)| (from..=gap.last).contains(first);
+        match parts.strangers.iter().find(is_there) {
+            Some((_, name)) => Gap { file: self.storage.path(name), position: 0, ..gap },
+            None => gap,
+        }
+    }
+
     /// The segment that should hold `seq`, which is at most the watermark or the one after it; or
     /// what is missing there.
     pub fn locate(&self, seq: u64, mark: &Mark) -> Result<Result<(Span, Limit), Gap>, ReadError> {
@@ -217,7 +238,7 @@ impl Chain {
                 if seq < floor {
                     (last, reason) = (last.min(floor - 1), GapReason::Trimmed);
                 }
-                Ok(Err(Gap { first: seq, last, file, position: 0, reason }))
+                Ok(Err(self.lay(Gap { first: seq, last, file, position: 0, reason })))
             }
         }
     }
@@ -245,10 +266,13 @@ impl Parts {
 
     /// How far the segment may be read.
     pub fn limit(&self, span: &Span, mark: &Mark) -> Limit {
-        let is_active = span.part.identity.serial == mark.watermark.serial;
+        let (serial, newest) = (span.part.identity.serial, mark.watermark.serial);
+        let is_active = serial == newest;
+        let is_followed = span.next_serial.map_or(serial >= newest, |next| next == serial + 1);
         Limit {
             end_seq: span.end.min(mark.watermark.seq + 1),
             end_position: is_active.then_some(mark.watermark.position),
+            nothing: if is_followed { GapReason::Frame } else { GapReason::Segment },
         }
     }
 
@@ -257,25 +281,28 @@ impl Parts {
     fn refreshed(&self, chain: &Chain, mark: &Mark) -> io::Result<Parts> {
         let mut found = listed(chain, mark)?;
         for _ in 0..LISTINGS_MAX {
-            let parts = self.identified(chain, mark, found);
-            let again = listed(chain, mark)?;
-            match parts {
-                Ok(parts) if again.keys().all(|serial| parts.serials.contains(serial)) => {
-                    return Ok(parts);
-                }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => found = again,
+            let (parts, vanished) = self.identified(chain, mark, found)?;
+            found = listed(chain, mark)?;
+            if !vanished && found.keys().all(|serial| parts.serials.contains(serial)) {
+                return Ok(parts);
             }
         }
-        self.identified(chain, mark, found)
+        // A name that leads nowhere, whenever it is asked for.
+        Ok(self.identified(chain, mark, found)?.0)
     }
 
-    fn identified(&self, chain: &Chain, mark: &Mark, mut found: Listing) -> io::Result<Parts> {
-        let serials = found.keys().copied().collect();
+    /// The segments of a listing, and whether any was gone by the time it was looked at.
+    fn identified(
+        &self,
+        chain: &Chain,
+        mark: &Mark,
+        mut found: Listing,
+    ) -> io::Result<(Parts, bool)> {
+        let (serials, mut vanished) = (found.keys().copied().collect(), false);
         if let Some(named) = used_prepared(chain)? {
             found.entry(named.serial).or_insert(vec![(named, PREPARED.to_owned())]);
         }
-        let mut all = BTreeMap::new();
+        let (mut all, mut strangers) = (BTreeMap::new(), Vec::new());
         for (serial, names) in found {
             for (named, name) in names {
                 if let Some(part) = self.all.get(&serial).filter(|part| part.is(&name)) {
@@ -283,14 +310,20 @@ impl Parts {
                     break;
                 }
                 let identity = Identity { log: chain.id, first_seq: named.first_seq, serial };
-                if is_ours(&*chain.storage, &name, &identity, named.form)? {
-                    all.insert(serial, Arc::new(Part::new(name, identity, named.form)));
-                    break;
+                match is_ours(&*chain.storage, &name, &identity, named.form) {
+                    Ok(false) => strangers.push((named.first_seq, name)),
+                    Ok(true) => {
+                        all.insert(serial, Arc::new(Part::new(name, identity, named.form)));
+                        break;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => vanished = true,
+                    Err(error) => return Err(error),
                 }
             }
         }
         let list = spans(&all);
-        Ok(Parts { serial: mark.watermark.serial, serials, all, list })
+        let serial = mark.watermark.serial;
+        Ok((Parts { serial, serials, all, list, strangers }, vanished))
     }
 }
 
@@ -313,7 +346,7 @@ fn listed(chain: &Chain, mark: &Mark) -> io::Result<Listing> {
 /// writer has opened the log since.
 fn used_prepared(chain: &Chain) -> io::Result<Option<Named>> {
     let Ok(file) = chain.storage.open_read(PREPARED) else { return Ok(None) };
-    let mut header = [0; segment::HEADER_LEN];
+    let mut header = [0; HEADER_LEN];
     Ok(match file.read_at(&mut header, 0).map(|()| segment::decode_header(&header)) {
         Ok(Header::Valid { identity, form, .. }) if identity.log == chain.id => {
             Some(Named { serial: identity.serial, first_seq: identity.first_seq, form })
@@ -331,7 +364,7 @@ fn is_ours(storage: &dyn Storage, name: &str, named: &Identity, form: Form) -> i
         read => read.unwrap_or(Header::Damaged),
     };
     Ok(match header {
-        Header::Damaged => !is_foreign(storage, name, named, form)?,
+        Header::Damaged => !is_foreign(storage, name, named, form),
         header => header.is(named, form),
     })
 }
@@ -341,8 +374,8 @@ pub fn read_header(storage: &dyn Storage, name: &str) -> io::Result<Header> {
     header_of(&*storage.open_read(name)?)
 }
 
-fn header_of(file: &dyn File) -> io::Result<Header> {
-    let mut header = [0; segment::HEADER_LEN];
+pub fn header_of(file: &dyn File) -> io::Result<Header> {
+    let mut header = [0; HEADER_LEN];
     match file.read_at(&mut header, 0) {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
         _ => Ok(segment::decode_header(&header)),
@@ -350,22 +383,22 @@ fn header_of(file: &dyn File) -> io::Result<Header> {
 }
 
 /// Whether a file whose header does not fit never was the segment it is named as: nothing of the
-/// header is as it should be, it is not zeros either, and no frame or block begins behind it.
-pub fn is_foreign(
-    storage: &dyn Storage,
-    name: &str,
-    named: &Identity,
-    form: Form,
-) -> io::Result<bool> {
-    let Ok(file) = storage.open_read(name) else { return Ok(false) };
-    let mut bytes = vec![0; file.len()?.min(BEGINNING) as usize];
-    file.read_at(&mut bytes, 0)?;
+/// header is as it should be, it is not zeros either, and no frame or block begins behind it. One that
+/// cannot be read may be anything: who reads it is told why.
+pub fn is_foreign(storage: &dyn Storage, name: &str, named: &Identity, form: Form) -> bool {
+    let read = || {
+        let file = storage.open_read(name)?;
+        bytes_at(&*file, 0, file.len()?.min(BEGINNING))
+    };
+    let Ok(Some(bytes)) = read() else { return false };
     let seed = named.seed();
     let begins = match form {
-        Form::Plain => frame::decode_head(&bytes, segment::HEADER_LEN, seed).is_some(),
-        Form::Sealed => block::decode_head(&bytes, segment::HEADER_LEN, seed).is_some(),
+        Form::Plain => frame::decode_head(&bytes, HEADER_LEN, seed).is_some(),
+        Form::Sealed => bytes
+            .get(HEADER_LEN..)
+            .is_some_and(|rest| block::decode_head(rest, HEADER_LEN as u64, seed).is_some()),
     };
-    Ok(!begins && !segment::resembles(&bytes, named, form))
+    !begins && !segment::resembles(&bytes, named, form)
 }
 
 /// The names that segments with nothing but seqs below the floor have or may still have, given all by
@@ -382,14 +415,15 @@ pub fn below(all: &BTreeMap<u64, Arc<Part>>, floor: u64) -> Vec<String> {
 
 /// Which seqs each segment has, given all by serial.
 pub fn spans(all: &BTreeMap<u64, Arc<Part>>) -> Vec<Span> {
-    let mut end = u64::MAX;
+    let (mut end, mut next_serial) = (u64::MAX, None);
     let mut list = Vec::new();
     for part in all.values().rev() {
-        let first = part.identity.first_seq;
+        let Identity { first_seq: first, serial, .. } = part.identity;
         if first < end {
-            list.push(Span { first, end, part: part.clone() });
+            list.push(Span { first, end, part: part.clone(), next_serial });
             end = first;
         }
+        next_serial = Some(serial);
     }
     list.reverse();
     list
@@ -425,7 +459,7 @@ impl Part {
 
     /// The file, which may be another one than when it was listed: one of another log or segment is as
     /// good as none.
-    fn file(&self, storage: &dyn Storage) -> io::Result<&Arc<dyn File>> {
+    pub fn file(&self, storage: &dyn Storage) -> io::Result<&Arc<dyn File>> {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
@@ -440,12 +474,6 @@ impl Part {
             }
         }
         Ok(self.file.get_or_init(|| file))
-    }
-
-    /// The bytes up to the limit's position, and that position.
-    pub fn view(&self, chain: &Chain, limit: &Limit) -> Result<(Arc<View>, u64), ReadError> {
-        self.try_view(&*chain.storage, limit.end_position)
-            .map_err(ReadError::io("read", chain.storage.path(&self.name)))
     }
 
     /// The bytes up to `end`, or to the end of the file, and where that is. A file that is too

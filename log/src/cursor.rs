@@ -80,7 +80,9 @@ impl Cursor {
         self.next
     }
 
-    /// The next item. `None`: caught up; call again later, or [`wait`](crate::Reader::wait) first.
+    /// The next item. `None`: caught up; call again later, or [`wait`](crate::Reader::wait) first. Where
+    /// the system does not give what is next, the error says which seqs ([`ReadError::seqs`]), and the
+    /// cursor stays before them: a new one goes on behind.
     #[expect(clippy::should_implement_trait, reason = "it lends, and it can fail")]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, ReadError> {
         if let Some((seq, from, to)) = self.next_in_frame() {
@@ -96,7 +98,7 @@ impl Cursor {
         };
         match found {
             Found::Nothing => Ok(None),
-            Found::Gap(gap) => Ok(Some(Item::Gap(gap))),
+            Found::Gap(gap) => Ok(Some(Item::Gap(self.chain.lay(gap)))),
             Found::Record { seq, from, to } => {
                 let bytes = self.open.as_ref().and_then(|open| open.view.bytes(to as u64));
                 let record = bytes.map_or(&[][..], |bytes| &bytes[from..]);
@@ -165,13 +167,13 @@ impl Cursor {
             && open.view.reach() >= active.position
         {
             let end_position = Some(active.position);
-            open.limit = Limit { end_seq: active.seq + 1, end_position };
+            open.limit = Limit { end_seq: active.seq + 1, end_position, ..open.limit };
             (open.span.end, open.end) = (u64::MAX, active.position);
         } else if let Some(open) = &mut self.open {
             // What was active may have been left for another segment by now.
             match self.chain.locate(self.next, &self.mark)? {
                 Ok((span, limit)) if Arc::ptr_eq(&span.part, &open.span.part) => {
-                    (open.view, open.end) = span.part.view(&self.chain, &limit)?;
+                    (open.view, open.end) = viewed(&self.chain, &span, &limit)?;
                     (open.span, open.limit) = (span, limit);
                 }
                 _ => self.open = None,
@@ -188,7 +190,7 @@ impl Cursor {
                 Ok(located) => located,
                 Err(gap) => return Ok(Err(gap)),
             };
-            let viewed = span.part.view(&self.chain, &limit)?;
+            let viewed = viewed(&self.chain, &span, &limit)?;
             Ok(Ok((span, limit, viewed)))
         })?;
         let (span, limit, (view, end)) = match located {
@@ -203,6 +205,15 @@ impl Cursor {
         self.open = Some(open);
         Ok(None)
     }
+}
+
+/// The bytes of a plain segment, and how far they may be read; a sealed one's are read block by block.
+fn viewed(chain: &Chain, span: &Span, limit: &Limit) -> Result<(Arc<View>, u64), ReadError> {
+    if span.part.form == Form::Plain {
+        return span.view(chain, limit);
+    }
+    span.part.file(&*chain.storage).map_err(span.unread(chain, limit))?;
+    Ok((Arc::new(View::copied(Vec::new())), 0))
 }
 
 impl Open {
@@ -272,7 +283,7 @@ impl Open {
         let held = self.block.as_ref().is_some_and(|block| next < block.end_seq());
         if !held {
             let found = part.block(storage, self.span.end, next);
-            match found.map_err(ReadError::io("read", storage.path(&part.name)))? {
+            match found.map_err(self.span.unread(chain, &self.limit))? {
                 Ok(block) => self.block = Some(block),
                 Err(gap) => return Ok(Found::Gap(self.limit.clip(gap))),
             }
@@ -281,7 +292,7 @@ impl Open {
             return Ok(Found::Unpacked { seq: next });
         }
         let gap = part.sealed_record(storage, self.span.end, next);
-        match gap.map_err(ReadError::io("read", storage.path(&part.name)))? {
+        match gap.map_err(self.span.unread(chain, &self.limit))? {
             Ok(_) => Ok(Found::Unpacked { seq: next }),
             Err(gap) => Ok(Found::Gap(self.limit.clip(gap))),
         }
@@ -321,7 +332,7 @@ impl Open {
             Step::End => {
                 // Frames may follow later where nothing is now: beyond what may be read.
                 self.position = self.end as usize;
-                (self.limit.end_seq - 1, GapReason::Frame)
+                (self.limit.end_seq - 1, self.limit.nothing)
             }
         };
         Some(Found::Gap(self.gap(chain, next, last, at, reason)))

@@ -110,8 +110,8 @@ impl fmt::Display for GapReason {
 const USE_NEWER: &str = "use a newer release";
 
 /// What can be done about what the operating system refused.
-fn remedy_of(source: &io::Error) -> &'static str {
-    match source.kind() {
+pub(crate) fn remedy_of(kind: io::ErrorKind) -> &'static str {
+    match kind {
         io::ErrorKind::PermissionDenied => {
             "give the file back to the log's owner, with mode 0600 in a directory of 0700"
         }
@@ -182,7 +182,7 @@ impl OpenError {
             }
             OpenError::Version { .. } => USE_NEWER,
             OpenError::Damaged { remedy, .. } => remedy,
-            OpenError::Io { source, .. } => remedy_of(source),
+            OpenError::Io { source, .. } => remedy_of(source.kind()),
         }
     }
 }
@@ -326,7 +326,7 @@ pub enum ReadError {
         found: LogId,
     },
     /// The operating system refused.
-    #[error("failed to {act} {}: {source}", path.display())]
+    #[error("failed to {act} {}: {source}{}", path.display(), Unread(*seqs))]
     Io {
         /// What was tried.
         act: &'static str,
@@ -334,6 +334,9 @@ pub enum ReadError {
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
+        /// First and last seq that cannot be read for it; `None`: it was nothing with records of its
+        /// own, or nothing tells.
+        seqs: Option<(u64, u64)>,
     },
 }
 
@@ -347,12 +350,33 @@ impl ReadError {
             ReadError::Gap(gap) => gap.remedy(),
             ReadError::Version { .. } => USE_NEWER,
             ReadError::OtherLog { .. } => "begin anew with the log that is there",
-            ReadError::Io { source, .. } => remedy_of(source),
+            ReadError::Io { source, .. } => remedy_of(source.kind()),
+        }
+    }
+
+    /// First and last seq that cannot be read for it, where it is a part of the log that fails: what
+    /// lies around it can, so who walks may begin again behind the last.
+    pub fn seqs(&self) -> Option<(u64, u64)> {
+        match self {
+            ReadError::Gap(gap) => Some((gap.first, gap.last)),
+            ReadError::Io { seqs, .. } => *seqs,
+            _ => None,
         }
     }
 
     pub(crate) fn io(act: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| ReadError::Io { act, path, source }
+        move |source| ReadError::Io { act, path, source, seqs: None }
+    }
+}
+
+struct Unread(Option<(u64, u64)>);
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((first, last)) => write!(f, "; seq {first} to {last} cannot be read"),
+            None => Ok(()),
+        }
     }
 }

@@ -16,8 +16,9 @@
 //! `hash` is the SHA-256 of all bytes before the trailer; as the footer holds the hash of the
 //! segment before, the newest hash vouches for all. `crc` covers the trailer with itself as zero.
 
+use sha2::{Digest, Sha256};
+
 use crate::error::GapReason;
-use crate::sha256::Sha256;
 use crate::varint::{self, Input};
 
 /// Bytes of the trailer.
@@ -204,7 +205,7 @@ pub struct Trailer {
 impl Trailer {
     pub fn new(footer: &[u8], sha: Sha256) -> Trailer {
         let footer_crc = crc32fast::hash(footer);
-        Trailer { footer_len: footer.len() as u64, footer_crc, hash: sha.finish() }
+        Trailer { footer_len: footer.len() as u64, footer_crc, hash: sha.finalize().into() }
     }
 
     pub fn encode(&self) -> [u8; TRAILER_LEN] {

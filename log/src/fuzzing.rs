@@ -4,11 +4,12 @@
 //! The first four bytes are taken as what the checksum should be put right for: a fuzzer would not
 //! get past the checksums else.
 
+use sha2::{Digest, Sha256};
+
 use crate::block;
 use crate::footer::{Footer, Trailer};
 use crate::frame;
 use crate::id::LogId;
-use crate::sha256::Sha256;
 use crate::trim::{self, Trimmed};
 
 const SEED: u32 = 7;
@@ -62,7 +63,7 @@ pub fn trim(bytes: &[u8]) {
 /// Decodes bytes as a block and, the first two apart, as what comes out of one.
 pub fn block(bytes: &[u8]) {
     if let Some(head) = block::decode_head(bytes, 0, SEED) {
-        let _ = block::decode(bytes, 0, &head, SEED);
+        let _ = block::decode(bytes, &head, SEED);
     }
     if let Some((count, raw)) = bytes.split_first_chunk::<2>() {
         block::read_raw(raw, usize::from(u16::from_le_bytes(*count)));

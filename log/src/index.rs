@@ -54,7 +54,7 @@ impl Index {
                     self.skip(part, storage, head.first_seq - 1, GapReason::Frame);
                     self.position = resumed;
                 }
-                Step::End => return self.skip(part, storage, limit.end_seq - 1, GapReason::Frame),
+                Step::End => return self.skip(part, storage, limit.end_seq - 1, limit.nothing),
             }
         }
     }

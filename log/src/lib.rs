@@ -71,7 +71,6 @@ mod seal;
 mod sealed;
 mod segment;
 mod session;
-mod sha256;
 mod span;
 mod stats;
 pub mod storage;

@@ -65,7 +65,8 @@ impl Reader {
         check(seq, &mark, 0)?;
         let found = self.chain.again(|| {
             let (span, limit) = self.chain.locate(seq, &mark)?.map_err(ReadError::Gap)?;
-            span.record(&self.chain, &limit, seq)?.map_err(ReadError::Gap)
+            let found = span.record(&self.chain, &limit, seq)?;
+            found.map_err(|gap| ReadError::Gap(self.chain.lay(gap)))
         });
         if matches!(&found, Err(ReadError::Gap(gap)) if gap.reason == GapReason::Trimmed) {
             check(seq, &self.chain.mark(), 0)?;

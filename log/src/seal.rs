@@ -13,13 +13,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::block;
 use crate::chain::{Chain, Limit, Parts, Span};
 use crate::error::ReadError;
 use crate::footer::{BlockPlace, Footer, Hash, Posting, SealedGap, Seqs, Trailer};
 use crate::options::Durability;
+use crate::sealed;
 use crate::segment::{self, Form};
-use crate::sha256::Sha256;
 use crate::storage::File;
 use crate::watermark::Mark;
 use crate::writer::Core;
@@ -204,8 +206,7 @@ impl Job<'_> {
             let trimmed = self.chain.trimmed(self.mark).map_err(into_io)?;
             return Ok(trimmed.map_or((0, [0; 32]), |trimmed| (trimmed.serial, trimmed.hash)));
         };
-        let (view, len) = before.part.try_view(&*self.chain.storage, None)?;
-        let trailer = view.bytes(len).and_then(Trailer::decode);
+        let trailer = sealed::trailer(&**before.part.file(&*self.chain.storage)?)?;
         let hash = trailer.map_or([0; 32], |trailer| trailer.hash);
         Ok((before.part.identity.serial, hash))
     }

@@ -1,5 +1,7 @@
 //! Reading a sealed segment: its footer, and its blocks through a small cache.
 //!
+//! Bytes are read, not mapped: of a file that another hand cuts, or a disk that fails, comes an error
+//! and no signal.
 //! A footer that is damaged is made again from the blocks; a block that is damaged is a gap.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,14 +9,15 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use crate::block::{self, Block};
-use crate::chain::Part;
+use crate::chain::{self, Part};
 use crate::error::{Gap, GapReason};
-use crate::footer::{BlockPlace, Footer, Posting, SealedGap, Seqs, Trailer};
+use crate::footer::{BlockPlace, Footer, Posting, SealedGap, Seqs, TRAILER_LEN, Trailer};
 use crate::record::{Held, RecordRef};
-use crate::segment::{self, Form, HEADER_LEN, Header, Identity};
-use crate::storage::Storage;
+use crate::segment::{Form, HEADER_LEN, Header, Identity};
+use crate::storage::{File, Storage, bytes_at};
 
 const CACHED_BLOCKS: usize = 4;
 
@@ -35,18 +38,41 @@ impl Cache {
     }
 }
 
+/// The trailer of a sealed file, if it fits.
+pub fn trailer(file: &dyn File) -> io::Result<Option<Trailer>> {
+    let len = TRAILER_LEN as u64;
+    let position = file.len()?.saturating_sub(len);
+    Ok(bytes_at(file, position, len)?.and_then(|bytes| Trailer::decode(&bytes)))
+}
+
 /// The footer of that segment's sealed file, if it and the trailer fit. Their checksums say nothing of
 /// whose they are; the blocks' do, where the header is damaged.
-pub fn own_footer(file: &[u8], identity: &Identity) -> Option<Footer> {
-    let footer = Trailer::decode(file).and_then(|trailer| Footer::decode(trailer.footer(file)?))?;
-    let seed = identity.seed();
-    let has_block =
-        |place: &BlockPlace| block::decode_head(file, place.position as usize, seed).is_some();
-    let is_own = match segment::decode_header(file) {
-        Header::Damaged => footer.blocks.is_empty() || footer.blocks.iter().any(has_block),
+pub fn own_footer(file: &dyn File, identity: &Identity) -> io::Result<Option<Footer>> {
+    let Some(trailer) = trailer(file)? else { return Ok(None) };
+    let len = trailer.footer_len.saturating_add(TRAILER_LEN as u64);
+    let Some(position) = file.len()?.checked_sub(len) else { return Ok(None) };
+    let ending = bytes_at(file, position, len)?.unwrap_or_default();
+    let footer = trailer.footer(&ending).and_then(Footer::decode);
+    let Some(footer) = footer.filter(|footer| footer.first_seq == identity.first_seq) else {
+        return Ok(None);
+    };
+    let is_own = match chain::header_of(file)? {
+        Header::Damaged => footer.blocks.is_empty() || has_block(file, &footer, identity)?,
         header => header.is(identity, Form::Sealed),
     };
-    (is_own && footer.first_seq == identity.first_seq).then_some(footer)
+    Ok(is_own.then_some(footer))
+}
+
+/// Whether one of the blocks is where the footer says, and that segment's.
+fn has_block(file: &dyn File, footer: &Footer, identity: &Identity) -> io::Result<bool> {
+    let seed = identity.seed();
+    for &BlockPlace { position, .. } in &footer.blocks {
+        let head = bytes_at(file, position, block::HEAD_LEN as u64)?;
+        if head.is_some_and(|head| block::decode_head(&head, position, seed).is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Part {
@@ -55,10 +81,14 @@ impl Part {
         if let Some(footer) = self.footer.get() {
             return Ok(footer.clone());
         }
-        let (view, len) = self.try_view(storage, None)?;
-        let file = view.bytes(len).unwrap_or(&[]);
-        let found = own_footer(file, &self.identity);
-        let footer = found.unwrap_or_else(|| self.rebuild(file, end_seq));
+        let file = &**self.file(storage)?;
+        let footer = match own_footer(file, &self.identity)? {
+            Some(footer) => footer,
+            None => {
+                let all = bytes_at(file, 0, file.len()?)?.unwrap_or_default();
+                self.rebuild(&all, end_seq)
+            }
+        };
         Ok(self.footer.get_or_init(|| Arc::new(footer)).clone())
     }
 
@@ -70,7 +100,7 @@ impl Part {
         let mut postings: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
         let (mut at, mut next) = (HEADER_LEN, first_seq);
         while at < file.len() {
-            let head = block::decode_head(file, at, self.seed);
+            let head = block::decode_head(&file[at..], at as u64, self.seed);
             let Some(head) = head.filter(|head| head.first_seq >= next) else {
                 at += 8;
                 continue;
@@ -83,7 +113,7 @@ impl Part {
                 len: head.len() as u64,
             });
             next = head.end_seq();
-            if let Some(block) = block::decode(file, at, &head, self.seed) {
+            if let Some(block) = block::decode(&file[at..], &head, self.seed) {
                 for record in (head.first_seq..next).filter_map(|seq| block.record(seq)) {
                     footer.note(record.time, record.payload.len());
                     if !record.session.is_empty() {
@@ -118,12 +148,15 @@ impl Part {
         let Some(place) = footer.block(seq).map(|index| footer.blocks[index]) else {
             return Ok(Err(self.sealed_gap(storage, &footer, end_seq, seq)));
         };
-        let (view, len) = self.try_view(storage, None)?;
-        let file = view.bytes(len).unwrap_or(&[]);
-        let at = place.position as usize;
-        let head = block::decode_head(file, at, self.seed);
+        let bytes = match bytes_at(&**self.file(storage)?, place.position, place.len) {
+            // What the medium does not give any more is damaged.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => None,
+            read => read?,
+        };
+        let bytes = bytes.unwrap_or_default();
+        let head = block::decode_head(&bytes, place.position, self.seed);
         let head = head.filter(|head| head.first_seq == place.first_seq);
-        match head.and_then(|head| block::decode(file, at, &head, self.seed)) {
+        match head.and_then(|head| block::decode(&bytes, &head, self.seed)) {
             Some(block) => {
                 let block = Arc::new(block);
                 self.cache.put(&block);
@@ -132,7 +165,7 @@ impl Part {
             None => {
                 let last = place.first_seq + u64::from(place.count) - 1;
                 let last = last.min(end_seq - 1);
-                Ok(Err(self.gap(storage, seq, last, at, GapReason::Block)))
+                Ok(Err(self.gap(storage, seq, last, place.position as usize, GapReason::Block)))
             }
         }
     }

@@ -1,11 +1,12 @@
 //! A segment's records, whatever form it has: one record, a session's seqs, the times.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::chain::{Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
+use crate::footer::Footer;
 use crate::frame;
-
 use crate::record::{Held, Record, RecordRef};
 use crate::segment::Form;
 use crate::session::SessionSeq;
@@ -49,13 +50,30 @@ fn prefetch(record: &[u8]) {
 }
 
 impl Span {
+    /// Its first and last seq, as far as it may be read.
+    pub fn seqs_within(&self, limit: &Limit) -> (u64, u64) {
+        (self.first, limit.end_seq.saturating_sub(1).max(self.first))
+    }
+
+    /// What it means that the system does not give its bytes.
+    pub fn unread(&self, chain: &Chain, limit: &Limit) -> impl FnOnce(io::Error) -> ReadError {
+        let (path, seqs) = (chain.storage.path(&self.part.name), Some(self.seqs_within(limit)));
+        move |source| ReadError::Io { act: "read", path, source, seqs }
+    }
+
+    /// The bytes up to the limit's position, and that position.
+    pub fn view(&self, chain: &Chain, limit: &Limit) -> Result<(Arc<View>, u64), ReadError> {
+        let view = self.part.try_view(&*chain.storage, limit.end_position);
+        view.map_err(self.unread(chain, limit))
+    }
+
     /// Sees to it that a plain segment's index reaches to the limit.
     fn indexed(&self, chain: &Chain, limit: &Limit) -> Result<(), ReadError> {
         let part = &*self.part;
         if part.index.read().next_seq(part) >= limit.end_seq {
             return Ok(());
         }
-        let (view, end) = part.view(chain, limit)?;
+        let (view, end) = self.view(chain, limit)?;
         let bytes = view.bytes(end).unwrap_or(&[]);
         part.index.write().extend(part, &*chain.storage, bytes, limit);
         Ok(())
@@ -71,7 +89,7 @@ impl Span {
         let (part, storage) = (&*self.part, &*chain.storage);
         if part.form == Form::Sealed {
             let found = part.sealed_record(storage, self.end, seq);
-            let found = found.map_err(ReadError::io("read", storage.path(&part.name)))?;
+            let found = found.map_err(self.unread(chain, limit))?;
             return Ok(found.map_err(|gap| limit.clip(gap)));
         }
         self.indexed(chain, limit)?;
@@ -82,7 +100,7 @@ impl Span {
             Err(gap) => return Ok(Err(gap.unwrap_or_else(|| damaged(0)))),
         };
         let limit = Limit { end_position: Some((at + len) as u64), ..*limit };
-        let (view, end) = part.view(chain, &limit)?;
+        let (view, end) = self.view(chain, &limit)?;
         let record = view.bytes(end).and_then(|bytes| bytes.get(at..at + len));
         if !record.is_some_and(|record| frame::record_fits(record, part.seed, seq)) {
             return Ok(Err(damaged(at)));
@@ -93,7 +111,7 @@ impl Span {
     /// The oldest and the newest time of its records.
     pub fn times(&self, chain: &Chain, limit: &Limit) -> Result<Option<(i64, i64)>, ReadError> {
         if self.part.form == Form::Sealed {
-            return Ok(self.footer(chain)?.times);
+            return Ok(self.footer(chain, limit)?.times);
         }
         self.indexed(chain, limit)?;
         Ok(self.part.index.read().times())
@@ -107,7 +125,7 @@ impl Span {
         session: &[u8],
     ) -> Result<(Option<u64>, u64), ReadError> {
         if self.part.form == Form::Sealed {
-            let footer = self.footer(chain)?;
+            let footer = self.footer(chain, limit)?;
             let posting = footer.session(session);
             let base = posting.filter(|_| !footer.rebuilt).map(|posting| posting.base);
             return Ok((base, posting.map_or(0, |posting| posting.seqs.count)));
@@ -125,7 +143,7 @@ impl Span {
         session: &[u8],
     ) -> Result<Vec<u64>, ReadError> {
         if self.part.form == Form::Sealed {
-            let footer = self.footer(chain)?;
+            let footer = self.footer(chain, limit)?;
             return Ok(footer.session(session).map(|p| p.seqs.list()).unwrap_or_default());
         }
         self.indexed(chain, limit)?;
@@ -142,7 +160,7 @@ impl Span {
         let last =
             |seqs: &[u64]| seqs[..seqs.partition_point(|&seq| seq <= through)].last().copied();
         if self.part.form == Form::Sealed {
-            let footer = self.footer(chain)?;
+            let footer = self.footer(chain, limit)?;
             let each = footer.sessions.iter();
             let each = each.filter_map(|p| Some((p.key.clone().into(), last(&p.seqs.list())?)));
             return Ok(each.collect());
@@ -163,7 +181,7 @@ impl Span {
             return Ok(None);
         }
         self.indexed(chain, limit)?;
-        let (view, end) = self.part.view(chain, limit)?;
+        let (view, end) = self.view(chain, limit)?;
         let places = self.part.index.read().places(&self.part, seqs);
         Ok(Some(Places { view, end, seed: self.part.seed, places }))
     }
@@ -171,7 +189,7 @@ impl Span {
     /// Bytes of its payloads, and how many sessions it has.
     pub fn sums(&self, chain: &Chain, limit: &Limit) -> Result<(u64, u64), ReadError> {
         if self.part.form == Form::Sealed {
-            let footer = self.footer(chain)?;
+            let footer = self.footer(chain, limit)?;
             return Ok((footer.payload_bytes, footer.sessions.len() as u64));
         }
         self.indexed(chain, limit)?;
@@ -184,8 +202,7 @@ impl Span {
         Ok(self.part.index.read().gaps().to_vec())
     }
 
-    fn footer(&self, chain: &Chain) -> Result<std::sync::Arc<crate::footer::Footer>, ReadError> {
-        let path = || chain.storage.path(&self.part.name);
-        self.part.footer(&*chain.storage, self.end).map_err(|e| ReadError::io("read", path())(e))
+    fn footer(&self, chain: &Chain, limit: &Limit) -> Result<Arc<Footer>, ReadError> {
+        self.part.footer(&*chain.storage, self.end).map_err(self.unread(chain, limit))
     }
 }

@@ -38,14 +38,15 @@ pub fn segments(chain: &Chain) -> Result<Vec<Segment>, ReadError> {
     let mut segments = Vec::new();
     for span in parts.kept(mark.floor) {
         let limit = parts.limit(span, &mark);
-        let (_, bytes) = span.part.view(chain, &limit)?;
+        let len = span.part.file(&*chain.storage).and_then(|file| file.len());
+        let len = len.map_err(span.unread(chain, &limit))?;
         let (payload_bytes, sessions) = span.sums(chain, &limit)?;
         segments.push(Segment {
             file: chain.storage.path(&span.part.name),
             first: span.first,
             last: limit.end_seq - 1,
             sealed: span.part.form == Form::Sealed,
-            bytes,
+            bytes: limit.end_position.map_or(len, |end| end.min(len)),
             payload_bytes,
             sessions,
             times: span.times(chain, &limit)?,

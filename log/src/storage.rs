@@ -70,6 +70,21 @@ pub trait File: Send + Sync + 'static {
     fn view(&self, len: u64) -> io::Result<View>;
 }
 
+/// The `len` bytes from `position` on; `None` where the file ends before.
+pub(crate) fn bytes_at(file: &dyn File, position: u64, len: u64) -> io::Result<Option<Vec<u8>>> {
+    let there = file.len()?;
+    if position.checked_add(len).is_none_or(|end| end > there) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; len as usize];
+    match file.read_at(&mut bytes, position) {
+        Ok(()) => Ok(Some(bytes)),
+        // Cut meanwhile, by another hand.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Which of them is the bell.
 pub const BELL: usize = 192;
 

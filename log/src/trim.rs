@@ -20,9 +20,10 @@ use std::io;
 
 use crate::chain::{Chain, Parts, Span};
 use crate::error::ReadError;
-use crate::footer::{Hash, Trailer};
+use crate::footer::Hash;
 use crate::id::LogId;
 use crate::seal::UNFINISHED;
+use crate::sealed;
 use crate::segment::{Form, VERSION};
 use crate::storage::Storage;
 use crate::varint::{self, Input};
@@ -184,11 +185,8 @@ pub fn trim(core: &Core, chain: &Chain, keep_from: u64) -> Result<u64, ReadError
             *count = before.max(*count) + posting.seqs.count;
         }
     }
-    let (view, len) = last
-        .part
-        .try_view(storage, None)
-        .map_err(ReadError::io("read", storage.path(&last.part.name)))?;
-    let trailer = view.bytes(len).and_then(Trailer::decode);
+    let trailer = last.part.file(storage).and_then(|file| sealed::trailer(&**file));
+    let trailer = trailer.map_err(ReadError::io("read", storage.path(&last.part.name)))?;
     trimmed.hash = trailer.map_or([0; 32], |trailer| trailer.hash);
     (trimmed.floor, trimmed.serial) = (last.end, last.part.identity.serial);
     trimmed.write(storage, chain.id).map_err(ReadError::io("write", &path))?;

@@ -2,18 +2,24 @@
 //! and no seq is missing that is not declared.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
 
 use crate::block;
 use crate::chain::{self, Chain, Limit, Span};
-use crate::error::{Gap, GapReason, ReadError};
-use crate::footer::{Footer, TRAILER_LEN, Trailer};
+use crate::error::{Gap, GapReason, ReadError, remedy_of};
+use crate::footer::{BlockPlace, Footer, TRAILER_LEN, Trailer};
+use crate::sealed;
 use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
-use crate::sha256::Sha256;
+use crate::storage::{File, bytes_at};
 use crate::trim;
-use crate::watermark::Mark;
 
 const NEWER: &str = "of a newer format; not read: use a newer release";
+const NO_SEGMENT: &str = "nothing in it is of a segment; not read";
+/// Bytes that are read at once for a hash.
+const PIECE: u64 = 1 << 20;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,17 +57,34 @@ pub struct Problem {
     pub seqs: Option<(u64, u64)>,
     /// What is wrong.
     pub what: &'static str,
+    /// What the system said, where it is the system that does not let it be read.
+    refused: Option<io::ErrorKind>,
 }
 
 impl Problem {
+    fn new(file: PathBuf, position: u64, seqs: Option<(u64, u64)>, what: &'static str) -> Problem {
+        Problem { file, position, seqs, what, refused: None }
+    }
+
     /// What can be done about it.
     pub fn remedy(&self) -> &'static str {
-        match self.seqs {
-            Some(_) => {
+        match (self.refused, self.seqs) {
+            (Some(kind), _) => remedy_of(kind),
+            (None, Some(_)) => {
                 "put the file back from a copy; without one those seqs stay a gap, and all else reads"
             }
-            None => "nothing is lost; a copy of the file puts it right",
+            (None, None) => "nothing is lost; a copy of the file puts it right",
         }
+    }
+
+    /// Whether `next` only goes on with what this one says.
+    fn continues(&self, next: &Problem) -> bool {
+        let ends = self.seqs.map(|(_, last)| last + 1);
+        ends.is_some() && ends == next.seqs.map(|(first, _)| first) && self.is_like(next)
+    }
+
+    fn is_like(&self, other: &Problem) -> bool {
+        (&self.file, self.what, self.refused) == (&other.file, other.what, other.refused)
     }
 }
 
@@ -70,7 +93,7 @@ impl std::fmt::Display for Problem {
         write!(f, "{}, position {}: {}", self.file.display(), self.position, self.what)?;
         match self.seqs {
             Some((first, last)) => write!(f, "; seq {first} to {last} cannot be read"),
-            None => write!(f, "; every record can be read"),
+            None => write!(f, "; no record is lost by it"),
         }
     }
 }
@@ -94,26 +117,66 @@ pub fn verify(
         found => (found?, "what says where the chain begins since the trim is missing or damaged"),
     };
     let previous = trimmed.as_ref().map(|trimmed| (trimmed.serial, trimmed.hash));
-    let mut check = Check { chain, deep, previous, found };
+    let strangers = strangers(chain)?;
+    let mut check = Check { chain, deep, previous, strangers, found };
     if mark.floor > 1 && trimmed.is_none_or(|trimmed| trimmed.floor < mark.floor) {
-        let file = chain.storage.path(trim::NAME);
-        check.found.problems.push(Problem { file, position: 0, seqs: None, what: unknown });
+        check.note(Problem::new(chain.storage.path(trim::NAME), 0, None, unknown));
     }
-    check.strangers(&mark)?;
     let mut next = check.found.first;
     for span in parts.kept(mark.floor) {
         let limit = parts.limit(span, &mark);
         if next < span.first {
             check.missing(next, span.first - 1);
         }
-        check.segment(span, &limit)?;
+        match check.segment(span, &limit) {
+            Err(ReadError::Io { source, .. }) if source.kind() != io::ErrorKind::NotFound => {
+                check.refused(span, &limit, source.kind());
+            }
+            result => result?,
+        }
         watch(limit.end_seq - 1, mark.watermark.seq);
         next = next.max(limit.end_seq);
     }
     if next <= mark.watermark.seq {
         check.missing(next, mark.watermark.seq);
     }
+    // A file that a crash left before it was anything is no problem where nothing is missing.
+    let left = std::mem::take(&mut check.strangers).into_iter();
+    for Stranger { file, what, .. } in left.filter(|stranger| stranger.what != NO_SEGMENT) {
+        check.note(Problem::new(file, 0, None, what));
+    }
     Ok(check.found)
+}
+
+/// A file with a segment's name that is not read as one.
+struct Stranger {
+    first_seq: u64,
+    file: PathBuf,
+    what: &'static str,
+}
+
+/// All of them, in the order of the seqs that their names say they begin with.
+fn strangers(chain: &Chain) -> Result<Vec<Stranger>, ReadError> {
+    let storage = &*chain.storage;
+    let mut strangers = Vec::new();
+    for name in storage.names().map_err(ReadError::io("list", storage.path("")))? {
+        let Some(Named { serial, first_seq, form }) = segment::parse_name(&name) else { continue };
+        let identity = Identity { log: chain.id, first_seq, serial };
+        let what = match chain::read_header(storage, &name) {
+            Ok(Header::Valid { identity, .. }) if identity.log != chain.id => {
+                "a segment of another log; not read"
+            }
+            Ok(header @ Header::Valid { .. }) if !header.is(&identity, form) => {
+                "another segment than its name says; not read"
+            }
+            Ok(Header::Newer { .. }) => NEWER,
+            Ok(Header::Damaged) if chain::is_foreign(storage, &name, &identity, form) => NO_SEGMENT,
+            _ => continue,
+        };
+        strangers.push(Stranger { first_seq, file: storage.path(&name), what });
+    }
+    strangers.sort_by_key(|stranger| stranger.first_seq);
+    Ok(strangers)
 }
 
 struct Check<'a> {
@@ -121,58 +184,85 @@ struct Check<'a> {
     deep: bool,
     /// Serial and hash of the sealed segment before, or of the last one that was trimmed.
     previous: Option<(u64, [u8; 32])>,
+    /// Those that no gap was laid to yet.
+    strangers: Vec<Stranger>,
     found: Verification,
 }
 
 impl Check<'_> {
     fn problem(&mut self, span: &Span, at: u64, seqs: Option<(u64, u64)>, what: &'static str) {
-        let file = self.chain.storage.path(&span.part.name);
-        self.found.problems.push(Problem { file, position: at, seqs, what });
+        self.note(Problem::new(self.chain.storage.path(&span.part.name), at, seqs, what));
     }
 
-    /// Files with a segment's name that is not read as one.
-    fn strangers(&mut self, mark: &Mark) -> Result<(), ReadError> {
-        let storage = &*self.chain.storage;
-        let names = storage.names().map_err(ReadError::io("list", storage.path("")))?;
-        for name in names {
-            let Some(named) = segment::parse_name(&name) else { continue };
-            if named.serial > mark.watermark.serial {
-                continue;
-            }
-            let Named { serial, first_seq, form } = named;
-            let identity = Identity { log: self.chain.id, first_seq, serial };
-            let what = match chain::read_header(storage, &name) {
-                Ok(Header::Valid { identity, .. }) if identity.log != self.chain.id => {
-                    "a segment of another log; not read"
-                }
-                Ok(header @ Header::Valid { .. }) if !header.is(&identity, form) => {
-                    "another segment than its name says; not read"
-                }
-                Ok(Header::Newer { .. }) => NEWER,
-                _ => continue,
-            };
-            let file = storage.path(&name);
-            self.found.problems.push(Problem { file, position: 0, seqs: None, what });
+    fn note(&mut self, problem: Problem) {
+        let before = self.found.problems.last_mut().filter(|before| before.continues(&problem));
+        match (before.and_then(|before| before.seqs.as_mut()), problem.seqs) {
+            (Some((_, last)), Some((_, to))) => *last = to,
+            _ => self.found.problems.push(problem),
         }
-        Ok(())
     }
 
+    fn refused(&mut self, span: &Span, limit: &Limit, kind: io::ErrorKind) {
+        let what = match kind {
+            io::ErrorKind::PermissionDenied => "it may not be read",
+            _ => "the system cannot read it",
+        };
+        let (file, seqs) = (self.chain.storage.path(&span.part.name), span.seqs_within(limit));
+        let problem = Problem::new(file, 0, Some(seqs), what);
+        self.note(Problem { refused: Some(kind), ..problem });
+        self.previous = None;
+    }
+
+    /// Nothing that is read has these: laid to the strangers that should, as far as there are any.
     fn missing(&mut self, first: u64, last: u64) {
-        let (file, what) = (self.chain.storage.path(""), "a segment is missing");
-        self.found.problems.push(Problem { file, position: 0, seqs: Some((first, last)), what });
+        let is_here = |stranger: &mut Stranger| (first..=last).contains(&stranger.first_seq);
+        let mut here =
+            self.strangers.extract_if(.., is_here).collect::<Vec<_>>().into_iter().peekable();
+        let mut next = first;
+        while let Some(Stranger { first_seq, file, what }) = here.next() {
+            if next < first_seq {
+                self.nothing(next, first_seq - 1);
+            }
+            let end = here.peek().map_or(last, |later| later.first_seq - 1);
+            let seqs = (first_seq <= end).then_some((first_seq, end));
+            self.note(Problem::new(file, 0, seqs, what));
+            next = end + 1;
+        }
+        if next <= last {
+            self.nothing(next, last);
+        }
+    }
+
+    fn nothing(&mut self, first: u64, last: u64) {
+        let dir = self.chain.storage.path("");
+        self.note(Problem::new(dir, 0, Some((first, last)), "a segment is missing"));
     }
 
     fn segment(&mut self, span: &Span, limit: &Limit) -> Result<(), ReadError> {
-        let (view, len) = span.part.view(self.chain, limit)?;
-        let file = view.bytes(len).unwrap_or(&[]);
-        self.found.bytes += len;
-        if !segment::decode_header(file).is(&span.part.identity, span.part.form) {
+        let read = || {
+            let file = span.part.file(&*self.chain.storage)?;
+            Ok((file.clone(), file.len()?, chain::header_of(&**file)?))
+        };
+        let (file, len, header) = read().map_err(span.unread(self.chain, limit))?;
+        self.found.bytes += limit.end_position.map_or(len, |end| end.min(len));
+        let before = self.found.problems.len();
+        if !header.is(&span.part.identity, span.part.form) {
             self.problem(span, 0, None, "the header does not fit");
         }
-        match span.part.form {
-            Form::Plain => self.plain(span, limit),
-            Form::Sealed => self.sealed(span, limit, file),
+        if span.part.form == Form::Plain {
+            return self.plain(span, limit);
         }
+        let trailer = self.sealed(span, limit, &*file)?;
+        if before == self.found.problems.len()
+            && let Some(trailer) = trailer
+        {
+            let hash = hash(&*file, len).map_err(span.unread(self.chain, limit))?;
+            if hash != trailer.hash {
+                let what = "the bytes do not give the hash that was stored";
+                self.problem(span, HEADER_LEN as u64, None, what);
+            }
+        }
+        Ok(())
     }
 
     fn plain(&mut self, span: &Span, limit: &Limit) -> Result<(), ReadError> {
@@ -187,23 +277,32 @@ impl Check<'_> {
     fn gap(&mut self, span: &Span, gap: Gap) {
         let what = match gap.reason {
             GapReason::Lost | GapReason::Unsynced => return self.found.declared.push(gap),
+            GapReason::Segment => return self.missing(gap.first, gap.last),
             GapReason::Record => "a record does not fit its checksum",
             _ => "a frame does not fit its checksum",
         };
         self.problem(span, gap.position, Some((gap.first, gap.last)), what);
     }
 
-    fn sealed(&mut self, span: &Span, limit: &Limit, file: &[u8]) -> Result<(), ReadError> {
+    fn sealed(
+        &mut self,
+        span: &Span,
+        limit: &Limit,
+        file: &dyn File,
+    ) -> Result<Option<Trailer>, ReadError> {
         self.found.sealed += 1;
-        let before = self.found.problems.len();
         let storage = &*self.chain.storage;
-        let footer = span.part.footer(storage, span.end);
-        let path = storage.path(&span.part.name);
-        let footer = footer.map_err(ReadError::io("read", path))?;
-        let trailer = Trailer::decode(file);
-        self.trailer(span, file, trailer.as_ref(), &footer);
+        let unread = || span.unread(self.chain, limit);
+        let footer = span.part.footer(storage, span.end).map_err(unread())?;
+        let trailer = sealed::trailer(file).map_err(unread())?;
+        let end = file.len().map_err(unread())?.saturating_sub(TRAILER_LEN as u64);
+        self.trailer(span, end, trailer.as_ref(), &footer);
         for block in &footer.blocks {
-            self.block(span, file, block.position as usize, block.first_seq, block.count);
+            if !self.block_fits(span, file, block).map_err(span.unread(self.chain, limit))? {
+                let seqs = (block.first_seq, block.first_seq + u64::from(block.count) - 1);
+                let what = "a block does not fit its checksum";
+                self.problem(span, block.position, Some(seqs), what);
+            }
         }
         for gap in &footer.gaps {
             let gap =
@@ -223,18 +322,12 @@ impl Check<'_> {
         if self.deep && !footer.rebuilt {
             self.postings(span, limit, &footer)?;
         }
-        if before == self.found.problems.len()
-            && let Some(trailer) = trailer
-        {
-            self.hash(span, file, &trailer);
-        }
         self.previous = trailer.map(|trailer| (span.part.identity.serial, trailer.hash));
         self.found.hash = trailer.map(|trailer| trailer.hash);
-        Ok(())
+        Ok(trailer)
     }
 
-    fn trailer(&mut self, span: &Span, file: &[u8], trailer: Option<&Trailer>, footer: &Footer) {
-        let end = (file.len().saturating_sub(TRAILER_LEN)) as u64;
+    fn trailer(&mut self, span: &Span, end: u64, trailer: Option<&Trailer>, footer: &Footer) {
         if trailer.is_none() {
             self.problem(span, end, None, "the trailer does not fit");
         }
@@ -251,17 +344,15 @@ impl Check<'_> {
         }
     }
 
-    fn block(&mut self, span: &Span, file: &[u8], at: usize, first_seq: u64, count: u32) {
+    fn block_fits(&self, span: &Span, file: &dyn File, block: &BlockPlace) -> io::Result<bool> {
+        let &BlockPlace { position, first_seq, len, .. } = block;
         let seed = span.part.seed;
-        let head = block::decode_head(file, at, seed).filter(|head| head.first_seq == first_seq);
-        let fits = head.is_some_and(|head| match self.deep {
-            false => block::packed_fits(file, at, &head, seed),
-            true => block::decode(file, at, &head, seed).is_some(),
-        });
-        if !fits {
-            let seqs = (first_seq, first_seq + u64::from(count) - 1);
-            self.problem(span, at as u64, Some(seqs), "a block does not fit its checksum");
-        }
+        let bytes = bytes_at(file, position, len)?.unwrap_or_default();
+        let head = block::decode_head(&bytes, position, seed);
+        Ok(head.filter(|head| head.first_seq == first_seq).is_some_and(|head| match self.deep {
+            false => block::packed_fits(&bytes, &head, seed),
+            true => block::decode(&bytes, &head, seed).is_some(),
+        }))
     }
 
     /// Every record is where the footer says, and no other: one pass over the blocks.
@@ -302,13 +393,16 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
 
-    fn hash(&mut self, span: &Span, file: &[u8], trailer: &Trailer) {
-        let mut sha = Sha256::new();
-        sha.update(&file[..file.len() - TRAILER_LEN]);
-        if sha.finish() != trailer.hash {
-            let at = HEADER_LEN as u64;
-            self.problem(span, at, None, "the bytes do not give the hash that was stored");
-        }
+/// The hash of a sealed file of that length, as its trailer should have it.
+fn hash(file: &dyn File, len: u64) -> io::Result<[u8; 32]> {
+    let (mut sha, end) = (Sha256::new(), len.saturating_sub(TRAILER_LEN as u64));
+    let mut at = 0;
+    while at < end {
+        let piece = bytes_at(file, at, PIECE.min(end - at))?;
+        sha.update(piece.ok_or(io::ErrorKind::UnexpectedEof)?);
+        at += PIECE;
     }
+    Ok(sha.finalize().into())
 }

@@ -88,9 +88,7 @@ impl Files {
         let Named { serial, first_seq, form } = named;
         let header = read_header(storage, &name)?;
         let identity = Identity { log: self.id, first_seq, serial };
-        let foreign = header == Header::Damaged
-            && is_foreign(storage, &name, &identity, form)
-                .map_err(OpenError::io("read", storage.path(&name)))?;
+        let foreign = header == Header::Damaged && is_foreign(storage, &name, &identity, form);
         match foreign {
             true => self.strangers.push(Stranger {
                 file: storage.path(&name),
@@ -247,11 +245,7 @@ fn drop_double(
     if !is_same || other.first_seq != first_seq {
         return Ok(None);
     }
-    let read = || {
-        let file = storage.open_read(sealed)?;
-        let len = file.len()?;
-        Ok(file.view(len)?.bytes(len).and_then(|file| sealed::own_footer(file, &identity)))
-    };
+    let read = || sealed::own_footer(&*storage.open_read(sealed)?, &identity);
     let footer = read().map_err(OpenError::io("read", storage.path(sealed)))?;
     let gone = if footer.is_some() { plain } else { sealed };
     storage.remove(gone).map_err(OpenError::io("remove", storage.path(gone)))?;

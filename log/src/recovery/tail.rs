@@ -47,8 +47,8 @@ pub fn beginning(
     let is_it = |span: &Span| span.part.identity.serial == mark.synced.serial;
     let Some(index) = spans.iter().position(is_it) else { return Ok(None) };
     let span = &spans[index];
-    let (_, len) = span.part.try_view(storage, None)?;
-    let reaches = mark.synced.position <= len || span.part.form != Form::Plain;
+    let reaches =
+        span.part.form == Form::Sealed || mark.synced.position <= span.part.file(storage)?.len()?;
     Ok((reaches && mark.synced.seq + 1 >= span.first).then_some(index))
 }
 
