@@ -79,6 +79,9 @@ impl Tables {
             meter.done();
         }
         let readings = readings?;
+        if let Some(why) = readings.behind {
+            streams.warn(format_args!("answered at what was folded before: {why}"));
+        }
         let (Some(store), Some(log_id)) = (readings.store, readings.log_id) else {
             return Ok(None);
         };

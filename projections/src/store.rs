@@ -111,6 +111,17 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the tables are what they were, and only nothing can be added to them.
+    pub fn is_unwritable(&self) -> bool {
+        match self {
+            StoreError::Io { .. } | StoreError::Full { .. } => true,
+            StoreError::Lmdb { source, .. } => matches!(source, heed::Error::Io(_)),
+            _ => false,
+        }
+    }
+}
+
 /// What the store knows of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {

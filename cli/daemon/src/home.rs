@@ -14,7 +14,7 @@
 //! ```
 
 use crate::prune;
-use sm_log::{Log, OpenError, Options, Reader, Recovery, WriterLock};
+use sm_log::{Log, LogId, OpenError, Options, Reader, Recovery, WriterLock};
 use sm_projections::{
     Below, Commit, FoldError, Projector, Snapshots, Store, StoreError, rebuild, sweep,
 };
@@ -82,6 +82,17 @@ pub struct Readings {
     pub watermark: u64,
     /// The log's id; `None` before there is a log.
     pub log_id: Option<String>,
+    /// Why the tables could not be brought up to the log: nothing can be written there now.
+    pub behind: Option<HomeError>,
+}
+
+/// Whether nothing is wrong with what is there, and only nothing can be added to it.
+fn is_unwritable(error: &HomeError) -> bool {
+    match error {
+        HomeError::Io { .. } | HomeError::Log(OpenError::Io { .. }) => true,
+        HomeError::Store(error) | HomeError::Fold(FoldError::Store(error)) => error.is_unwritable(),
+        _ => false,
+    }
 }
 
 impl Home {
@@ -230,37 +241,52 @@ impl Home {
         let head = match sm_log::peek(self.log_dir()) {
             Ok(head) => head,
             Err(OpenError::NotFound { .. }) => {
-                return Ok(Readings { store: None, watermark: 0, log_id: None });
+                return Ok(Readings { store: None, watermark: 0, log_id: None, behind: None });
             }
             Err(error) => return Err(error.into()),
         };
-        let store = self.existing_store()?;
+        let store = self.existing_store(&head.id)?;
         let checkpoint = match &store {
             Some(store) => store.view()?.checkpoint()?,
             None => 0,
         };
         let log_id = Some(head.id.to_string());
         if checkpoint == head.watermark && store.is_some() {
-            return Ok(Readings { store, watermark: head.watermark, log_id });
+            return Ok(Readings { store, watermark: head.watermark, log_id, behind: None });
         }
         // Dropped first: LMDB opens an environment once in a process.
         drop(store);
-        if let Ok(Some(lock)) = sm_log::lock(self.log_dir()) {
-            self.catch_up(lock, progress)?;
-        }
+        let caught_up = match sm_log::lock(self.log_dir()) {
+            Ok(Some(lock)) => self.catch_up(lock, progress),
+            _ => Ok(()),
+        };
         let watermark = sm_log::peek(self.log_dir())?.watermark;
-        let store = self.existing_store()?;
+        let store = self.existing_store(&head.id)?;
+        let behind = match caught_up {
+            // What is there is right as far as it goes.
+            Err(error) if store.is_some() && is_unwritable(&error) => Some(error),
+            Err(error) => return Err(error),
+            Ok(()) => None,
+        };
         if store.is_none() && watermark > 0 {
             return Err(HomeError::Building { dir: self.dir.clone() });
         }
-        Ok(Readings { store, watermark, log_id })
+        Ok(Readings { store, watermark, log_id, behind })
     }
 
-    fn existing_store(&self) -> Result<Option<Store>, HomeError> {
-        match Store::open_existing(&self.store_path()) {
-            Ok(store) => Ok(Some(store)),
-            Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+    /// This build's tables of the log `log`, if there are any.
+    fn existing_store(&self, log: &LogId) -> Result<Option<Store>, HomeError> {
+        let path = self.store_path();
+        let store = match Store::open_existing(&path) {
+            Ok(store) => store,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let (found, expected) = (store.view()?.log_id()?, log.to_string());
+        // Tables that are being made name no log yet.
+        match found == expected || found.is_empty() {
+            true => Ok(Some(store)),
+            false => Err(StoreError::ForeignLog { path, found, expected }.into()),
         }
     }
 

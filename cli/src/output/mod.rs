@@ -15,6 +15,7 @@ pub use table::Table;
 use crate::error::{Error, Exit};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub struct Streams {
     pub style: Style,
     terminal: bool,
     err_terminal: bool,
+    warned: Cell<bool>,
 }
 
 impl Streams {
@@ -42,6 +44,7 @@ impl Streams {
             style: Style { colour: (terminal || forced) && !forbidden },
             terminal,
             err_terminal: io::stderr().is_terminal(),
+            warned: Cell::new(false),
         }
     }
 
@@ -98,6 +101,14 @@ impl Streams {
     pub fn say(&mut self, text: impl Display) {
         let _ = self.flush();
         let _ = writeln!(self.err, "{text}");
+    }
+
+    /// What the reader of the whole answer should know, on standard error; once, however often the answer
+    /// is made anew.
+    pub fn warn(&self, text: impl Display) {
+        if !self.warned.replace(true) {
+            let _ = writeln!(io::stderr(), "sm: {text}");
+        }
     }
 
     /// Tells how far long work is, where a person looks.

@@ -6,6 +6,7 @@ mod export;
 mod faults;
 mod fixture;
 mod folding;
+mod full;
 mod judged;
 mod life;
 mod live;

@@ -74,6 +74,19 @@ fn tables_of_another_log_are_refused_and_made_anew() {
 }
 
 #[test]
+fn tables_of_another_log_are_no_answer_even_where_both_are_as_far() {
+    let (sm, other) = (Sm::new(), Sm::new());
+    for sm in [&sm, &other] {
+        sm.json(&["import", &sm.file("t.jsonl", b"{}\n")]);
+    }
+    let place = |sm: &Sm| tables(sm).join("data.mdb");
+    std::fs::copy(place(&other), place(&sm)).expect("a copy");
+    fails(&sm.run(&["ps", "--json"]), 6, "foreign_projections");
+    sm.json(&["rebuild"]);
+    assert_eq!(sm.run(&["ps", "--json"]).code, 0);
+}
+
+#[test]
 fn what_another_version_or_a_cut_off_swap_left_is_swept_away() {
     let (sm, before) = recorded();
     let mine = tables(&sm);

@@ -130,6 +130,10 @@ kinds! {
     MODEL_REROUTED = 75, "model/rerouted";
     /// How the start of an MCP server goes.
     MCP_STARTUP_STATUS = 76, "mcpServer/startupStatus/updated";
+    /// A hook is run.
+    HOOK_STARTED = 77, "hook/started";
+    /// A hook has run.
+    HOOK_COMPLETED = 78, "hook/completed";
 
     /// Asks leave to run a command.
     COMMAND_APPROVAL = 96, "item/commandExecution/requestApproval";

@@ -208,6 +208,52 @@ pub struct Goal<'a> {
     pub tokens_used: Int,
 }
 
+/// `hook/started` and `hook/completed`.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HookEvent<'a> {
+    /// The turn that it is run in.
+    #[serde(borrow)]
+    pub turn_id: Text<'a>,
+    /// The run as it is now.
+    #[serde(borrow)]
+    pub run: Obj<HookRun<'a>>,
+}
+
+/// One run of a hook.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HookRun<'a> {
+    /// The hook's id: the same in each of its runs, but for those about one tool call.
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    /// `preToolUse`, `stop` …
+    #[serde(borrow)]
+    pub event_name: Text<'a>,
+    /// `running`, `completed`, `failed`, `blocked` or `stopped`.
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    /// When it began, in Unix seconds.
+    pub started_at: Int,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Int,
+    /// What it said.
+    #[serde(borrow)]
+    pub entries: List<Obj<ContentPart<'a>>>,
+}
+
+/// `model/rerouted`.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ModelRerouted<'a> {
+    /// The turn.
+    #[serde(borrow)]
+    pub turn_id: Text<'a>,
+    /// The model that answers it from now on.
+    #[serde(borrow)]
+    pub to_model: Text<'a>,
+}
+
 /// `thread/settings/updated`.
 #[derive(Deserialize, Debug, Default)]
 #[serde(default, rename_all = "camelCase")]

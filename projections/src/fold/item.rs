@@ -232,7 +232,7 @@ impl Step<'_> {
         agents
     }
 
-    fn close_item(&mut self, sid: Sid, action: u64, status: ActionStatus) {
+    pub(super) fn close_item(&mut self, sid: Sid, action: u64, status: ActionStatus) {
         let at = self.at;
         let row = self.action(sid, action);
         let (kind, before) = (row.kind, row.status);
@@ -364,7 +364,7 @@ fn searched(item: &Item<'_>) -> Option<String> {
     }
 }
 
-fn texts_of<'i>(parts: &'i List<Obj<ContentPart<'_>>>) -> impl Iterator<Item = &'i str> {
+pub(super) fn texts_of<'i>(parts: &'i List<Obj<ContentPart<'_>>>) -> impl Iterator<Item = &'i str> {
     parts.0.iter().filter_map(|part| part.get()?.text.filled())
 }
 

@@ -7,6 +7,7 @@
 
 mod activity;
 mod goal;
+mod hook;
 mod item;
 mod mcp;
 mod phase;
@@ -201,6 +202,8 @@ impl Step<'_> {
             Kind::ITEM_STARTED => self.item_started(sid, payload),
             Kind::ITEM_COMPLETED => self.item_completed(sid, payload),
             Kind::ERROR => self.error(sid, payload),
+            Kind::HOOK_STARTED | Kind::HOOK_COMPLETED => self.hook(sid, payload),
+            Kind::MODEL_REROUTED => self.model_rerouted(sid, payload),
             Kind::MCP_STARTUP_STATUS => self.mcp_startup(sid, payload),
             kind if kind.is_delta() => self.item_delta(sid, kind, payload),
             _ => return false,

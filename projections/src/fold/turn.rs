@@ -11,7 +11,7 @@ use crate::rows::{
 };
 use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
-use sm_protocol::message::{AboutItem, ErrorEvent, TurnEvent};
+use sm_protocol::message::{AboutItem, ErrorEvent, ModelRerouted, TurnEvent};
 
 impl Step<'_> {
     /// The row of a turn that is known to exist.
@@ -189,6 +189,15 @@ impl Step<'_> {
         match kind {
             Kind::TURN_DIFF_UPDATED => row.diff_seq = Some(seq),
             _ => row.plan_seq = Some(seq),
+        }
+    }
+
+    /// The server gave the turn to another model.
+    pub(super) fn model_rerouted(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(told) = self.params::<ModelRerouted<'_>>(payload) else { return };
+        let Some(model) = told.to_model.filled() else { return };
+        if let Some(turn) = self.turn_of(sid, told.turn_id.filled()) {
+            self.turn(sid, turn).model = Some(line(model));
         }
     }
 
