@@ -238,7 +238,9 @@ impl From<ReadError> for Error {
     fn from(error: ReadError) -> Error {
         let message = error.to_string();
         match error {
-            ReadError::Io { act, path, source } => Error::of_home(act, &path, &source),
+            ReadError::Io { act, path, source, .. } => {
+                Error { message, ..Error::of_home(act, &path, &source) }
+            }
             ReadError::BelowFloor { floor, .. } => {
                 Error::new(Exit::NotFound, "below_floor", message)
                     .details(json!({"floor": floor}))

@@ -52,7 +52,7 @@ pub struct Parts {
     serial: u64,
     /// All that were listed, other logs' too.
     serials: BTreeSet<u64>,
-    all: BTreeMap<u64, Arc<Part>>,
+    pub all: BTreeMap<u64, Arc<Part>>,
     pub list: Vec<Span>,
     /// What has a segment's name and is none of the log's: the seq it should begin with, and the name.
     strangers: Vec<(u64, String)>,

@@ -83,13 +83,13 @@ pub(crate) fn open_page(storage: &dyn Storage) -> Result<(Page, LogId), OpenErro
     };
     let page = Page::new(words);
     match page.id() {
-        Ok(id) => Ok((page, id)),
+        Ok(id) if page.read(id).is_some() => Ok((page, id)),
         Err(PageError::Newer(found)) => Err(OpenError::Version {
             file: storage.path(watermark::NAME),
             found: found.min(u64::from(u32::MAX)) as u32,
             known: crate::segment::VERSION,
         }),
-        Err(PageError::Damaged) => Err(missing_page(storage)),
+        Ok(_) | Err(PageError::Damaged) => Err(missing_page(storage)),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cursor::Cursor;
 use crate::error::{GapReason, OpenError, ReadError};
 use crate::id::LogId;
 use crate::record::RecordRef;
+use crate::recovery;
 use crate::session::{self, SessionCursor, SessionSeq};
 use crate::stats::{self, Segment};
 use crate::storage::{Directory, Storage};
@@ -31,9 +32,15 @@ impl Reader {
         Reader::open_in(Arc::new(Directory::new(dir)))
     }
 
-    /// Opens the log in that storage.
+    /// Opens the log in that storage. Where its watermark file is missing or damaged, the segments say
+    /// how far it is, at this moment; [`Reader::verify`] tells of it.
     pub fn open_in(storage: Arc<dyn Storage>) -> Result<Reader, OpenError> {
-        let (page, id) = crate::lock::open_page(&*storage)?;
+        let (page, id) = match crate::lock::open_page(&*storage) {
+            Err(damaged @ OpenError::Damaged { .. }) => {
+                recovery::survey::page(&storage)?.ok_or(damaged)?
+            }
+            opened => opened?,
+        };
         Ok(Reader { chain: Arc::new(Chain::new(storage, id, page, None)) })
     }
 

@@ -16,12 +16,14 @@
 
 mod files;
 mod place;
+pub mod survey;
 mod tail;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::chain::{Chain, spans};
+use crate::chain::{Chain, Part, spans};
 use crate::error::{Gap, OpenError};
 use crate::id::LogId;
 use crate::options::{Durability, Options};
@@ -94,7 +96,7 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
     if trimmed.is_none() && published.is_none_or(|mark| mark.floor > 1) {
         files.read_all(&*storage)?;
     }
-    let mark = known(published, trimmed.as_ref(), &files);
+    let mark = known(published, trimmed.as_ref(), &files.parts);
     if let Some(trimmed) = &trimmed {
         files.remove_below(&*storage, trimmed.floor)?;
     }
@@ -153,9 +155,13 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
 
 /// What was known when the last writer ended: what the watermark file says, but that the floor is
 /// the trim file's, if there is one, and that all below it was on the medium once.
-fn known(published: Option<Mark>, trimmed: Option<&Trimmed>, files: &Files) -> Mark {
+fn known(
+    published: Option<Mark>,
+    trimmed: Option<&Trimmed>,
+    parts: &BTreeMap<u64, Arc<Part>>,
+) -> Mark {
     let mut mark = published.unwrap_or_default();
-    let oldest = spans(&files.parts).first().map_or(1, |span| span.first);
+    let oldest = spans(parts).first().map_or(1, |span| span.first);
     mark.floor = match (trimmed, published) {
         (Some(trimmed), _) => trimmed.floor,
         // A trim was on its way, or its file is lost.

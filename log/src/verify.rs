@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::block;
 use crate::chain::{self, Chain, Limit, Span};
-use crate::error::{Gap, GapReason, ReadError, remedy_of};
+use crate::error::{Gap, GapReason, OpenError, ReadError, remedy_of};
 use crate::footer::{BlockPlace, Footer, TRAILER_LEN, Trailer};
+use crate::lock;
 use crate::sealed;
 use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::storage::{File, bytes_at};
@@ -57,34 +58,30 @@ pub struct Problem {
     pub seqs: Option<(u64, u64)>,
     /// What is wrong.
     pub what: &'static str,
-    /// What the system said, where it is the system that does not let it be read.
-    refused: Option<io::ErrorKind>,
+    remedy: &'static str,
 }
 
 impl Problem {
     fn new(file: PathBuf, position: u64, seqs: Option<(u64, u64)>, what: &'static str) -> Problem {
-        Problem { file, position, seqs, what, refused: None }
+        let remedy = match seqs {
+            Some(_) => {
+                "put the file back from a copy; without one those seqs stay a gap, and all else reads"
+            }
+            None => "nothing is lost; a copy of the file puts it right",
+        };
+        Problem { file, position, seqs, what, remedy }
     }
 
     /// What can be done about it.
     pub fn remedy(&self) -> &'static str {
-        match (self.refused, self.seqs) {
-            (Some(kind), _) => remedy_of(kind),
-            (None, Some(_)) => {
-                "put the file back from a copy; without one those seqs stay a gap, and all else reads"
-            }
-            (None, None) => "nothing is lost; a copy of the file puts it right",
-        }
+        self.remedy
     }
 
     /// Whether `next` only goes on with what this one says.
     fn continues(&self, next: &Problem) -> bool {
         let ends = self.seqs.map(|(_, last)| last + 1);
-        ends.is_some() && ends == next.seqs.map(|(first, _)| first) && self.is_like(next)
-    }
-
-    fn is_like(&self, other: &Problem) -> bool {
-        (&self.file, self.what, self.refused) == (&other.file, other.what, other.refused)
+        let follows = ends.is_some() && ends == next.seqs.map(|(first, _)| first);
+        follows && (&self.file, self.what) == (&next.file, next.what)
     }
 }
 
@@ -121,6 +118,11 @@ pub fn verify(
     let mut check = Check { chain, deep, previous, strangers, found };
     if mark.floor > 1 && trimmed.is_none_or(|trimmed| trimmed.floor < mark.floor) {
         check.note(Problem::new(chain.storage.path(trim::NAME), 0, None, unknown));
+    }
+    if let Err(OpenError::Damaged { file, position, what, remedy }) =
+        lock::open_page(&*chain.storage)
+    {
+        check.note(Problem { remedy, ..Problem::new(file, position, None, what) });
     }
     let mut next = check.found.first;
     for span in parts.kept(mark.floor) {
@@ -209,7 +211,7 @@ impl Check<'_> {
         };
         let (file, seqs) = (self.chain.storage.path(&span.part.name), span.seqs_within(limit));
         let problem = Problem::new(file, 0, Some(seqs), what);
-        self.note(Problem { refused: Some(kind), ..problem });
+        self.note(Problem { remedy: remedy_of(kind), ..problem });
         self.previous = None;
     }
 

@@ -173,6 +173,13 @@ fn every_flipped_bit_of_the_watermark_file_costs_nothing() {
 fn a_lost_watermark_file_costs_nothing() {
     let small = small();
     small.sim.set_words(&[0; sm_log::storage::WORDS]);
+    // Who may only read gets every record, too, and is told.
+    let reader = Reader::open_in(Arc::new(small.sim.clone())).unwrap();
+    assert_eq!(reader.watermark(), small.payloads.len() as u64);
+    assert_eq!(gaps(&reader, &small.payloads, "read only"), []);
+    let problems = reader.verify(true).unwrap().problems;
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.file.ends_with("watermark") && problem.remedy().contains("for writing once"));
     assert_eq!(check(&small, &small.sim, "no words"), []);
 }
 

@@ -243,6 +243,14 @@ impl Home {
             Err(OpenError::NotFound { .. }) => {
                 return Ok(Readings { store: None, watermark: 0, log_id: None, behind: None });
             }
+            // Without the watermark file there is more to catch up than the tables.
+            Err(damaged @ OpenError::Damaged { .. }) => match sm_log::lock(self.log_dir())? {
+                Some(lock) => {
+                    self.catch_up(lock, progress)?;
+                    return self.open_readings(|_| ());
+                }
+                None => return Err(damaged.into()),
+            },
             Err(error) => return Err(error.into()),
         };
         let store = self.existing_store(&head.id)?;

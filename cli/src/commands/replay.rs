@@ -108,7 +108,7 @@ impl Replay {
         }
         if printer.gaps > 0 {
             let message = format!("{} ranges of the log cannot be read any more", printer.gaps);
-            return Err(Error::new(Exit::Failed, "gap", message).hint("See which: sm doctor."));
+            return Err(Error::new(Exit::Failed, "gap", message).hint("See which: sm verify."));
         }
         Ok(Exit::Ok)
     }
@@ -145,22 +145,34 @@ impl Replay {
             if next > range.last {
                 return Ok(());
             }
-            match cursor.next()? {
-                Some(Item::Record(record)) => {
+            let unread = match cursor.next() {
+                Ok(Some(Item::Record(record))) => {
                     if range.holds(&record) {
                         pace.keep(streams, record.time)?;
                         printer.print(streams, log, &record)?;
                     } else if printer.form == Form::Json {
                         printer.revisions.next(log, record.session, record.seq)?;
                     }
+                    continue;
                 }
-                Some(Item::Gap(gap)) => {
-                    printer.gaps += 1;
-                    streams.say(format_args!("sm: gap: {gap}"));
+                Ok(Some(Item::Gap(gap))) => {
+                    printer.pass(streams, &gap);
+                    continue;
                 }
-                None if self.follow => wait(log, next, streams)?,
-                None => return Ok(()),
+                Ok(None) if self.follow => {
+                    wait(log, next, streams)?;
+                    continue;
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => error,
+            };
+            // What lies around what the system does not give is there.
+            let Some((_, last)) = unread.seqs() else { return Err(unread.into()) };
+            printer.pass(streams, &unread);
+            if last >= log.watermark() {
+                return Ok(());
             }
+            cursor = log.cursor(last + 1)?;
         }
     }
 
@@ -209,8 +221,7 @@ impl Replay {
                 Ok(None) if self.follow => wait(log, log.watermark() + 1, streams)?,
                 Ok(None) => return Ok(()),
                 Err(ReadError::Gap(gap)) => {
-                    printer.gaps += 1;
-                    streams.say(format_args!("sm: gap: {gap}"));
+                    printer.pass(streams, &gap);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -288,6 +299,13 @@ fn wait(log: &Reader, seq: u64, streams: &mut Streams) -> Result<(), Error> {
 }
 
 impl Printer<'_> {
+    /// Tells of records that cannot be read.
+    fn pass(&mut self, streams: &mut Streams, unread: &dyn std::fmt::Display) {
+        self.gaps += 1;
+        self.revisions.pass();
+        streams.say(format_args!("sm: gap: {unread}"));
+    }
+
     /// Whether a record is printed at all in this form.
     fn wants(&self, record: &Record<'_>) -> bool {
         self.form != Form::Raw || is_verbatim(record)

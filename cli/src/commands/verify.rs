@@ -121,7 +121,7 @@ impl Verdict {
             let mark = streams.style.paint(Role::Bad, "✗");
             let seqs = match (problem.first_seq, problem.last_seq) {
                 (Some(first), Some(last)) => format!("seq {first} to {last} cannot be read"),
-                _ => "every record can be read".to_owned(),
+                _ => "no record is lost by it".to_owned(),
             };
             streams.line(format_args!("{mark} {}, position {position}", file.display()))?;
             streams.line(format_args!("    {what}; {seqs}"))?;

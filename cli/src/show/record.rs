@@ -71,6 +71,12 @@ impl Revisions {
         self.known.insert(session.to_vec(), revision);
         Ok(Some(revision))
     }
+
+    /// The walk has come to records that are not there: whose they were nobody knows, so each session's
+    /// number is asked for anew.
+    pub fn pass(&mut self) {
+        *self = Revisions::default();
+    }
 }
 
 /// Finds the revision that lies at `seq`.

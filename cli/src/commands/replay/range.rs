@@ -75,15 +75,22 @@ impl Range {
         let mut cursor = log.cursor(self.first)?;
         let mut last = VecDeque::new();
         while cursor.position() <= self.last {
-            match cursor.next()? {
-                Some(Item::Record(record)) if self.holds(&record) && wants(&record) => {
+            let unread = match cursor.next() {
+                Ok(Some(Item::Record(record))) if self.holds(&record) && wants(&record) => {
                     last.push_back(record.seq);
                     if last.len() > count {
                         last.pop_front();
                     }
+                    continue;
                 }
-                Some(_) => {}
-                None => break,
+                Ok(Some(_)) => continue,
+                Ok(None) => break,
+                Err(error) => error,
+            };
+            match unread.seqs() {
+                Some((_, last)) if last < log.watermark() => cursor = log.cursor(last + 1)?,
+                Some(_) => break,
+                None => return Err(unread),
             }
         }
         Ok(last.front().copied().unwrap_or(cursor.position()))
