@@ -66,7 +66,10 @@ fn rebuild(criterion: &mut Criterion) {
     let reader = log.reader();
     let dir = tempfile::tempdir().expect("a temporary folder");
     let theirs = sqlite_tables::rebuild(dir.path(), &transcript);
-    assert_eq!(theirs, rows(&reader), "both keep the same rows");
+    let ours = rows(&reader);
+    assert_eq!(Rows { spans: ours.spans, ..theirs }, ours, "both keep the same rows");
+    // The peer has no phase for the retries that Codex makes by itself.
+    assert!((ours.spans * 98 / 100..=ours.spans).contains(&theirs.spans), "{theirs:?} {ours:?}");
     let mut group = criterion.benchmark_group("rebuild");
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     group.throughput(Throughput::Elements(reader.watermark()));
