@@ -7,6 +7,7 @@ use crate::args::Args;
 use crate::commands;
 use crate::context::Context;
 use crate::error::{Error, Exit};
+use crate::fault;
 use crate::output::Streams;
 use clap::{CommandFactory, FromArgMatches};
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let mut streams = Streams::new();
     let outcome = Context::new(&args).and_then(|context| {
+        fault::tell(&context.home_words(), context.json);
         let done = commands::run(args.command, &context, &mut streams);
         // What was written before a failure is still to be seen.
         let flushed = streams.flush();

@@ -176,6 +176,11 @@ impl Error {
         if self.code == "closed_pipe" {
             return;
         }
+        streams.say(self.words(as_json));
+    }
+
+    /// What is told of it, in words or as JSON.
+    pub fn words(&self, as_json: bool) -> String {
         if as_json {
             let error = json!({"error": {
                 "code": self.code,
@@ -184,14 +189,14 @@ impl Error {
                 "retryable": self.retryable,
                 "details": self.details,
             }});
-            return streams.say(error);
+            return error.to_string();
         }
         let mut text = format!("sm: {} [{}]", self.message, self.code);
         if let Some(hint) = &self.hint {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n    {hint}");
         }
-        streams.say(text);
+        text
     }
 }
 

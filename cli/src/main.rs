@@ -9,6 +9,7 @@ mod context;
 mod daemon;
 mod demo;
 mod error;
+mod fault;
 mod output;
 mod past;
 mod read;

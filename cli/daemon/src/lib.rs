@@ -54,6 +54,7 @@ mod tools;
 
 pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};
+pub use folding::{Folded, Folding};
 pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
 pub use input::accepted as accepted_input;

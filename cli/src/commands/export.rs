@@ -11,13 +11,13 @@ use crate::show::label;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sm_projections::View;
 use sm_projections::rows::Sid;
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views::{self, PhaseDoc, SessionDoc, TurnDoc};
+use sm_projections::{StoreError, View};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Writes recorded sessions in another program's form.
 ///
@@ -67,16 +67,14 @@ impl Export {
         let sids = self.sids(context, &tables, &view)?;
         let Some(path) = &self.output else {
             let mut bytes = Vec::new();
-            let written = trace(&view, &sids, &mut bytes)?;
-            written.map_err(|source| Error::io("make", "the trace".as_ref(), &source))?;
+            let written = trace(&view, &sids, &mut bytes);
+            written.map_err(|stop| stop.told("make", "the trace".as_ref()))?;
             streams.bytes(&bytes)?;
             return Ok(Exit::Ok);
         };
         let file = File::create(path).map_err(|source| Error::io("create", path, &source))?;
-        let mut file = BufWriter::new(file);
-        let written = trace(&view, &sids, &mut file)?;
-        let written = written.and_then(|()| file.flush());
-        written.map_err(|source| Error::io("write", path, &source))?;
+        let written = trace(&view, &sids, &mut BufWriter::new(file));
+        written.map_err(|stop| stop.told("write", path))?;
         streams.say(format_args!(
             "{} sessions in {}. Open it in ui.perfetto.dev or chrome://tracing.",
             sids.len(),
@@ -108,20 +106,45 @@ impl Export {
     }
 }
 
-/// The trace of the sessions. The inner error is the medium's.
-fn trace(view: &View<'_>, sids: &[Sid], out: &mut impl Write) -> Result<io::Result<()>, Error> {
-    let mut trace = Trace { out, first: true };
-    if let Err(error) = trace.begin() {
-        return Ok(Err(error));
+/// What can stop a trace.
+enum Stop {
+    /// The tables cannot be read.
+    Tables(StoreError),
+    /// It cannot be written.
+    Medium(io::Error),
+}
+
+impl Stop {
+    fn told(self, act: &str, path: &Path) -> Error {
+        match self {
+            Stop::Tables(error) => error.into(),
+            Stop::Medium(source) => Error::io(act, path, &source),
+        }
     }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Tables(error)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        Stop::Medium(error)
+    }
+}
+
+/// The trace of the sessions.
+fn trace(view: &View<'_>, sids: &[Sid], out: &mut impl Write) -> Result<(), Stop> {
+    let mut trace = Trace { out, first: true };
+    trace.begin()?;
     for sid in sids {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
         let turns = views::turns(view, *sid, usize::MAX, |_| true)?;
-        if let Err(error) = trace.session(*sid, &doc, &turns) {
-            return Ok(Err(error));
-        }
+        trace.session(*sid, &doc, &turns)?;
     }
-    Ok(trace.end())
+    Ok(trace.end()?)
 }
 
 struct Trace<'w, W> {
@@ -138,7 +161,8 @@ impl<W: Write> Trace<'_, W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        self.out.write_all(b"\n]}\n")
+        self.out.write_all(b"\n]}\n")?;
+        self.out.flush()
     }
 
     fn put(&mut self, event: &impl Serialize) -> io::Result<()> {

@@ -59,6 +59,21 @@ fn damaged_tables_are_told_and_made_anew() {
 }
 
 #[test]
+fn tables_that_are_cut_off_are_told_of_and_made_anew() {
+    let (sm, before) = recorded();
+    let file = tables(&sm).join("data.mdb");
+    let whole = fs::read(&file).expect("the file");
+    for pages in [3, whole.len() / 4096 / 2] {
+        fs::write(&file, &whole[..pages * 4096]).expect("it can be written");
+        let error = fails(&sm.run(&["ps", "--all", "--json"]), 1, "file_damaged");
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("rebuild")), "{error}");
+        assert!(sm.run(&["show", "@last"]).err.contains("[file_damaged]"));
+        sm.json(&["rebuild"]);
+        assert_eq!(digest(&sm), before);
+    }
+}
+
+#[test]
 fn tables_of_another_log_are_refused_and_made_anew() {
     let (sm, before) = recorded();
     let other = Sm::new();
