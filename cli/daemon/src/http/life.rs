@@ -1,5 +1,6 @@
 //! The verbs of a thread's life, and questions to Codex: one shape of route for all of them.
 
+use super::openapi::{Op, Routes};
 use super::routes::{Shared, body, whole};
 use crate::api::{self, Act};
 use crate::daemon::Daemon;
@@ -7,7 +8,6 @@ use crate::life::{self, Question};
 use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path};
 use axum::routing::{MethodRouter, post};
@@ -52,22 +52,65 @@ async fn answered<T: Serialize + Send + 'static>(
 }
 
 /// All of them.
-pub(crate) fn routes() -> Router<Arc<Daemon>> {
-    Router::new()
-        .route("/v1/sessions/{id}/name", verb!(api::Rename, life::name))
-        .route("/v1/sessions/{id}/fork", verb!(api::Fork, life::fork))
-        .route("/v1/sessions/{id}/archive", verb!(Act, life::archive))
-        .route("/v1/sessions/{id}/unarchive", verb!(Act, life::unarchive))
-        .route("/v1/sessions/{id}/compact", verb!(Act, life::compact))
-        .route("/v1/sessions/{id}/review", verb!(api::Review, life::review))
-        .route("/v1/sessions/{id}/rollback", verb!(api::Rollback, life::rollback))
-        .route("/v1/sessions/{id}/goal", verb!(api::Goal, life::goal))
-        .route("/v1/codex/models", question(Question::Models))
-        .route("/v1/codex/mcp", question(Question::Mcp))
-        .route("/v1/codex/limits", question(Question::Limits))
-        .route("/v1/codex/account", question(Question::Account))
-        .route("/v1/codex/skills", question(Question::Skills))
-        .route("/v1/codex/rpc", post(rpc))
+pub(crate) fn routes() -> Routes {
+    macro_rules! question_route {
+        ($path:literal, $does:literal, $question:expr) => {
+            (Op::post::<api::Ask>($path, $does).answers::<api::Told>(), question($question))
+        };
+    }
+    let verbs = [
+        (
+            Op::post::<api::Rename>("/v1/sessions/{id}/name", "names it").answers::<api::Done>(),
+            verb!(api::Rename, life::name),
+        ),
+        (
+            Op::post::<api::Fork>("/v1/sessions/{id}/fork", "a copy that goes its own way")
+                .answers::<api::Forked>(),
+            verb!(api::Fork, life::fork),
+        ),
+        (
+            Op::post::<Act>("/v1/sessions/{id}/archive", "into Codex's archive")
+                .answers::<api::Done>(),
+            verb!(Act, life::archive),
+        ),
+        (
+            Op::post::<Act>("/v1/sessions/{id}/unarchive", "out of it").answers::<api::Done>(),
+            verb!(Act, life::unarchive),
+        ),
+        (
+            Op::post::<Act>("/v1/sessions/{id}/compact", "shortens its history")
+                .answers::<api::Done>(),
+            verb!(Act, life::compact),
+        ),
+        (
+            Op::post::<api::Review>(
+                "/v1/sessions/{id}/review",
+                "Codex's reviewer looks at its work",
+            )
+            .answers::<api::Reviewing>(),
+            verb!(api::Review, life::review),
+        ),
+        (
+            Op::post::<api::Rollback>("/v1/sessions/{id}/rollback", "drops its newest turns")
+                .answers::<api::RolledBack>(),
+            verb!(api::Rollback, life::rollback),
+        ),
+        (
+            Op::post::<api::Goal>("/v1/sessions/{id}/goal", "what it pursues")
+                .answers::<api::GoalTold>(),
+            verb!(api::Goal, life::goal),
+        ),
+        question_route!("/v1/codex/models", "the models", Question::Models),
+        question_route!("/v1/codex/mcp", "the MCP servers", Question::Mcp),
+        question_route!("/v1/codex/limits", "the rate limits", Question::Limits),
+        question_route!("/v1/codex/account", "the account", Question::Account),
+        question_route!("/v1/codex/skills", "the skills", Question::Skills),
+        (
+            Op::post::<api::Rpc>("/v1/codex/rpc", "any other method").answers::<api::Told>(),
+            post(rpc),
+        ),
+    ];
+    verbs.into_iter().fold(Routes::default(), |routes, (op, route)| routes.route(op, route))
 }
 
 async fn rpc(

@@ -1,10 +1,10 @@
 //! Sessions, requests and the daemon itself.
 
-use super::Asked;
+use super::{Asked, tcp};
 use crate::acts::{self, Verb};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
-    Keep, Revoke, Servers, Spawn, Spawned,
+    Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, blocking, to_value};
 use crate::peer::Peer;
@@ -88,6 +88,7 @@ pub(crate) async fn health(State(daemon): Shared) -> Json<Health> {
         checkpoint: *daemon.folded.seq().borrow(),
         event_persist_errors: health.persist_errors,
         servers: daemon.pool.documents(),
+        tcp: tcp::told(&daemon),
     })
 }
 
@@ -106,11 +107,45 @@ fn list(daemon: &Daemon, name: &str, rows: Vec<Value>) -> Answer200<Value> {
     Ok(Json(json!({ name: rows, "warnings": [], "host_errors": [], "as_of": as_of })))
 }
 
-pub(crate) async fn sessions(State(daemon): Shared, Asked(page): Asked<Page>) -> Answer200<Value> {
+/// Which sessions.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Which {
+    limit: Option<usize>,
+    /// The `next` of the page before.
+    before: Option<u64>,
+    /// Only those with records after it: what has changed since a page was made.
+    since_seq: Option<u64>,
+}
+
+pub(crate) async fn sessions(
+    State(daemon): Shared,
+    Asked(which): Asked<Which>,
+) -> Answer200<Value> {
     daemon.fresh().await;
-    let docs = daemon.look(|view| views::sessions(view, page.limit(), |_| true))?;
+    let limit = which.limit.unwrap_or(LIMIT);
+    let is_asked = |seq: u64| {
+        which.before.is_none_or(|before| seq < before)
+            && which.since_seq.is_none_or(|since| seq > since)
+    };
+    let (docs, next) = daemon.look(|view| {
+        let more = limit.saturating_add(1);
+        let mut docs = views::sessions(view, more, |head| head.last_seq.is_some_and(is_asked))?;
+        if docs.len() > limit {
+            docs.truncate(limit);
+            let next = docs.last().and_then(|last| last.last_seq);
+            return Ok((docs, next));
+        }
+        // Those that are only named by others stand at the end, in no order of their own.
+        if which.since_seq.is_none() {
+            docs.extend(views::sessions(view, usize::MAX, |head| head.last_seq.is_none())?);
+        }
+        Ok::<_, Refusal>((docs, None))
+    })?;
     let docs = daemon.documents(docs)?;
-    list(&daemon, "sessions", docs)
+    let Json(mut answer) = list(&daemon, "sessions", docs)?;
+    answer["next"] = json!(next);
+    Ok(Json(answer))
 }
 
 pub(crate) async fn spawn(
@@ -325,9 +360,16 @@ pub(crate) async fn revoke(
     gone.await?.map(Json)
 }
 
-pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {
+pub(crate) async fn shutdown(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    bytes: Bytes,
+) -> Answer200<Value> {
+    let wish: Shutdown = body(&bytes)?;
+    let by = peer.by(&daemon, wish.by).await;
+    daemon.caller(by.as_deref())?.must_be_user("only the user ends the daemon")?;
     daemon.stop();
-    Json(json!({}))
+    Ok(Json(json!({})))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod bench;
 mod agents;
 mod crashes;
 mod holders;
+mod http;
 mod inputs;
 mod life;
 mod queue;
