@@ -4,11 +4,11 @@
 //! itself, so a slow reader is only late; its ids are cursors and resume it.
 
 use super::openapi::{Op, Routes};
-use super::{Asked, SSE};
+use super::{Asked, Named, SSE};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use axum::routing::get;
@@ -72,7 +72,7 @@ pub(crate) fn routes() -> Routes {
 /// A page of a session's records after `since_seq`.
 pub(crate) async fn page(
     State(daemon): State<Arc<Daemon>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(wish): Asked<Wish>,
 ) -> Result<Json<Value>, Refusal> {
     daemon.fresh().await;

@@ -1,5 +1,6 @@
 //! `POST /v1/import`: a captured transcript, into the log that the daemon writes.
 
+use super::Whole;
 use super::routes::body;
 use crate::api::{Import, Imported};
 use crate::daemon::{Daemon, blocking, now};
@@ -7,7 +8,6 @@ use crate::import::Transcript;
 use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use sm_ingest::ImportSummary;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(crate) async fn import(
     State(daemon): State<Arc<Daemon>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Result<Json<Imported>, Refusal> {
     let wish: Import = body(&bytes)?;
     let by = peer.by(&daemon, wish.by.clone()).await;

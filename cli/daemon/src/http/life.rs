@@ -2,6 +2,7 @@
 
 use super::openapi::{Op, Routes};
 use super::routes::{Shared, body, whole};
+use super::{Named, Whole};
 use crate::api::{self, Act};
 use crate::daemon::Daemon;
 use crate::life::{self, Question};
@@ -9,7 +10,7 @@ use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path};
+use axum::extract::ConnectInfo;
 use axum::routing::{MethodRouter, post};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// The routes of a verb: its body says who asks, which is believed where no agent asks.
 macro_rules! verb {
     ($body:ty, $run:path) => {
-        post(|daemon: Shared, peer: ConnectInfo<Peer>, id: Path<String>, bytes: Bytes| async move {
+        post(|daemon: Shared, peer: ConnectInfo<Peer>, id: Named, Whole(bytes): Whole| async move {
             let wish: $body = called(&daemon.0, &peer.0, &bytes).await?;
             answered(async move { $run(&daemon.0, &id.0, wish).await }).await
         })
@@ -27,7 +28,7 @@ macro_rules! verb {
 
 /// The route of a question.
 fn question(question: Question) -> MethodRouter<Arc<Daemon>> {
-    post(move |daemon: Shared, peer: ConnectInfo<Peer>, bytes: Bytes| async move {
+    post(move |daemon: Shared, peer: ConnectInfo<Peer>, Whole(bytes): Whole| async move {
         let wish: api::Ask = called(&daemon.0, &peer.0, &bytes).await?;
         answered(async move { life::ask(&daemon.0, question, wish).await }).await
     })
@@ -116,7 +117,7 @@ pub(crate) fn routes() -> Routes {
 async fn rpc(
     daemon: Shared,
     peer: ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Result<Json<api::Told>, Refusal> {
     let wish: api::Rpc = called(&daemon.0, &peer.0, &bytes).await?;
     answered(async move { life::rpc(&daemon.0, wish).await }).await

@@ -20,7 +20,10 @@ use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, Query};
+use axum::extract::{
+    ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request,
+};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{MethodRouter, get, post};
 use openapi::{Op, Routes};
@@ -47,17 +50,49 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// The name in a path; one that is no text is refused like everything else.
+pub(crate) struct Named(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named, Refusal> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        let name = name.map_err(|error| Refusal::bad_request(error.body_text()))?;
+        Ok(Named(name.0))
+    }
+}
+
+/// A body, whole; one that is too long is refused like everything else.
+pub(crate) struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Whole, Refusal> {
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Whole(bytes)),
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                let message = format!("the body is longer than {BODY_BYTES_MAX} bytes");
+                Err(Refusal::new(413, "too_long", message)
+                    .hint("put it into a file, and name the file"))
+            }
+            Err(error) => Err(Refusal::bad_request(error.body_text())),
+        }
+    }
+}
+
 /// The route of a list.
 fn of_session(which: List) -> MethodRouter<Arc<Daemon>> {
-    get(move |daemon: Shared, id: Path<String>, page: Asked<Page>| {
+    get(move |daemon: Shared, id: Named, page: Asked<Page>| {
         routes::of_session(which, daemon, id, page)
     })
 }
 
 /// The route of a verb.
 fn act(verb: Verb) -> MethodRouter<Arc<Daemon>> {
-    post(move |daemon: Shared, peer: ConnectInfo<Peer>, id: Path<String>, bytes: Bytes| {
-        routes::act(verb, daemon, peer, id, bytes)
+    post(move |daemon: Shared, peer: ConnectInfo<Peer>, id: Named, Whole(bytes): Whole| {
+        routes::act(verb, daemon, peer, id, Whole(bytes))
     })
 }
 

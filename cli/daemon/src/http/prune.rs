@@ -1,5 +1,6 @@
 //! `POST /v1/prune`: what the log need not keep, told or dropped.
 
+use super::Whole;
 use super::routes::{body, whole};
 use crate::api::{Prune, Pruned};
 use crate::daemon::{Daemon, blocking, now};
@@ -7,14 +8,13 @@ use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::prune::Plan;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use std::sync::Arc;
 
 pub(crate) async fn prune(
     State(daemon): State<Arc<Daemon>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Result<Json<Pruned>, Refusal> {
     let mut wish: Prune = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;

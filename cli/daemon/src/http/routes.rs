@@ -1,6 +1,6 @@
 //! Sessions, requests and the daemon itself.
 
-use super::{Asked, tcp};
+use super::{Asked, Named, Whole, tcp};
 use crate::acts::{self, Verb};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
@@ -12,7 +12,7 @@ use crate::problem::Refusal;
 use crate::{drain, input, keep, messages, requests, rulebook, spawn};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{Method, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -151,7 +151,7 @@ pub(crate) async fn sessions(
 pub(crate) async fn spawn(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Spawned> {
     let mut wish: Spawn = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -164,7 +164,7 @@ async fn named(daemon: &Daemon, id: &str) -> Result<Selection, Refusal> {
     daemon.find(id, None)
 }
 
-pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+pub(crate) async fn session(State(daemon): Shared, Named(id): Named) -> Answer200<Value> {
     let found = named(&daemon, &id).await?;
     Ok(Json(daemon.document(&found.session.thread_id)?))
 }
@@ -181,7 +181,7 @@ pub(crate) enum List {
 pub(crate) async fn of_session(
     which: List,
     State(daemon): Shared,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
     let sid = named(&daemon, &id).await?.sid;
@@ -206,8 +206,8 @@ pub(crate) async fn of_session(
 pub(crate) async fn input(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<InputTaken> {
     let mut input: Input = body(&bytes)?;
     input.by = peer.by(&daemon, input.by).await;
@@ -235,8 +235,8 @@ pub(crate) async fn queue(State(daemon): Shared, Asked(of): Asked<Of>) -> Answer
 pub(crate) async fn hold(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut hold: Hold = body(&bytes)?;
     hold.by = peer.by(&daemon, hold.by).await;
@@ -248,15 +248,15 @@ pub(crate) async fn hold(
 pub(crate) async fn keep(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut wish: Keep = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
     Ok(Json(whole(async move { keep::keep(&daemon, &id, wish).await }).await?))
 }
 
-pub(crate) async fn one_input(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+pub(crate) async fn one_input(State(daemon): Shared, Named(id): Named) -> Answer200<Value> {
     daemon.fresh().await;
     Ok(Json(input::document(&daemon, &id)?))
 }
@@ -264,8 +264,8 @@ pub(crate) async fn one_input(State(daemon): Shared, Path(id): Path<String>) -> 
 pub(crate) async fn change_input(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut change: InputChange = body(&bytes)?;
     change.by = peer.by(&daemon, change.by).await;
@@ -276,8 +276,8 @@ pub(crate) async fn act(
     verb: Verb,
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut act: Act = body(&bytes)?;
     act.by = peer.by(&daemon, act.by).await;
@@ -304,7 +304,7 @@ pub(crate) async fn requests(
     list(&daemon, "requests", found)
 }
 
-pub(crate) async fn request(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+pub(crate) async fn request(State(daemon): Shared, Named(id): Named) -> Answer200<Value> {
     daemon.fresh().await;
     Ok(Json(requests::document(&daemon, &id)?))
 }
@@ -312,8 +312,8 @@ pub(crate) async fn request(State(daemon): Shared, Path(id): Path<String>) -> An
 pub(crate) async fn answer(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Answered> {
     let mut answer = answer_body(&bytes)?;
     answer.by = peer.by(&daemon, answer.by).await;
@@ -328,7 +328,7 @@ pub(crate) async fn servers(State(daemon): Shared) -> Answer200<Servers> {
 pub(crate) async fn drain(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Drained> {
     let mut wish: Drain = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -342,7 +342,7 @@ pub(crate) async fn rules(State(daemon): Shared) -> Json<Value> {
 pub(crate) async fn grant(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut wish: Grant = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -352,7 +352,7 @@ pub(crate) async fn grant(
 pub(crate) async fn revoke(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut wish: Revoke = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -363,7 +363,7 @@ pub(crate) async fn revoke(
 pub(crate) async fn shutdown(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let wish: Shutdown = body(&bytes)?;
     let by = peer.by(&daemon, wish.by).await;
