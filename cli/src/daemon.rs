@@ -13,6 +13,7 @@ use sm_projections::View;
 use sm_projections::rows::SourceKind;
 use sm_projections::tables::Sources;
 use sm_projections::views::Selection;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// A running daemon.
@@ -55,6 +56,15 @@ impl<'c> Client<'c> {
 
     /// The daemon of this data directory; it is started where none runs.
     pub fn or_start(context: &'c Context, streams: &Streams) -> Result<Client<'c>, Error> {
+        Client::or_start_with(context, streams, &[])
+    }
+
+    /// The same; one that is started gets these words of `sm serve`, too.
+    pub fn or_start_with(
+        context: &'c Context,
+        streams: &Streams,
+        words: &[&str],
+    ) -> Result<Client<'c>, Error> {
         if let Some(client) = Client::connect(context)? {
             return Ok(client);
         }
@@ -62,7 +72,8 @@ impl<'c> Client<'c> {
         let exe = exe.map_err(|source| Error::io("find", Path::new("sm"), &source))?;
         let meter = streams.meter();
         meter.tell("starting the daemon …");
-        let start = Start { args: vec!["--foreground".into()], ..Start::default() };
+        let words = ["--foreground"].iter().chain(words);
+        let start = Start { args: words.map(Into::into).collect(), ..Start::default() };
         let started = sm_daemon::Client::or_start(&context.home, &exe, &start);
         meter.done();
         let client = started.map_err(|error| failed(error, context))?;
@@ -304,18 +315,27 @@ impl From<Refusal> for Error {
 }
 
 /// Runs the daemon in this process until it is ended.
-pub fn serve(context: &Context, demo: bool) -> Result<Exit, Error> {
+pub fn serve(context: &Context, demo: bool, tcp: Option<SocketAddr>) -> Result<Exit, Error> {
     let config = Config {
         search: codex::search(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         say: std::sync::Arc::new(crate::output::log_line),
         demo,
+        tcp,
         ..Config::new(context.home.clone(), codex::default_home()?)
     };
     sm_daemon::serve(config).map(|()| Exit::Ok).map_err(|error| match error {
         ServeError::Home(error) => error.into(),
         ServeError::Io { act, path, source } => Error::of_home(act, &path, &source),
         ServeError::Recover(why) => why.into(),
+        ServeError::Tcp { source } => {
+            let message = format!(
+                "failed to serve on {}: {source}",
+                tcp.map_or(String::new(), |at| at.to_string())
+            );
+            Error::new(Exit::Failed, "tcp_unusable", message)
+                .hint("Take another port, or 0 for any that is free: sm serve --tcp 127.0.0.1:0")
+        }
         other => Error::new(Exit::Failed, "failed", other.to_string()),
     })
 }

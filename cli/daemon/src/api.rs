@@ -7,7 +7,9 @@
 //! | route | body → answer |
 //! | --- | --- |
 //! | `GET /healthz` | [`Health`] |
-//! | `GET /v1/sessions` `?limit=` | `{"sessions":[…],"as_of":{…}}` |
+//! | `GET /metrics` `/openapi.json` | Prometheus' text; every route, as OpenAPI |
+//! | `GET /v1/sessions` `?limit=&before=&since_seq=` | `{"sessions":[…],"next":SEQ,"as_of":{…}}`, newest first; `before=NEXT` is the next page, `since_seq=` what has changed since |
+//! | `GET /v1/sessions/stream` | server-sent events: `snapshot` (`{"sessions":[…],"cursor":…}`), then `session`: each row that changed, whole |
 //! | `POST /v1/sessions` | [`Spawn`] → [`Spawned`] |
 //! | `GET /v1/sessions/{id}` | a session |
 //! | `GET /v1/sessions/{id}/turns` `/actions` `/children` `/messages` | lists |
@@ -38,7 +40,7 @@
 //! | `POST /v1/prune` | [`Prune`] → [`Pruned`] |
 //! | `GET /v1/servers` | [`Servers`] |
 //! | `POST /v1/drain` | [`Drain`] → [`Drained`] |
-//! | `POST /v1/shutdown` | `{}` → `{}`: the daemon ends cleanly |
+//! | `POST /v1/shutdown` | [`Shutdown`] → `{}`: the daemon ends cleanly |
 
 use serde::{Deserialize, Serialize};
 use sm_ingest::app_server::Search;
@@ -64,6 +66,8 @@ pub struct Health {
     pub event_persist_errors: u64,
     /// Running Codex servers.
     pub servers: Vec<Server>,
+    /// Where TCP is served, behind the token: `http://127.0.0.1:PORT`.
+    pub tcp: Option<String>,
 }
 
 /// A running Codex server.
@@ -754,6 +758,16 @@ pub struct Import {
     pub name: Option<String>,
     /// Also when the same bytes were imported before.
     pub again: bool,
+    /// Who asks: a session's id, or none for the user. Agents are refused.
+    pub by: Option<String>,
+}
+
+/// The daemon is to end.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shutdown {
+    /// Who asks: a session's id, or none for the user. Agents are refused.
+    pub by: Option<String>,
 }
 
 /// A transcript was imported.
@@ -809,7 +823,7 @@ pub struct Problem {
     /// `already_answered`, `request_changed`, `forbidden`, `codex_missing`, `codex_too_old`,
     /// `codex_died`, `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`,
     /// `failed`, `unsupported`, `turn_running`, `session_archived`, `not_logged_in`, `bad_text`,
-    /// `too_long`, `key_reused`, `turn_changed`, `codex_overloaded`.
+    /// `too_long`, `key_reused`, `turn_changed`, `codex_overloaded`, `unauthorized`, `wrong_host`.
     pub code: String,
     /// What failed and why.
     pub message: String,

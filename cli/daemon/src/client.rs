@@ -229,6 +229,11 @@ impl Client {
         self.post::<Value>(&format!("/v1/sessions/{}/looked", escape(session)), looked).map(drop)
     }
 
+    /// `GET /v1/queue`.
+    pub fn queue(&self) -> Result<Value, ClientError> {
+        self.get("/v1/queue")
+    }
+
     /// `GET /v1/inputs/{id}`.
     pub fn one_input(&self, id: &str) -> Result<Value, ClientError> {
         self.get(&format!("/v1/inputs/{}", escape(id)))

@@ -2,6 +2,7 @@
 
 use crate::home::Home;
 use sm_ingest::app_server::Search;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub version: String,
     /// Where its own words go: a line a call.
     pub say: Say,
+    /// A loopback address to serve on, too, behind a token.
+    pub tcp: Option<SocketAddr>,
     /// It is a demo's: it ends when its standard input does, which the demo holds, and an answer of
     /// `demo` is the demo's own.
     pub demo: bool,
@@ -35,6 +38,7 @@ impl Config {
             codex_home: codex_home.into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             say: Arc::new(|_| {}),
+            tcp: None,
             demo: false,
         }
     }

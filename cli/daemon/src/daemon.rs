@@ -22,8 +22,9 @@ use sm_projections::views::{self, Selection, SessionDoc};
 use sm_projections::{Store, StoreError, View};
 use sm_protocol::synthetic::Synthetic;
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
@@ -69,6 +70,8 @@ pub(crate) struct Daemon {
     pub retrying: Mutex<HashSet<String>>,
     /// The rules in force.
     pub rules: Keeper,
+    /// Where TCP is served, if it is.
+    pub tcp: OnceLock<SocketAddr>,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
 }
@@ -94,6 +97,14 @@ impl Caller {
             Caller::Demo => "demo".to_owned(),
             Caller::Nameless(source) => peer::nameless(*source),
             Caller::Agent(agent) => agent.session.thread_id.clone(),
+        }
+    }
+
+    /// Refuses agents, with `words`.
+    pub fn must_be_user(&self, words: &str) -> Result<(), Refusal> {
+        match self {
+            Caller::User | Caller::Demo => Ok(()),
+            Caller::Nameless(_) | Caller::Agent(_) => Err(Refusal::forbidden(words)),
         }
     }
 }
@@ -137,6 +148,7 @@ impl Daemon {
             reminding: tokio::sync::Notify::default(),
             retrying: Mutex::default(),
             rules: Keeper::default(),
+            tcp: OnceLock::new(),
             stopping: watch::Sender::new(false),
             locks: Mutex::default(),
         };

@@ -11,6 +11,7 @@
 //!  HOME/grants.toml     the same with an end, written by `sm rules grant`
 //!  HOME/run/sm.sock     the daemon's HTTP, while one runs
 //!  HOME/run/daemon.log  what the daemon says of itself
+//!  HOME/http-token      what calls over TCP have to show, once they were asked for
 //! ```
 
 use crate::prune;
@@ -134,6 +135,36 @@ impl Home {
     /// The rules with an end that `sm` wrote for the user.
     pub fn grants_path(&self) -> PathBuf {
         self.dir.join("grants.toml")
+    }
+
+    /// What calls over TCP have to show.
+    pub fn http_token_path(&self) -> PathBuf {
+        self.dir.join("http-token")
+    }
+
+    /// The same, made if it is not there: 256 bits by the system's generator, in hexadecimal.
+    pub(crate) fn http_token(&self) -> io::Result<String> {
+        use std::io::{Read, Write};
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let path = self.http_token_path();
+        let made = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
+        match made {
+            Ok(mut file) => {
+                let mut bytes = [0; 32];
+                std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+                writeln!(file, "{}", blake3::hash(&bytes).to_hex())?;
+                file.sync_all()?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            }
+            Err(error) => return Err(error),
+        }
+        let token = std::fs::read_to_string(&path)?.trim().to_owned();
+        match token.is_empty() {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty: remove it")),
+            false => Ok(token),
+        }
     }
 
     /// The folder of the running daemon.

@@ -10,8 +10,10 @@ use crate::pool::Server;
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use sm_ingest::app_server::ProcessId;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 
 /// How far up processes are followed.
 const ANCESTORS_MAX: usize = 256;
@@ -33,6 +35,54 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
         let pid = credentials.and_then(|credentials| u32::try_from(credentials.pid()?).ok());
         Peer(pid.map(lineage).unwrap_or_default())
     }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
+        let io = stream.io();
+        let ends = io.peer_addr().ok().zip(io.local_addr().ok());
+        let pid = ends.and_then(|(theirs, ours)| owner(socket_inode(theirs, ours)?));
+        Peer(pid.map(lineage).unwrap_or_default())
+    }
+}
+
+/// The inode of this machine's socket whose own end is `theirs` and whose other end is `ours`.
+fn socket_inode(theirs: SocketAddr, ours: SocketAddr) -> Option<u64> {
+    let table = if theirs.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
+    let table = std::fs::read_to_string(table).ok()?;
+    let (theirs, ours) = (in_table(theirs), in_table(ours));
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = *fields.get(1)? == theirs && *fields.get(2)? == ours;
+        fields.get(9).filter(|_| is_it)?.parse().ok()
+    })
+}
+
+/// An address as the system's table has it: words of the machine's own byte order, in hexadecimal.
+fn in_table(address: SocketAddr) -> String {
+    let bytes = match address {
+        SocketAddr::V4(address) => address.ip().octets().to_vec(),
+        SocketAddr::V6(address) => address.ip().octets().to_vec(),
+    };
+    let words =
+        bytes.chunks_exact(4).filter_map(|word| Some(u32::from_ne_bytes(word.try_into().ok()?)));
+    let words: String = words.map(|word| format!("{word:08X}")).collect();
+    format!("{words}:{:04X}", address.port())
+}
+
+/// A process that has the socket open; only this user's can be looked into.
+fn owner(inode: u64) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let mut pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.find(|pid: &u32| {
+        let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+        let mut open = open.filter_map(Result::ok);
+        open.any(|file| {
+            std::fs::metadata(file.path()).is_ok_and(|file| {
+                file.ino() == inode && rustix::fs::FileType::from_raw_mode(file.mode()).is_socket()
+            })
+        })
+    })
 }
 
 /// A process and those above it.
@@ -90,6 +140,17 @@ pub(crate) fn nameless_source(word: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_owner_of_a_tcp_connection_is_found() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = std::net::TcpListener::bind(address) else { continue };
+            let ours = listener.local_addr().unwrap();
+            let theirs = std::net::TcpStream::connect(ours).unwrap();
+            let inode = socket_inode(theirs.local_addr().unwrap(), ours).unwrap();
+            assert_eq!(owner(inode), Some(std::process::id()));
+        }
+    }
 
     #[test]
     fn a_lineage_leads_from_a_process_to_those_above_it() {

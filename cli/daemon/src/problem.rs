@@ -104,8 +104,20 @@ impl Refusal {
     }
 }
 
+/// What to do about a code, where nothing closer is known.
+fn general_hint(code: &str) -> Option<&'static str> {
+    match code {
+        "not_found" => Some("`sm ps --all`, `sm inbox --all` and `sm queue` list what there is"),
+        "bad_request" => Some("`sm help` and GET /openapi.json tell what is taken"),
+        "failed" => Some("the daemon's own words are in run/daemon.log of the data directory"),
+        _ => None,
+    }
+}
+
 impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        let hint = &mut self.problem.hint;
+        *hint = hint.take().or_else(|| general_hint(&self.problem.code).map(str::to_owned));
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(ProblemBody { error: self.problem })).into_response()
     }

@@ -93,9 +93,9 @@ async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal> {
             Way::NotSent => {
                 waiting.insert(thread);
             }
-            Way::Taken(turn) => {
+            Way::Taken(status, turn) => {
                 let turn = Some(turn.as_str());
-                input::change(daemon, &thread, number, InputStatus::Started, turn, None).await?;
+                input::change(daemon, &thread, number, status, turn, None).await?;
             }
             Way::Refused(reason) => {
                 let reason = Some(reason);
@@ -114,7 +114,7 @@ async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal> {
 #[derive(Debug, PartialEq)]
 enum Way {
     NotSent,
-    Taken(String),
+    Taken(InputStatus, String),
     Refused(String),
     Unknown,
 }
@@ -153,9 +153,13 @@ fn way_of(daemon: &Daemon, thread: &str, input: u64) -> Result<Way, Refusal> {
     });
     let Some((_, _, answer)) = answer else { return Ok(Way::Unknown) };
     let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    let turn = answer.pointer("/result/turn/id").or_else(|| answer.pointer("/result/turnId"));
-    if let Some(turn) = turn.and_then(Value::as_str) {
-        return Ok(Way::Taken(turn.to_owned()));
+    // `turn/start` answers with a turn, `turn/steer` with the name of one.
+    let ways =
+        [("/result/turn/id", InputStatus::Started), ("/result/turnId", InputStatus::Steered)];
+    for (place, status) in ways {
+        if let Some(turn) = answer.pointer(place).and_then(Value::as_str) {
+            return Ok(Way::Taken(status, turn.to_owned()));
+        }
     }
     let why = answer.pointer("/error/message").and_then(Value::as_str);
     Ok(why.map_or(Way::Unknown, |why| Way::Refused(why.to_owned())))

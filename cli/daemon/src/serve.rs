@@ -12,13 +12,14 @@ use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::revive::revive;
 use crate::{attend, automatic, http, recovery, reminders};
+use axum::Router;
 use sm_projections::rows::Session;
 use sm_projections::tables::Sessions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -42,6 +43,12 @@ pub enum ServeError {
         act: &'static str,
         /// On what.
         path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// TCP could not be served as it was asked for.
+    #[error("failed to serve on TCP: {source}")]
+    Tcp {
         /// The system's answer.
         source: io::Error,
     },
@@ -91,6 +98,11 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
         path: path.to_path_buf(),
         source,
     })?;
+    let fail_tcp = |source| ServeError::Tcp { source };
+    let tcp = match daemon.config.tcp {
+        Some(address) => Some(http::tcp::listen(address).await.map_err(fail_tcp)?),
+        None => None,
+    };
     if daemon.config.demo {
         end_with_input(&daemon);
     }
@@ -99,6 +111,9 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
     tokio::spawn(reminders::keep(Arc::clone(&daemon)));
     tokio::spawn(revive(Arc::clone(&daemon), lost, None));
     let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));
+    if let Some(listener) = tcp {
+        serve_tcp(&daemon, listener, router.clone()).map_err(fail_tcp)?;
+    }
     let router = router.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, router)
         .with_graceful_shutdown(async move { stopping.stopped().await });
@@ -110,6 +125,20 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
     end_servers(&daemon).await;
     // Another daemon can only have bound it after the log was let go, which it was not yet.
     let _ = std::fs::remove_file(path);
+    Ok(())
+}
+
+/// Serves the same routes on a loopback address, behind the token.
+fn serve_tcp(daemon: &Arc<Daemon>, listener: TcpListener, router: Router) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let router = http::tcp::guarded(router, &daemon.config.home, address)?;
+    let router = router.into_make_service_with_connect_info::<Peer>();
+    let _ = daemon.tcp.set(address);
+    daemon.say(&format!("serving on http://{address}, with the token"));
+    let stopping = Arc::clone(daemon);
+    let server = axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stopping.stopped().await });
+    tokio::spawn(async move { server.await });
     Ok(())
 }
 

@@ -63,7 +63,9 @@ impl Import {
         let transcript =
             transcript(spool.as_ref().map_or(&self.file, |file| file.path()), &self.file)?;
         let (imported, warnings) = match Door::open(context, streams)? {
-            Door::Daemon(client) => (self.through(&client, &transcript)?, Vec::new()),
+            Door::Daemon(client) => {
+                (self.through(&client, &transcript, context.caller.clone())?, Vec::new())
+            }
             Door::Own(writer) => self.alone(*writer, streams, &transcript)?,
         };
         let elapsed_ms = began.elapsed().as_millis() as u64;
@@ -76,13 +78,19 @@ impl Import {
     }
 
     /// The daemon holds the lock: it reads the file.
-    fn through(&self, client: &Client<'_>, transcript: &Transcript) -> Result<Imported, Error> {
+    fn through(
+        &self,
+        client: &Client<'_>,
+        transcript: &Transcript,
+        caller: Option<String>,
+    ) -> Result<Imported, Error> {
         let path = std::path::absolute(&transcript.path);
         let path = path.map_err(|source| Error::io("find", &transcript.path, &source))?;
         client.import(&api::Import {
             path: path.to_string_lossy().into_owned(),
             name: Some(transcript.name.clone()),
             again: self.again,
+            by: caller,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::output::{Streams, age, clean, now_micros};
 use clap::Args;
 use serde_json::json;
 use sm_daemon::api::{Health, Servers};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How long a daemon may take to end.
@@ -42,16 +43,41 @@ pub struct Serve {
     #[arg(long, requires = "drain")]
     wait: bool,
 
+    /// Also on this loopback address, for callers with the token in the data directory's `http-token`;
+    /// port 0 is any that is free.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback, conflicts_with_all = ["stop", "status", "drain", "unit"])]
+    tcp: Option<SocketAddr>,
+
     /// Prints a systemd user unit that runs it.
     #[arg(long, group = "act")]
     unit: bool,
 }
 
 impl Serve {
+    /// The daemon; one that runs already serves what it was started with.
+    fn start<'c>(&self, context: &'c Context, streams: &Streams) -> Result<Client<'c>, Error> {
+        let Some(address) = self.tcp else { return Client::or_start(context, streams) };
+        let client = Client::or_start_with(context, streams, &["--tcp", &address.to_string()])?;
+        let served = client.health()?.tcp;
+        let is_it = served
+            .as_ref()
+            .is_some_and(|served| address.port() == 0 || *served == format!("http://{address}"));
+        match is_it {
+            true => Ok(client),
+            false => {
+                let home = context.home_words();
+                let where_to = served.unwrap_or_else(|| "its private socket alone".to_owned());
+                let message = format!("a daemon runs already, and serves on {where_to}");
+                let hint = format!("End it first: sm{home} serve --stop");
+                Err(Error::new(Exit::Conflict, "conflict", message).hint(hint))
+            }
+        }
+    }
+
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         if self.foreground {
-            return crate::daemon::serve(context, self.for_demo);
+            return crate::daemon::serve(context, self.for_demo, self.tcp);
         }
         if self.stop {
             return stop(context, streams);
@@ -64,7 +90,7 @@ impl Serve {
         }
         let client = match self.status {
             true => Client::connect(context)?,
-            false => Some(Client::or_start(context, streams)?),
+            false => Some(self.start(context, streams)?),
         };
         let found = match &client {
             Some(client) => Some((client.health()?, client.servers()?)),
@@ -72,6 +98,16 @@ impl Serve {
         };
         tell(context, streams, found.as_ref())?;
         Ok(if found.is_some() { Exit::Ok } else { Exit::Away })
+    }
+}
+
+/// An address of this machine alone.
+fn loopback(word: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        word.parse().map_err(|_| "an address and a port, as 127.0.0.1:7070")?;
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => Err("only loopback addresses are served: 127.0.0.1:PORT or [::1]:PORT".to_owned()),
     }
 }
 
@@ -139,6 +175,10 @@ fn tell(
         "process {}, sm {}, log {}, recorded to seq {}, folded to seq {}",
         health.pid, health.version, health.log_id, health.watermark, health.checkpoint
     ))?;
+    if let Some(address) = &health.tcp {
+        let token = context.home.http_token_path();
+        streams.line(format_args!("  {address}, with the token in {}", token.display()))?;
+    }
     if health.event_persist_errors > 0 {
         streams.line(format_args!(
             "! {} writes failed and were tried again",

@@ -320,7 +320,7 @@ fn what_was_cut_off_while_it_asked_is_not_shown_as_answered() {
 }
 
 #[test]
-fn an_agent_that_hides_who_it_is_answers_nothing() {
+fn an_agent_that_hides_who_it_is_answers_nothing_and_ends_and_imports_nothing() {
     let Some(live) = Live::start() else { return };
     let sm = &live.sm;
     let request = {
@@ -338,11 +338,15 @@ fn an_agent_that_hides_who_it_is_answers_nothing() {
     };
     let hidden = "env -u CODEX_THREAD_ID -u SM_SERVER -u SM_SESSION_ID";
     let lying = format!("{hidden} SM_SESSION_ID=asker");
+    let transcript = sm.file("t.jsonl", b"{\"method\":\"thread/started\"}\n");
     // The command that Codex started tells whose it is, whatever it hides from those below it.
     let script = [
         call(hidden, &format!("approve {request}"), "hidden"),
         call(&lying, &format!("deny {request}"), "lying"),
         call(hidden, "spawn 'say: hi' --name child", "spawned"),
+        call("", "serve --stop", "stopping"),
+        call(hidden, "serve --stop", "stopping-hidden"),
+        call(hidden, &format!("import {transcript}"), "importing"),
     ]
     .concat();
     let agent = live.spawn("agent", &format!("{script}say: over"), &["--approval", "never"]);
@@ -351,6 +355,9 @@ fn an_agent_that_hides_who_it_is_answers_nothing() {
         let text = std::fs::read_to_string(sm.dir.path().join(name)).expect("its words");
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     };
+    for name in ["stopping", "stopping-hidden", "importing"] {
+        assert_eq!(told(name)["error"]["code"], "forbidden", "{name}");
+    }
     for name in ["hidden", "lying"] {
         let error = &told(name)["error"];
         assert_eq!(error["code"], "forbidden", "{name}: {error}");

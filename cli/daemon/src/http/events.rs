@@ -3,13 +3,15 @@
 //! What always holds: pages joined are the session's records, each once; the stream reads the log
 //! itself, so a slow reader is only late; its ids are cursors and resume it.
 
-use super::Asked;
+use super::openapi::{Op, Routes};
+use super::{Asked, Named, SSE};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
+use axum::routing::get;
 use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -47,10 +49,30 @@ pub(crate) struct Wish {
     payload: bool,
 }
 
+/// The routes of records.
+pub(crate) fn routes() -> Routes {
+    const PAGE: &[(&str, &str)] = &[
+        ("since_seq", "only records after it"),
+        ("limit", "how many, 1000 at most"),
+        ("payload", "true: whole payloads, not their first words"),
+    ];
+    let paths = [
+        "/v1/sessions/{id}/events",
+        "/v1/sessions/{id}/codex-events",
+        "/sessions/{id}/codex-events",
+    ];
+    let pages = paths.into_iter().fold(Routes::default(), |routes, path| {
+        routes.route(Op::get(path, "a page of its records").query(PAGE), get(page))
+    });
+    let all = Op::get("/v1/events", "all records as they come; `Last-Event-ID` resumes")
+        .query(&[("after", "a cursor, or a seq"), ("payload", "true: whole payloads")]);
+    pages.route(all.media(SSE), get(stream))
+}
+
 /// A page of a session's records after `since_seq`.
 pub(crate) async fn page(
     State(daemon): State<Arc<Daemon>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(wish): Asked<Wish>,
 ) -> Result<Json<Value>, Refusal> {
     daemon.fresh().await;
@@ -324,6 +346,12 @@ fn short_id(daemon: &Daemon, thread: &[u8]) -> Result<Option<String>, Refusal> {
 
 /// Events on their way to one reader.
 pub(crate) struct Events(mpsc::Receiver<Event>);
+
+impl Events {
+    pub fn new(events: mpsc::Receiver<Event>) -> Events {
+        Events(events)
+    }
+}
 
 impl Stream for Events {
     type Item = Result<Event, Infallible>;

@@ -1,5 +1,6 @@
 //! Reminders, and what parents have looked at themselves.
 
+use super::openapi::{Op, Routes};
 use super::routes::{Shared, body, list, whole};
 use crate::api::{Cancel, Looked, Remind};
 use crate::peer::Peer;
@@ -8,9 +9,24 @@ use crate::{family, reminders};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-pub(super) async fn remind(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .route(
+            Op::post::<Remind>("/v1/sessions/{id}/reminders", "a message for it, later"),
+            post(remind),
+        )
+        .route(
+            Op::post::<Looked>("/v1/sessions/{id}/looked", "a parent has seen how it stands"),
+            post(looked),
+        )
+        .route(Op::get("/v1/reminders", "reminders that are to come"), get(reminders))
+        .route(Op::post::<Cancel>("/v1/reminders/{id}/cancel", "takes one back"), post(cancel))
+}
+
+async fn remind(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
@@ -21,13 +37,13 @@ pub(super) async fn remind(
     Ok(Json(whole(async move { reminders::set(&daemon, &id, wish).await }).await?))
 }
 
-pub(super) async fn reminders(State(daemon): Shared) -> Result<Json<Value>, Refusal> {
+async fn reminders(State(daemon): Shared) -> Result<Json<Value>, Refusal> {
     daemon.fresh().await;
     let reminders = reminders::list(&daemon)?;
     list(&daemon, "reminders", reminders)
 }
 
-pub(super) async fn cancel(
+async fn cancel(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
@@ -38,7 +54,7 @@ pub(super) async fn cancel(
     Ok(Json(whole(async move { reminders::cancel(&daemon, &id, wish).await }).await?))
 }
 
-pub(super) async fn looked(
+async fn looked(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,

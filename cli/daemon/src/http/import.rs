@@ -1,22 +1,26 @@
 //! `POST /v1/import`: a captured transcript, into the log that the daemon writes.
 
+use super::Whole;
+use super::routes::body;
 use crate::api::{Import, Imported};
 use crate::daemon::{Daemon, blocking, now};
 use crate::import::Transcript;
+use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use sm_ingest::ImportSummary;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) async fn import(
     State(daemon): State<Arc<Daemon>>,
-    bytes: Bytes,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Whole(bytes): Whole,
 ) -> Result<Json<Imported>, Refusal> {
-    let wish: Import = serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}")))?;
+    let wish: Import = body(&bytes)?;
+    let by = peer.by(&daemon, wish.by.clone()).await;
+    daemon.caller(by.as_deref())?.must_be_user("only the user imports transcripts")?;
     let path = PathBuf::from(&wish.path);
     if !path.is_absolute() {
         return Err(Refusal::bad_request(format!("{:?} is no absolute path", wish.path)));

@@ -1,15 +1,16 @@
 //! The verbs of a thread's life, and questions to Codex: one shape of route for all of them.
 
+use super::openapi::{Op, Routes};
 use super::routes::{Shared, body, whole};
+use super::{Named, Whole};
 use crate::api::{self, Act};
 use crate::daemon::Daemon;
 use crate::life::{self, Question};
 use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path};
+use axum::extract::ConnectInfo;
 use axum::routing::{MethodRouter, post};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// The routes of a verb: its body says who asks, which is believed where no agent asks.
 macro_rules! verb {
     ($body:ty, $run:path) => {
-        post(|daemon: Shared, peer: ConnectInfo<Peer>, id: Path<String>, bytes: Bytes| async move {
+        post(|daemon: Shared, peer: ConnectInfo<Peer>, id: Named, Whole(bytes): Whole| async move {
             let wish: $body = called(&daemon.0, &peer.0, &bytes).await?;
             answered(async move { $run(&daemon.0, &id.0, wish).await }).await
         })
@@ -27,7 +28,7 @@ macro_rules! verb {
 
 /// The route of a question.
 fn question(question: Question) -> MethodRouter<Arc<Daemon>> {
-    post(move |daemon: Shared, peer: ConnectInfo<Peer>, bytes: Bytes| async move {
+    post(move |daemon: Shared, peer: ConnectInfo<Peer>, Whole(bytes): Whole| async move {
         let wish: api::Ask = called(&daemon.0, &peer.0, &bytes).await?;
         answered(async move { life::ask(&daemon.0, question, wish).await }).await
     })
@@ -52,28 +53,71 @@ async fn answered<T: Serialize + Send + 'static>(
 }
 
 /// All of them.
-pub(crate) fn routes() -> Router<Arc<Daemon>> {
-    Router::new()
-        .route("/v1/sessions/{id}/name", verb!(api::Rename, life::name))
-        .route("/v1/sessions/{id}/fork", verb!(api::Fork, life::fork))
-        .route("/v1/sessions/{id}/archive", verb!(Act, life::archive))
-        .route("/v1/sessions/{id}/unarchive", verb!(Act, life::unarchive))
-        .route("/v1/sessions/{id}/compact", verb!(Act, life::compact))
-        .route("/v1/sessions/{id}/review", verb!(api::Review, life::review))
-        .route("/v1/sessions/{id}/rollback", verb!(api::Rollback, life::rollback))
-        .route("/v1/sessions/{id}/goal", verb!(api::Goal, life::goal))
-        .route("/v1/codex/models", question(Question::Models))
-        .route("/v1/codex/mcp", question(Question::Mcp))
-        .route("/v1/codex/limits", question(Question::Limits))
-        .route("/v1/codex/account", question(Question::Account))
-        .route("/v1/codex/skills", question(Question::Skills))
-        .route("/v1/codex/rpc", post(rpc))
+pub(crate) fn routes() -> Routes {
+    macro_rules! question_route {
+        ($path:literal, $does:literal, $question:expr) => {
+            (Op::post::<api::Ask>($path, $does).answers::<api::Told>(), question($question))
+        };
+    }
+    let verbs = [
+        (
+            Op::post::<api::Rename>("/v1/sessions/{id}/name", "names it").answers::<api::Done>(),
+            verb!(api::Rename, life::name),
+        ),
+        (
+            Op::post::<api::Fork>("/v1/sessions/{id}/fork", "a copy that goes its own way")
+                .answers::<api::Forked>(),
+            verb!(api::Fork, life::fork),
+        ),
+        (
+            Op::post::<Act>("/v1/sessions/{id}/archive", "into Codex's archive")
+                .answers::<api::Done>(),
+            verb!(Act, life::archive),
+        ),
+        (
+            Op::post::<Act>("/v1/sessions/{id}/unarchive", "out of it").answers::<api::Done>(),
+            verb!(Act, life::unarchive),
+        ),
+        (
+            Op::post::<Act>("/v1/sessions/{id}/compact", "shortens its history")
+                .answers::<api::Done>(),
+            verb!(Act, life::compact),
+        ),
+        (
+            Op::post::<api::Review>(
+                "/v1/sessions/{id}/review",
+                "Codex's reviewer looks at its work",
+            )
+            .answers::<api::Reviewing>(),
+            verb!(api::Review, life::review),
+        ),
+        (
+            Op::post::<api::Rollback>("/v1/sessions/{id}/rollback", "drops its newest turns")
+                .answers::<api::RolledBack>(),
+            verb!(api::Rollback, life::rollback),
+        ),
+        (
+            Op::post::<api::Goal>("/v1/sessions/{id}/goal", "what it pursues")
+                .answers::<api::GoalTold>(),
+            verb!(api::Goal, life::goal),
+        ),
+        question_route!("/v1/codex/models", "the models", Question::Models),
+        question_route!("/v1/codex/mcp", "the MCP servers", Question::Mcp),
+        question_route!("/v1/codex/limits", "the rate limits", Question::Limits),
+        question_route!("/v1/codex/account", "the account", Question::Account),
+        question_route!("/v1/codex/skills", "the skills", Question::Skills),
+        (
+            Op::post::<api::Rpc>("/v1/codex/rpc", "any other method").answers::<api::Told>(),
+            post(rpc),
+        ),
+    ];
+    verbs.into_iter().fold(Routes::default(), |routes, (op, route)| routes.route(op, route))
 }
 
 async fn rpc(
     daemon: Shared,
     peer: ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Result<Json<api::Told>, Refusal> {
     let wish: api::Rpc = called(&daemon.0, &peer.0, &bytes).await?;
     answered(async move { life::rpc(&daemon.0, wish).await }).await

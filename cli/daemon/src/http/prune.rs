@@ -1,25 +1,25 @@
 //! `POST /v1/prune`: what the log need not keep, told or dropped.
 
+use super::Whole;
 use super::routes::{body, whole};
 use crate::api::{Prune, Pruned};
-use crate::daemon::{Caller, Daemon, blocking, now};
+use crate::daemon::{Daemon, blocking, now};
 use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::prune::Plan;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use std::sync::Arc;
 
 pub(crate) async fn prune(
     State(daemon): State<Arc<Daemon>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Result<Json<Pruned>, Refusal> {
     let mut wish: Prune = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
-    if wish.apply && !matches!(daemon.caller(wish.by.as_deref())?, Caller::User | Caller::Demo) {
-        return Err(Refusal::forbidden("only the user drops records"));
+    if wish.apply {
+        daemon.caller(wish.by.as_deref())?.must_be_user("only the user drops records")?;
     }
     Ok(Json(whole(async move { run(daemon, wish).await }).await?))
 }

@@ -1,10 +1,10 @@
 //! Sessions, requests and the daemon itself.
 
-use super::Asked;
+use super::{Asked, Named, Whole, tcp};
 use crate::acts::{self, Verb};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
-    Keep, Revoke, Servers, Spawn, Spawned,
+    Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, blocking, to_value};
 use crate::peer::Peer;
@@ -12,7 +12,7 @@ use crate::problem::Refusal;
 use crate::{drain, input, keep, messages, requests, rulebook, spawn};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{Method, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -88,6 +88,7 @@ pub(crate) async fn health(State(daemon): Shared) -> Json<Health> {
         checkpoint: *daemon.folded.seq().borrow(),
         event_persist_errors: health.persist_errors,
         servers: daemon.pool.documents(),
+        tcp: tcp::told(&daemon),
     })
 }
 
@@ -106,17 +107,51 @@ pub(super) fn list(daemon: &Daemon, name: &str, rows: Vec<Value>) -> Answer200<V
     Ok(Json(json!({ name: rows, "warnings": [], "host_errors": [], "as_of": as_of })))
 }
 
-pub(crate) async fn sessions(State(daemon): Shared, Asked(page): Asked<Page>) -> Answer200<Value> {
+/// Which sessions.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Which {
+    limit: Option<usize>,
+    /// The `next` of the page before.
+    before: Option<u64>,
+    /// Only those with records after it: what has changed since a page was made.
+    since_seq: Option<u64>,
+}
+
+pub(crate) async fn sessions(
+    State(daemon): Shared,
+    Asked(which): Asked<Which>,
+) -> Answer200<Value> {
     daemon.fresh().await;
-    let docs = daemon.look(|view| views::sessions(view, page.limit(), |_| true))?;
+    let limit = which.limit.unwrap_or(LIMIT);
+    let is_asked = |seq: u64| {
+        which.before.is_none_or(|before| seq < before)
+            && which.since_seq.is_none_or(|since| seq > since)
+    };
+    let (docs, next) = daemon.look(|view| {
+        let more = limit.saturating_add(1);
+        let mut docs = views::sessions(view, more, |head| head.last_seq.is_some_and(is_asked))?;
+        if docs.len() > limit {
+            docs.truncate(limit);
+            let next = docs.last().and_then(|last| last.last_seq);
+            return Ok((docs, next));
+        }
+        // Those that are only named by others stand at the end, in no order of their own.
+        if which.since_seq.is_none() {
+            docs.extend(views::sessions(view, usize::MAX, |head| head.last_seq.is_none())?);
+        }
+        Ok::<_, Refusal>((docs, None))
+    })?;
     let docs = daemon.documents(docs)?;
-    list(&daemon, "sessions", docs)
+    let Json(mut answer) = list(&daemon, "sessions", docs)?;
+    answer["next"] = json!(next);
+    Ok(Json(answer))
 }
 
 pub(crate) async fn spawn(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Spawned> {
     let mut wish: Spawn = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -129,7 +164,7 @@ async fn named(daemon: &Daemon, id: &str) -> Result<Selection, Refusal> {
     daemon.find(id, None)
 }
 
-pub(crate) async fn session(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+pub(crate) async fn session(State(daemon): Shared, Named(id): Named) -> Answer200<Value> {
     let found = named(&daemon, &id).await?;
     Ok(Json(daemon.document(&found.session.thread_id)?))
 }
@@ -146,7 +181,7 @@ pub(crate) enum List {
 pub(crate) async fn of_session(
     which: List,
     State(daemon): Shared,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
     let sid = named(&daemon, &id).await?.sid;
@@ -171,8 +206,8 @@ pub(crate) async fn of_session(
 pub(crate) async fn input(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<InputTaken> {
     let mut input: Input = body(&bytes)?;
     input.by = peer.by(&daemon, input.by).await;
@@ -200,8 +235,8 @@ pub(crate) async fn queue(State(daemon): Shared, Asked(of): Asked<Of>) -> Answer
 pub(crate) async fn hold(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut hold: Hold = body(&bytes)?;
     hold.by = peer.by(&daemon, hold.by).await;
@@ -213,15 +248,15 @@ pub(crate) async fn hold(
 pub(crate) async fn keep(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut wish: Keep = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
     Ok(Json(whole(async move { keep::keep(&daemon, &id, wish).await }).await?))
 }
 
-pub(crate) async fn one_input(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+pub(crate) async fn one_input(State(daemon): Shared, Named(id): Named) -> Answer200<Value> {
     daemon.fresh().await;
     Ok(Json(input::document(&daemon, &id)?))
 }
@@ -229,8 +264,8 @@ pub(crate) async fn one_input(State(daemon): Shared, Path(id): Path<String>) -> 
 pub(crate) async fn change_input(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut change: InputChange = body(&bytes)?;
     change.by = peer.by(&daemon, change.by).await;
@@ -241,8 +276,8 @@ pub(crate) async fn act(
     verb: Verb,
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut act: Act = body(&bytes)?;
     act.by = peer.by(&daemon, act.by).await;
@@ -269,7 +304,7 @@ pub(crate) async fn requests(
     list(&daemon, "requests", found)
 }
 
-pub(crate) async fn request(State(daemon): Shared, Path(id): Path<String>) -> Answer200<Value> {
+pub(crate) async fn request(State(daemon): Shared, Named(id): Named) -> Answer200<Value> {
     daemon.fresh().await;
     Ok(Json(requests::document(&daemon, &id)?))
 }
@@ -277,8 +312,8 @@ pub(crate) async fn request(State(daemon): Shared, Path(id): Path<String>) -> An
 pub(crate) async fn answer(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Whole(bytes): Whole,
 ) -> Answer200<Answered> {
     let mut answer = answer_body(&bytes)?;
     answer.by = peer.by(&daemon, answer.by).await;
@@ -293,7 +328,7 @@ pub(crate) async fn servers(State(daemon): Shared) -> Answer200<Servers> {
 pub(crate) async fn drain(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Drained> {
     let mut wish: Drain = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -307,7 +342,7 @@ pub(crate) async fn rules(State(daemon): Shared) -> Json<Value> {
 pub(crate) async fn grant(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut wish: Grant = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -317,7 +352,7 @@ pub(crate) async fn grant(
 pub(crate) async fn revoke(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    bytes: Bytes,
+    Whole(bytes): Whole,
 ) -> Answer200<Value> {
     let mut wish: Revoke = body(&bytes)?;
     wish.by = peer.by(&daemon, wish.by).await;
@@ -325,9 +360,16 @@ pub(crate) async fn revoke(
     gone.await?.map(Json)
 }
 
-pub(crate) async fn shutdown(State(daemon): Shared) -> Json<Value> {
+pub(crate) async fn shutdown(
+    State(daemon): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Whole(bytes): Whole,
+) -> Answer200<Value> {
+    let wish: Shutdown = body(&bytes)?;
+    let by = peer.by(&daemon, wish.by).await;
+    daemon.caller(by.as_deref())?.must_be_user("only the user ends the daemon")?;
     daemon.stop();
-    Json(json!({}))
+    Ok(Json(json!({})))
 }
 
 #[cfg(test)]

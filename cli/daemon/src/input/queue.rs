@@ -13,8 +13,8 @@ use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_log::{ReadError, Reader};
 use sm_projections::rows::{self, HELD, InputStatus, Session, Sid};
-use sm_projections::table::Key;
-use sm_projections::tables::{Inputs, Queue, Sessions};
+use sm_projections::table::{Key, id_hash};
+use sm_projections::tables::{InputKeys, Inputs, Queue, Sessions};
 use sm_projections::views;
 use sm_protocol::synthetic::{InputAccepted, InputChanged, InputEdited, Synthetic};
 use std::sync::Arc;
@@ -203,12 +203,31 @@ pub(crate) async fn act(
             if find(daemon, id)?.1.status == InputStatus::Started {
                 return document(daemon, id);
             }
+            keeps_key(daemon, id, number, &row)?;
             let by = Some(caller.word());
             changed(daemon, &thread, number, InputStatus::Queued, None, None, by).await?;
             deliver_soon(daemon, &thread);
         }
     }
     document(daemon, id)
+}
+
+/// Its sender may have sent one that failed again under its key: that one is the message then.
+fn keeps_key(daemon: &Daemon, id: &str, number: u64, row: &rows::Input) -> Result<(), Refusal> {
+    let Some(key) = accepted(&daemon.reader, number, row)?.key else { return Ok(()) };
+    let newest = (row.session, id_hash(&[&key]));
+    match daemon.look(|view| Ok::<_, Refusal>(view.get::<InputKeys>(&newest)?))? {
+        Some(newest) if newest != number => {
+            let newest = views::input_id(newest);
+            Err(Refusal::new(
+                409,
+                "key_reused",
+                format!("input {id} was sent again under its key {key:?}, as {newest}"),
+            )
+            .hint(format!("`sm queue show {newest}` shows what became of that one")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn waits(id: &str, row: &rows::Input) -> Result<(), Refusal> {

@@ -1,7 +1,8 @@
 //! Inputs whose answer was lost: looked for in the thread itself.
 //!
 //! What always holds: an input counts as taken only if Codex's own account of the thread has it, by the
-//! name that it was sent under; one that is not found there is not sent again by itself.
+//! name that it was sent under, or in a turn that nothing else can have begun; one that is not found there
+//! is not sent again by itself.
 
 use super::delivery::message_id;
 use super::queue;
@@ -9,8 +10,11 @@ use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::resume;
 use serde_json::{Value, json};
-use sm_projections::rows::{self, InputStatus};
-use sm_projections::tables::Inputs;
+use sm_projections::rows::{self, InputStatus, Sid};
+use sm_projections::table::id_hash;
+use sm_projections::tables::{Inputs, TurnIds};
+use sm_projections::{StoreError, View};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,10 +81,18 @@ pub(super) async fn find_out_one(
     let params = json!({ "threadId": thread, "includeTurns": true });
     let told = server.app.call("thread/read", params, TELLING).await?;
     let turns = told.result.pointer("/thread/turns").and_then(Value::as_array);
-    match turns.into_iter().flatten().find(|turn| has_input(turn, number)) {
-        Some(turn) => {
-            let turn = turn.get("id").and_then(Value::as_str);
-            queue::change(daemon, thread, number, InputStatus::Started, turn, None).await
+    let turns = turns.map(Vec::as_slice).unwrap_or_default();
+    let accepted_at = row.accepted_at.div_euclid(1_000_000);
+    let named = daemon.look(|view| named_turns(view, row.session))?;
+    let is_known = |turn: &str| {
+        named.contains(turn)
+            || daemon
+                .look(|view| view.get::<TurnIds>(&(row.session, id_hash(&[turn]))))
+                .is_ok_and(|known| known.is_some())
+    };
+    match taken_by(turns, number, accepted_at, is_known) {
+        Some((status, turn)) => {
+            queue::change(daemon, thread, number, status, Some(turn), None).await
         }
         None if row.reason.as_deref() == Some(NOT_THERE) => Ok(()),
         None => {
@@ -90,12 +102,84 @@ pub(super) async fn find_out_one(
     }
 }
 
-/// Whether a turn, as Codex tells it, began with the input or took it in.
-fn has_input(turn: &Value, number: u64) -> bool {
-    let id = message_id(number);
-    let items = turn.get("items").and_then(Value::as_array);
-    items.into_iter().flatten().any(|item| {
-        item.get("type").and_then(Value::as_str) == Some("userMessage")
-            && item.get("clientId").and_then(Value::as_str) == Some(&id)
+/// The turns that the inputs of a session are known to have begun or gone into.
+fn named_turns(view: &View<'_>, sid: Sid) -> Result<BTreeSet<String>, StoreError> {
+    let (mut named, mut seen) = (BTreeSet::new(), 0);
+    view.scan_back::<Inputs>(&[], |_, row| {
+        seen += 1;
+        named.extend(row.turn.filter(|_| row.session == sid));
+        seen < INPUTS_MAX
+    })?;
+    Ok(named)
+}
+
+/// How an input was taken, and by which of the turns that Codex tells of.
+///
+/// A server that dies as a turn begins may have written down the turn, and the message for the model, but
+/// not yet the item that names the message. Such a turn has no item, and the log does not know it: it is
+/// the input's, for whoever sends holds the session, and nobody else begins its turns.
+fn taken_by<'t>(
+    turns: &'t [Value],
+    number: u64,
+    accepted_at: i64,
+    is_known: impl Fn(&str) -> bool,
+) -> Option<(InputStatus, &'t str)> {
+    let name = message_id(number);
+    let messages = |turn: &'t Value| {
+        let items = turn.get("items").and_then(Value::as_array).into_iter().flatten();
+        let is_message = |item: &&Value| item["type"] == "userMessage";
+        items.filter(is_message).map(|item| item.get("clientId").and_then(Value::as_str))
+    };
+    let id = |turn: &'t Value| turn.get("id").and_then(Value::as_str);
+    let carries = turns.iter().find_map(|turn| {
+        let place = messages(turn).position(|client| client == Some(&name))?;
+        let status = if place == 0 { InputStatus::Started } else { InputStatus::Steered };
+        Some((status, id(turn)?))
+    });
+    carries.or_else(|| {
+        let is_its = |turn: &&'t Value| {
+            let began = turn.get("startedAt").and_then(Value::as_i64);
+            turn["items"].as_array().is_some_and(Vec::is_empty)
+                && began.is_some_and(|began| began >= accepted_at)
+                && id(turn).is_some_and(|id| !is_known(id))
+        };
+        Some((InputStatus::Started, id(turns.iter().find(is_its)?)?))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A turn as `thread/read` tells it.
+    fn turn(id: &str, began: i64, clients: &[Option<&str>]) -> Value {
+        let items: Vec<Value> = clients
+            .iter()
+            .map(|client| json!({ "type": "userMessage", "clientId": client, "content": [] }))
+            .collect();
+        json!({ "id": id, "items": items, "status": "interrupted", "startedAt": began })
+    }
+
+    #[test]
+    fn what_begins_a_turn_is_started_and_what_comes_later_was_steered() {
+        let turns = [turn("a", 10, &[Some("sm-input-5"), Some("sm-input-7")])];
+        let known = |_: &str| true;
+        assert_eq!(taken_by(&turns, 5, 9, known), Some((InputStatus::Started, "a")));
+        assert_eq!(taken_by(&turns, 7, 9, known), Some((InputStatus::Steered, "a")));
+        assert_eq!(taken_by(&turns, 8, 9, known), None);
+    }
+
+    #[test]
+    fn a_turn_that_nobody_knows_and_that_has_no_message_is_the_lost_ones() {
+        let turns = [
+            turn("before", 10, &[]),
+            turn("known", 20, &[]),
+            turn("others", 20, &[None]),
+            turn("its", 21, &[]),
+            turn("later", 30, &[]),
+        ];
+        let known = |id: &str| id == "known";
+        assert_eq!(taken_by(&turns, 5, 20, known), Some((InputStatus::Started, "its")));
+        assert_eq!(taken_by(&turns, 5, 31, known), None);
+    }
 }

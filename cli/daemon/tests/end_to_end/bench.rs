@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HOME: &str = "SM_TEST_SERVE_HOME";
 const CODEX_HOME: &str = "SM_TEST_SERVE_CODEX_HOME";
 const CODEX: &str = "SM_TEST_SERVE_CODEX";
+const TCP: &str = "SM_TEST_SERVE_TCP";
 
 /// Runs a daemon if this process was started to be one.
 pub fn serve_if_asked() {
@@ -29,6 +30,7 @@ pub fn serve_if_asked() {
     let mut config = Config::new(Home::new(PathBuf::from(home)), PathBuf::from(codex_home));
     config.search =
         Search { explicit: std::env::var_os(CODEX).map(PathBuf::from), ..Search::default() };
+    config.tcp = std::env::var_os(TCP).map(|_| "127.0.0.1:0".parse().unwrap());
     config.say = Arc::new(|line| {
         let _ = writeln!(std::io::stderr(), "{line}");
     });
@@ -58,6 +60,8 @@ pub struct Bench {
     pub model: ScriptedModel,
     /// What the daemon is told to run.
     pub codex: PathBuf,
+    /// Whether the daemon is to serve on TCP, too.
+    pub tcp: bool,
     daemon: Option<Child>,
     client: Option<Client>,
 }
@@ -85,6 +89,7 @@ impl Bench {
             work,
             model,
             codex: codex(),
+            tcp: false,
             daemon: None,
             client: None,
         };
@@ -108,6 +113,7 @@ impl Bench {
             .env("HOME", &self.codex_home)
             .env(CODEX_HOME, &self.codex_home)
             .env(CODEX, &self.codex)
+            .envs(self.tcp.then_some((TCP, "1")))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

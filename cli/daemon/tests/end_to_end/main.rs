@@ -9,6 +9,7 @@ mod agents;
 mod crashes;
 mod families;
 mod holders;
+mod http;
 mod inputs;
 mod life;
 mod queue;

@@ -67,6 +67,31 @@ fn what_waits_is_edited_taken_back_held_and_released() {
 }
 
 #[test]
+fn one_that_failed_and_was_sent_again_under_its_key_is_not_tried_again_too() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    bench.stop_daemon();
+    let codex = std::mem::replace(&mut bench.codex, "/nowhere/codex".into());
+    bench.serve();
+    let key = Some("once".to_owned());
+    let input = Input { text: "say: one".to_owned(), key, ..Input::default() };
+    assert_eq!(refused(bench.client().input(&id, &input)).1, "codex_missing");
+    let undelivered = bench.client().queue().unwrap()["undelivered"].clone();
+    let failed = undelivered[0]["id"].as_str().unwrap().to_owned();
+    bench.stop_daemon();
+    bench.codex = codex;
+    bench.serve();
+    let taken = bench.client().input(&id, &input).unwrap();
+    assert!(!taken.repeated && taken.id != failed);
+    let retry = InputChange { act: InputAct::Retry, ..InputChange::default() };
+    let again = refused(bench.client().change_input(&failed, &retry));
+    assert_eq!(again, (409, "key_reused".to_owned()));
+    bench.settled(&id, 2);
+    assert_eq!(starts(&bench).len(), 2);
+}
+
+#[test]
 fn a_message_under_a_key_is_taken_once() {
     let mut bench = Bench::start();
     let id = bench.spawn(&bench.wish("")).id;
