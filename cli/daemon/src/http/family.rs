@@ -1,14 +1,14 @@
 //! Reminders, and what parents have looked at themselves.
 
+use super::Named;
 use super::openapi::{Op, Routes};
-use super::routes::{Shared, body, list, whole};
+use super::routes::{Shared, list, whole};
+use super::wish::Wish;
 use crate::api::{Cancel, Looked, Remind};
-use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::{family, reminders};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
@@ -28,12 +28,9 @@ pub(super) fn routes() -> Routes {
 
 async fn remind(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Wish(wish): Wish<Remind>,
 ) -> Result<Json<Value>, Refusal> {
-    let mut wish: Remind = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
     Ok(Json(whole(async move { reminders::set(&daemon, &id, wish).await }).await?))
 }
 
@@ -45,23 +42,17 @@ async fn reminders(State(daemon): Shared) -> Result<Json<Value>, Refusal> {
 
 async fn cancel(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Wish(wish): Wish<Cancel>,
 ) -> Result<Json<Value>, Refusal> {
-    let mut wish: Cancel = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
     Ok(Json(whole(async move { reminders::cancel(&daemon, &id, wish).await }).await?))
 }
 
 async fn looked(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    bytes: Bytes,
+    Named(id): Named,
+    Wish(wish): Wish<Looked>,
 ) -> Result<Json<Value>, Refusal> {
-    let mut wish: Looked = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
     family::looked(&daemon, &id, wish.seq, wish.by.as_deref()).await?;
     Ok(Json(json!({})))
 }

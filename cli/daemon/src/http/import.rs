@@ -1,26 +1,21 @@
 //! `POST /v1/import`: a captured transcript, into the log that the daemon writes.
 
-use super::Whole;
-use super::routes::body;
+use super::wish::Wish;
 use crate::api::{Import, Imported};
 use crate::daemon::{Daemon, blocking, now};
 use crate::import::Transcript;
-use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use sm_ingest::ImportSummary;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) async fn import(
     State(daemon): State<Arc<Daemon>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Whole(bytes): Whole,
+    Wish(wish): Wish<Import>,
 ) -> Result<Json<Imported>, Refusal> {
-    let wish: Import = body(&bytes)?;
-    let by = peer.by(&daemon, wish.by.clone()).await;
-    daemon.caller(by.as_deref())?.must_be_user("only the user imports transcripts")?;
+    daemon.caller(wish.by.as_deref())?.must_be_user("only the user imports transcripts")?;
     let path = PathBuf::from(&wish.path);
     if !path.is_absolute() {
         return Err(Refusal::bad_request(format!("{:?} is no absolute path", wish.path)));

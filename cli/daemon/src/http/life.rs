@@ -1,26 +1,22 @@
 //! The verbs of a thread's life, and questions to Codex: one shape of route for all of them.
 
+use super::Named;
 use super::openapi::{Op, Routes};
-use super::routes::{Shared, body, whole};
-use super::{Named, Whole};
+use super::routes::{Shared, whole};
+use super::wish::Wish;
 use crate::api::{self, Act};
 use crate::daemon::Daemon;
 use crate::life::{self, Question};
-use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::ConnectInfo;
 use axum::routing::{MethodRouter, post};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// The routes of a verb: its body says who asks, which is believed where no agent asks.
+/// The route of a verb.
 macro_rules! verb {
     ($body:ty, $run:path) => {
-        post(|daemon: Shared, peer: ConnectInfo<Peer>, id: Named, Whole(bytes): Whole| async move {
-            let wish: $body = called(&daemon.0, &peer.0, &bytes).await?;
+        post(|daemon: Shared, id: Named, Wish(wish): Wish<$body>| async move {
             answered(async move { $run(&daemon.0, &id.0, wish).await }).await
         })
     };
@@ -28,22 +24,9 @@ macro_rules! verb {
 
 /// The route of a question.
 fn question(question: Question) -> MethodRouter<Arc<Daemon>> {
-    post(move |daemon: Shared, peer: ConnectInfo<Peer>, Whole(bytes): Whole| async move {
-        let wish: api::Ask = called(&daemon.0, &peer.0, &bytes).await?;
+    post(move |daemon: Shared, Wish(wish): Wish<api::Ask>| async move {
         answered(async move { life::ask(&daemon.0, question, wish).await }).await
     })
-}
-
-/// A body, with who asks by evidence.
-async fn called<B: DeserializeOwned + Default + AsMut<Act>>(
-    daemon: &Daemon,
-    peer: &Peer,
-    bytes: &Bytes,
-) -> Result<B, Refusal> {
-    let mut wish: B = body(bytes)?;
-    let act = wish.as_mut();
-    act.by = peer.by(daemon, act.by.take()).await;
-    Ok(wish)
 }
 
 async fn answered<T: Serialize + Send + 'static>(
@@ -114,11 +97,6 @@ pub(crate) fn routes() -> Routes {
     verbs.into_iter().fold(Routes::default(), |routes, (op, route)| routes.route(op, route))
 }
 
-async fn rpc(
-    daemon: Shared,
-    peer: ConnectInfo<Peer>,
-    Whole(bytes): Whole,
-) -> Result<Json<api::Told>, Refusal> {
-    let wish: api::Rpc = called(&daemon.0, &peer.0, &bytes).await?;
+async fn rpc(daemon: Shared, Wish(wish): Wish<api::Rpc>) -> Result<Json<api::Told>, Refusal> {
     answered(async move { life::rpc(&daemon.0, wish).await }).await
 }

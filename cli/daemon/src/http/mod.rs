@@ -13,17 +13,15 @@ mod prune;
 mod routes;
 mod rows;
 pub(crate) mod tcp;
+mod wish;
 
 use crate::acts::Verb;
 use crate::api::{self, Health};
 use crate::daemon::Daemon;
-use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{
-    ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request,
-};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{MethodRouter, get, post};
@@ -31,6 +29,7 @@ use openapi::{Op, Routes};
 use routes::{List, Page, Shared};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use wish::Wish;
 
 /// The longest body taken.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -92,9 +91,7 @@ fn of_session(which: List) -> MethodRouter<Arc<Daemon>> {
 
 /// The route of a verb.
 fn act(verb: Verb) -> MethodRouter<Arc<Daemon>> {
-    post(move |daemon: Shared, peer: ConnectInfo<Peer>, id: Named, Whole(bytes): Whole| {
-        routes::act(verb, daemon, peer, id, Whole(bytes))
-    })
+    post(move |daemon: Shared, id: Named, wish: Wish<api::Act>| routes::act(verb, daemon, id, wish))
 }
 
 /// Every route, and the document about them.

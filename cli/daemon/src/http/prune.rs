@@ -1,23 +1,19 @@
 //! `POST /v1/prune`: what the log need not keep, told or dropped.
 
-use super::Whole;
-use super::routes::{body, whole};
+use super::routes::whole;
+use super::wish::Wish;
 use crate::api::{Prune, Pruned};
 use crate::daemon::{Daemon, blocking, now};
-use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::prune::Plan;
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use std::sync::Arc;
 
 pub(crate) async fn prune(
     State(daemon): State<Arc<Daemon>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Whole(bytes): Whole,
+    Wish(wish): Wish<Prune>,
 ) -> Result<Json<Pruned>, Refusal> {
-    let mut wish: Prune = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
     if wish.apply {
         daemon.caller(wish.by.as_deref())?.must_be_user("only the user drops records")?;
     }

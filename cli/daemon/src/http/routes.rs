@@ -1,21 +1,19 @@
 //! Sessions, requests and the daemon itself.
 
-use super::{Asked, Named, Whole, tcp};
+use super::wish::Wish;
+use super::{Asked, Named, tcp};
 use crate::acts::{self, Verb};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
     Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, blocking, to_value};
-use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::{drain, input, keep, messages, requests, rulebook, spawn};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{Method, Uri};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sm_projections::views::{self, Selection};
 use std::future::Future;
@@ -42,26 +40,6 @@ impl Page {
 /// There is the path, but not with this method.
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     Refusal::new(405, "bad_request", format!("{} takes no {method}", uri.path()))
-}
-
-/// A body as JSON; an empty one is the default. No content type is asked for.
-pub(super) fn body<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, Refusal> {
-    if bytes.is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_slice(bytes)
-        .map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}")))
-}
-
-/// The body of an answer. What is wrong with it is told by its place, not in words that quote it: an
-/// answer may be a secret.
-fn answer_body(bytes: &Bytes) -> Result<Answer, Refusal> {
-    let answer: Result<Answer, _> = serde_json::from_slice(bytes);
-    answer.map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Refusal::bad_request(format!("the body is no answer, at line {line} column {column}"))
-            .hint(r#"{"decision":"accept"}, or {"answers":{"ID":["TEXT"]}}"#)
-    })
 }
 
 /// Runs a call to its end even if the caller goes away in the middle of it.
@@ -148,13 +126,7 @@ pub(crate) async fn sessions(
     Ok(Json(answer))
 }
 
-pub(crate) async fn spawn(
-    State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Whole(bytes): Whole,
-) -> Answer200<Spawned> {
-    let mut wish: Spawn = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
+pub(crate) async fn spawn(State(daemon): Shared, Wish(wish): Wish<Spawn>) -> Answer200<Spawned> {
     Ok(Json(whole(async move { spawn::spawn(&daemon, wish).await }).await?))
 }
 
@@ -205,12 +177,9 @@ pub(crate) async fn of_session(
 
 pub(crate) async fn input(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
     Named(id): Named,
-    Whole(bytes): Whole,
+    Wish(input): Wish<Input>,
 ) -> Answer200<InputTaken> {
-    let mut input: Input = body(&bytes)?;
-    input.by = peer.by(&daemon, input.by).await;
     Ok(Json(whole(async move { input::take(&daemon, &id, input).await }).await?))
 }
 
@@ -234,12 +203,9 @@ pub(crate) async fn queue(State(daemon): Shared, Asked(of): Asked<Of>) -> Answer
 
 pub(crate) async fn hold(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
     Named(id): Named,
-    Whole(bytes): Whole,
+    Wish(hold): Wish<Hold>,
 ) -> Answer200<Value> {
-    let mut hold: Hold = body(&bytes)?;
-    hold.by = peer.by(&daemon, hold.by).await;
     let held =
         async move { input::hold_or_release(&daemon, &id, hold.hold, hold.by.as_deref()).await };
     Ok(Json(whole(held).await?))
@@ -247,12 +213,9 @@ pub(crate) async fn hold(
 
 pub(crate) async fn keep(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
     Named(id): Named,
-    Whole(bytes): Whole,
+    Wish(wish): Wish<Keep>,
 ) -> Answer200<Value> {
-    let mut wish: Keep = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
     Ok(Json(whole(async move { keep::keep(&daemon, &id, wish).await }).await?))
 }
 
@@ -263,24 +226,18 @@ pub(crate) async fn one_input(State(daemon): Shared, Named(id): Named) -> Answer
 
 pub(crate) async fn change_input(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
     Named(id): Named,
-    Whole(bytes): Whole,
+    Wish(change): Wish<InputChange>,
 ) -> Answer200<Value> {
-    let mut change: InputChange = body(&bytes)?;
-    change.by = peer.by(&daemon, change.by).await;
     Ok(Json(whole(async move { input::act(&daemon, &id, change).await }).await?))
 }
 
 pub(crate) async fn act(
     verb: Verb,
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
     Named(id): Named,
-    Whole(bytes): Whole,
+    Wish(act): Wish<Act>,
 ) -> Answer200<Value> {
-    let mut act: Act = body(&bytes)?;
-    act.by = peer.by(&daemon, act.by).await;
     Ok(Json(whole(async move { acts::act(&daemon, &id, verb, act).await }).await?))
 }
 
@@ -311,12 +268,9 @@ pub(crate) async fn request(State(daemon): Shared, Named(id): Named) -> Answer20
 
 pub(crate) async fn answer(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
     Named(id): Named,
-    Whole(bytes): Whole,
+    Wish(answer): Wish<Answer>,
 ) -> Answer200<Answered> {
-    let mut answer = answer_body(&bytes)?;
-    answer.by = peer.by(&daemon, answer.by).await;
     Ok(Json(whole(async move { requests::answer(&daemon, &id, answer).await }).await?))
 }
 
@@ -325,13 +279,7 @@ pub(crate) async fn servers(State(daemon): Shared) -> Answer200<Servers> {
     Ok(Json(drain::servers(&daemon)?))
 }
 
-pub(crate) async fn drain(
-    State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Whole(bytes): Whole,
-) -> Answer200<Drained> {
-    let mut wish: Drain = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
+pub(crate) async fn drain(State(daemon): Shared, Wish(wish): Wish<Drain>) -> Answer200<Drained> {
     Ok(Json(whole(async move { drain::drain(&daemon, wish).await }).await?))
 }
 
@@ -339,49 +287,20 @@ pub(crate) async fn rules(State(daemon): Shared) -> Json<Value> {
     Json(rulebook::document(&daemon))
 }
 
-pub(crate) async fn grant(
-    State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Whole(bytes): Whole,
-) -> Answer200<Value> {
-    let mut wish: Grant = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
+pub(crate) async fn grant(State(daemon): Shared, Wish(wish): Wish<Grant>) -> Answer200<Value> {
     blocking(move || rulebook::grant(&daemon, &wish)).await?.map(Json)
 }
 
-pub(crate) async fn revoke(
-    State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Whole(bytes): Whole,
-) -> Answer200<Value> {
-    let mut wish: Revoke = body(&bytes)?;
-    wish.by = peer.by(&daemon, wish.by).await;
+pub(crate) async fn revoke(State(daemon): Shared, Wish(wish): Wish<Revoke>) -> Answer200<Value> {
     let gone = blocking(move || rulebook::revoke(&daemon, &wish.name, wish.by.as_deref()));
     gone.await?.map(Json)
 }
 
 pub(crate) async fn shutdown(
     State(daemon): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Whole(bytes): Whole,
+    Wish(wish): Wish<Shutdown>,
 ) -> Answer200<Value> {
-    let wish: Shutdown = body(&bytes)?;
-    let by = peer.by(&daemon, wish.by).await;
-    daemon.caller(by.as_deref())?.must_be_user("only the user ends the daemon")?;
+    daemon.caller(wish.by.as_deref())?.must_be_user("only the user ends the daemon")?;
     daemon.stop();
     Ok(Json(json!({})))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_that_is_no_answer_is_not_quoted() {
-        for body in [r#"{"answers":{"key":"hunter2"}}"#, r#"{"decision":["hunter2"]}"#, "hunter2"] {
-            let refused = answer_body(&Bytes::from(body)).unwrap_err();
-            let told = serde_json::to_string(&refused.problem).unwrap();
-            assert!(!told.contains("hunter2") && told.contains("line 1 column"), "{told}");
-        }
-    }
 }
