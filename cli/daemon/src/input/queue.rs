@@ -343,8 +343,8 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
                 return Err(refusal);
             }
         };
-        if let Some(turn) = delivery::settle(daemon, thread, number, fate).await? {
-            return delivery::told_of(daemon, thread, &turn).await;
+        if let (_, Some(_), _) = delivery::settle(daemon, thread, number, fate).await? {
+            return Ok(());
         }
     }
 }
