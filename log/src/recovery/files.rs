@@ -38,8 +38,11 @@ impl Files {
     /// Reads the headers of the newest segments, at least from the one on that the page says was synced
     /// last: what lies before decides nothing, and a log may have very many. Their headers are
     /// read when a reader first lists them, and in [`Files::read_all`].
-    pub fn find(storage: &dyn Storage, page: &Page) -> Result<Files, OpenError> {
-        let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    pub fn find(
+        storage: &dyn Storage,
+        page: &Page,
+        names: Vec<String>,
+    ) -> Result<Files, OpenError> {
         let named = names.into_iter().filter_map(|name| Some((segment::parse_name(&name)?, name)));
         let mut named: Vec<(Named, String)> = named.collect();
         named.sort();
@@ -194,27 +197,29 @@ pub fn refuse_newer(storage: &dyn Storage, page: &Page) -> Result<(), OpenError>
 }
 
 /// Removes what was not sealed to its end.
-pub fn remove_unfinished(storage: &dyn Storage) -> Result<(), OpenError> {
-    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
-    for name in names.iter().filter(|name| name.ends_with(seal::UNFINISHED)) {
-        storage.remove(name).map_err(OpenError::io("remove", storage.path(name)))?;
+pub fn remove_unfinished(storage: &dyn Storage, names: &mut Vec<String>) -> Result<(), OpenError> {
+    for name in names.extract_if(.., |name| name.ends_with(seal::UNFINISHED)) {
+        storage.remove(&name).map_err(OpenError::io("remove", storage.path(&name)))?;
     }
     Ok(())
 }
 
 /// A file that was prepared and then used, but lost its new name with the power, gets it again; one
 /// that was not used is removed.
-pub fn name_prepared(storage: &dyn Storage, page: &Page) -> Result<(), OpenError> {
-    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
-    if !names.iter().any(|name| name == PREPARED) {
-        return Ok(());
-    }
+pub fn name_prepared(
+    storage: &dyn Storage,
+    page: &Page,
+    names: &mut Vec<String>,
+) -> Result<(), OpenError> {
+    let Some(at) = names.iter().position(|name| name == PREPARED) else { return Ok(()) };
+    names.swap_remove(at);
     let path = storage.path(PREPARED);
     let done = match read_header(storage, PREPARED)? {
         Header::Valid { identity, form: Form::Plain, .. }
             if page.id().is_ok_and(|id| id == identity.log)
                 || page.id() == Err(PageError::Damaged) =>
         {
+            names.push(identity.name(Form::Plain));
             storage.rename(PREPARED, &identity.name(Form::Plain))
         }
         _ if is_blank(storage, PREPARED)? => storage.remove(PREPARED),
