@@ -331,6 +331,23 @@ fn anothers_footer_counts_for_nothing_behind_a_damaged_header() {
     assert_eq!((recovery.last, gaps(&log.reader())), (60, vec![]), "{recovery:?}");
 }
 
+/// With another log's watermark file none of the segments would count, and a new log would begin on top.
+#[test]
+fn another_logs_watermark_file_is_refused_for_writing() {
+    let (sim, other) = (written(true), written(true));
+    sim.set_words(&other.words_now());
+    match Log::open_in(Arc::new(sim.clone()), options()) {
+        Err(error @ OpenError::Damaged { .. }) => {
+            assert!(error.to_string().contains("watermark is damaged"), "{error}");
+            assert!(error.remedy().contains("remove it"));
+        }
+        other => panic!("{other:?}"),
+    }
+    sim.set_words(&[0; sm_log::storage::WORDS]);
+    let (log, recovery) = Log::open_in(Arc::new(sim), options()).unwrap();
+    assert_eq!((recovery.last, gaps(&log.reader())), (60, vec![]), "{recovery:?}");
+}
+
 /// A copy of a segment under a name of one's own making, and the higher serial that is in it.
 #[test]
 fn a_copy_under_another_name_hides_nothing() {

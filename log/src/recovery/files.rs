@@ -16,6 +16,7 @@ use crate::storage::Storage;
 use crate::trim::{self, Trimmed, Unread};
 use crate::watermark::{self, Page, PageError};
 
+const ANOTHERS: &str = "a segment of another log; ignored";
 /// A file with so many zeros is not worth looking at any further.
 const BLANK_BYTES: u64 = 1 << 20;
 /// The headers of so many segments are read whatever they decide: so a log that is not large is looked
@@ -74,6 +75,16 @@ impl Files {
             } else {
                 files.read(storage, name, named)?;
             }
+        }
+        let others = files.strangers.iter().filter(|stranger| stranger.what == ANOTHERS).count();
+        if others > 0 && files.parts.len() == files.unread.len() {
+            // Going on would begin another log on top of this one.
+            return Err(OpenError::Damaged {
+                file: storage.path(watermark::NAME),
+                position: 0,
+                what: "it is of another log than the segments",
+                remedy: "put the log's own back, or remove it: it is made again from the segments",
+            });
         }
         Ok(files)
     }
@@ -155,9 +166,7 @@ impl Files {
         let named = Identity { log: self.id, first_seq, serial };
         let what = match header {
             header if header.is(&named, form) => None,
-            Header::Valid { identity, .. } if identity.log != named.log => {
-                Some("a segment of another log; ignored")
-            }
+            Header::Valid { identity, .. } if identity.log != named.log => Some(ANOTHERS),
             Header::Valid { .. } => Some("another segment than its name says; ignored"),
             Header::Newer { .. } | Header::Damaged => {
                 self.strangers.push(Stranger { file, what: "its header is damaged" });
