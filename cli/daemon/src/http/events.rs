@@ -66,7 +66,7 @@ pub(crate) fn routes() -> Routes {
     });
     let all = Op::get("/v1/events", "all records as they come; `Last-Event-ID` resumes")
         .query(&[("after", "a cursor, or a seq"), ("payload", "true: whole payloads")]);
-    pages.route(all.as_media(SSE), get(stream))
+    pages.route(all.media(SSE), get(stream))
 }
 
 /// A page of a session's records after `since_seq`.

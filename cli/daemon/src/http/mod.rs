@@ -103,7 +103,7 @@ fn routes() -> Routes {
     Routes::default()
         .route(Op::get("/healthz", "how the daemon is").answers::<Health>(), get(routes::health))
         .route(
-            Op::get("/metrics", "the same in numbers, for Prometheus").as_media(metrics::FORM),
+            Op::get("/metrics", "the same in numbers, for Prometheus").media(metrics::FORM),
             get(metrics::metrics),
         )
         .route(
@@ -120,7 +120,7 @@ fn routes() -> Routes {
         )
         .route(
             Op::get("/v1/sessions/stream", "all sessions, then each that changed, whole")
-                .as_media(SSE),
+                .media(SSE),
             get(rows::stream),
         )
         .route(Op::get("/v1/sessions/{id}", "one session"), get(routes::session))

@@ -53,7 +53,7 @@ impl Op {
     }
 
     /// With an answer that is no JSON document.
-    pub fn as_media(self, media: &'static str) -> Op {
+    pub fn media(self, media: &'static str) -> Op {
         Op { media, ..self }
     }
 
