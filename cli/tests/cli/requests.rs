@@ -269,7 +269,7 @@ fn a_transcript_is_imported_by_http() {
     let file = stage.sm.file("t.jsonl", line);
     let import = |path: &str, again| {
         let name = Some("a recording".to_owned());
-        client.import(&sm_daemon::api::Import { path: path.to_owned(), name, again })
+        client.import(&sm_daemon::api::Import { path: path.to_owned(), name, again, by: None })
     };
     let done = import(&file, false).expect("it is imported");
     assert_eq!((done.records, done.malformed, done.bytes), (2, 1, line.len() as u64));
