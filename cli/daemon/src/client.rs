@@ -33,6 +33,9 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long another daemon may take after ours gave way to it.
 const OTHER_PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest path of a call, in bytes: ids are short, and no HTTP takes any length.
+const PATH_MAX: usize = 8 << 10;
+
 /// How much of the daemon's own log an error shows.
 const LOG_LINES: usize = 12;
 
@@ -385,6 +388,9 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<T, ClientError> {
+        if path.len() > PATH_MAX {
+            return Err(too_long());
+        }
         let (status, bytes) = self.runtime.block_on(async {
             let response = self.send(method, path, body).await?;
             let status = response.status().as_u16();
@@ -439,6 +445,19 @@ fn refused(status: u16, body: &[u8]) -> ClientError {
         },
     };
     ClientError::Refused { status, problem: Box::new(problem) }
+}
+
+/// The refusal of an id that is none.
+fn too_long() -> ClientError {
+    let problem = Problem {
+        code: "not_found".to_owned(),
+        message: "nothing has an id of that length".to_owned(),
+        hint: Some(
+            "`sm ps` lists the sessions, `sm inbox` the requests, with their ids".to_owned(),
+        ),
+        ..Problem::default()
+    };
+    ClientError::Refused { status: 404, problem: Box::new(problem) }
 }
 
 /// A path segment, or a query's value.

@@ -5,6 +5,7 @@
 
 use crate::api::Answer;
 use crate::problem::Refusal;
+use crate::raw;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,13 @@ const WORDS: &[&str] = &["accept", "acceptForSession", "decline", "cancel"];
 /// The answer to a request of `method` with those parameters.
 pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
     if let Some(raw) = &answer.raw {
-        return Ok(from_raw(raw));
+        if answer.decision.is_some() || !answer.answers.is_empty() {
+            return Err(Refusal::bad_request(
+                "two answers in one: plain words and Codex's own form",
+            )
+            .hint("`sm answer REQUEST --raw JSON`, and nothing beside it"));
+        }
+        return raw::verdict(method, params, raw);
     }
     match method {
         "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
@@ -43,15 +50,28 @@ pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
     }
 }
 
-fn from_raw(raw: &Value) -> Verdict {
-    let told = raw.get("decision").or_else(|| raw.get("action"));
-    let word = match told {
-        Some(Value::String(word)) => word.clone(),
-        Some(Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
-        _ => "answer".to_owned(),
-    };
-    let interrupts = matches!(word.as_str(), "cancel" | "abort");
-    Verdict { word, result: raw.clone(), interrupts }
+/// Whether a request asks leave for something, where others ask for words. One of an unknown kind may.
+pub(crate) fn asks_leave(method: &str, params: &Value) -> bool {
+    match method {
+        // Older releases ask leave for an MCP server's tool by a question of their own.
+        "item/tool/requestUserInput" => {
+            question_ids(params).iter().any(|id| id.starts_with("mcp_tool_call_approval"))
+        }
+        "mcpServer/elicitation/request" => {
+            fields(params).is_none_or(Map::is_empty)
+                || params.pointer("/_meta/codex_approval_kind").is_some_and(|kind| !kind.is_null())
+        }
+        _ => true,
+    }
+}
+
+/// Whether that decision ends the turn.
+pub(crate) fn interrupts(method: &str, word: &str) -> bool {
+    matches!(
+        (method, word),
+        ("item/commandExecution/requestApproval" | "item/fileChange/requestApproval", "cancel")
+            | ("execCommandApproval" | "applyPatchApproval", "abort")
+    )
 }
 
 fn word_of(answer: &Answer) -> Result<&str, Refusal> {
@@ -136,38 +156,50 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         ))
         .hint("`sm answer REQUEST ID=TEXT`; or interrupt the session"));
     }
-    let questions = params.get("questions").and_then(Value::as_array);
-    let ids: Vec<String> = questions.into_iter().flatten().map(question_id).collect();
-    let mut told: BTreeMap<&str, &Vec<String>> = BTreeMap::new();
+    let ids = question_ids(params);
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (key, values) in &answer.answers {
         let by_number = key.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         let id = ids.iter().find(|id| *id == key).or_else(|| ids.get(by_number?));
-        let id = id.map(String::as_str);
-        let id = id.ok_or_else(|| {
-            Refusal::bad_request(format!("no question {key:?}: there are {}", ids.join(", ")))
-                .hint("`sm answer REQUEST ID=TEXT`, once for each question")
-        })?;
-        if told.insert(id, values).is_some() {
-            return Err(Refusal::bad_request(format!("question {id} is answered twice")));
+        let id = id.ok_or_else(|| no_question(key, &ids))?;
+        if told.insert(id.clone(), values.clone()).is_some() {
+            return Err(Refusal::bad_request(format!("question {id} is answered twice"))
+                .hint("`sm answer REQUEST ID=TEXT`, once for each question"));
         }
     }
-    let missing: Vec<&str> = ids
-        .iter()
-        .map(String::as_str)
-        .filter(|id| told.get(id).is_none_or(|values| values.is_empty()))
-        .collect();
+    let is_open = |id: &&String| told.get(*id).is_none_or(Vec::is_empty);
+    let missing: Vec<&str> = ids.iter().filter(is_open).map(String::as_str).collect();
     if !missing.is_empty() {
         return Err(unanswered(&missing));
     }
-    for question in questions.into_iter().flatten() {
-        is_offered(question, told[question_id(question).as_str()])?;
-    }
-    let answers: Map<String, Value> = told
-        .into_iter()
-        .map(|(id, values)| (id.to_owned(), json!({ "answers": values })))
-        .collect();
+    check_told(params, &told)?;
+    let answers: Map<String, Value> =
+        told.into_iter().map(|(id, values)| (id, json!({ "answers": values }))).collect();
     let result = json!({ "answers": answers });
     Ok(Verdict { word: "answer".to_owned(), result, interrupts: false })
+}
+
+fn no_question(key: &str, ids: &[String]) -> Refusal {
+    Refusal::bad_request(format!("no question {key:?}: there are {}", ids.join(", ")))
+        .hint("`sm answer REQUEST ID=TEXT`, once for each question")
+}
+
+/// Refuses answers that name no question, leave one out, or are none that it offers.
+pub(crate) fn check_told(
+    params: &Value,
+    told: &BTreeMap<String, Vec<String>>,
+) -> Result<(), Refusal> {
+    let ids = question_ids(params);
+    if let Some(key) = told.keys().find(|key| !ids.contains(key)) {
+        return Err(no_question(key, &ids));
+    }
+    let is_open = |id: &&String| !told.contains_key(*id);
+    let missing: Vec<&str> = ids.iter().filter(is_open).map(String::as_str).collect();
+    if !missing.is_empty() {
+        return Err(unanswered(&missing));
+    }
+    let questions = params.get("questions").and_then(Value::as_array).into_iter().flatten();
+    questions.zip(&ids).try_for_each(|(question, id)| is_offered(question, &told[id]))
 }
 
 fn unanswered(missing: &[&str]) -> Refusal {
@@ -199,6 +231,12 @@ fn not_offered(id: &str, labels: &[&str]) -> Refusal {
         .details(json!({ "options": labels }))
 }
 
+/// The ids of the questions, in their order.
+fn question_ids(params: &Value) -> Vec<String> {
+    let questions = params.get("questions").and_then(Value::as_array);
+    questions.into_iter().flatten().map(question_id).collect()
+}
+
 /// A question's id as the answers name it; a number is a string there.
 fn question_id(question: &Value) -> String {
     match question.get("id") {
@@ -223,7 +261,11 @@ fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
     };
     let content = match word {
         "accept" => content(params, &answer.answers)?,
-        _ => Value::Null,
+        _ if answer.answers.is_empty() => Value::Null,
+        word => {
+            return Err(Refusal::bad_request(format!("{word:?} fills nothing in"))
+                .hint("`sm answer REQUEST FIELD=TEXT`, or `sm deny REQUEST`"));
+        }
     };
     let mut result = json!({ "action": word, "content": content });
     let mut word = word.to_owned();
@@ -237,21 +279,83 @@ fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
     Ok(Verdict { word, result, interrupts: false })
 }
 
+/// The fields of an elicitation's form, by name; none where it has no form.
+fn fields(params: &Value) -> Option<&Map<String, Value>> {
+    params.pointer("/requestedSchema/properties")?.as_object()
+}
+
+/// Refuses what fills in a field that the form does not have, or leaves out one that it needs.
+fn check_fields(
+    params: &Value,
+    is_filled: impl Fn(&str) -> bool,
+    names: &[&String],
+) -> Result<(), Refusal> {
+    let fields = fields(params).filter(|fields| !fields.is_empty());
+    let Some(fields) = fields else {
+        return match names {
+            [] => Ok(()),
+            _ => Err(Refusal::bad_request("it has no form to fill in, it asks for leave")
+                .hint("`sm approve REQUEST`, or `sm deny REQUEST`")),
+        };
+    };
+    if let Some(name) = names.iter().find(|name| !fields.contains_key(**name)) {
+        let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+        return Err(Refusal::bad_request(format!("the form has no field {name:?}"))
+            .hint(format!("it has {}", known.join(", ")))
+            .details(json!({ "fields": known })));
+    }
+    let required = params.pointer("/requestedSchema/required").and_then(Value::as_array);
+    let required = required.into_iter().flatten().filter_map(Value::as_str);
+    let missing: Vec<&str> = required.filter(|field| !is_filled(field)).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(unanswered(&missing)),
+    }
+}
+
+/// Refuses a raw answer's content that is none of the form.
+pub(crate) fn check_content(params: &Value, content: &Map<String, Value>) -> Result<(), Refusal> {
+    let schema = params.get("requestedSchema").filter(|schema| !schema.is_null());
+    if schema.is_some() && fields(params).is_none() {
+        // A form of a kind that is not described by fields.
+        return Ok(());
+    }
+    let names: Vec<&String> = content.keys().collect();
+    check_fields(params, |field| content.contains_key(field), &names)?;
+    for (field, value) in content {
+        let property = &params["requestedSchema"]["properties"][field];
+        let fits = match property.get("type").and_then(Value::as_str) {
+            Some("array") => value.is_array(),
+            Some("boolean") => value.is_boolean(),
+            Some("integer") => value.is_i64() || value.is_u64(),
+            Some("number") => value.is_number(),
+            Some("string") => value.is_string(),
+            _ => true,
+        };
+        let kind = property["type"].as_str().unwrap_or_default();
+        if !fits {
+            return Err(no_such(field, kind));
+        }
+        let labels = offered_values(property);
+        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let is_one = |value: &Value| value.as_str().is_some_and(|value| labels.contains(&value));
+        if !labels.is_empty() && !values.iter().all(is_one) {
+            return Err(not_offered(field, &labels));
+        }
+    }
+    Ok(())
+}
+
 /// What an elicitation's form is filled with, each value of the type that its schema names.
 fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Value, Refusal> {
-    let schema = params.get("requestedSchema");
-    let required = schema.and_then(|schema| schema.get("required")).and_then(Value::as_array);
-    let required = required.into_iter().flatten().filter_map(Value::as_str);
-    let missing: Vec<&str> = required.filter(|field| !answers.contains_key(*field)).collect();
-    if !missing.is_empty() {
-        return Err(unanswered(&missing));
-    }
-    if schema.is_none() && answers.is_empty() {
+    let names: Vec<&String> = answers.keys().collect();
+    check_fields(params, |field| answers.contains_key(field), &names)?;
+    if params.get("requestedSchema").is_none_or(Value::is_null) {
         return Ok(Value::Null);
     }
     let mut content = Map::new();
     for (field, values) in answers {
-        let property = schema.and_then(|schema| schema.get("properties")?.get(field));
+        let property = fields(params).and_then(|fields| fields.get(field));
         let kind = property.and_then(|property| property.get("type")?.as_str());
         let labels = property.map(offered_values).unwrap_or_default();
         if !labels.is_empty() && !values.iter().all(|value| labels.contains(&value.as_str())) {
@@ -272,22 +376,27 @@ fn offered_values(property: &Value) -> Vec<&str> {
     values.chain(consts.filter_map(|one| one.get("const")?.as_str())).collect()
 }
 
+/// What was given is not shown: nobody knows what a form asks for.
+fn no_such(field: &str, kind: &str) -> Refusal {
+    Refusal::bad_request(format!("{field} takes a {kind}, the answer is none"))
+        .hint(format!("`sm answer REQUEST {field}=…`, with a {kind}"))
+}
+
 fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Refusal> {
     let one = values.first().map(String::as_str).unwrap_or("");
-    // What was given is not shown: nobody knows what a form asks for.
-    let wrong = |kind: &str| {
-        Refusal::bad_request(format!("{field} takes a {kind}, the answer is none"))
-            .hint(format!("`sm answer REQUEST {field}=…`, with a {kind}"))
-    };
     match kind {
         Some("array") => Ok(json!(values)),
         Some("boolean") => match one {
             "true" | "yes" => Ok(json!(true)),
             "false" | "no" => Ok(json!(false)),
-            _ => Err(wrong("boolean")),
+            _ => Err(no_such(field, "boolean")),
         },
-        Some("integer") => one.parse::<i64>().map(|n| json!(n)).map_err(|_| wrong("whole number")),
-        Some("number") => one.parse::<f64>().map(|n| json!(n)).map_err(|_| wrong("number")),
+        Some("integer") => {
+            one.parse::<i64>().map(|n| json!(n)).map_err(|_| no_such(field, "whole number"))
+        }
+        Some("number") => {
+            one.parse::<f64>().map(|n| json!(n)).map_err(|_| no_such(field, "number"))
+        }
         _ if values.len() > 1 => Ok(json!(values)),
         _ => Ok(json!(one)),
     }
@@ -388,15 +497,47 @@ mod tests {
             "required": ["n"],
         }});
         let method = "mcpServer/elicitation/request";
-        let told = answers(&[("n", &["3"]), ("ok", &["yes"]), ("note", &["hi"])]);
+        let told = answers(&[("n", &["3"]), ("ok", &["yes"])]);
         assert_eq!(
             verdict(method, &params, &told).unwrap().result,
-            json!({ "action": "accept", "content": { "n": 3, "ok": true, "note": "hi" } })
+            json!({ "action": "accept", "content": { "n": 3, "ok": true } })
         );
+        let unknown = answers(&[("n", &["3"]), ("note", &["hi"])]);
+        let refused = verdict(method, &params, &unknown).unwrap_err();
+        assert_eq!(refused.problem.details, json!({ "fields": ["n", "ok"] }));
         assert!(verdict(method, &params, &decide("accept")).is_err());
         assert!(verdict(method, &params, &answers(&[("n", &["three"])])).is_err());
         let declined = verdict(method, &params, &decide("decline")).unwrap();
         assert_eq!(declined.result, json!({ "action": "decline", "content": null }));
+    }
+
+    #[test]
+    fn leave_is_given_by_a_decision_never_by_words() {
+        let method = "mcpServer/elicitation/request";
+        for params in [
+            json!({ "requestedSchema": { "type": "object", "properties": {} } }),
+            json!({ "mode": "url", "url": "https://example.org" }),
+        ] {
+            assert!(asks_leave(method, &params));
+            for told in [answers(&[("", &["no"])]), answers(&[("x", &["yes"])])] {
+                let refused = verdict(method, &params, &told).unwrap_err();
+                assert!(refused.problem.hint.unwrap().contains("sm deny"), "{params}");
+                let both = Answer { decision: Some("decline".into()), ..told };
+                assert!(verdict(method, &params, &both).is_err(), "{params}");
+            }
+        }
+        let form = json!({ "requestedSchema": { "properties": { "n": { "type": "integer" } } } });
+        assert!(!asks_leave(method, &form));
+        let mut leave = form;
+        leave["_meta"] = json!({ "codex_approval_kind": "mcp_tool_call" });
+        assert!(asks_leave(method, &leave));
+        let question = |id: &str| json!({ "questions": [{ "id": id }] });
+        assert!(!asks_leave(INPUT, &question("db")));
+        assert!(asks_leave(INPUT, &question("mcp_tool_call_approval_c1")));
+        assert!(
+            asks_leave("skill/requestApproval", &Value::Null)
+                && asks_leave("new/one", &Value::Null)
+        );
     }
 
     #[test]

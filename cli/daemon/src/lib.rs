@@ -39,6 +39,7 @@ mod peer;
 mod pool;
 mod problem;
 mod prune;
+mod raw;
 mod recovery;
 mod reminders;
 mod requests;

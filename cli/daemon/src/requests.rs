@@ -151,7 +151,8 @@ fn number_of(id: &str) -> Result<u64, Refusal> {
 }
 
 fn unknown(id: &str) -> Refusal {
-    Refusal::not_found(format!("no request {id}")).hint("`sm inbox` lists those that wait")
+    let short: String = id.chars().take(40).collect();
+    Refusal::not_found(format!("no request {short:?}")).hint("`sm inbox` lists those that wait")
 }
 
 /// What a request asked, from its record; null where that was trimmed, which it never is while it waits.
@@ -194,10 +195,19 @@ pub(crate) async fn answer(
         refusal.problem.hint = hint.map(|hint| hint.replace("REQUEST", id));
         refusal
     })?;
-    may(daemon, &caller, &asked, &verdict)?;
+    may(daemon, &caller, &asked, &verdict, &answer)?;
+    if let Some(say) = &answer.say {
+        can_be_said(&asked, &verdict, say)?;
+    }
     match asked.row.status {
         RequestStatus::Pending => unchanged(daemon, &asked, answer.expected.as_deref())?,
-        RequestStatus::Answered => return repeated(daemon, &asked, &verdict),
+        RequestStatus::Answered => {
+            let done = repeated(daemon, &asked, &verdict, answer.say.as_deref())?;
+            drop(answering);
+            // Those of a daemon that was killed before it sent them.
+            say_along(daemon, &asked, answer.say.as_deref(), &caller).await?;
+            return Ok(done);
+        }
         RequestStatus::Cleared => {
             return Err(Refusal::conflict(format!(
                 "request {id} no longer waits: its item or turn has ended"
@@ -228,11 +238,7 @@ pub(crate) async fn answer(
     })?;
     send(daemon, &server, &asked, &verdict, &caller.word(), answer.say.as_deref()).await?;
     drop(answering);
-    if let (Some(say), Some(session)) = (&answer.say, &asked.session)
-        && !verdict.interrupts
-    {
-        say_along(daemon, session, say, &caller).await?;
-    }
+    say_along(daemon, &asked, answer.say.as_deref(), &caller).await?;
     Ok(Answered { request: document(daemon, id)?, repeated: false })
 }
 
@@ -253,12 +259,7 @@ pub(crate) async fn decide(
     let verdict = decision::verdict(&asked.row.method, &asked.params, answer)?;
     send(daemon, server, &asked, &verdict, by, answer.say.as_deref()).await?;
     drop(answering);
-    if let (Some(say), Some(session)) = (&answer.say, &asked.session)
-        && !verdict.interrupts
-    {
-        say_along(daemon, session, say, &automatic::VOICE).await?;
-    }
-    Ok(())
+    say_along(daemon, &asked, answer.say.as_deref(), &automatic::VOICE).await
 }
 
 /// Whether what is asked is still what was shown.
@@ -303,24 +304,53 @@ async fn send(
     daemon.folded_to(seq).await
 }
 
-/// What is said along with a decision goes into the turn that goes on, or waits for the next one.
+/// Refuses words that nobody would hear, before anything is decided.
+fn can_be_said(asked: &Asked, verdict: &Verdict, say: &str) -> Result<(), Refusal> {
+    let id = views::request_id(asked.number);
+    input::message::check_text(say)?;
+    let Some(Selection { session, .. }) = &asked.session else {
+        return Err(Refusal::bad_request(format!("no session asks {id}: nobody hears the words"))
+            .hint("answer it without words"));
+    };
+    match verdict.interrupts {
+        true => Err(Refusal::bad_request(format!(
+            "{} ends the turn: nobody is left to hear the words",
+            verdict.word
+        ))
+        .hint(format!(
+            "`sm deny {id} --say …` lets the turn go on with them; or without them, then `sm send {} …`",
+            session.id
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// What is said along with a decision goes into the turn that goes on, or waits for the next one; once.
 async fn say_along(
     daemon: &Arc<Daemon>,
-    session: &Selection,
-    say: &str,
+    asked: &Asked,
+    say: Option<&str>,
     caller: &Caller,
 ) -> Result<(), Refusal> {
+    let (Some(say), Some(session)) = (say, &asked.session) else { return Ok(()) };
     let thread = &session.session.thread_id;
     let _lock = daemon.lock(thread).await;
     let now = daemon.session(thread)?.session;
     let waits = now.pending.iter().any(|(_, class)| class.asks_human());
     let mode = if waits { Mode::Queue } else { Mode::Steer };
-    let words = Input { text: say.to_owned(), mode, ..Input::default() };
+    let key = Some(format!("answer:{}", views::request_id(asked.number)));
+    let words = Input { text: say.to_owned(), mode, key, ..Input::default() };
     input::take_locked(daemon, &now, &words, caller).await.map(drop)
 }
 
 /// Whether the caller may decide that.
-fn may(daemon: &Daemon, caller: &Caller, asked: &Asked, verdict: &Verdict) -> Result<(), Refusal> {
+fn may(
+    daemon: &Daemon,
+    caller: &Caller,
+    asked: &Asked,
+    verdict: &Verdict,
+    answer: &Answer,
+) -> Result<(), Refusal> {
     let id = views::request_id(asked.number);
     let agent = match caller {
         Caller::User | Caller::Demo => return Ok(()),
@@ -349,9 +379,19 @@ fn may(daemon: &Daemon, caller: &Caller, asked: &Asked, verdict: &Verdict) -> Re
         ))
         .hint(OWN_TERMINAL));
     }
-    let gives = asked.row.class.asks_permission()
-        && !matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
-    if gives && !Rights::of(&agent.session).are_full() {
+    if !decision::asks_leave(&asked.row.method, &asked.params) {
+        return Ok(());
+    }
+    if answer.raw.is_some() {
+        return Err(Refusal::forbidden(format!(
+            "request {id} asks for leave: an agent answers that in plain words only"
+        ))
+        .hint(format!("`sm deny {id}`; or answer it from your own terminal")));
+    }
+    let declines = matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
+    // What rights do not tell of, such as a tool of an MCP server, is nobody's but the user's to give.
+    let has_right = asked.row.class.asks_permission() && Rights::of(&agent.session).are_full();
+    if !declines && !has_right {
         return Err(Refusal::forbidden(format!(
             "request {id} asks for more than you may give: a human accepts it, you may decline"
         ))
@@ -361,28 +401,41 @@ fn may(daemon: &Daemon, caller: &Caller, asked: &Asked, verdict: &Verdict) -> Re
 }
 
 /// The request was answered before: the same way, or another.
-fn repeated(daemon: &Daemon, asked: &Asked, verdict: &Verdict) -> Result<Answered, Refusal> {
+fn repeated(
+    daemon: &Daemon,
+    asked: &Asked,
+    verdict: &Verdict,
+    say: Option<&str>,
+) -> Result<Answered, Refusal> {
     let id = views::request_id(asked.number);
     let is_same = match recorded_result(daemon, &asked.row)? {
         Some(recorded) => decision::is_same(&recorded, &verdict.result, MASK),
         None => asked.row.decision.as_deref() == Some(&verdict.word),
     };
-    if is_same {
-        return Ok(Answered { request: document(daemon, &id)?, repeated: true });
-    }
     let document = document(daemon, &id)?;
+    let is_said = say.is_none() || document["say"].as_str() == say;
+    if is_same && is_said {
+        return Ok(Answered { request: document, repeated: true });
+    }
     let text = |name: &str, else_: &'static str| match document[name].as_str() {
         Some(text) => text.to_owned(),
         None => else_.to_owned(),
     };
     let (decided, by) =
         (text("decision", "answered elsewhere"), text("decided_by", "somebody else"));
+    let (words, hint) = match (is_same, &asked.session) {
+        (true, Some(Selection { session, .. })) => (
+            ", without these words: they were not sent",
+            format!("`sm send {} …` sends them", session.id),
+        ),
+        _ => ("", what_is_left(asked)),
+    };
     Err(Refusal::new(
         409,
         "already_answered",
-        format!("request {id} was decided: {decided}, by {by}"),
+        format!("request {id} was decided: {decided}, by {by}{words}"),
     )
-    .hint(what_is_left(asked))
+    .hint(hint)
     .details(json!({
         "decision": document["decision"],
         "decided_by": document["decided_by"],

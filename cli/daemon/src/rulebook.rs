@@ -40,6 +40,8 @@ pub struct Rulebook {
     pub expiry: Option<Expiry>,
     /// What is wrong: while anything is, there are no rules.
     pub faults: Vec<Fault>,
+    /// When a file was last changed, in Unix microseconds; 0 where there is none.
+    pub changed_at: i64,
 }
 
 impl Rulebook {
@@ -47,6 +49,8 @@ impl Rulebook {
     pub fn read(home: &Home) -> Rulebook {
         let own = read(&home.rules_path());
         let grants = read(&home.grants_path());
+        let files = [home.rules_path(), home.grants_path()];
+        let changed_at = files.iter().map(|path| changed_at(path)).max().unwrap_or_default();
         let mut faults = Vec::new();
         let mut whole = Vec::new();
         for found in [own, grants] {
@@ -56,9 +60,9 @@ impl Rulebook {
             }
         }
         if !faults.is_empty() {
-            return Rulebook { faults, ..Rulebook::default() };
+            return Rulebook { faults, changed_at, ..Rulebook::default() };
         }
-        let mut book = Rulebook::default();
+        let mut book = Rulebook { changed_at, ..Rulebook::default() };
         for file in whole {
             book.rules.extend(file.rules);
             book.expiry = book.expiry.or(file.expiry);
@@ -73,7 +77,8 @@ impl Rulebook {
 }
 
 impl Rulebook {
-    /// Whether the daemon is about to answer that request by a rule, which takes it a moment.
+    /// Whether the daemon is about to answer that request by a rule, which takes it a moment. A rule
+    /// decides what comes, not what waits: one that may be younger than the request does not.
     pub fn is_about_to_answer(
         &self,
         view: &View<'_>,
@@ -88,7 +93,8 @@ impl Rulebook {
             return Ok(true);
         }
         let is_fresh = now.saturating_sub(doc.asked_micros) < RULE_TIME_MAX;
-        if !is_fresh || sm_rules::Kind::of_word(doc.kind).is_none() {
+        let is_ruled = self.changed_at < doc.asked_micros;
+        if !is_fresh || !is_ruled || sm_rules::Kind::of_word(doc.kind).is_none() {
             return Ok(false);
         }
         let subject = crate::asked::subject_of(view, log, doc)?;
@@ -122,6 +128,13 @@ fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
     file.read_to_string(&mut text).map_err(unreadable)?;
     let rules = RuleFile::parse(&text, &name)?;
     Ok((text, rules))
+}
+
+/// When a file was written, put in its place or opened to others, in Unix microseconds.
+fn changed_at(path: &Path) -> i64 {
+    use std::os::unix::fs::MetadataExt;
+    let micros = |found: std::fs::Metadata| found.ctime() * 1_000_000 + found.ctime_nsec() / 1000;
+    std::fs::metadata(path).map_or(0, micros)
 }
 
 fn is_others(found: &std::fs::Metadata) -> bool {

@@ -117,7 +117,19 @@ fn a_command_is_tried_before_anything_asks() {
         "{text}"
     );
     assert_eq!(sm.json(&["rules", "test", "--change", "a.txt"])["decision"], "ask");
-    assert_eq!(sm.run(&["rules", "test"]).code, 2);
+    let none = sm.run(&["rules", "test", "--json"]);
+    let hint = none.error()["hint"].to_string();
+    assert!(none.code == 2 && hint.contains("--command") && hint.contains("--history"), "{hint}");
+}
+
+#[test]
+fn what_waited_before_a_rule_was_written_still_waits() {
+    let stage = Stage::new(&json!({}));
+    let cwd = stage.sm.dir.path().to_str().expect("a plain path").to_owned();
+    let (id, asked) = stage.asks(COMMAND, &command("ls", &cwd));
+    stage.rules("[[rule]]\ndecision = \"accept\"\n");
+    assert_eq!(stage.sm.json(&["inbox"])["requests"][0]["id"], asked["id"]);
+    assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
 }
 
 #[test]

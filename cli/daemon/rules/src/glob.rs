@@ -1,7 +1,8 @@
 //! Patterns of paths.
 //!
 //! What always holds: a pattern covers what it matches and all below that; `*` stays in one folder,
-//! `**` crosses them. Only whole, normal paths are compared.
+//! `**` crosses them, and with it behind a
+//! folder the folder itself is meant, too. Only whole, normal paths are compared.
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Serialize, Serializer};
@@ -40,6 +41,12 @@ impl Glob {
         let whole = match text.trim_end_matches('/') {
             "" => "/",
             whole => whole,
+        };
+        // What is below is covered anyway; the folder itself is meant, too.
+        let whole = match whole.strip_suffix("/**") {
+            Some("") => "/",
+            Some(folder) => folder,
+            None => whole,
         };
         let whole = whole.strip_prefix("./").unwrap_or(whole);
         if whole == "." {
@@ -125,11 +132,18 @@ mod tests {
             ("./src", "/repo/src"),
             (".", "/repo/x"),
             ("*.md", "/repo/a.md"),
+            ("/repo/**", "/repo"),
+            ("/repo/**/", "/repo/a/b"),
+            ("/**", "/etc"),
+            ("src/**", "/repo/src"),
+            ("./**", "/repo"),
         ] {
             assert!(covers(glob, path), "{glob} {path}");
         }
         for (glob, path) in [
             ("/repo", "/repository"),
+            ("/repo/**", "/repository"),
+            ("./**", "/other"),
             ("/repo", "/repo/../etc/passwd"),
             ("/repo/src/*.rs", "/repo/src/a/b.rs"),
             ("src", "/other/src"),

@@ -160,7 +160,7 @@ impl Case<'_> {
             }
             let Some(rule) = rules.iter().find(|rule| self.covers(rule, part)) else {
                 return Judgement::ask(match part {
-                    Part::Command(simple) => format!("no rule covers `{}`", simple.text()),
+                    Part::Command(simple) => self.uncovered(rules, simple),
                     Part::File(file) => format!("no rule covers {}", file.path.display()),
                     Part::Permissions => "no rule covers all of it".to_owned(),
                 });
@@ -189,7 +189,7 @@ impl Case<'_> {
                 };
                 let folders = rule.path.is_none()
                     || (!simple.folders.is_empty() && self.are_all_in(rule, &simple.folders));
-                is_named && writes && folders
+                is_named && writes && folders && self.beyond(rule, simple).is_none()
             }
             Part::File(file) => self.are_all_in(rule, std::slice::from_ref(&file.path)),
             Part::Permissions => match &self.subject.what {
@@ -203,6 +203,32 @@ impl Case<'_> {
                 _ => false,
             },
         }
+    }
+
+    /// Why no rule covers a command.
+    fn uncovered(&self, rules: &[&Rule], simple: &Simple) -> String {
+        let named = rules.iter().filter(|rule| begins(simple, &rule.command));
+        let mut beyond = named.filter_map(|rule| Some((rule, self.beyond(rule, simple)?)));
+        match beyond.next() {
+            Some((rule, word)) => format!(
+                "no rule covers `{}`: rule {} has a path, and {word} may be beyond it",
+                simple.text(),
+                rule.name
+            ),
+            None => format!("no rule covers `{}`", simple.text()),
+        }
+    }
+
+    /// The first argument, of those that the rule does not name itself, that may be a place which its
+    /// path does not cover.
+    fn beyond<'p>(&self, rule: &Rule, simple: &'p Simple) -> Option<&'p str> {
+        rule.path.as_ref()?;
+        let mut given = simple.words.iter().skip(rule.command.len().max(1));
+        let beyond = given.find(|word| match places(&word.text, &simple.folders) {
+            Some(places) => !word.is_literal || !self.are_all_in(rule, &places),
+            None => true,
+        });
+        beyond.map(|word| word.text.as_str())
     }
 
     fn permitted(&self) -> Vec<PathBuf> {
@@ -272,6 +298,28 @@ pub(crate) fn carried<'a, 't>(words: &'a [&'t str]) -> Option<&'a [&'t str]> {
     };
     let own = rest.iter().take_while(is_own).count();
     Some(&rest[own..])
+}
+
+/// The places that an argument may name, whatever its program makes of it: `x`, `--to=x`, `-Ix`, `@x`,
+/// `host:x`; an address is none, unless of a file. `None` where that is not sure.
+fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
+    let mut pieces: Vec<&str> = Vec::new();
+    for part in text.split(['=', ',', '@']) {
+        match part.split_once("://") {
+            Some((scheme, _)) if scheme != "file" && scheme.chars().all(char::is_alphanumeric) => {}
+            _ => pieces.extend(part.split(':')),
+        }
+    }
+    // A flag's value may follow it at once.
+    let value =
+        |piece: &&'_ str| piece.starts_with('-').then(|| piece.find(['/', '.', '~'])).flatten();
+    let values: Vec<&str> =
+        pieces.iter().filter_map(|piece| Some(&piece[value(piece)?..])).collect();
+    pieces.extend(values);
+    pieces.retain(|piece| *piece != "/dev/null");
+    let is_sure = !pieces.iter().any(|piece| piece.starts_with('~'));
+    let all = folders.iter().flat_map(|folder| pieces.iter().map(|piece| folder.join(piece)));
+    is_sure.then(|| all.collect())
 }
 
 /// The places that a command names: where it runs, what it writes into, arguments that are paths.
@@ -436,6 +484,48 @@ mod tests {
         assert_eq!(says(&all, &subject(true, &["/"])), Decision::Accept);
         let never = rules("[[rule]]\ndecision='decline'\n");
         assert_eq!(says(&never, &subject(true, &[])), Decision::Decline);
+    }
+
+    #[test]
+    fn a_path_is_of_the_arguments_too() {
+        let own = rules(
+            "[[rule]]\ndecision='accept'\ncommand='touch'\npath='/repo'\n\
+             [[rule]]\ndecision='accept'\ncommand='cat /etc/motd'\npath='/repo/**'\n",
+        );
+        for text in [
+            "touch x src/x ./y --date=2020-01-01 -t 1.5",
+            "touch /repo/x a/../b",
+            "cd src && touch ../x",
+            "touch -r /dev/null x",
+            "touch a=b c:d https://example.org/x",
+            "cat /etc/motd",
+            "cat /etc/motd README.md",
+        ] {
+            assert_eq!(says(&own, &command(text)), Decision::Accept, "{text}");
+        }
+        for text in [
+            "touch /etc/x",
+            "touch x ../x",
+            "touch x --reference=/etc/x",
+            "touch -r/etc/x",
+            "touch -r../x",
+            "touch a:/etc/x a,/etc/x @/etc/x",
+            "touch file:///etc/x",
+            "touch https://example.org,/etc/x",
+            "touch a=//etc/x",
+            "touch ~/x",
+            "touch '~/x'",
+            "touch *",
+            "touch {a,/etc/x}",
+            "touch link/x",
+            "touch link",
+            "cd src && touch ../../x",
+            "cat /etc/motd /etc/passwd",
+        ] {
+            assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+        }
+        let judged = judge(&own, &command("touch /etc/x"), 1_000, &real);
+        assert!(judged.why.contains("/etc/x may be beyond it"), "{}", judged.why);
     }
 
     #[test]

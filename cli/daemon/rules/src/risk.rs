@@ -510,11 +510,13 @@ impl Looking<'_> {
 
     fn place(&mut self, path: &Path) {
         let Some(workspace) = self.workspace else { return };
+        // Beside a workspace that lies there itself, others may.
+        let is_common = |common: &str| !workspace.starts_with(common);
         let is_in = |path: &Path| {
             let path = normal(path);
             path.starts_with(normal(workspace))
                 || path.starts_with((self.real)(workspace))
-                || COMMON.iter().any(|common| path.starts_with(common))
+                || COMMON.iter().any(|common| is_common(common) && path.starts_with(common))
         };
         let (told, real) = (normal(path), (self.real)(path));
         if !is_in(&told) {
@@ -568,6 +570,27 @@ mod tests {
     fn command(text: &str) -> Risk {
         let line = Some(CommandLine::Text(text.to_owned()));
         of(What::Command { line, cwd: Some("/repo".into()), more: Vec::new() })
+    }
+
+    #[test]
+    fn beside_a_workspace_in_a_common_place_is_outside() {
+        let file = |path: &str| FileTouched { path: path.into(), is_deleted: false };
+        let asker = Asker { cwd: Some("/tmp/repo".into()), ..Asker::default() };
+        for (path, is_outside) in [
+            ("/tmp/repo/a", false),
+            ("/tmp/repo/p/../../x", true),
+            ("/tmp/other", true),
+            ("/dev/null", false),
+        ] {
+            let what = What::Files { files: vec![file(path)], root: None };
+            let found = risk(&Subject { what, asker: asker.clone() }, &normal).unwrap();
+            let hints = found.hints.iter();
+            assert_eq!(
+                hints.filter(|h| h.kind == RiskKind::Outside).count() > 0,
+                is_outside,
+                "{path}"
+            );
+        }
     }
 
     #[test]

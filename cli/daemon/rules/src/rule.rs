@@ -83,8 +83,8 @@ pub struct Rule {
     pub decision: Decision,
     /// The first words of a command; none: any command.
     pub command: Vec<String>,
-    /// The place: of a command the folder that it runs in and what it writes into, of a file change
-    /// each file.
+    /// The place: of a command the folder that it runs in and what it writes into, for an accept also
+    /// what its arguments may name; of a file change each file.
     pub path: Option<Glob>,
     /// The session: its name, short id or thread.
     pub session: Option<String>,

@@ -17,6 +17,22 @@ fn code(result: Result<impl std::fmt::Debug, ClientError>) -> String {
     }
 }
 
+/// An answer in Codex's own form.
+fn raw(form: Value) -> Answer {
+    Answer { raw: Some(form), ..Answer::default() }
+}
+
+/// What a call was refused with.
+fn refused(result: Result<impl std::fmt::Debug, ClientError>) -> (u16, String, String) {
+    match result {
+        Err(ClientError::Refused { status, problem }) => {
+            let hint = problem.hint.as_deref().unwrap_or("no hint");
+            (status, problem.code.clone(), format!("{}; {hint}", problem.message))
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
 #[test]
 fn an_approval_is_accepted_and_the_command_runs() {
     let bench = Bench::start();
@@ -55,6 +71,65 @@ fn a_declined_approval_runs_nothing_and_its_reason_reaches_the_agent() {
     assert_eq!(bench.actions(&id, "command")[0]["status"], "declined");
     let heard = bench.rows(&id, "messages");
     assert!(heard.iter().any(|m| m["role"] == "user" && m["text"] == "say: use another name"));
+}
+
+#[test]
+fn words_that_nobody_would_hear_are_refused_before_anything_is_decided() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.asking("run: touch no.txt\nsay: went on")).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    let deny = |word: &str, say: &str| {
+        let (decision, say) = (Some(word.to_owned()), Some(say.to_owned()));
+        bench.client().answer(&request, &Answer { decision, say, ..Answer::default() })
+    };
+    let (status, code, told) = refused(deny("cancel", "use another"));
+    assert_eq!((status, code.as_str()), (400, "bad_request"));
+    assert!(told.contains("ends the turn") && told.contains("sm send"), "{told}");
+    assert_eq!(refused(deny("decline", "a\u{1b}[31m")).1, "bad_text");
+    assert_eq!(refused(deny("decline", " ")).1, "bad_request");
+    assert_eq!(bench.session(&id)["pending_requests"], 1);
+    assert!(bench.told(Kind::SM_REQUEST_DECIDED).is_empty());
+    // The same words again are the same answer, and are heard once; others are not heard.
+    assert!(!deny("decline", "say: use another").unwrap().repeated);
+    bench.settled(&id, 1);
+    assert!(deny("decline", "say: use another").unwrap().repeated);
+    let (status, code, told) = refused(deny("decline", "say: use a third"));
+    assert_eq!((status, code.as_str()), (409, "already_answered"));
+    assert!(told.contains("not sent") && told.contains(&format!("sm send {id}")), "{told}");
+    let heard = bench.rows(&id, "messages");
+    let heard = heard.iter().filter(|m| m["role"] == "user" && m["text"] == "say: use another");
+    assert_eq!(heard.count(), 1);
+    let accepted = bench.told(Kind::SM_INPUT_ACCEPTED);
+    let keys = accepted.iter().filter_map(|input| input["params"]["key"].as_str());
+    assert_eq!(keys.collect::<Vec<_>>(), [format!("answer:{request}")]);
+}
+
+#[test]
+fn a_raw_answer_of_another_form_spends_no_request() {
+    let bench = Bench::start();
+    let wish = Spawn { plan: Some(true), ..bench.wish("ask: db=Which? [A|B]\nsay: thanks") };
+    let asking = bench.spawn(&wish).id;
+    let question = bench.asked(&asking)["id"].as_str().unwrap().to_owned();
+    let changing = bench.spawn(&bench.asking("patch: no.txt\nsay: done")).id;
+    let change = bench.asked(&changing)["id"].as_str().unwrap().to_owned();
+    for (request, form, part) in [
+        (&question, json!({ "decision": "accept" }), "answers"),
+        (&question, json!({ "answers": {} }), "db=TEXT"),
+        (&change, json!({ "decision": "nonsense" }), "acceptForSession"),
+        (&change, json!({ "decision": "accept", "more": true }), "acceptForSession"),
+    ] {
+        let (status, code, told) = refused(bench.client().answer(request, &raw(form)));
+        assert_eq!((status, code.as_str()), (400, "bad_request"), "{told}");
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(bench.told(Kind::SM_REQUEST_DECIDED).is_empty());
+    let done = bench.client().answer(&change, &raw(json!({ "decision": "decline" }))).unwrap();
+    assert_eq!(done.request["decision"], "decline");
+    let form = json!({ "answers": { "db": { "answers": ["A"] } } });
+    assert_eq!(bench.client().answer(&question, &raw(form)).unwrap().request["decision"], "answer");
+    bench.settled(&changing, 1);
+    bench.settled(&asking, 1);
+    assert!(!bench.work.join("no.txt").exists());
 }
 
 #[test]
@@ -223,6 +298,68 @@ fn an_agent_asks_for_permissions_and_is_granted_what_it_asked() {
     assert!(heard.contains("network"), "{heard}");
 }
 
+#[test]
+fn an_agent_gives_its_child_no_leave_in_whatever_form() {
+    let (_folder, config) = asking_server();
+    let mut options = options();
+    options.extra += &config;
+    options
+        .features
+        .extend(["request_permissions_tool".into(), "exec_permission_approvals".into()]);
+    let bench = Bench::start_with(options);
+    let parent = bench.spawn(&bench.asking("say: hi")).id;
+    let wanted = json!({ "reason": "why not", "permissions": { "network": { "enabled": true } } });
+    let script = format!("dyn: request_permissions {wanted}\ndyn: mcp__tiny__ask {{}}\nsay: done");
+    let child = bench.spawn(&Spawn {
+        parent: Some(parent.clone()),
+        approval: Some("on-request".into()),
+        sandbox: Some("workspace-write".into()),
+        ..bench.wish(&script)
+    });
+    let by_parent = |request: &str, answer: Answer| {
+        bench.client().answer(request, &Answer { by: Some(parent.clone()), ..answer })
+    };
+    let word = |word: &str| Answer { decision: Some(word.into()), ..Answer::default() };
+    let grant = json!({ "network": { "enabled": true }, "fileSystem": { "write": ["/etc"] } });
+    let asked = bench.asked(&child.id);
+    assert_eq!(asked["kind"], "permissions");
+    let request = asked["id"].as_str().unwrap();
+    // What says to decline and grants is no answer at all; nobody but the user gives the rest.
+    let lie = json!({ "decision": "decline", "permissions": grant, "scope": "session" });
+    assert_eq!(refused(by_parent(request, raw(lie.clone()))).1, "bad_request");
+    assert_eq!(refused(bench.client().answer(request, &raw(lie))).1, "bad_request");
+    for form in [json!({ "permissions": grant }), json!({ "permissions": {} })] {
+        let (status, code, told) = refused(by_parent(request, raw(form)));
+        assert_eq!((status, code.as_str()), (403, "forbidden"), "{told}");
+        assert!(told.contains("plain words"), "{told}");
+    }
+    assert_eq!(refused(by_parent(request, word("accept"))).1, "forbidden");
+    let declined = by_parent(request, word("decline")).unwrap().request;
+    assert_eq!(
+        (&declined["decision"], &declined["decided_by_thread"]),
+        (&json!("decline"), &bench.session(&parent)["thread_id"])
+    );
+    let leave = bench.wait("the tool is to be run", || {
+        let asked = bench.asked(&child.id);
+        (asked["kind"] == "elicitation").then_some(asked)
+    });
+    let request = leave["id"].as_str().unwrap();
+    for answer in [
+        word("accept"),
+        word("acceptForSession"),
+        raw(json!({ "action": "accept", "content": {} })),
+        raw(json!({ "action": "decline" })),
+    ] {
+        assert_eq!(refused(by_parent(request, answer)).1, "forbidden");
+    }
+    by_parent(request, word("decline")).unwrap();
+    bench.settled(&child.id, 1);
+    let decided = bench.told(Kind::SM_REQUEST_DECIDED);
+    let words: Vec<&str> =
+        decided.iter().filter_map(|one| one["params"]["decision"].as_str()).collect();
+    assert_eq!(words, ["decline", "decline"]);
+}
+
 /// An MCP server of a few lines: its one tool asks the user for a colour, and tells what it was answered.
 const ASKING_SERVER: &str = r#"#!/bin/sh
 say() { printf '%s\n' "$1"; }
@@ -242,15 +379,22 @@ while IFS= read -r line; do
 done
 "#;
 
-#[test]
-fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
+/// An executable MCP server in a folder of its own, and the configuration that names it.
+fn asking_server() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let server = folder.path().join("tiny");
     std::fs::write(&server, ASKING_SERVER).unwrap();
     std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config =
+        format!("[mcp_servers.tiny]\ncommand = {}\n", Value::from(server.to_str().unwrap()));
+    (folder, config)
+}
+
+#[test]
+fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
+    let (_folder, config) = asking_server();
     let mut options = options();
-    options.extra +=
-        &format!("[mcp_servers.tiny]\ncommand = {}\n", Value::from(server.to_str().unwrap()));
+    options.extra += &config;
     let bench = Bench::start_with(options);
     let prompt = "dyn: mcp__tiny__ask {}\ndyn: mcp__tiny__ask {}\nsay: done";
     let id = bench.spawn(&bench.asking(prompt)).id;
@@ -261,6 +405,12 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
         (&json!("elicitation"), &json!("tiny"))
     );
     assert!(leave["risk"].is_null());
+    // Words are no leave, whatever they say.
+    for field in ["", "tool"] {
+        let answers = BTreeMap::from([(field.to_owned(), vec!["no".to_owned()])]);
+        let no = Answer { answers, ..Answer::default() };
+        assert_eq!(code(bench.client().answer(leave["id"].as_str().unwrap(), &no)), "bad_request");
+    }
     bench.decide(leave["id"].as_str().unwrap(), "acceptForSession").unwrap();
     for colour in ["green", "red"] {
         let question = bench.wait("the server asks", || {
@@ -274,6 +424,9 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
             ..Answer::default()
         };
         assert_eq!(code(bench.client().answer(number, &told("blue"))), "bad_request");
+        let mut more = told(colour);
+        more.answers.insert("size".into(), vec!["big".into()]);
+        assert_eq!(code(bench.client().answer(number, &more)), "bad_request");
         assert_eq!(code(bench.decide(number, "accept")), "bad_request");
         let answered = bench.client().answer(number, &told(colour)).unwrap();
         assert_eq!(answered.request["decision"], "accept");

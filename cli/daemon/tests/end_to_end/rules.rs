@@ -59,6 +59,24 @@ fn a_rule_accepts_what_it_covers_and_the_rest_asks() {
 }
 
 #[test]
+fn a_rule_with_a_path_accepts_no_argument_beyond_it() {
+    let bench = Bench::start();
+    bench.rules("[[rule]]\ndecision = \"accept\"\ncommand = \"touch\"\npath = \"WORK/**\"\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("x.txt");
+    let id = bench
+        .spawn(
+            &bench.asking(&format!("run: touch a.txt\nrun: touch {}\nsay: done", file.display())),
+        )
+        .id;
+    let request = bench.asked(&id);
+    assert!(request["details"]["command"].as_str().unwrap().contains("x.txt"), "{request}");
+    assert!(bench.work.join("a.txt").exists() && !file.exists());
+    bench.decide(request["id"].as_str().unwrap(), "decline").unwrap();
+    bench.settled(&id, 1);
+}
+
+#[test]
 fn a_rule_declines_and_its_note_reaches_the_agent() {
     let bench = Bench::start();
     bench.rules(
