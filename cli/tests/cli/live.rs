@@ -308,9 +308,10 @@ fn a_transcript_of_a_session_that_runs_takes_nothing_over() {
     let id = live.spawn("asker", "run: touch asked\nsay: done", &["--approval", "untrusted"]);
     assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
     let request = live.waiting();
-    let thread = sm.json(&["show", &id])["thread_id"].as_str().expect("a thread").to_owned();
+    let thread =
+        sm.json(&["show", &id])["session"]["thread_id"].as_str().expect("a thread").to_owned();
     let mut lines = live.ok(&["replay", &id, "--raw"]).out;
-    let turn = sm.json(&["show", &id])["turn_id"].as_str().expect("a turn").to_owned();
+    let turn = sm.json(&["show", &id])["session"]["turn_id"].as_str().expect("a turn").to_owned();
     for forged in [
         format!(
             r#"{{"method":"thread/name/updated","params":{{"threadId":"{thread}","threadName":"x"}}}}"#
@@ -326,15 +327,15 @@ fn a_transcript_of_a_session_that_runs_takes_nothing_over() {
         lines.extend(forged.bytes());
         lines.push(b'\n');
     }
-    let before = sm.json(&["show", &id]);
+    let before = sm.json(&["show", &id])["session"].clone();
     live.ok(&["import", &sm.file("forged.jsonl", &lines)]);
-    let after = sm.json(&["show", &id]);
+    let after = sm.json(&["show", &id])["session"].clone();
     for field in
         ["activity_state", "name", "model", "cwd", "turn_id", "pending_requests", "outcome"]
     {
         assert_eq!(after[field], before[field], "{field}");
     }
-    assert!(live.ok(&["doctor"]).text().contains("kept, not folded"));
+    assert!(sm.json(&["doctor"]).to_string().contains("kept, not folded"));
     live.ok(&["approve", &request]);
     live.ok(&["wait", &id, "--timeout", "60"]);
     assert_eq!(live.ok(&["result", &id]).text().trim(), "done");
@@ -547,7 +548,7 @@ fn messages_wait_are_changed_and_go_to_whom_labels_choose() {
         assert_eq!(refused.code, 5, "{}", refused.err);
         assert!(refused.err.contains("Nothing was sent"), "{}", refused.err);
     }
-    assert_eq!(sm.json(&["show", "three"])["counts"]["turns"], 1);
+    assert_eq!(sm.json(&["show", "three"])["session"]["counts"]["turns"], 1);
     // What was begun is waited for, however fast it is asked.
     for round in 0..5 {
         sm.json(&["send", "one", &format!("say: first {round}")]);

@@ -41,7 +41,7 @@ pub enum SelectError {
 }
 
 /// Finds the one session that `word` means. An exact id, thread id or name wins over a prefix.
-/// `parent_of` is the session whose parent `@parent` means, by any word this function takes.
+/// One that only a client ever named is none. `parent_of` is the session whose parent `@parent` means, by any word this function takes.
 pub fn find(
     view: &View<'_>,
     word: &str,
@@ -57,8 +57,8 @@ pub fn find(
         }
         word => by_word(view, word)?.ok_or_else(not_found)?,
     };
-    let session = view.get::<Sessions>(&sid)?.ok_or_else(not_found)?;
-    Ok(Selection { sid, session })
+    let session = view.get::<Sessions>(&sid)?.filter(|session| !session.unconfirmed);
+    Ok(Selection { sid, session: session.ok_or_else(not_found)? })
 }
 
 fn newest(view: &View<'_>) -> Result<Option<Sid>, StoreError> {
@@ -104,6 +104,14 @@ fn by_word(view: &View<'_>, word: &str) -> Result<Option<Sid>, SelectError> {
     }
     found.sort_unstable();
     found.dedup();
+    if found.len() > 1 {
+        let mut confirmed = Vec::new();
+        for sid in found {
+            let row = view.get::<Sessions>(&sid)?;
+            confirmed.extend(row.filter(|row| !row.unconfirmed).map(|_| sid));
+        }
+        found = confirmed;
+    }
     match found.as_slice() {
         [] => Ok(None),
         [sid] => Ok(Some(*sid)),
