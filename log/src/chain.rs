@@ -21,6 +21,7 @@ use crate::id::LogId;
 use crate::index::Index;
 use crate::prepare::PREPARED;
 use crate::progress::Progress;
+use crate::record::RecordRef;
 use crate::sealed::Cache;
 use crate::segment::{self, Form, HEADER_LEN, Header, Identity, Named};
 use crate::storage::{File, Storage, View, bytes_at};
@@ -222,6 +223,24 @@ impl Chain {
             Some((_, name)) => Gap { file: self.storage.path(name), position: 0, ..gap },
             None => gap,
         }
+    }
+
+    /// One record, its checksum verified; the gap that it is in is an error.
+    pub fn record(&self, seq: u64, mark: &Mark) -> Result<RecordRef, ReadError> {
+        self.again(|| {
+            let (span, limit) = self.locate(seq, mark)?.map_err(ReadError::Gap)?;
+            let found = span.record(self, &limit, seq)?;
+            found.map_err(|gap| ReadError::Gap(self.lay(gap)))
+        })
+    }
+
+    /// Where the gap begins that `seq` is in: no record from there to `seq` can be read.
+    pub fn gap_begin(&self, seq: u64, mark: &Mark) -> u64 {
+        let mut first = seq;
+        while first > mark.floor && matches!(self.record(first - 1, mark), Err(ReadError::Gap(_))) {
+            first -= 1;
+        }
+        first
     }
 
     /// The segment that should hold `seq`, which is at most the watermark or the one after it; or

@@ -1,4 +1,5 @@
-//! [`Cursor`]: the log from a seq on, record by record. Catching up and following are one.
+//! [`Cursor`]: the log from a seq on, record by record, forwards and backwards. Catching up and following
+//! are one.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use crate::block::Block;
 use crate::chain::{Chain, Limit, Span};
 use crate::error::{Gap, GapReason, ReadError};
 use crate::frame::{self, FrameKind, HEAD_LEN, Head};
-use crate::record::Record;
+use crate::record::{Record, RecordRef};
 use crate::segment::{Form, HEADER_LEN};
 use crate::storage::View;
 use crate::walk::{self, Step};
@@ -21,13 +22,16 @@ pub enum Item<'a> {
     Gap(Gap),
 }
 
-/// Walks the log in order, from a seq on, up to the watermark of the moment.
+/// Walks the log in order, up to the watermark of the moment and back to the floor. It stands between two
+/// seqs: [`next`](Cursor::next) gives what is after, [`next_back`](Cursor::next_back) what is before.
 pub struct Cursor {
     chain: Arc<Chain>,
     mark: Mark,
     /// The next seq to give.
     next: u64,
     open: Option<Open>,
+    /// What was given last on the way back.
+    held: Option<RecordRef>,
 }
 
 /// Where the cursor is within a segment.
@@ -72,7 +76,7 @@ enum Found {
 
 impl Cursor {
     pub(crate) fn new(chain: Arc<Chain>, mark: Mark, next: u64) -> Cursor {
-        Cursor { chain, mark, next, open: None }
+        Cursor { chain, mark, next, open: None, held: None }
     }
 
     /// The seq of the next item.
@@ -108,6 +112,30 @@ impl Cursor {
                 let block = self.open.as_ref().and_then(|open| open.block.as_ref());
                 Ok(block.and_then(|block| block.record(seq)).map(Item::Record))
             }
+        }
+    }
+
+    /// The item before. `None`: at the floor. Ranges that cannot be read come whole, as they do forwards,
+    /// but for those that the way began in the middle of.
+    pub fn next_back(&mut self) -> Result<Option<Item<'_>>, ReadError> {
+        // Whoever turns round begins anew.
+        self.open = None;
+        let floor = self.chain.mark().floor;
+        if self.next <= floor {
+            return Ok(None);
+        }
+        let seq = self.next - 1;
+        match self.chain.record(seq, &self.mark) {
+            Ok(record) => {
+                self.next = seq;
+                Ok(Some(Item::Record(self.held.insert(record).record())))
+            }
+            Err(ReadError::Gap(gap)) => {
+                let first = self.chain.gap_begin(seq, &self.mark).max(floor);
+                self.next = first;
+                Ok(Some(Item::Gap(Gap { first, last: seq, ..gap })))
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -70,11 +70,7 @@ impl Reader {
     pub fn get(&self, seq: u64) -> Result<RecordRef, ReadError> {
         let mark = self.chain.mark_for(seq);
         check(seq, &mark, 0)?;
-        let found = self.chain.again(|| {
-            let (span, limit) = self.chain.locate(seq, &mark)?.map_err(ReadError::Gap)?;
-            let found = span.record(&self.chain, &limit, seq)?;
-            found.map_err(|gap| ReadError::Gap(self.chain.lay(gap)))
-        });
+        let found = self.chain.record(seq, &mark);
         if matches!(&found, Err(ReadError::Gap(gap)) if gap.reason == GapReason::Trimmed) {
             check(seq, &self.chain.mark(), 0)?;
         }

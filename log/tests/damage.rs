@@ -82,6 +82,7 @@ fn gaps(reader: &Reader, payloads: &[Vec<u8>], what: &str) -> Vec<Gap> {
         }
     }
     assert_eq!(next, reader.watermark() + 1, "{what}");
+    sim::assert_both_ways(reader, 1);
     gaps
 }
 

@@ -70,6 +70,7 @@ fn gaps(reader: &Reader, from: u64) -> Vec<Gap> {
         }
     }
     assert_eq!(next, reader.watermark() + 1);
+    sim::assert_both_ways(reader, from);
     gaps
 }
 

@@ -572,3 +572,40 @@ impl Words for SimWords {
         &self.0
     }
 }
+
+/// The way back is the way there: the same records, and the same seqs that cannot be read.
+pub fn assert_both_ways(reader: &sm_log::Reader, from: u64) {
+    fn keep(walked: &mut Vec<(u64, Option<Vec<u8>>)>, item: sm_log::Item<'_>, back: bool) {
+        match item {
+            sm_log::Item::Record(record) => {
+                walked.push((record.seq, Some(record.payload.to_vec())));
+            }
+            sm_log::Item::Gap(gap) if back => {
+                walked.extend((gap.first..=gap.last).rev().map(|seq| (seq, None)));
+            }
+            sm_log::Item::Gap(gap) => walked.extend((gap.first..=gap.last).map(|seq| (seq, None))),
+        }
+    }
+    let mut cursor = reader.cursor(from).unwrap();
+    let (mut there, mut back) = (Vec::new(), Vec::new());
+    while let Some(item) = cursor.next().unwrap() {
+        keep(&mut there, item, false);
+    }
+    while cursor.position() > from {
+        keep(&mut back, cursor.next_back().unwrap().unwrap(), true);
+    }
+    back.reverse();
+    let seqs = |walked: &[(u64, Option<Vec<u8>>)]| {
+        walked.iter().map(|(seq, payload)| (*seq, payload.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(seqs(&there), seqs(&back));
+    assert!(there == back, "other payloads");
+    // It turns round wherever it stands.
+    if let Some((seq, _)) = there.first() {
+        let again = cursor.next().unwrap().unwrap();
+        match again {
+            sm_log::Item::Record(record) => assert_eq!(record.seq, *seq),
+            sm_log::Item::Gap(gap) => assert_eq!(gap.first, *seq),
+        }
+    }
+}
