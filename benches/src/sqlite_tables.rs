@@ -124,34 +124,29 @@ fn message(db: &Connection, seq: i64, line: &[u8]) {
     match method {
         // Pieces of items that are open.
         method if method.contains("Delta") || method.contains("/delta") => return,
-        "response" => step.thread(&result["thread"], result),
-        "thread/started" => step.thread(&about["thread"], about),
+        "response" => return step.thread(&result["thread"], result),
+        "thread/started" => return step.thread(&about["thread"], about),
+        "thread/tokenUsage/updated" => return step.tokens(),
+        "turn/diff/updated" | "turn/plan/updated" => return step.told(method),
+        "error" => {
+            let sql = "UPDATE sessions SET errors = errors + 1 WHERE thread = ?1";
+            return step.run(sql, params![step.thread]);
+        }
         "turn/started" => step.turn_started(),
         "turn/completed" => step.turn_completed(),
         "item/started" => step.item(false),
         "item/completed" => step.item(true),
-        "thread/tokenUsage/updated" => step.tokens(),
         "thread/status/changed" => step.run(
             "UPDATE sessions SET flags = ?2 WHERE thread = ?1",
             params![step.thread, about["status"]["activeFlags"].to_string()],
         ),
-        "turn/diff/updated" => step.run(
-            "UPDATE turns SET diff = ?3 WHERE thread = ?1 AND turn = ?2",
-            params![step.thread, about["turnId"].as_str(), seq],
-        ),
-        "turn/plan/updated" => step.run(
-            "UPDATE turns SET plan = ?3 WHERE thread = ?1 AND turn = ?2",
-            params![step.thread, about["turnId"].as_str(), seq],
-        ),
-        "error" => step
-            .run("UPDATE sessions SET errors = errors + 1 WHERE thread = ?1", params![step.thread]),
         "serverRequest/resolved" => step.run(
             "UPDATE requests SET status = 'answered', ended = ?3 \
              WHERE thread = ?1 AND id = ?2 AND ended IS NULL",
             params![step.thread, about["requestId"].to_string(), seq],
         ),
         method if message.get("id").is_some() => step.request(method, &message["id"]),
-        _ => {}
+        _ => return,
     }
     step.settle();
 }
@@ -314,6 +309,15 @@ impl Step<'_> {
                 params![self.thread, agent],
             );
         }
+    }
+
+    /// The turn's newest diff or plan.
+    fn told(&self, method: &str) {
+        let sql = match method {
+            "turn/diff/updated" => "UPDATE turns SET diff = ?3 WHERE thread = ?1 AND turn = ?2",
+            _ => "UPDATE turns SET plan = ?3 WHERE thread = ?1 AND turn = ?2",
+        };
+        self.run(sql, params![self.thread, self.about["turnId"].as_str(), self.seq]);
     }
 
     fn tokens(&self) {

@@ -1,7 +1,7 @@
 //! The one exception to verbatim: what must not be written down.
 //!
-//! What always holds: answers to questions marked `isSecret`, and the secrets of login and token
-//! messages, are replaced by [`MASK`] before anything is recorded; every other byte of every other
+//! What always holds: answers to questions marked `isSecret`, and the secrets of login, token and
+//! configuration messages, are replaced by [`MASK`] before anything is recorded; every other byte of every other
 //! message is left alone.
 
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// What stands in place of a secret.
 pub const MASK: &str = "[redacted by sm]";
 
-/// Members whose values are secrets, in login and token messages. Compared without case, `_` and `-`.
+/// Members whose values are secrets, in such messages. Compared without case, `_` and `-`.
 const SECRET_MEMBERS: &[&str] = &[
     "apikey",
     "accesstoken",
@@ -19,26 +19,29 @@ const SECRET_MEMBERS: &[&str] = &[
     "token",
     "secret",
     "password",
+    "bearertoken",
+    "experimentalbearertoken",
 ];
 
-/// Whether a member of that name holds a secret where it stands in an account's message.
+/// Whether a member of that name holds a secret where it stands in such a message.
 pub fn is_secret_member(name: &str) -> bool {
     let plain: String = name.chars().filter(|c| !matches!(c, '_' | '-')).collect();
     SECRET_MEMBERS.contains(&plain.to_ascii_lowercase().as_str())
 }
 
-/// Whether a method carries account secrets in its parameters or its answer.
-fn is_account_method(method: &str) -> bool {
+/// Whether a method carries secrets by their names, in its parameters or its answer.
+fn has_secret_members(method: &str) -> bool {
     let lower = method.to_ascii_lowercase();
     lower.starts_with("account/login")
         || lower.starts_with("login")
         || lower.contains("authtoken")
         || lower == "getauthstatus"
+        || lower.starts_with("config/")
 }
 
 /// The call with its secrets masked; `None` if it has none.
 pub fn mask_call(method: &str, bytes: &[u8]) -> Option<Vec<u8>> {
-    is_account_method(method).then(|| mask_members(bytes)).flatten()
+    has_secret_members(method).then(|| mask_members(bytes)).flatten()
 }
 
 /// Which answers to questions must not be written down.
@@ -54,7 +57,7 @@ pub enum Secrets {
 
 /// An answer to `method` with its secrets masked; `None` if it has none.
 pub fn mask_answer(method: &str, secrets: &Secrets, bytes: &[u8]) -> Option<Vec<u8>> {
-    if is_account_method(method) {
+    if has_secret_members(method) {
         return mask_members(bytes);
     }
     let Secrets::AllBut(public) = secrets else { return None };
@@ -134,9 +137,13 @@ fn mask_members(bytes: &[u8]) -> Option<Vec<u8>> {
 fn mask_named(value: &mut Value) -> bool {
     match value {
         Value::Object(members) => {
+            // A value of Codex's configuration, named by its place: `model_providers.x.api_key`.
+            let place = members.get("keyPath").and_then(Value::as_str);
+            let is_secret = place.is_some_and(|place| place.split('.').any(is_secret_member));
             let mut any = false;
             for (name, value) in members {
-                if is_secret_member(name) && !value.is_null() && !value.is_boolean() {
+                let is_secret = is_secret_member(name) || is_secret && name == "value";
+                if is_secret && !value.is_null() && !value.is_boolean() {
                     mask_all(value);
                     any = true;
                 } else {
@@ -178,6 +185,21 @@ mod tests {
         let status = br#"{"id":4,"result":{"authMethod":"apikey","authToken":"t0k"}}"#;
         let masked = String::from_utf8(mask_unclaimed_answer(status).unwrap()).unwrap();
         assert!(!masked.contains("t0k"), "{masked}");
+    }
+
+    #[test]
+    fn a_secret_of_the_configuration_is_masked_by_its_name_or_its_place() {
+        for call in [
+            r#"{"params":{"keyPath":"model_providers.x.experimental_bearer_token","value":"hunter2"}}"#,
+            r#"{"params":{"edits":[{"keyPath":"a.api_key","value":{"b":"hunter2"}}]}}"#,
+            r#"{"params":{"keyPath":"model_providers.x","value":{"experimental_bearer_token":"hunter2"}}}"#,
+        ] {
+            let masked = mask_call("config/value/write", call.as_bytes()).unwrap();
+            let masked = String::from_utf8(masked).unwrap();
+            assert!(!masked.contains("hunter2") && masked.contains("keyPath"), "{masked}");
+        }
+        let plain = br#"{"params":{"keyPath":"model","value":"gpt"}}"#;
+        assert_eq!(mask_call("config/value/write", plain), None);
     }
 
     #[test]

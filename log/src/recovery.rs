@@ -87,9 +87,11 @@ pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Opened, OpenE
         .map_err(OpenError::io("open", storage.path(watermark::NAME)))?;
     let page = Page::new(words);
     files::refuse_newer(&*storage, &page)?;
-    files::name_prepared(&*storage, &page)?;
-    let mut files = Files::find(&*storage, &page)?;
-    files::remove_unfinished(&*storage)?;
+    // Listed once: a log may have very many.
+    let mut names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    files::name_prepared(&*storage, &page, &mut names)?;
+    files::remove_unfinished(&*storage, &mut names)?;
+    let mut files = Files::find(&*storage, &page, names)?;
     let published = page.read(files.id);
     let io = || OpenError::io("recover", storage.path(""));
     let trimmed = Trimmed::read(&*storage, files.id).map_err(io())?.and_then(Result::ok);

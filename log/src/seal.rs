@@ -3,7 +3,8 @@
 //!
 //! 1. `….sealed.tmp` is written and synced.
 //! 2. It gets its name, and the name is made durable.
-//! 3. The plain file is removed.
+//! 3. The plain file is removed. One with damage in it is set aside, as `….seg.damaged`: what is lost for
+//!    the log may be worth something to who mends by hand.
 //!
 //! After a crash, what has no name yet is thrown away; where both are there the sealed one counts,
 //! if it is whole. Segments are sealed in order, so that each can hold the hash of the one before,
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::block;
 use crate::chain::{Chain, Limit, Parts, Span};
-use crate::error::ReadError;
+use crate::error::{GapReason, ReadError};
 use crate::footer::{BlockPlace, Footer, Hash, Posting, SealedGap, Seqs, Trailer};
 use crate::options::Durability;
 use crate::sealed;
@@ -28,6 +29,8 @@ use crate::writer::Core;
 
 /// What is added to a name until the file is whole.
 pub const UNFINISHED: &str = ".tmp";
+/// What is added to the name of a plain segment that is set aside.
+const DAMAGED: &str = ".damaged";
 
 /// Seals the oldest segment that can be; false if there is none.
 pub fn seal_one(core: &Core, chain: &Chain) -> Result<bool, ReadError> {
@@ -90,7 +93,7 @@ impl Job<'_> {
             storage.remove(&unfinished)?;
         }
         let file = storage.create(&unfinished)?;
-        self.write(file.clone())?;
+        let footer = self.write(file.clone())?;
         file.sync()?;
         if planted!(RemoveTooEarly) {
             storage.remove(&part.name)?;
@@ -99,11 +102,16 @@ impl Job<'_> {
         }
         storage.rename(&unfinished, &name)?;
         storage.sync_names()?;
-        storage.remove(&part.name)?;
+        let is_damage =
+            |gap: &SealedGap| matches!(gap.reason, GapReason::Record | GapReason::Frame);
+        match footer.gaps.iter().any(is_damage) {
+            true => storage.rename(&part.name, &format!("{}{DAMAGED}", part.name))?,
+            false => storage.remove(&part.name)?,
+        }
         self.remove_shadowed()
     }
 
-    fn write(&self, file: Arc<dyn File>) -> io::Result<()> {
+    fn write(&self, file: Arc<dyn File>) -> io::Result<Footer> {
         let span = self.span();
         let limit = self.parts.limit(span, self.mark);
         let (previous_serial, previous) = self.previous()?;
@@ -118,10 +126,11 @@ impl Job<'_> {
             ..Footer::default()
         };
         self.blocks(&limit, &mut output, &mut footer)?;
-        let footer = footer.encode();
-        output.write(&footer)?;
-        let trailer = Trailer::new(&footer, output.sha);
-        output.file.write_at(&[&trailer.encode()], output.position)
+        let encoded = footer.encode();
+        output.write(&encoded)?;
+        let trailer = Trailer::new(&encoded, output.sha);
+        output.file.write_at(&[&trailer.encode()], output.position)?;
+        Ok(footer)
     }
 
     /// Writes all records in blocks and fills the footer.

@@ -145,7 +145,8 @@ pub fn verify(
     // A file that a crash left before it was anything is no problem where nothing is missing.
     let left = std::mem::take(&mut check.strangers).into_iter();
     for Stranger { file, what, .. } in left.filter(|stranger| stranger.what != NO_SEGMENT) {
-        check.note(Problem::new(file, 0, None, what));
+        let remedy = "nothing is lost: it is left out; move it to where it belongs";
+        check.note(Problem { remedy, ..Problem::new(file, 0, None, what) });
     }
     Ok(check.found)
 }

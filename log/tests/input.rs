@@ -233,7 +233,7 @@ fn what_old_segments_are_is_told_when_they_are_read() {
     }
 }
 
-/// So a large log opens as fast as a small one.
+/// So a large log opens as fast as a small one: its files are listed once, and as many looked at.
 #[test]
 fn opening_looks_at_no_more_files_of_a_large_log() {
     let opened = [filled(200, true), filled(2000, true)].map(|sim| {
@@ -241,6 +241,7 @@ fn opening_looks_at_no_more_files_of_a_large_log() {
         let watched = Watched::new(sim, "none");
         let (log, recovery) = Log::open_in(watched.clone(), options()).unwrap();
         assert_eq!(recovery.gaps, []);
+        assert_eq!(watched.listed.load(Relaxed), 1);
         drop(log);
         (files, watched.opened.load(Relaxed))
     });
@@ -327,6 +328,23 @@ fn anothers_footer_counts_for_nothing_behind_a_damaged_header() {
     bytes[..8].copy_from_slice(b"smlogsea");
     plain.create(&sealed[1]).unwrap().write_at(&[&bytes], 0).unwrap();
     let (log, recovery) = Log::open_in(Arc::new(plain.kill()), options()).unwrap();
+    assert_eq!((recovery.last, gaps(&log.reader())), (60, vec![]), "{recovery:?}");
+}
+
+/// With another log's watermark file none of the segments would count, and a new log would begin on top.
+#[test]
+fn another_logs_watermark_file_is_refused_for_writing() {
+    let (sim, other) = (written(true), written(true));
+    sim.set_words(&other.words_now());
+    match Log::open_in(Arc::new(sim.clone()), options()) {
+        Err(error @ OpenError::Damaged { .. }) => {
+            assert!(error.to_string().contains("watermark is damaged"), "{error}");
+            assert!(error.remedy().contains("remove it"));
+        }
+        other => panic!("{other:?}"),
+    }
+    sim.set_words(&[0; sm_log::storage::WORDS]);
+    let (log, recovery) = Log::open_in(Arc::new(sim), options()).unwrap();
     assert_eq!((recovery.last, gaps(&log.reader())), (60, vec![]), "{recovery:?}");
 }
 
@@ -444,16 +462,19 @@ fn a_clock_that_jumps_back_loses_no_record_and_can_be_sought() {
     }
 }
 
-/// A storage in which one file may not be opened, as one of another owner; it counts what is opened.
+/// A storage in which one file may not be opened, as one of another owner; it counts what is opened, and
+/// how often all are listed.
 struct Watched {
     sim: Sim,
     denied: String,
     opened: AtomicUsize,
+    listed: AtomicUsize,
 }
 
 impl Watched {
     fn new(sim: Sim, denied: &str) -> Arc<Watched> {
-        Arc::new(Watched { sim, denied: denied.to_owned(), opened: AtomicUsize::new(0) })
+        let (opened, listed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Watched { sim, denied: denied.to_owned(), opened, listed })
     }
 
     fn check(&self, name: &str) -> io::Result<()> {
@@ -473,6 +494,7 @@ impl Storage for Watched {
         self.sim.make()
     }
     fn names(&self) -> io::Result<Vec<String>> {
+        self.listed.fetch_add(1, Relaxed);
         self.sim.names()
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {

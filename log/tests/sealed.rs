@@ -322,6 +322,32 @@ fn what_is_trimmed_is_refused_and_what_is_kept_keeps_its_numbers() {
     assert_eq!(log.reader().verify(true).unwrap().problems, []);
 }
 
+/// What was damaged before it was sealed stays a gap with its reason, and the damaged file is kept aside.
+#[test]
+fn a_damaged_segment_that_is_sealed_is_set_aside() {
+    let sim = Sim::new();
+    let (log, _) = open(&sim);
+    (0..30).for_each(|n| assert!(commit(&log, n * 3 + 1..=n * 3 + 3)));
+    drop(log);
+    let sim = sim.kill();
+    let name = names(&sim, ".seg").into_iter().min().unwrap();
+    sim.damage(&name, |bytes| bytes[400] ^= 1);
+    let damaged = sim.read(&name);
+    let (log, _) = open(&sim);
+    let gaps = |log: &Log| {
+        let gaps = gaps(&log.reader(), 1).into_iter();
+        gaps.map(|gap| (gap.first, gap.last, gap.reason)).collect::<Vec<_>>()
+    };
+    let before = gaps(&log);
+    assert!(!before.is_empty());
+    assert!(log.seal().unwrap() >= 1);
+    assert_eq!(gaps(&log), before);
+    assert!(!names(&sim, ".seg").contains(&name));
+    assert_eq!(sim.read(&format!("{name}.damaged")), damaged);
+    let found = log.reader().verify(true).unwrap();
+    assert_eq!((found.problems, found.declared.len()), (vec![], before.len()));
+}
+
 #[test]
 fn a_lost_or_damaged_trim_file_costs_no_record() {
     let (base, floor) = trimmed();

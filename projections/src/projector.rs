@@ -9,7 +9,7 @@ use crate::fold::{fold, fold_gap};
 use crate::snapshot::SnapshotError;
 use crate::state::State;
 use crate::store::{Store, StoreError};
-use sm_log::{GapReason, Item, ReadError, Reader};
+use sm_log::{Cursor, GapReason, Item, ReadError, Reader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -56,6 +56,8 @@ pub enum FoldError {
 pub struct Projector {
     store: Arc<Store>,
     reader: Reader,
+    /// Where the last batch ended: to find a place anew is a walk through its segment.
+    cursor: Option<Cursor>,
     state: State,
     /// The last seq folded into `state`; beyond the checkpoint while a batch is on its way.
     folded: u64,
@@ -73,7 +75,8 @@ impl Projector {
         if checkpoint > watermark {
             return Err(FoldError::Ahead { checkpoint, watermark });
         }
-        Ok(Projector { store, reader, state: State::default(), folded: checkpoint, checkpoint })
+        let state = State::default();
+        Ok(Projector { store, reader, cursor: None, state, folded: checkpoint, checkpoint })
     }
 
     /// The last seq folded and committed.
@@ -169,7 +172,11 @@ impl Projector {
 
     /// Folds up to `most` records, and none beyond seq `last`; returns how many.
     fn fold_batch(&mut self, last: u64, most: usize) -> Result<usize, FoldError> {
-        let mut cursor = self.reader.cursor(self.folded + 1)?;
+        let next = self.folded + 1;
+        let mut cursor = match self.cursor.take().filter(|cursor| cursor.position() == next) {
+            Some(cursor) => cursor,
+            None => self.reader.cursor(next)?,
+        };
         let view = self.store.view()?;
         let mut folded = 0;
         while folded < most && cursor.position() <= last {
@@ -184,6 +191,7 @@ impl Projector {
             folded += 1;
         }
         self.folded = cursor.position() - 1;
+        self.cursor = Some(cursor);
         Ok(folded)
     }
 

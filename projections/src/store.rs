@@ -323,10 +323,15 @@ impl Store {
         txn: &RwTxn<'_>,
         address: &[u8],
     ) -> Result<R, StoreError> {
+        let row = postcard::from_bytes(&self.row_bytes(txn, address)?).ok();
+        row.ok_or_else(|| self.damaged(tables::name(address[0])))
+    }
+
+    /// A row as it stands.
+    pub(crate) fn row_bytes(&self, txn: &RwTxn<'_>, address: &[u8]) -> Result<Vec<u8>, StoreError> {
         let bytes = self.rows.get(txn, address);
         let bytes = bytes.map_err(|source| self.fail("read a row", source))?;
-        let row = bytes.and_then(|bytes| postcard::from_bytes(bytes).ok());
-        row.ok_or_else(|| self.damaged(tables::name(address[0])))
+        bytes.map(<[u8]>::to_vec).ok_or_else(|| self.damaged(tables::name(address[0])))
     }
 
     pub(crate) fn put(

@@ -75,6 +75,15 @@ pub fn id_hash(parts: &[&str]) -> IdHash {
     hash
 }
 
+/// What a turn is found by. Old releases number turns from 0 in each life of the server, so there the
+/// life is part of the name.
+pub fn turn_key(id: &str, source: u64, generation: u32) -> IdHash {
+    match id.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => id_hash(&[id, &source.to_string(), &generation.to_string()]),
+        false => id_hash(&[id]),
+    }
+}
+
 impl Key for IdHash {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self);

@@ -7,7 +7,7 @@
 
 use crate::store::{Store, StoreError};
 use crate::table::{Table, put_address};
-use crate::tables::Partial;
+use crate::tables::{Partial, Sessions};
 use heed::RwTxn;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -19,9 +19,18 @@ pub struct Step {
     pub run: fn(&mut Upgrade<'_>) -> Result<(), StoreError>,
 }
 
-/// The steps of this build, in order. No release trimmed a log before fold version 5, so there is no
+/// The steps of this build, in order. No log was ever trimmed before fold version 4, so there is no
 /// snapshot of an older one.
-pub const STEPS: &[Step] = &[Step { from: 4, run: |upgrade| upgrade.partial("hooks") }];
+pub const STEPS: &[Step] = &[Step {
+    from: 4,
+    run: |upgrade| {
+        // A parent is not told now of what its children did long ago.
+        let told_seq = upgrade.floor - 1;
+        let (silent, unresumable) = (false, None::<String>);
+        upgrade.append(Sessions::NUMBER, &(told_seq, silent, unresumable))?;
+        upgrade.partial("hooks")
+    },
+}];
 
 /// Tables on their way from one version to the next.
 pub struct Upgrade<'s> {
@@ -81,6 +90,16 @@ impl Upgrade<'_> {
                 }
                 None => self.store.delete(&mut self.txn, &address)?,
             }
+        }
+        Ok(())
+    }
+
+    /// Gives every row of table `number` more fields at its end.
+    pub fn append(&mut self, number: u8, fields: &impl Serialize) -> Result<(), StoreError> {
+        let fields = postcard::to_stdvec(fields).expect("every row can be encoded");
+        for address in self.store.addresses(&self.txn, number)? {
+            let row = [self.store.row_bytes(&self.txn, &address)?, fields.clone()].concat();
+            self.store.put(&mut self.txn, &address, &row)?;
         }
         Ok(())
     }

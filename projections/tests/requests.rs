@@ -3,7 +3,8 @@
 use crate::folded::{Folded, folded, transcripts};
 use serde_json::{Value, json};
 use sm_projections::rows::{ActionKind, ActionStatus, ActivityState, RequestClass, Session};
-use sm_projections::tables::{Requests, Sessions};
+use sm_projections::tables::{Requests, Sessions, Threads, Turns};
+use sm_projections::views;
 
 fn sessions(folded: &Folded) -> Vec<Session> {
     let mut rows = Vec::new();
@@ -108,4 +109,26 @@ fn leave_to_use_a_skill_is_permission_asked_by_the_session_whose_item_it_is() {
     assert_eq!(session.pending.first().map(|(_, class)| *class), Some(RequestClass::Permissions));
     let session = at_work(&[item, skill("another")]).remove(0);
     assert_eq!(session.state, ActivityState::Working, "nobody can say whose that is");
+}
+
+#[test]
+fn every_release_s_turns_are_found_by_what_it_calls_them() {
+    let mut numbered = 0;
+    for path in transcripts(false) {
+        let name = path.to_string_lossy();
+        if !["/0.80.0/", "/0.98.0/", "/0.169.0/"].iter().any(|release| name.contains(release)) {
+            continue;
+        }
+        let folded = folded(&std::fs::read(&path).unwrap(), usize::MAX);
+        let view = folded.store.view().unwrap();
+        for session in sessions(&folded) {
+            let Some(newest) = session.last_turn_seq else { continue };
+            let sid = view.get::<Threads>(&session.thread_id).unwrap().unwrap();
+            let turn = view.get::<Turns>(&(sid, newest)).unwrap().unwrap();
+            let found = views::turn_number(&view, sid, &session, &turn.id).unwrap();
+            assert_eq!(found, Some(newest), "{name}: {}", turn.id);
+            numbered += usize::from(turn.id.bytes().all(|byte| byte.is_ascii_digit()));
+        }
+    }
+    assert!(numbered > 5, "{numbered} turns with plain numbers");
 }

@@ -142,6 +142,45 @@ fn a_moment_above_the_floor_is_as_it_was_and_one_below_names_it() {
     assert_eq!(nothing.store.view().unwrap().checkpoint().unwrap(), 0);
 }
 
+/// How a snapshot tells its fold version.
+fn version(version: u32) -> String {
+    format!("\"fold_version\": {version}")
+}
+
+#[test]
+fn an_older_versions_snapshot_is_taken_and_what_it_cannot_tell_is_partial() {
+    let home = home();
+    let floor = home.trim(1, 2);
+    let place = home.snapshots.path(floor - 1);
+    let label = |of: u32| {
+        let manifest = home.snapshots.read(&home.log.id(), floor - 1).unwrap();
+        let mut hasher = blake3::Hasher::new();
+        let (log, seq, bytes) = (&manifest.log_id, manifest.seq, manifest.bytes);
+        hasher.update(format!("{log}\n{of}\n{seq}\n{bytes}\n").as_bytes());
+        hasher.update(&fs::read(place.join("data.mdb")).unwrap());
+        let words = fs::read_to_string(place.join("snapshot.json")).unwrap();
+        let words = words.replace(&version(manifest.fold_version), &version(of));
+        let words = words.replace(&manifest.blake3, hasher.finalize().to_hex().as_str());
+        fs::write(place.join("snapshot.json"), words).unwrap();
+    };
+    // No log was ever trimmed before version 4.
+    label(3);
+    match home.begin("three").err() {
+        Some(FoldError::Snapshot(SnapshotError::NoUpgrade { found, known, .. })) => {
+            assert_eq!((found, known), (3, FOLD_VERSION));
+        }
+        other => panic!("{other:?}"),
+    }
+    label(4);
+    let store = Arc::new(home.begin("four").unwrap());
+    let mut projector = Projector::new(Arc::clone(&store), home.log.reader()).unwrap();
+    while projector.advance(500).unwrap() > 0 {}
+    let view = store.view().unwrap();
+    let census = sm_projections::views::census(&view).unwrap();
+    assert_eq!(census.partial.get("hooks"), Some(&floor));
+    assert_eq!(view.checkpoint().unwrap(), home.log.watermark());
+}
+
 #[test]
 fn a_snapshot_that_is_damaged_missing_or_anothers_is_refused_by_name() {
     let home = home();
@@ -167,7 +206,7 @@ fn a_snapshot_that_is_damaged_missing_or_anothers_is_refused_by_name() {
     for (from, to) in [
         (home.log.id().to_string(), "00".repeat(16)),
         (format!("\"seq\": {}", floor - 1), format!("\"seq\": {floor}")),
-        (format!("\"fold_version\": {FOLD_VERSION}"), "\"fold_version\": 3".to_owned()),
+        (version(FOLD_VERSION), version(FOLD_VERSION - 1)),
         ("{".to_owned(), "[".to_owned()),
     ] {
         let other = words.replacen(&from, &to, 1);

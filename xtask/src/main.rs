@@ -4,6 +4,7 @@
 mod ci;
 mod codex;
 mod coverage;
+mod load;
 mod record;
 mod soak;
 mod tidy;
@@ -18,6 +19,8 @@ usage: cargo xtask CHORE
   ci                                    every check: format, tidy, lint, tests, docs
   tidy                                  what the compiler does not check about the source
   soak [ROUNDS]                         the log's kill -9 and model tests, 2000 rounds of each
+  load [--minutes N] [--sessions M] [--seed S] [--dir DIR]
+                                        a mixed load on real Codex with kills, then an audit of the log
   codex [VERSION]                       install Codex into .tools and print its native binary
   record [--codex VERSION] [--scenario NAME]…
                                         record real traffic of that Codex into fixtures/codex
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Some((&"ci", rest)) => ci::chore(rest),
         Some((&"tidy", rest)) => tidy::chore(rest),
         Some((&"soak", rest)) => soak::chore(rest),
+        Some((&"load", rest)) => load::chore(rest),
         Some((&"codex", rest)) => codex::chore(rest),
         Some((&"record", rest)) => record::chore(rest),
         Some((&"coverage", rest)) => coverage::chore(rest),

@@ -9,14 +9,19 @@ use sm_log::Log;
 use sm_projections::Projector;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Small batches: an answer waits for the one it is in.
-const BATCH_RECORDS: usize = 256;
+const BATCH_RECORDS: usize = 1024;
 
-/// How long records are gathered that nobody waits for.
+/// How long records are gathered that nobody waits for, at least and at most.
 const GATHER: Duration = Duration::from_millis(10);
+const GATHER_MOST: Duration = Duration::from_millis(100);
+
+/// A batch is followed by a rest of so many times its own time, as far as that goes: folding is no more
+/// than a small part of what the machine does.
+const REST: u32 = 32;
 
 /// How long a fold that failed is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -64,14 +69,16 @@ impl Bell {
         }
     }
 
-    /// Waits until there is something to fold and no more is to be gathered. False once it is over.
-    fn hear(&self) -> bool {
+    /// Waits until there is something to fold and no more is to be gathered, which nobody who does not
+    /// wait asks for before `rested`. False once it is over.
+    fn hear(&self, rested: Instant) -> bool {
         let wait = |rung, time, until: fn(&mut Rung) -> bool| {
             let waited = self.heard.wait_timeout_while(rung, time, until);
             waited.unwrap_or_else(PoisonError::into_inner).0
         };
         let rung = wait(self.rung(), Duration::from_secs(60), |rung| !rung.advanced && !rung.end);
-        let mut rung = wait(rung, GATHER, |rung| !rung.wanted && !rung.end);
+        let gather = rested.saturating_duration_since(Instant::now()).max(GATHER);
+        let mut rung = wait(rung, gather, |rung| !rung.wanted && !rung.end);
         rung.advanced = false;
         rung.wanted = false;
         !rung.end
@@ -118,14 +125,16 @@ impl Folding {
         log.on_advance(move |_| alarm.ring(|rung| &mut rung.advanced));
         let thread = std::thread::Builder::new().name("fold".to_owned()).spawn(move || {
             loop {
+                let began = Instant::now();
                 let folded = projector.advance(BATCH_RECORDS);
+                let rested = Instant::now() + (began.elapsed() * REST).min(GATHER_MOST);
                 if let Err(error) = &folded {
                     say(&format!("folding failed, will be tried again: {error}"));
                 }
                 sender.send_replace(projector.checkpoint());
                 let goes_on = match folded {
                     Ok(BATCH_RECORDS..) => !woken.rung().end,
-                    Ok(_) => woken.hear(),
+                    Ok(_) => woken.hear(rested),
                     Err(_) => woken.pause(),
                 };
                 if !goes_on {

@@ -268,7 +268,7 @@ impl Home {
 
     /// Opens everything for reading. Where nobody writes and the tables are behind the log, they are
     /// brought up to it first; `progress` is told the seq reached.
-    pub fn open_readings(&self, progress: impl FnMut(u64)) -> Result<Readings, HomeError> {
+    pub fn open_readings(&self, mut progress: impl FnMut(u64)) -> Result<Readings, HomeError> {
         let head = match sm_log::peek(self.log_dir()) {
             Ok(head) => head,
             Err(OpenError::NotFound { .. }) => {
@@ -277,8 +277,8 @@ impl Home {
             // Without the watermark file there is more to catch up than the tables.
             Err(damaged @ OpenError::Damaged { .. }) => match sm_log::lock(self.log_dir())? {
                 Some(lock) => {
-                    self.catch_up(lock, progress)?;
-                    return self.open_readings(|_| ());
+                    self.catch_up(lock, &mut progress)?;
+                    sm_log::peek(self.log_dir())?
                 }
                 None => return Err(damaged.into()),
             },

@@ -161,7 +161,9 @@ pub(crate) async fn load(
     let error = loop {
         match server.app.call("thread/resume", params.clone(), LOADING).await {
             Ok(reply) => return daemon.folded_to(reply.seq).await,
-            Err(error) if is_held(&error) && begun.elapsed() < LETTING_GO => {
+            Err(error)
+                if (is_held(&error) || is_closing(&error)) && begun.elapsed() < LETTING_GO =>
+            {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Err(error) => break error,
@@ -169,6 +171,11 @@ pub(crate) async fn load(
     };
     if is_held(&error) {
         return Err(holder::held(daemon, server, session).await);
+    }
+    if is_closing(&error) {
+        return Err(Refusal::new(503, "held", error.to_string())
+            .hint("the server is still putting the thread away: the same once more")
+            .retryable());
     }
     let Some((_, reason)) = error.refusal() else { return Err(error.into()) };
     let given_up = SessionUnresumable { reason: reason.to_owned() };
@@ -201,6 +208,11 @@ pub(crate) fn is_not_loaded(error: &CallError) -> bool {
     error.refusal().is_some_and(|(_, words)| {
         words.contains("thread not found") || words.contains("not loaded")
     })
+}
+
+/// Whether Codex is still putting the thread away: it was stopped a moment ago.
+fn is_closing(error: &CallError) -> bool {
+    error.refusal().is_some_and(|(_, words)| words.contains("is closing"))
 }
 
 /// Whether another process still holds the thread. The code is shared by many faults.

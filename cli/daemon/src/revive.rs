@@ -134,6 +134,8 @@ async fn resume_one(daemon: &Arc<Daemon>, thread: &str) -> Option<String> {
         // Codex has decided, or nothing is known of it.
         Err(error) if matches!(error.problem.code.as_str(), "session_dead" | "not_found") => {
             daemon.say(&format!("session {thread} was not resumed: {error}"));
+            // What waits for it is told so, too.
+            input::deliver_soon(daemon, thread);
             None
         }
         Err(error) => (!daemon.is_stopping()).then(|| error.to_string()),

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
+use crate::read::{Tables, pin};
 use crate::targets::Selector;
 use clap::Args;
 use serde_json::{Value, json};
@@ -132,6 +133,15 @@ impl Send {
             expected_turn: self.turn.clone(),
             codex: Some(codex::told()),
         };
+        if sessions.len() > 1 {
+            // A word that fits nothing is told before anything is sent: it may be a word of the text.
+            let tables = Tables::open_some(context, streams)?;
+            pin(context, &tables.view()?, sessions).map_err(|error| {
+                error.hint(
+                    "Nothing was sent. A text of several words is quoted: sm send SESSION 'TEXT'.",
+                )
+            })?;
+        }
         let client = Client::for_sessions(context, streams, sessions)?;
         let mut told: Vec<Value> = Vec::new();
         let mut failed: Option<Error> = None;
@@ -179,9 +189,12 @@ impl Send {
 fn not_taken(context: &Context, taken: &InputTaken) -> Error {
     let reason = taken.reason.as_deref().unwrap_or("no reason was given");
     let message = format!("{} did not take it ({}): {reason}", taken.session_id, taken.status);
-    let home = context.home_words();
-    Error::new(Exit::Failed, "not_taken", message)
-        .hint(format!("See how it is: sm{home} explain {}", taken.session_id))
+    let (home, id) = (context.home_words(), &taken.id);
+    let hint = match taken.status.as_str() {
+        "unknown" => format!("Look for it in the thread: sm{home} queue find {id}"),
+        _ => format!("See how it is: sm{home} explain {}", taken.session_id),
+    };
+    Error::new(Exit::Failed, "not_taken", message).hint(hint)
 }
 
 fn print(streams: &mut Streams, taken: &InputTaken) -> Result<(), Error> {

@@ -118,7 +118,7 @@ pub(super) enum Reached {
 struct Waited {
     reached: Reached,
     session: SessionShown,
-    /// Its last message.
+    /// Its last message; null while it goes on.
     result: Option<String>,
     /// `sm wait --after` it.
     cursor: String,
@@ -354,7 +354,8 @@ fn answer(
     for (sid, reached) in found {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
         let row = view.get::<Sessions>(sid)?.unwrap_or_default();
-        let result = row.last_message_seq.and_then(|seq| {
+        let said = row.last_message_seq.filter(|_| *reached != Reached::No);
+        let result = said.and_then(|seq| {
             message_text(context, view, &row.thread_id, seq).ok().map(|said| said.text)
         });
         sessions.push(Waited {
@@ -370,7 +371,11 @@ fn answer(
 impl Answer {
     fn print(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
         let home = context.home_words();
-        for waited in &self.sessions {
+        let is_winner = |waited: &&Waited| waited.reached != Reached::No;
+        let has_winner =
+            self.reason == "reached" && self.sessions.iter().any(|one| is_winner(&one));
+        // Of several, those that were waited for long enough; all where the time is over.
+        for waited in self.sessions.iter().filter(|one| !has_winner || is_winner(one)) {
             let doc = &waited.session.doc;
             let (role, state) = waited.session.state_cell();
             let state = streams.style.paint(role.unwrap_or(Role::Dim), state);

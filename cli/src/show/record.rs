@@ -53,7 +53,8 @@ pub struct Revisions {
 }
 
 impl Revisions {
-    /// The revision of the record `seq` of `session`; `None` where it belongs to none.
+    /// The revision of the record `seq` of `session`; `None` where it belongs to none, or where it hangs on
+    /// a segment that the system does not give.
     pub fn next(
         &mut self,
         reader: &Reader,
@@ -66,7 +67,10 @@ impl Revisions {
         let revision = match self.known.get(session) {
             Some(before) => before + 1,
             None if self.from_start => 1,
-            None => revision_of(reader, session, seq)?,
+            None => match revision_of(reader, session, seq) {
+                Err(error) if error.seqs().is_some() => return Ok(None),
+                found => found?,
+            },
         };
         self.known.insert(session.to_vec(), revision);
         Ok(Some(revision))
@@ -100,7 +104,7 @@ pub struct RecordDoc<'a> {
     pub schema: &'static str,
     /// Its number in the log.
     pub seq: u64,
-    /// Its number in its session; null where it belongs to none.
+    /// Its number in its session; null where it belongs to none, or nothing tells.
     pub revision: Option<u64>,
     /// Its time; null where nothing told.
     pub time: Option<String>,

@@ -82,3 +82,38 @@ fn figures_add_up_and_nothing_recorded_is_told() {
         assert_eq!(empty.run(words).code, 5);
     }
 }
+
+/// The watermark file is the one that any copying tool may leave out: looking tells of it, reading goes on.
+#[test]
+fn a_lost_watermark_file_costs_no_record() {
+    let sm = recorded();
+    let before = sm.run(&["replay", "--json"]).out;
+    std::fs::remove_file(sm.home().join("log/watermark")).expect("the watermark file");
+    let ran = sm.run(&["verify", "--json"]);
+    let verdict: serde_json::Value = serde_json::from_slice(&ran.out).expect("JSON");
+    assert_eq!((ran.code, verdict["problems"].as_array().map(Vec::len)), (7, Some(1)));
+    let problem = &verdict["problems"][0];
+    assert!(problem["file"].as_str().is_some_and(|file| file.ends_with("watermark")), "{problem}");
+    assert_eq!(problem["first_seq"], serde_json::Value::Null);
+    // A reading command that finds nobody writing makes it again.
+    let ran = sm.run(&["replay", "--json"]);
+    assert_eq!((ran.code, ran.out == before), (0, true), "{}", ran.err);
+    assert_eq!(sm.run(&["verify"]).code, 0);
+}
+
+/// What the system does not give is told with its seqs, by who reads and by who verifies.
+#[test]
+fn a_segment_that_cannot_be_read_is_named() {
+    let sm = recorded();
+    let head = sm.json(&["stats"])["head"].as_u64().expect("a number");
+    let file = segment(&sm);
+    std::fs::remove_file(&file).expect("the segment");
+    std::fs::create_dir(&file).expect("something else in its place");
+    let ran = sm.run(&["replay", "--json"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let told = format!("seq 1 to {head} cannot be read");
+    assert!(ran.err.contains(&told) && ran.err.contains("sm verify"), "{}", ran.err);
+    let ran = sm.run(&["verify"]);
+    assert_eq!(ran.code, 7, "{}", ran.err);
+    assert!(ran.text().contains(&told) && ran.text().contains(&*file.to_string_lossy()));
+}

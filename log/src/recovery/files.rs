@@ -16,6 +16,7 @@ use crate::storage::Storage;
 use crate::trim::{self, Trimmed, Unread};
 use crate::watermark::{self, Page, PageError};
 
+const ANOTHERS: &str = "a segment of another log; ignored";
 /// A file with so many zeros is not worth looking at any further.
 const BLANK_BYTES: u64 = 1 << 20;
 /// The headers of so many segments are read whatever they decide: so a log that is not large is looked
@@ -38,8 +39,11 @@ impl Files {
     /// Reads the headers of the newest segments, at least from the one on that the page says was synced
     /// last: what lies before decides nothing, and a log may have very many. Their headers are
     /// read when a reader first lists them, and in [`Files::read_all`].
-    pub fn find(storage: &dyn Storage, page: &Page) -> Result<Files, OpenError> {
-        let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
+    pub fn find(
+        storage: &dyn Storage,
+        page: &Page,
+        names: Vec<String>,
+    ) -> Result<Files, OpenError> {
         let named = names.into_iter().filter_map(|name| Some((segment::parse_name(&name)?, name)));
         let mut named: Vec<(Named, String)> = named.collect();
         named.sort();
@@ -71,6 +75,16 @@ impl Files {
             } else {
                 files.read(storage, name, named)?;
             }
+        }
+        let others = files.strangers.iter().filter(|stranger| stranger.what == ANOTHERS).count();
+        if others > 0 && files.parts.len() == files.unread.len() {
+            // Going on would begin another log on top of this one.
+            return Err(OpenError::Damaged {
+                file: storage.path(watermark::NAME),
+                position: 0,
+                what: "it is of another log than the segments",
+                remedy: "put the log's own back, or remove it: it is made again from the segments",
+            });
         }
         Ok(files)
     }
@@ -152,9 +166,7 @@ impl Files {
         let named = Identity { log: self.id, first_seq, serial };
         let what = match header {
             header if header.is(&named, form) => None,
-            Header::Valid { identity, .. } if identity.log != named.log => {
-                Some("a segment of another log; ignored")
-            }
+            Header::Valid { identity, .. } if identity.log != named.log => Some(ANOTHERS),
             Header::Valid { .. } => Some("another segment than its name says; ignored"),
             Header::Newer { .. } | Header::Damaged => {
                 self.strangers.push(Stranger { file, what: "its header is damaged" });
@@ -194,27 +206,29 @@ pub fn refuse_newer(storage: &dyn Storage, page: &Page) -> Result<(), OpenError>
 }
 
 /// Removes what was not sealed to its end.
-pub fn remove_unfinished(storage: &dyn Storage) -> Result<(), OpenError> {
-    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
-    for name in names.iter().filter(|name| name.ends_with(seal::UNFINISHED)) {
-        storage.remove(name).map_err(OpenError::io("remove", storage.path(name)))?;
+pub fn remove_unfinished(storage: &dyn Storage, names: &mut Vec<String>) -> Result<(), OpenError> {
+    for name in names.extract_if(.., |name| name.ends_with(seal::UNFINISHED)) {
+        storage.remove(&name).map_err(OpenError::io("remove", storage.path(&name)))?;
     }
     Ok(())
 }
 
 /// A file that was prepared and then used, but lost its new name with the power, gets it again; one
 /// that was not used is removed.
-pub fn name_prepared(storage: &dyn Storage, page: &Page) -> Result<(), OpenError> {
-    let names = storage.names().map_err(OpenError::io("list", storage.path("")))?;
-    if !names.iter().any(|name| name == PREPARED) {
-        return Ok(());
-    }
+pub fn name_prepared(
+    storage: &dyn Storage,
+    page: &Page,
+    names: &mut Vec<String>,
+) -> Result<(), OpenError> {
+    let Some(at) = names.iter().position(|name| name == PREPARED) else { return Ok(()) };
+    names.swap_remove(at);
     let path = storage.path(PREPARED);
     let done = match read_header(storage, PREPARED)? {
         Header::Valid { identity, form: Form::Plain, .. }
             if page.id().is_ok_and(|id| id == identity.log)
                 || page.id() == Err(PageError::Damaged) =>
         {
+            names.push(identity.name(Form::Plain));
             storage.rename(PREPARED, &identity.name(Form::Plain))
         }
         _ if is_blank(storage, PREPARED)? => storage.remove(PREPARED),

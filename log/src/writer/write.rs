@@ -160,6 +160,7 @@ impl Core {
     fn start_anew(&self, stage: &mut WriteStage) -> io::Result<()> {
         let _no_sync_runs = self.sync.lock();
         let mut tail = self.tail.lock();
+        let failed = tail.failed;
         let first_seq = match tail.in_flight.front() {
             Some(written) => written.batch.first_seq,
             None => tail.written.seq + 1,
@@ -170,7 +171,7 @@ impl Core {
         if self.keeps_until_synced() {
             tail.dirty.clear();
             tail.written = tail.synced;
-        } else if tail.failed == Some(Failed::Sync) {
+        } else if failed == Some(Failed::Sync) {
             // Not kept in memory, so they cannot be written again: all there is to do is say so.
             tail.dirty.clear();
             let doubtful = (tail.synced.seq + 1, tail.written.seq);
@@ -180,7 +181,13 @@ impl Core {
             stage.settled = tail.written.seq;
             tail.failed = Some(Failed::Write);
         }
-        self.roll(stage, first_seq)?;
+        let is_unused = stage.position == HEADER_LEN as u64
+            && stage.active.identity.first_seq == first_seq
+            && failed == Some(Failed::Write);
+        // What nothing was written to yet will do again: each try on a full disk would leave a file.
+        if !is_unused {
+            self.roll(stage, first_seq)?;
+        }
         tail.failed = None;
         Ok(())
     }
@@ -188,7 +195,12 @@ impl Core {
 
 /// Makes a segment with its header. Neither is durable yet.
 pub fn create_segment(storage: &dyn Storage, identity: &Identity) -> io::Result<Arc<dyn File>> {
-    let file = storage.create(&identity.name(Form::Plain))?;
-    file.write_at(&[&segment::encode_header(identity, Form::Plain, crate::log::now())], 0)?;
+    let name = identity.name(Form::Plain);
+    let file = storage.create(&name)?;
+    let header = segment::encode_header(identity, Form::Plain, crate::log::now());
+    file.write_at(&[&header], 0).inspect_err(|_| {
+        // Only a name, which the next try does not use: left behind if it must be.
+        let _ = storage.remove(&name);
+    })?;
     Ok(file)
 }

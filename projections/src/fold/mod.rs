@@ -81,6 +81,9 @@ impl Step<'_> {
         if self.passes_by(sid, kind) {
             return;
         }
+        if sid.is_some_and(|sid| record.direction != Direction::Own && self.is_hearsay(sid)) {
+            return self.trouble("transcript of a session that a server runs: kept, not folded");
+        }
         self.dispatch(sid, kind, record);
         if let Some(sid) = sid {
             self.settle(sid);
@@ -102,7 +105,8 @@ impl Step<'_> {
         let at = self.at;
         let attach = record.direction == Direction::Server
             && !matches!(kind, Kind::ERROR_RESPONSE)
-            && !kind.is_malformed();
+            && !kind.is_malformed()
+            && !self.is_hearsay(sid);
         if attach {
             self.attach(sid);
         }

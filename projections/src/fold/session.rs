@@ -1,7 +1,7 @@
 //! Sessions: how threads become them, and what Codex tells about a thread as a whole.
 
 use super::Step;
-use crate::rows::{Health, Session, Sid, Tokens, line};
+use crate::rows::{Health, Session, Sid, SourceKind, Tokens, line};
 use crate::table::{Key, id_hash};
 use sm_protocol::message::{
     NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
@@ -67,6 +67,17 @@ impl Step<'_> {
             .unwrap_or_else(|| thread.to_owned())
     }
 
+    /// Whether the record at hand is of a transcript and the session a server's: what a file says of such
+    /// a session changes nothing, or an old one, or a forged one, would take it over.
+    pub(super) fn is_hearsay(&mut self, sid: Sid) -> bool {
+        let (of, by) = (self.session(sid).source, self.at.source);
+        of != by && self.is_kind(by, SourceKind::Import) && self.is_kind(of, SourceKind::AppServer)
+    }
+
+    fn is_kind(&mut self, source: u64, kind: SourceKind) -> bool {
+        self.state.sources.get(self.base, &source).is_some_and(|source| source.kind == kind)
+    }
+
     /// Notes that the session's newest server message came from the record's source and generation.
     pub(super) fn attach(&mut self, sid: Sid) {
         let at = self.at;
@@ -111,6 +122,9 @@ impl Step<'_> {
     fn thread_opened(&mut self, opened: &ThreadOpened<'_>) -> Option<Sid> {
         let thread = opened.thread.get()?;
         let sid = self.session_of(thread.id.filled()?);
+        if self.is_hearsay(sid) {
+            return None;
+        }
         self.describe(sid, thread);
         let session = self.session(sid);
         set(&mut session.model, &opened.model);

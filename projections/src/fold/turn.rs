@@ -9,7 +9,7 @@ use super::Step;
 use crate::rows::{
     ActionKind, ActionStatus, Health, Micros, OpenTurn, Outcome, RequestStatus, Sid, Turn, line,
 };
-use crate::table::{IdHash, id_hash};
+use crate::table::{IdHash, turn_key};
 use sm_protocol::Kind;
 use sm_protocol::message::{AboutItem, ErrorEvent, ModelRerouted, TurnEvent};
 
@@ -25,14 +25,8 @@ impl Step<'_> {
         self.state.turn_ids.get(self.base, &key).copied()
     }
 
-    /// What a turn is found by. Old releases number turns from 0 in each life of the server, so there
-    /// the life is part of the name.
     fn turn_key(&self, id: &str) -> IdHash {
-        if !id.bytes().all(|byte| byte.is_ascii_digit()) {
-            return id_hash(&[id]);
-        }
-        let (source, generation) = (self.at.source.to_string(), self.at.generation.to_string());
-        id_hash(&[id, &source, &generation])
+        turn_key(id, self.at.source, self.at.generation)
     }
 
     /// The turn an item or request belongs to: the one it names, opened if nobody told of it yet, or

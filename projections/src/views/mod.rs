@@ -30,7 +30,7 @@ pub use session::{
     BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,
     session_doc, sessions,
 };
-pub use turn::{TurnDoc, turn_doc, turns};
+pub use turn::{TurnDoc, turn_doc, turn_number, turns};
 
 use crate::rows::Micros;
 use crate::store::{StoreError, View};

@@ -1,6 +1,6 @@
 //! Finding the session a user means: id, name, unique prefix of either, thread id, `@last`.
 
-use crate::rows::{Session, Sid};
+use crate::rows::{Session, SessionHead, Sid};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Names, Sessions, ShortIds, Threads};
@@ -63,8 +63,8 @@ pub fn find(
 
 fn newest(view: &View<'_>) -> Result<Option<Sid>, StoreError> {
     let mut newest = None;
-    view.scan::<Sessions>(&[], &[], |sid, session| {
-        let last = session.last_seq.filter(|_| !session.unconfirmed);
+    view.scan_as::<Sessions, SessionHead>(&[], &[], |sid, head| {
+        let last = head.last_seq.filter(|_| !head.unconfirmed);
         newest = newest.max(last.map(|seq| (seq, sid)));
         true
     })?;

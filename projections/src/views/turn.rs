@@ -1,10 +1,10 @@
 //! Turns as documents.
 
 use super::{PhaseDoc, TimeIn, TokensDoc, phases, time, time_in};
-use crate::rows::{Sid, Turn};
+use crate::rows::{Session, Sid, Turn};
 use crate::store::{StoreError, View};
-use crate::table::Key;
-use crate::tables::Turns;
+use crate::table::{Key, turn_key};
+use crate::tables::{TurnIds, Turns};
 use serde::Serialize;
 
 /// One turn.
@@ -64,6 +64,16 @@ pub struct TurnDoc {
     /// When it ended, in Unix microseconds.
     #[serde(skip)]
     pub ended_micros: Option<i64>,
+}
+
+/// The number of the turn that the newest server of a session calls `id`, if it was ever told of.
+pub fn turn_number(
+    view: &View<'_>,
+    sid: Sid,
+    session: &Session,
+    id: &str,
+) -> Result<Option<u64>, StoreError> {
+    view.get::<TurnIds>(&(sid, turn_key(id, session.source, session.generation)))
 }
 
 /// The newest `last` turns of a session that `keep` wants, oldest first. Phases are looked up for these

@@ -445,8 +445,8 @@ impl Account {
                 turn.is_some_and(|turn| turn.status.as_deref() == Some("completed"))
             };
             let is_right = match count {
-                0 => !inputs.iter().filter(|input| is_taken(input)).any(|input| is_whole(&input)),
-                1 => inputs.iter().any(|input| is_taken(&input)),
+                0 => !inputs.iter().filter(|input| is_taken(input)).any(is_whole),
+                1 => inputs.iter().any(is_taken),
                 _ => false,
             };
             if !is_right {

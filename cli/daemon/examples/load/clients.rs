@@ -65,7 +65,7 @@ impl<'s> Work<'s> {
             return;
         }
         let (number, work) = (NEXT.fetch_add(1, Ordering::Relaxed), self.stage.work());
-        let asks = if self.number % 2 == 0 { "untrusted" } else { "never" };
+        let asks = if self.number.is_multiple_of(2) { "untrusted" } else { "never" };
         let label = format!("worker={}", self.number);
         let prompt = format!("{}\n{}", marker(number), self.script(number));
         let mut words = vec!["spawn", "--cwd", &work, "--sandbox", "danger-full-access"];

@@ -14,8 +14,8 @@ use crate::rights::{Approval, Sandbox};
 use serde_json::{Value, json};
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::{InputStatus, Session};
-use sm_projections::table::id_hash;
-use sm_projections::tables::{Sessions, TurnIds};
+use sm_projections::tables::Sessions;
+use sm_projections::views::{self, Selection};
 use sm_protocol::synthetic::{InputAccepted, SessionSet, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,16 +65,20 @@ pub(crate) fn message_id(input: u64) -> String {
     format!("sm-input-{input}")
 }
 
-/// Records what became of an input. Returns the turn that took it.
+/// Records what became of an input, a turn that it began only once that is told of: until then the input
+/// still waits, and nobody takes its session for idle.
 pub(super) async fn settle(
     daemon: &Daemon,
     thread: &str,
     number: u64,
     fate: Fate,
-) -> Result<Option<String>, Refusal> {
+) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
     let (status, turn, reason) = fate.parts();
-    queue::change(daemon, thread, number, status, turn.as_deref(), reason).await?;
-    Ok(turn)
+    if let (InputStatus::Started, Some(turn)) = (status, &turn) {
+        told_of(daemon, thread, turn).await?;
+    }
+    queue::change(daemon, thread, number, status, turn.as_deref(), reason.clone()).await?;
+    Ok((status, turn, reason))
 }
 
 pub(super) async fn steer(
@@ -231,11 +235,11 @@ async fn turn_start(
     }))
 }
 
-/// Waits until the turn is told of, so that nobody takes its session for idle.
-pub(super) async fn told_of(daemon: &Daemon, thread: &str, turn: &str) -> Result<(), Refusal> {
-    let sid = daemon.session(thread)?.sid;
-    let key = (sid, id_hash(&[turn]));
-    daemon.until(TELLING, |view| Ok(view.get::<TurnIds>(&key)?)).await.map(drop)
+/// Waits until the turn is told of.
+async fn told_of(daemon: &Daemon, thread: &str, turn: &str) -> Result<(), Refusal> {
+    let Selection { sid, session } = daemon.session(thread)?;
+    let told = daemon.until(TELLING, |view| Ok(views::turn_number(view, sid, &session, turn)?));
+    told.await.map(drop)
 }
 
 fn fate_of(error: CallError) -> Fate {

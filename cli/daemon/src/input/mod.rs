@@ -23,7 +23,7 @@ use crate::daemon::{Caller, Daemon};
 use crate::family;
 use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
-use delivery::{Accepted, Fate, start, steer, told_of};
+use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
 use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
 use sm_projections::table::id_hash;
@@ -188,11 +188,7 @@ async fn accept(
             return Err(refusal);
         }
     };
-    let (status, turn, reason) = fate.parts();
-    change(daemon, thread, number, status, turn.as_deref(), reason.clone()).await?;
-    if let (InputStatus::Started, Some(turn)) = (status, &turn) {
-        told_of(daemon, thread, turn).await?;
-    }
+    let (status, turn, reason) = settle(daemon, thread, number, fate).await?;
     Ok(InputTaken {
         session_id: session.id,
         input: number,

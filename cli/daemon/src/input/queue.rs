@@ -4,7 +4,7 @@
 //! ended. After an interrupt it is held until the next input, a resume or a release, and each held input
 //! says so. An input is changed or taken back only while it waits.
 
-use super::delivery::{self, Accepted};
+use super::delivery::{self, Accepted, Fate};
 use crate::api::{InputAct, InputChange};
 use crate::daemon::{Caller, Daemon, to_value};
 use crate::family;
@@ -334,6 +334,10 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
         let accepted = Accepted { number, message: &message };
         let fate = match delivery::start(daemon, thread, &accepted).await {
             Ok(fate) => fate,
+            // Codex has decided: nothing would ever come of waiting.
+            Err(refusal) if refusal.problem.code == "session_dead" => {
+                Fate::Failed(refusal.to_string())
+            }
             // It goes on waiting, and says for what.
             Err(refusal) => {
                 let reason = Some(rows::line(&format!("not delivered yet: {refusal}")));
@@ -343,8 +347,8 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
                 return Err(refusal);
             }
         };
-        if let Some(turn) = delivery::settle(daemon, thread, number, fate).await? {
-            return delivery::told_of(daemon, thread, &turn).await;
+        if let (_, Some(_), _) = delivery::settle(daemon, thread, number, fate).await? {
+            return Ok(());
         }
     }
 }

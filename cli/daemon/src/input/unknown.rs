@@ -11,8 +11,8 @@ use crate::problem::Refusal;
 use crate::resume;
 use serde_json::{Value, json};
 use sm_projections::rows::{self, InputStatus, Sid};
-use sm_projections::table::id_hash;
-use sm_projections::tables::{Inputs, TurnIds};
+use sm_projections::tables::Inputs;
+use sm_projections::views;
 use sm_projections::{StoreError, View};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,11 +83,12 @@ pub(super) async fn find_out_one(
     let turns = told.result.pointer("/thread/turns").and_then(Value::as_array);
     let turns = turns.map(Vec::as_slice).unwrap_or_default();
     let accepted_at = row.accepted_at.div_euclid(1_000_000);
+    let session = daemon.session(thread)?.session;
     let named = daemon.look(|view| named_turns(view, row.session))?;
     let is_known = |turn: &str| {
         named.contains(turn)
             || daemon
-                .look(|view| view.get::<TurnIds>(&(row.session, id_hash(&[turn]))))
+                .look(|view| views::turn_number(view, row.session, &session, turn))
                 .is_ok_and(|known| known.is_some())
     };
     match taken_by(turns, number, accepted_at, is_known) {

@@ -8,8 +8,6 @@ use crate::pool::Server;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_projections::rows::Turn;
-use sm_projections::table::id_hash;
-use sm_projections::tables::TurnIds;
 use sm_projections::views::{self, TurnDoc};
 use std::sync::Arc;
 
@@ -55,7 +53,7 @@ pub(super) async fn listed(
     let mut listed: Vec<Listed> = Vec::new();
     scene.daemon.look(|view| {
         for id in ids {
-            let number = view.get::<TurnIds>(&(scene.sid, id_hash(&[&id])))?;
+            let number = views::turn_number(view, scene.sid, &scene.session, &id)?;
             match listed.last_mut() {
                 Some(turn) if number.is_some() && turn.number == number => turn.ids.push(id),
                 _ => listed.push(Listed { ids: vec![id], number }),

@@ -11,8 +11,7 @@ use crate::daemon::{Caller, Daemon};
 use crate::pool::Server;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
-use sm_projections::table::id_hash;
-use sm_projections::tables::TurnIds;
+use sm_projections::views;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,9 +115,11 @@ async fn begun(
 ) -> Result<Reviewing, Refusal> {
     let turn = result.pointer("/turn/id").and_then(Value::as_str).map(str::to_owned);
     let found = daemon.session(thread)?;
+    // Releases that number their turns call a review by a name that they do not tell again.
     if let Some(turn) = turn.as_deref().filter(|turn| turn.len() > 10) {
-        let key = (found.sid, id_hash(&[turn]));
-        daemon.until(TELLING, |view| Ok(view.get::<TurnIds>(&key)?)).await?;
+        let told = daemon
+            .until(TELLING, |view| Ok(views::turn_number(view, found.sid, &found.session, turn)?));
+        told.await?;
     }
     Ok(Reviewing {
         session_id: found.session.id,

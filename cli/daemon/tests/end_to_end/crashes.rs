@@ -167,6 +167,28 @@ fn a_session_that_codex_cannot_resume_is_declared_stopped() {
     }
 }
 
+#[test]
+fn what_waits_for_a_session_that_codex_cannot_resume_fails_and_does_not_wait_for_ever() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.asking("run: touch it")).id;
+    bench.asked(&id);
+    for text in ["say: one", "say: two"] {
+        assert_eq!(bench.send(&id, text, Mode::Queue).unwrap().status, "queued");
+    }
+    bench.kill_daemon();
+    std::fs::remove_dir_all(bench.codex_home.join("sessions")).unwrap();
+    bench.serve();
+    let failed = bench.wait("both have failed", || {
+        let undelivered = bench.client().queue().unwrap()["undelivered"].clone();
+        undelivered.as_array().filter(|rows| rows.len() == 2).cloned()
+    });
+    for input in failed {
+        assert_eq!(input["status"], "failed");
+        assert!(input["reason"].as_str().unwrap().contains("cannot resume"), "{input}");
+    }
+    assert_eq!(bench.session(&id)["queued"], 0);
+}
+
 /// A program that is a daemon when it is called as `sm` would be.
 fn program(dir: &std::path::Path, script: &str) -> std::path::PathBuf {
     let path = dir.join("program");

@@ -139,6 +139,12 @@ fn a_stopped_session_takes_nothing_until_it_is_resumed() {
     bench.send(&id, "say: back", Mode::Start).unwrap();
     bench.settled(&id, 2);
     assert_eq!(bench.last_message(&id), "back");
+    // Codex puts a thread away in its own time: whoever resumes at once waits for it.
+    for _ in 0..5 {
+        bench.client().stop(&id, &Act::default()).unwrap();
+        let session = bench.client().resume(&id, &Act::default()).unwrap();
+        assert_eq!(session["activity_state"], "idle");
+    }
 }
 
 #[test]

@@ -340,6 +340,16 @@ fn any_other_method_is_called_and_recorded_but_none_that_has_a_verb() {
     assert!(unknown.hint.unwrap().contains("thread/name/set"));
     let listed = serde_json::json!([1]);
     refused(bench.client().codex("rpc", &rpc("thread/read", listed)), 400, "bad_request");
+    // A thread that nobody has is no session.
+    let nobody = Rpc {
+        method: "thread/read".into(),
+        params: serde_json::json!({ "threadId": "nobody" }),
+        ask: Ask::default(),
+    };
+    bench.client().codex("rpc", &nobody).unwrap_err();
+    let all = bench.client().sessions(None).unwrap();
+    assert_eq!(all["sessions"].as_array().unwrap().len(), 1, "{all}");
+    refused(bench.client().keep("nobody", &Default::default()), 404, "not_found");
     // What is said to log in is not written down.
     let login = serde_json::json!({ "type": "apiKey", "apiKey": "sk-very-secret" });
     bench.client().codex("rpc", &rpc("account/login/start", login)).unwrap();
