@@ -171,6 +171,11 @@ impl<'c> Client<'c> {
         self.told(self.client.codex(question, body))
     }
 
+    /// One request, whole.
+    pub fn request(&self, request: &str) -> Result<Value, Error> {
+        self.told(self.client.request(request))
+    }
+
     /// Answers a request.
     pub fn answer(&self, request: &str, answer: &api::Answer) -> Result<api::Answered, Error> {
         self.told(self.client.answer(request, answer))

@@ -57,7 +57,7 @@ pub struct Deny {
     #[arg(required = true, value_name = "REQUEST")]
     requests: Vec<String>,
 
-    /// Words to go along: why, or what to do instead.
+    /// Words to go along: why, or what to do instead. Once for each session, with its last request.
     #[arg(long, value_name = "TEXT")]
     say: Option<String>,
 
@@ -72,8 +72,9 @@ pub struct AnswerTo {
     /// The request's id, as `sm inbox` shows it; ID@SHOWN as for approve.
     request: String,
 
-    /// ID=TEXT for each question; TEXT alone where there is one question; `-` reads it from
-    /// standard input, as suits a secret, which a terminal does not show.
+    /// ID=TEXT for each question, or its number for ID, from 1; TEXT alone where there is one question.
+    /// For TEXT also the number of an option, as `sm inbox` shows it; `-` reads it from standard input,
+    /// as suits a secret, which a terminal does not show.
     #[arg(value_name = "[ID=]TEXT")]
     answers: Vec<String>,
 
@@ -221,7 +222,10 @@ impl AnswerTo {
         let asked = details(&open_log(context)?, &doc);
         let question = |question: &Value| {
             let is_secret = question.get("isSecret").and_then(Value::as_bool) == Some(true);
-            Some(Asked { id: question_id(question)?, is_secret })
+            let options = question.get("options").and_then(Value::as_array).into_iter().flatten();
+            let options =
+                options.filter_map(|option| Some(option.get("label")?.as_str()?.to_owned()));
+            Some(Asked { id: question_id(question)?, is_secret, options: options.collect() })
         };
         Ok(asked.questions.iter().filter_map(question).collect())
     }
@@ -232,6 +236,24 @@ impl AnswerTo {
 struct Asked {
     id: String,
     is_secret: bool,
+    /// The words that it offers.
+    options: Vec<String>,
+}
+
+impl Asked {
+    /// What an answer means: an option may be given by its number, unless it is one itself.
+    fn meant(&self, text: &str) -> String {
+        let is_own = self.options.iter().any(|option| option == text);
+        let number = text.parse::<usize>().ok().filter(|_| !is_own);
+        let option = number.and_then(|number| self.options.get(number.checked_sub(1)?));
+        option.map_or(text, String::as_str).to_owned()
+    }
+}
+
+/// The question that a word names: by its id, or by its number from 1.
+fn named<'q>(questions: &'q [Asked], word: &str) -> Option<&'q Asked> {
+    let number = || questions.get(word.parse::<usize>().ok()?.checked_sub(1)?);
+    questions.iter().find(|question| question.id == word).or_else(number)
 }
 
 /// The request of that id, as a document.
@@ -291,9 +313,9 @@ fn by_question(
 ) -> Result<BTreeMap<String, Vec<String>>, Error> {
     let mut sorted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for answer in answers {
-        let named = answer.split_once('=').and_then(|(id, text)| {
-            questions.iter().find(|question| question.id == id).map(|question| (question, text))
-        });
+        let named = answer
+            .split_once('=')
+            .and_then(|(word, text)| named(questions, word).map(|question| (question, text)));
         let (question, text) = match (named, questions) {
             (Some((question, text)), _) => (Some(question), text),
             (None, [only]) => (Some(only), answer.as_str()),
@@ -303,15 +325,15 @@ fn by_question(
                 let ids: Vec<&str> = several.iter().map(|question| question.id.as_str()).collect();
                 let ids = ids.join(", ");
                 let message = "there are several questions, and one answer names none of them";
-                return Err(
-                    Error::usage(message).hint(format!("Give ID=TEXT, with ID one of {ids}."))
-                );
+                return Err(Error::usage(message)
+                    .hint(format!("Give ID=TEXT, with ID one of {ids}, or its number.")));
             }
         };
         let text = match (text, question) {
             ("-", Some(question)) if question.is_secret => secret(&question.id)?,
             ("-", _) => super::send::text("-")?.trim_end().to_owned(),
-            (text, _) => text.to_owned(),
+            (text, Some(question)) => question.meant(text),
+            (text, None) => text.to_owned(),
         };
         let id = question.map_or("", |question| question.id.as_str());
         sorted.entry(id.to_owned()).or_default().push(text);
@@ -357,9 +379,14 @@ fn answer_all(
     };
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;
-    for word in requests {
+    let said_with = match (&client, &answer.say) {
+        (Some(client), Some(_)) => last_of_each_session(client, requests),
+        _ => BTreeSet::new(),
+    };
+    for (at, word) in requests.iter().enumerate() {
         let (id, shown) = request_and_shown(word);
-        let answer = api::Answer { expected: shown.map(str::to_owned), ..answer.clone() };
+        let say = answer.say.clone().filter(|_| said_with.contains(&at));
+        let answer = api::Answer { expected: shown.map(str::to_owned), say, ..answer.clone() };
         let done = match (&client, &tables) {
             (Some(client), _) => client.answer(id, &answer),
             (None, Some(tables)) => Err(not_waiting(context, &tables.view()?, id)?),
@@ -396,11 +423,43 @@ fn answer_all(
     }
 }
 
+/// Which of the requests the words go with. One that cannot be looked at is told of when it is answered.
+fn last_of_each_session(client: &Client, requests: &[String]) -> BTreeSet<usize> {
+    if requests.len() == 1 {
+        return BTreeSet::from([0]);
+    }
+    let mut found: Vec<Option<(String, bool)>> = Vec::new();
+    for (at, word) in requests.iter().enumerate() {
+        let (id, _) = request_and_shown(word);
+        // The same request twice is one, and the first answer wins.
+        let is_again = requests[..at].iter().any(|before| request_and_shown(before).0 == id);
+        let request = client.request(id).ok().filter(|_| !is_again);
+        found.push(request.map(|request| {
+            let session = request["session_id"].as_str().unwrap_or_default().to_owned();
+            (session, request["status"] == "pending")
+        }));
+    }
+    carriers(&found)
+}
+
+/// Of requests, each with its session and whether it waits, the last that waits of each session: after
+/// that its turn goes on. Where none waits, the last.
+fn carriers(requests: &[Option<(String, bool)>]) -> BTreeSet<usize> {
+    let mut best: BTreeMap<&str, (bool, usize)> = BTreeMap::new();
+    for (at, request) in requests.iter().enumerate() {
+        let Some((session, waits)) = request else { continue };
+        let best = best.entry(session).or_default();
+        *best = (*best).max((*waits, at));
+    }
+    best.into_values().map(|(_, at)| at).collect()
+}
+
 fn print(streams: &mut Streams, id: &str, answered: &Answered) -> Result<(), Error> {
     let text = |name: &str| answered.request.get(name).and_then(Value::as_str).unwrap_or_default();
     let again = if answered.repeated { ", as before" } else { "" };
     let decision = clean(text("decision")).into_owned();
-    streams.line(format_args!("{id} {decision}{again}: {}", clean(text("summary"))))
+    let summary = clean(text("summary"));
+    streams.line(format_args!("{} {decision}{again}: {summary}", clean(id)))
 }
 
 #[cfg(test)]
@@ -412,7 +471,11 @@ mod tests {
         questions: &[&str],
     ) -> Result<BTreeMap<String, Vec<String>>, Error> {
         let answers: Vec<String> = answers.iter().map(|word| (*word).to_owned()).collect();
-        let question = |id: &&str| Asked { id: (*id).to_owned(), is_secret: false };
+        let question = |id: &&str| Asked {
+            id: (*id).to_owned(),
+            is_secret: false,
+            options: vec!["red".to_owned(), "3".to_owned(), "blue".to_owned()],
+        };
         by_question(&answers, &questions.iter().map(question).collect::<Vec<_>>())
     }
 
@@ -423,5 +486,28 @@ mod tests {
         let two = sorted(&["p=1", "q=2", "q=3"], &["p", "q"]).unwrap();
         assert_eq!((two["p"].len(), two["q"].len()), (1, 2));
         assert!(sorted(&["x"], &["p", "q"]).is_err());
+        let numbers = sorted(&["1=x", "q=y"], &["p", "q"]).unwrap();
+        assert_eq!((&numbers["p"][0], &numbers["q"][0]), (&"x".to_owned(), &"y".to_owned()));
+        assert!(sorted(&["3=x"], &["p", "q"]).is_err() && sorted(&["0=x"], &["p", "q"]).is_err());
+        assert_eq!(sorted(&["1=x"], &["2", "1"]).unwrap()["1"], ["x"]);
+    }
+
+    #[test]
+    fn words_go_once_to_each_session() {
+        let of = |session: &str, waits| Some((session.to_owned(), waits));
+        let requests =
+            [of("a", true), of("b", false), of("a", true), None, of("a", false), of("b", false)];
+        assert_eq!(carriers(&requests), BTreeSet::from([2, 5]));
+        assert_eq!(carriers(&[of("a", true)]), BTreeSet::from([0]));
+    }
+
+    #[test]
+    fn an_option_is_meant_by_its_number_unless_one_is_called_so() {
+        let meant = |text| sorted(&[text], &["q"]).unwrap()["q"][0].clone();
+        for (text, option) in
+            [("1", "red"), ("2", "3"), ("3", "3"), ("4", "4"), ("0", "0"), ("red", "red")]
+        {
+            assert_eq!(meant(text), option, "{text}");
+        }
     }
 }

@@ -44,7 +44,6 @@ enum Verb {
 #[derive(Debug, Args)]
 struct Test {
     /// A request's id, as `sm inbox` shows it.
-    #[arg(required_unless_present_any = ["command", "change", "history"])]
     request: Option<String>,
 
     /// A command line.
@@ -330,6 +329,12 @@ impl Test {
         let book = Rulebook::read(&context.home);
         if let Some(error) = faulty(&book.faults) {
             return Err(error);
+        }
+        let is_given = self.request.is_some() || self.command.is_some() || !self.change.is_empty();
+        if !is_given && self.history.is_none() {
+            return Err(Error::usage("nothing to try the rules on").hint(
+                "Give a request's id, --command LINE, --change FILE, or --history 30d: all that was asked.",
+            ));
         }
         if let Some(time) = self.history {
             return history(context, streams, &book, time);

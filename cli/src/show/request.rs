@@ -191,9 +191,9 @@ pub fn details_text(details: &Details) -> String {
     for question in &details.questions {
         put(&question_line(question));
         let options = question.get("options").and_then(Value::as_array);
-        for option in options.into_iter().flatten() {
+        for (at, option) in options.into_iter().flatten().enumerate() {
             let description = option.get("description").and_then(Value::as_str).unwrap_or_default();
-            put(&format!("  - {}  {description}", label(option.get("label"))));
+            put(&format!("  {} {}  {description}", at + 1, label(option.get("label"))));
         }
     }
     text

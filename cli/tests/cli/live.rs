@@ -66,6 +66,30 @@ impl Drop for Live {
 }
 
 #[test]
+fn words_go_along_once_where_several_requests_of_a_session_are_declined() {
+    let Some(live) = Live::start() else { return };
+    let script = "run: touch a\n+ run: touch b\nsay: went on";
+    let id = live.spawn("worker", script, &["--approval", "untrusted"]);
+    let both = loop {
+        let inbox = live.sm.json(&["inbox"]);
+        let asked = inbox["requests"].as_array().expect("requests");
+        let ids = asked.iter().filter_map(|request| request["id"].as_str().map(str::to_owned));
+        if let [first, second] = &ids.collect::<Vec<_>>()[..] {
+            break [first.clone(), second.clone()];
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let told = live.ok(&["deny", &both[0], &both[1], "--say", "say: another way", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.out).expect("a document");
+    let say = |at: usize| told["answers"][at]["request"]["say"].clone();
+    assert_eq!((say(0), say(1)), (serde_json::Value::Null, "say: another way".into()));
+    assert_eq!(live.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    let replayed = live.ok(&["replay", "--json"]).text();
+    let taken = replayed.lines().filter(|line| line.contains("sm/input/accepted"));
+    assert_eq!(taken.filter(|line| line.contains("another way")).count(), 1, "{replayed}");
+}
+
+#[test]
 fn a_session_from_its_start_to_its_end() {
     let Some(live) = Live::start() else { return };
     let sm = &live.sm;

@@ -124,6 +124,10 @@ fn an_mcp_servers_form_is_filled_in_by_field() {
     assert_eq!(heard, json!({ "action": "decline", "content": null }));
     // Leave for an MCP tool is asked for as a form without fields.
     let leave = recorded("elicitation.tap.jsonl", method, 0);
+    let (_, asked) = stage.asks(method, &leave);
+    let no =
+        stage.refused(&["answer", asked["id"].as_str().expect("an id"), "no"], 2, "bad_request");
+    assert!(no["hint"].as_str().is_some_and(|hint| hint.contains(" deny ")), "{no}");
     for words in [&["answer", "REQUEST", "--accept"][..], &["approve", "REQUEST"]] {
         let heard = stage.answer(method, &leave, words);
         assert_eq!(heard, json!({ "action": "accept", "content": {} }));
@@ -175,7 +179,7 @@ fn questions_are_answered_one_by_one_by_option_or_in_own_words() {
     let (_, shown) = stage.asks(method, &asked);
     let id = shown["id"].as_str().expect("an id");
     let text = stage.sm.run(&["inbox"]).text();
-    for part in ["db: Which?", "- one  the first", &format!("answer {id} db=… name=…")] {
+    for part in ["db: Which?", "1 one  the first", &format!("answer {id} db=… name=…")] {
         assert!(text.contains(part), "{text}");
     }
     assert!(shown["risk"].is_null());
@@ -188,11 +192,15 @@ fn questions_are_answered_one_by_one_by_option_or_in_own_words() {
         let wrong = stage.refused(words, 2, "bad_request");
         assert!(wrong["hint"].as_str().is_some_and(|hint| hint.contains(&format!("answer {id}"))));
     }
-    let heard = stage.answer(method, &asked, &["answer", "REQUEST", "db=two", "name=a b=c"]);
-    assert_eq!(
-        heard,
-        json!({ "answers": { "db": { "answers": ["two"] }, "name": { "answers": ["a b=c"] } } })
-    );
+    // By id or by number, an option too.
+    for words in [&["db=two", "name=a b=c"][..], &["1=2", "2=a b=c"]] {
+        let words = [&["answer", "REQUEST"], words].concat();
+        let heard = stage.answer(method, &asked, &words);
+        assert_eq!(
+            heard,
+            json!({ "answers": { "db": { "answers": ["two"] }, "name": { "answers": ["a b=c"] } } })
+        );
+    }
 }
 
 #[test]
@@ -233,6 +241,19 @@ fn a_secret_typed_at_a_terminal_is_not_shown() {
     assert!(screen.contains("answer") && !screen.contains("hunter2"), "{screen}");
     assert_eq!(stage.sm.run(&["wait", &session, "--timeout", "60"]).code, 0);
     assert!(stage.sm.run(&["result", &session]).text().contains("hunter2secret"));
+}
+
+#[test]
+fn an_id_that_is_none_is_not_found_however_long_or_odd() {
+    let stage = Stage::new(&json!({}));
+    assert_eq!(stage.sm.run(&["serve"]).code, 0);
+    let long = "r".repeat(100_000);
+    for words in [&["approve", &long][..], &["stop", &long], &["send", &long, "hello"]] {
+        let error = stage.refused(words, 5, "not_found");
+        assert!(error.to_string().len() < 1_000, "{error}");
+    }
+    let odd = stage.sm.run(&["approve", "r1\n\u{1b}[31mr2"]);
+    assert!(odd.code == 5 && !odd.err.contains('\u{1b}') && odd.err.contains("\\n"), "{}", odd.err);
 }
 
 #[test]
