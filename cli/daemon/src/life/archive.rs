@@ -2,7 +2,7 @@
 //!
 //! What always holds: what waits for a session that goes into the archive is cancelled, by record.
 
-use super::Scene;
+use super::{Scene, releases};
 use crate::api::{Act, Done};
 use crate::daemon::Daemon;
 use crate::input;
@@ -21,12 +21,15 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
         return already(&scene, "it was in the archive already");
     }
     let seq = moved(&scene, "thread/archive", true).await?;
+    let version = scene.server().await?.codex.version;
+    let note = releases::later(version, "thread/unarchive")
+        .map(|later| format!("codex {version} does not take it out again; {later} does"));
     for (number, _) in input::waiting(daemon, scene.thread())? {
         let reason = Some("the session was archived".to_owned());
         let cancelled = InputStatus::Cancelled;
         input::change(daemon, scene.thread(), number, cancelled, None, reason).await?;
     }
-    Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note: None })
+    Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
 }
 
 /// Takes a session out of the archive; the next input loads it.

@@ -5,6 +5,7 @@
 
 use crate::problem::Refusal;
 use serde_json::json;
+use sm_ingest::app_server::Version;
 
 /// The method, the first recorded release that serves it, and the last; none: the newest still does.
 const SERVED: &[(&str, &str, Option<&str>)] = &[
@@ -37,6 +38,12 @@ const NEAR_MAX: usize = 8;
 pub(super) fn is_unknown(method: &str, code: i64, words: &str) -> bool {
     code == METHOD_NOT_FOUND
         || code == INVALID_REQUEST && words.contains(&format!("unknown variant `{method}`"))
+}
+
+/// The first recorded release that serves a method, where this one is older.
+pub(super) fn later(version: Version, method: &str) -> Option<&'static str> {
+    let (_, first, _) = SERVED.iter().find(|(served, ..)| *served == method)?;
+    Version::find(first).filter(|known| version < *known).map(|_| *first)
 }
 
 /// The refusal of what that release does not know; `words` are its server's, which list what it does.
@@ -113,6 +120,12 @@ mod tests {
             assert_eq!(last.unwrap_or(newest), newest, "{method}");
             assert_eq!(last.is_none(), is_newest, "{method}");
         }
+    }
+
+    #[test]
+    fn what_only_a_later_release_does_is_known_before_it_is_asked() {
+        let later = |version: &str| later(Version::find(version).unwrap(), "thread/unarchive");
+        assert_eq!((later("0.90.0"), later("0.98.0")), (Some("0.98.0"), None));
     }
 
     #[test]
