@@ -14,7 +14,7 @@ use serde_json::json;
 use sm_log::{Direction, Item, ReadError, Reader};
 use sm_projections::rows::Sid;
 use sm_projections::tables::Sessions;
-use sm_projections::{Scope, Snapshots, View, moment};
+use sm_projections::{Scope, Snapshots, View, moment, views};
 use std::collections::HashMap;
 
 /// The option of every command that can look back.
@@ -215,7 +215,11 @@ impl Past {
         let (words, of): (_, fn(Sid) -> Scope) = match question {
             Question::Newest(count) => return Ok(vec![Scope::Newest(*count)]),
             Question::Waiting => return Ok(vec![Scope::Waiting]),
-            Question::Families([]) => return Ok(vec![Scope::Newest(usize::MAX)]),
+            Question::Families([]) => {
+                // A session that has children now may have had them then; no other had.
+                let roots = views::roots(view)?.into_iter();
+                return Ok(roots.map(|(sid, _)| Scope::Family(sid)).collect());
+            }
             Question::Sessions(words) => (words, Scope::Session),
             Question::Families(words) => (words, Scope::Family),
         };

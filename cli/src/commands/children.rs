@@ -109,8 +109,8 @@ impl Children {
         match &root {
             Some(root) => self.below(view, root.sid, 0, &mut docs)?,
             None => {
-                for (sid, doc) in heads(view)? {
-                    docs.push((0, doc));
+                for (sid, _) in views::roots(view)? {
+                    docs.extend(views::session_doc(view, sid)?.map(|doc| (0, doc)));
                     self.below(view, sid, 1, &mut docs)?;
                 }
             }
@@ -192,22 +192,4 @@ fn fingerprint(shown: &SessionShown) -> String {
         "{:?}",
         (doc.activity_state, doc.cause_seq, doc.outcome, doc.health, doc.live, &doc.name, last)
     )
-}
-
-/// The sessions that have children and no parent here.
-fn heads(view: &View<'_>) -> Result<Vec<(Sid, SessionDoc)>, StoreError> {
-    let mut parents: Vec<Sid> = Vec::new();
-    view.scan::<sm_projections::tables::Children>(&[], &[], |(parent, _), ()| {
-        if parents.last() != Some(&parent) {
-            parents.push(parent);
-        }
-        true
-    })?;
-    let mut heads = Vec::new();
-    for sid in parents {
-        if let Some(doc) = views::session_doc(view, sid)?.filter(|doc| doc.parent_id.is_none()) {
-            heads.push((sid, doc));
-        }
-    }
-    Ok(heads)
 }

@@ -28,7 +28,7 @@ pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, r
 pub use select::{SelectError, Selection, find};
 pub use session::{
     BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,
-    session_doc, sessions,
+    roots, session_doc, sessions,
 };
 pub use turn::{TurnDoc, turn_doc, turn_number, turns};
 

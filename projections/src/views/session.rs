@@ -243,6 +243,23 @@ pub fn heads(view: &View<'_>, mut each: impl FnMut(&SessionHead)) -> Result<(), 
     })
 }
 
+/// The sessions that have children and are no children themselves, in the order of their numbers.
+pub fn roots(view: &View<'_>) -> Result<Vec<(Sid, Session)>, StoreError> {
+    let mut parents: Vec<Sid> = Vec::new();
+    view.scan::<Children>(&[], &[], |(parent, _), ()| {
+        if parents.last() != Some(&parent) {
+            parents.push(parent);
+        }
+        true
+    })?;
+    let mut roots = Vec::new();
+    for sid in parents {
+        let row = view.get::<Sessions>(&sid)?.filter(|row| row.parent.is_none());
+        roots.extend(row.map(|row| (sid, row)));
+    }
+    Ok(roots)
+}
+
 /// The children of a session, oldest first.
 pub fn children(view: &View<'_>, parent: Sid) -> Result<Vec<SessionDoc>, StoreError> {
     let rows = family(view, parent, 1)?;
