@@ -184,10 +184,7 @@ fn head(one: &NewsDoc) -> String {
     for (number, line) in &one.requests {
         _ = writeln!(text, "It asks ({}): {line}", views::request_id(*number));
     }
-    let mut deeds = vec![match one.turns.len() {
-        1 => "1 turn".to_owned(),
-        turns => format!("{turns} turns"),
-    }];
+    let mut deeds = vec![count(one.turns.len(), "turn")];
     if one.micros > 0 {
         deeds.push(time(one.micros));
     }
@@ -199,7 +196,7 @@ fn head(one: &NewsDoc) -> String {
             0 => String::new(),
             failed => format!(" ({failed} failed)"),
         };
-        deeds.push(format!("{} commands{failed}", one.commands));
+        deeds.push(count(one.commands as usize, "command") + &failed);
     }
     _ = writeln!(text, "It did: {}.", deeds.join(", "));
     if !one.files.is_empty() {
@@ -226,6 +223,10 @@ fn quoted(words: &str, most: usize, id: &str) -> String {
         _ = writeln!(text, "(cut here; sm_result {id} gives all of it)");
     }
     text
+}
+
+fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A time in words: `3m 12s`.

@@ -262,8 +262,10 @@ impl Step<'_> {
         let session = self.session(sid);
         let turn = session.open_turn.as_ref().map(|turn| turn.seq);
         // What a fork, or a thread from before the log, is first told to have spent was spent
-        // elsewhere, but for the model call that just ended.
-        let before = session.tokens.unwrap_or_else(|| match turn {
+        // elsewhere, but for the model call that just ended. After a rollback Codex counts anew.
+        let known = session.tokens.filter(|known| known.total <= tokens.total);
+        let fell = known.is_none() && session.tokens.is_some();
+        let before = known.unwrap_or_else(|| match turn {
             Some(_) => tokens.less(last),
             None => tokens,
         });
@@ -273,7 +275,10 @@ impl Step<'_> {
         session.tokens = Some(tokens);
         let Some(turn) = turn else { return };
         let row = self.turn(sid, turn);
-        row.tokens_before.get_or_insert(before);
+        match fell {
+            true => row.tokens_before = Some(before),
+            false => _ = row.tokens_before.get_or_insert(before),
+        }
         row.tokens_after = Some(tokens);
         self.spend(sid, tokens.total.saturating_sub(before.total));
     }

@@ -57,7 +57,13 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(sm: PathBuf, codex: &Path, dir: Option<PathBuf>) -> Stage {
-        let dir = dir.map_or_else(TempDir::new, TempDir::new_in).unwrap();
+        let dir = match dir {
+            Some(dir) => {
+                std::fs::create_dir_all(&dir).unwrap();
+                TempDir::new_in(dir).unwrap()
+            }
+            None => TempDir::new().unwrap(),
+        };
         let options = Options { pace: Duration::from_millis(2), ..Options::default() };
         let model = ScriptedModel::start_with(options).unwrap();
         for folder in ["codex", "work"] {
