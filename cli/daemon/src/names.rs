@@ -50,10 +50,17 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
         None => wrong("it is empty"),
         Some('@' | '-') => wrong("it begins like a word with a meaning of its own"),
         Some(_) if name.trim() != name => wrong("it begins or ends with a blank"),
-        Some(_) if name.chars().any(char::is_control) => wrong("it has a control character"),
+        Some(_) if name.chars().any(|c| c.is_control() || turns_text(c)) => {
+            wrong("it has a control character")
+        }
         Some(_) if name.chars().count() > CHARS_MAX => wrong("it is too long"),
         Some(_) => Ok(()),
     }
+}
+
+/// Whether a character changes the direction of what follows: a name would not be what it looks like.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn shortened(name: &str) -> String {
@@ -131,7 +138,9 @@ mod tests {
         for good in ["worker", "ü 2", &"x".repeat(100)] {
             assert!(check_name(good).is_ok(), "{good}");
         }
-        for bad in ["", "@last", "-x", " x", "x ", "a\nb", "a\u{1b}[2J", &"x".repeat(101)] {
+        for bad in
+            ["", "@last", "-x", " x", "x ", "a\nb", "a\u{1b}[2J", "a\u{202e}b", &"x".repeat(101)]
+        {
             let refused = check_name(bad).unwrap_err();
             assert_eq!((refused.status, refused.problem.hint.is_some()), (400, true), "{bad:?}");
         }
