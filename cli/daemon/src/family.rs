@@ -68,29 +68,27 @@ async fn wake(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
     let _lock = daemon.lock(thread).await;
     daemon.caught_up().await?;
     let parent = daemon.session(thread)?.session;
-    if !can_hear(daemon, &parent)? {
+    if !is_free(daemon, &parent) {
         return Ok(());
     }
     let news = unheard(daemon, sid)?;
     if news.is_empty() {
         return Ok(());
     }
-    let told = news.iter().map(|one| News { thread: one.session.thread_id.clone(), seq: one.seq });
+    let told = news.iter().map(record).collect();
     let message = Input { text: words(daemon, &news)?, ..Input::default() };
-    input::take_news(daemon, &parent, &message, told.collect()).await.map(drop)
+    input::take_news(daemon, &parent, &message, told).await.map(drop)
 }
 
 /// Whether a message would begin a turn that nobody would mind.
-fn can_hear(daemon: &Daemon, parent: &Session) -> Result<bool, Refusal> {
-    Ok(!parent.ended
+fn is_free(daemon: &Daemon, parent: &Session) -> bool {
+    views::can_hear(parent)
         && !parent.gone
-        && !parent.archived
         && parent.open_turn.is_none()
         && parent.pending.is_empty()
         && parent.queued == 0
-        && parent.outcome != Outcome::Interrupted
         && parent.first_seq.is_some()
-        && daemon.codex_home_of(parent).is_ok())
+        && daemon.codex_home_of(parent).is_ok()
 }
 
 fn unheard(daemon: &Daemon, parent: Sid) -> Result<Vec<NewsDoc>, Refusal> {
@@ -105,9 +103,13 @@ pub(crate) fn heard(
     caller: Sid,
     threads: &[String],
 ) -> Result<Vec<News>, Refusal> {
-    let news = unheard(daemon, caller)?.into_iter();
-    let news = news.map(|one| News { thread: one.session.thread_id, seq: one.seq });
-    Ok(news.filter(|one| threads.contains(&one.thread)).collect())
+    let news = unheard(daemon, caller)?;
+    Ok(news.iter().map(record).filter(|one| threads.contains(&one.thread)).collect())
+}
+
+/// What is recorded of news that are told.
+fn record(one: &NewsDoc) -> News {
+    News { thread: one.session.thread_id.clone(), seq: one.seq }
 }
 
 /// Notes what a caller was told of.

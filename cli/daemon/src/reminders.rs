@@ -11,7 +11,7 @@ use crate::problem::Refusal;
 use serde_json::Value;
 use sm_projections::rows::{Reminder, Session};
 use sm_projections::tables::{Reminders, Sessions};
-use sm_projections::views;
+use sm_projections::{StoreError, views};
 use sm_protocol::synthetic::{ReminderEnded, ReminderSet, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,11 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
     daemon.folded_to(receipt.first).await?;
     daemon.reminding.notify_one();
     let id = views::reminder_id(receipt.first);
-    let made = list(daemon)?.into_iter().find(|reminder| reminder["id"] == id.as_str());
+    let made = daemon.look(|view| match view.get::<Reminders>(&receipt.first)? {
+        Some(row) => views::reminder_doc(view, receipt.first, row).map(Some),
+        None => Ok::<_, StoreError>(None),
+    })?;
+    let made = made.as_ref().map(to_value);
     made.ok_or_else(|| Refusal::not_found(format!("reminder {id} is over already")))
 }
 
@@ -76,10 +80,10 @@ pub(crate) async fn cancel(daemon: &Daemon, id: &str, wish: Cancel) -> Result<Va
         Caller::Agent(agent) if agent.session.thread_id == row.by => {}
         _ => return Err(Refusal::forbidden("an agent takes back only what it set itself")),
     }
-    let was = list(daemon)?.into_iter().find(|reminder| reminder["id"] == id);
+    let was = daemon.look(|view| views::reminder_doc(view, number, row))?;
     let _lock = daemon.lock(&session.thread_id).await;
     end(daemon, &session, number, "cancelled", caller.word(), None).await?;
-    was.ok_or_else(unknown)
+    Ok(to_value(&was))
 }
 
 /// Sends what is due, as long as the daemon runs.

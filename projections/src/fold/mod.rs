@@ -77,11 +77,11 @@ impl Step<'_> {
         if record.direction != Direction::Own {
             self.came_from_source();
         }
-        let sid = self.touch(record, kind);
+        let (sid, hearsay) = self.touch(record, kind);
         if self.passes_by(sid, kind) {
             return;
         }
-        if sid.is_some_and(|sid| record.direction != Direction::Own && self.is_hearsay(sid)) {
+        if hearsay {
             return self.trouble("transcript of a session that a server runs: kept, not folded");
         }
         self.dispatch(sid, kind, record);
@@ -91,22 +91,27 @@ impl Step<'_> {
         }
     }
 
-    /// Counts the record to its session and keeps the session's newest source.
-    fn touch(&mut self, record: &Record<'_>, kind: Kind) -> Option<Sid> {
+    /// Counts the record to its session and keeps the session's newest source. Returns the session, and
+    /// whether the record tells of it by hearsay.
+    fn touch(&mut self, record: &Record<'_>, kind: Kind) -> (Option<Sid>, bool) {
         let sid = match &self.state.latest {
             Some((thread, sid)) if thread == record.session => *sid,
             _ => {
                 let thread = std::str::from_utf8(record.session).ok();
-                let sid = self.session_named(thread.filter(|thread| !thread.is_empty())?);
+                let Some(thread) = thread.filter(|thread| !thread.is_empty()) else {
+                    return (None, false);
+                };
+                let sid = self.session_named(thread);
                 self.state.latest = Some((record.session.to_vec(), sid));
                 sid
             }
         };
         let at = self.at;
+        let hearsay = record.direction != Direction::Own && self.is_hearsay(sid);
         let attach = record.direction == Direction::Server
             && !matches!(kind, Kind::ERROR_RESPONSE)
             && !kind.is_malformed()
-            && !self.is_hearsay(sid);
+            && !hearsay;
         if attach {
             self.attach(sid);
         }
@@ -122,7 +127,7 @@ impl Step<'_> {
         }
         session.last_seq = Some(at.seq);
         session.last_at = at.time;
-        Some(sid)
+        (Some(sid), hearsay)
     }
 
     /// Whether the record changes nothing that [`Step::touch`] did not: the many pieces of an item

@@ -155,20 +155,22 @@ pub fn reminders(view: &View<'_>) -> Result<Vec<ReminderDoc>, StoreError> {
         true
     })?;
     rows.sort_by_key(|(number, row)| (row.due, *number));
-    let doc = |(seq, row): (u64, Reminder)| {
-        let (session_id, session_name) = named(view, row.session)?;
-        Ok(ReminderDoc {
-            id: reminder_id(seq),
-            seq,
-            session_id,
-            session_name,
-            summary: row.summary,
-            due_at: time(row.due),
-            by: who(view, Some(row.by))?.0,
-            due_micros: row.due,
-        })
-    };
-    rows.into_iter().map(doc).collect()
+    rows.into_iter().map(|(seq, row)| reminder_doc(view, seq, row)).collect()
+}
+
+/// One reminder as a document.
+pub fn reminder_doc(view: &View<'_>, seq: u64, row: Reminder) -> Result<ReminderDoc, StoreError> {
+    let (session_id, session_name) = named(view, row.session)?;
+    Ok(ReminderDoc {
+        id: reminder_id(seq),
+        seq,
+        session_id,
+        session_name,
+        summary: row.summary,
+        due_at: time(row.due),
+        by: who(view, Some(row.by))?.0,
+        due_micros: row.due,
+    })
 }
 
 /// A session's short id and name.

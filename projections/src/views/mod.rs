@@ -20,9 +20,9 @@ pub use change::{ChangeDoc, FromTo, TurnChange, changes};
 pub use hold::{Hold, holds, newest_floor};
 pub use input::{
     InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
-    reminder_id, reminders, undelivered,
+    reminder_doc, reminder_id, reminders, undelivered,
 };
-pub use news::{Answered, NewsDoc, Standing, has_settled, is_to_be_woken, news};
+pub use news::{Answered, NewsDoc, Standing, can_hear, has_settled, is_to_be_woken, news};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
 pub use select::{SelectError, Selection, find};

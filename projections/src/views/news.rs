@@ -5,11 +5,11 @@
 //! made itself have none: Codex tells of them.
 
 use super::change::{add_files, ended_since, turns_since};
+use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
 use crate::rows::{ActionKind, ActionStatus, Outcome, Session, Sid};
 use crate::store::{StoreError, View};
-use crate::table::Key;
-use crate::tables::{Children, Requests, Sessions, Turns};
+use crate::tables::{Requests, Sessions, Turns};
 
 /// How far down a family is looked at.
 const DEPTH_MAX: usize = 64;
@@ -63,7 +63,7 @@ pub fn news(
 ) -> Result<Vec<NewsDoc>, StoreError> {
     let look = Look { view, answered };
     let mut news = Vec::new();
-    for (sid, session) in children(view, parent)? {
+    for (_, sid, session) in family(view, parent, 1)? {
         match look.standing(sid, &session, 0)? {
             Some((standing, seq)) if is_news(&session, seq) => {
                 news.push(look.doc(sid, session, standing, seq)?);
@@ -100,7 +100,7 @@ fn is_news(child: &Session, seq: u64) -> bool {
 }
 
 /// Whether a session is told of its children when it is idle. One that was interrupted is left alone.
-fn can_hear(session: &Session) -> bool {
+pub fn can_hear(session: &Session) -> bool {
     !session.ended && !session.archived && session.outcome != Outcome::Interrupted
 }
 
@@ -132,7 +132,7 @@ impl Look<'_, '_> {
         }
         let mut below = Standing::Settled;
         if depth < DEPTH_MAX {
-            for (child, row) in children(self.view, sid)? {
+            for (_, child, row) in family(self.view, sid, 1)? {
                 match self.standing(child, &row, depth + 1)? {
                     None => return Ok(None),
                     // It is told of this first.
@@ -203,17 +203,4 @@ impl Look<'_, '_> {
             files,
         })
     }
-}
-
-fn children(view: &View<'_>, parent: Sid) -> Result<Vec<(Sid, Session)>, StoreError> {
-    let mut below = Vec::new();
-    view.scan::<Children>(&parent.to_bytes(), &[], |(_, child), ()| {
-        below.push(child);
-        true
-    })?;
-    let mut rows = Vec::with_capacity(below.len());
-    for sid in below {
-        rows.extend(view.get::<Sessions>(&sid)?.map(|row| (sid, row)));
-    }
-    Ok(rows)
 }

@@ -274,7 +274,8 @@ pub fn descendants(view: &View<'_>, parent: Sid) -> Result<Vec<(usize, SessionDo
     Ok(depths.into_iter().zip(documents(view, rows)?).collect())
 }
 
-fn family(
+/// The sessions below one, down to `most` steps, each with its depth after its parent.
+pub(super) fn family(
     view: &View<'_>,
     root: Sid,
     most: usize,
