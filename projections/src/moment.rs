@@ -6,7 +6,6 @@
 //! their sources. Where that would be most of the log, all of it is folded up to the moment. What was
 //! trimmed comes from the snapshot.
 
-use crate::changes::Changes;
 use crate::fold::{fold, fold_gap};
 use crate::projector::{FoldError, Projector};
 use crate::rows::{Session, Sid, Source};
@@ -123,11 +122,8 @@ fn fold_what_matters(
             progress(*seq);
         }
     }
-    let mut changes = Changes::default();
-    changes.checkpoint = at;
-    state.flush(&mut changes);
     drop(base);
-    store.write(&changes)?;
+    store.write(&state.leave(at))?;
     Ok(all)
 }
 

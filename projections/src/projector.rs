@@ -89,8 +89,7 @@ impl Projector {
         let folded = self.fold_batch(u64::MAX, most);
         let folded = self.or_forget(folded)?;
         if folded > 0 {
-            let mut changes = Changes::default();
-            self.flush(&mut changes);
+            let changes = self.state.leave(self.folded);
             let written = self.store.write(&changes);
             self.or_forget(written.map_err(FoldError::from))?;
             self.arrived(changes.checkpoint);
@@ -152,15 +151,14 @@ impl Projector {
             let mut on_its_way = false;
             loop {
                 let folded = self.fold_batch(last, batch)?;
-                let mut changes = Changes::default();
                 if on_its_way {
-                    changes = written.recv().expect("the writing thread answers each batch")?;
-                    self.arrived(changes.checkpoint);
+                    let written = written.recv();
+                    self.arrived(written.expect("the writing thread answers each batch")?);
                     progress(self.checkpoint);
                 }
                 on_its_way = folded > 0;
                 if on_its_way {
-                    self.flush(&mut changes);
+                    let changes = self.state.leave(self.folded);
                     hand_over.send(changes).expect("the writing thread takes each batch");
                 } else if !more(&self.reader, self.folded) {
                     return Ok(());
@@ -195,12 +193,6 @@ impl Projector {
         Ok(folded)
     }
 
-    fn flush(&mut self, changes: &mut Changes) {
-        changes.clear();
-        changes.checkpoint = self.folded;
-        self.state.flush(changes);
-    }
-
     fn arrived(&mut self, checkpoint: u64) {
         self.state.arrived();
         self.checkpoint = checkpoint;
@@ -220,17 +212,20 @@ impl Projector {
     }
 }
 
-/// Writes each batch that is handed over, and gives it back for its room; ends at the first failure.
+/// Writes each batch that is handed over, and tells its checkpoint; ends at the first failure.
 fn write_each(
     store: &Store,
     taken: &Receiver<Changes>,
-    tell: &SyncSender<Result<Changes, StoreError>>,
+    tell: &SyncSender<Result<u64, StoreError>>,
 ) {
+    // Held until the folding thread has let go of it, so that it is freed here.
+    let mut before = None;
     for changes in taken {
-        let written = store.write(&changes).map(|()| changes);
+        let written = store.write(&changes).map(|()| changes.checkpoint);
         let failed = written.is_err();
         if tell.send(written).is_err() || failed {
             return;
         }
+        drop(before.replace(changes));
     }
 }

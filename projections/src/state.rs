@@ -3,11 +3,13 @@
 //! What always holds: a fold reads and writes rows here and nowhere else, so it cannot tell whether
 //! the base is LMDB, another memory or nothing at all; and what it changed is known exactly.
 
-use crate::changes::Changes;
+use crate::changes::{Changes, TableChanges, Visit};
+use crate::store::StoreError;
 use crate::table::{Key, Table, address_prefix, put_address};
 use crate::tables::*;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Committed rows, read only. An address is a table's number and a key's bytes.
 pub trait Base {
@@ -32,54 +34,86 @@ impl Base for Nothing {
 /// A row in memory. `row` is `None` when it is known to be absent or was taken away.
 ///
 /// Boxed: rows are large, and a map that grows moves its slots.
+#[derive(Clone)]
 struct Slot<R> {
     row: Option<Box<R>>,
     changed: bool,
 }
 
-impl<R: serde::de::DeserializeOwned> Slot<R> {
-    /// The row as the base has it.
-    fn load<T: Table<Row = R>>(base: &dyn Base, key: &T::Key) -> Slot<R> {
-        let mut address = Vec::with_capacity(32);
-        put_address::<T>(key, &mut address);
-        let row =
-            base.get(&address).and_then(|bytes| postcard::from_bytes(bytes).ok().map(Box::new));
-        Slot { row, changed: false }
+/// Rows of one table.
+struct Rows<T: Table> {
+    slots: FxHashMap<T::Key, Slot<T::Row>>,
+    /// The keys of the changed ones, each once, in no order.
+    changed: Vec<T::Key>,
+}
+
+impl<T: Table> Default for Rows<T> {
+    fn default() -> Self {
+        Rows { slots: FxHashMap::default(), changed: Vec::new() }
+    }
+}
+
+impl<T: Table> TableChanges for Arc<Rows<T>> {
+    fn each(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let mut keys: Vec<&T::Key> = self.changed.iter().collect();
+        keys.sort_unstable();
+        let (mut address, mut bytes) = (Vec::new(), Vec::new());
+        for key in keys {
+            address.clear();
+            put_address::<T>(key, &mut address);
+            match &self.slots[key].row {
+                None => visit(&address, None)?,
+                Some(row) => {
+                    bytes.clear();
+                    bytes = postcard::to_extend(row, bytes).expect("every row type can be encoded");
+                    visit(&address, Some(&bytes))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 /// One table in memory.
 pub struct Shelf<T: Table> {
-    slots: FxHashMap<T::Key, Slot<T::Row>>,
-    /// The keys of the slots changed since the last [`State::flush`], each once, in no order.
-    changed: Vec<T::Key>,
-    /// The keys that were changed before it, and may not be in the base yet.
-    leaving: Vec<T::Key>,
+    /// What was asked for or changed since the last [`State::leave`].
+    here: Rows<T>,
+    /// What was here before it, and may not be in the base yet.
+    leaving: Option<Arc<Rows<T>>>,
 }
 
 impl<T: Table> Default for Shelf<T> {
     fn default() -> Self {
-        Shelf { slots: FxHashMap::default(), changed: Vec::new(), leaving: Vec::new() }
+        Shelf { here: Rows::default(), leaving: None }
     }
 }
 
 impl<T: Table> Shelf<T> {
-    fn slot(&mut self, base: &dyn Base, key: &T::Key) -> &mut Slot<T::Row> {
-        self.slots.entry(key.clone()).or_insert_with(|| Slot::load::<T>(base, key))
+    /// The slot of `key`, and where to say that it is changed.
+    fn slot(&mut self, base: &dyn Base, key: &T::Key) -> (&mut Slot<T::Row>, &mut Vec<T::Key>) {
+        let Shelf { here, leaving } = self;
+        let slot = here.slots.entry(key.clone()).or_insert_with(|| Slot {
+            row: match leaving.as_ref().and_then(|rows| rows.slots.get(key)) {
+                Some(slot) => slot.row.clone(),
+                None => load::<T>(base, key),
+            },
+            changed: false,
+        });
+        (slot, &mut here.changed)
     }
 
     /// The row of `key`, for reading.
     pub fn get(&mut self, base: &dyn Base, key: &T::Key) -> Option<&T::Row> {
-        self.slot(base, key).row.as_deref()
+        self.slot(base, key).0.row.as_deref()
     }
 
     /// The row of `key`, for changing; it counts as changed.
     pub fn get_mut(&mut self, base: &dyn Base, key: &T::Key) -> Option<&mut T::Row> {
-        let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::load::<T>(base, key));
+        let (slot, changed) = self.slot(base, key);
         let row = slot.row.as_deref_mut()?;
         if !slot.changed {
             slot.changed = true;
-            self.changed.push(key.clone());
+            changed.push(key.clone());
         }
         Some(row)
     }
@@ -89,11 +123,10 @@ impl<T: Table> Shelf<T> {
     where
         T::Row: Default,
     {
-        // Borrowed in one go: this is the hottest of all calls.
-        let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::load::<T>(base, key));
+        let (slot, changed) = self.slot(base, key);
         if !slot.changed {
             slot.changed = true;
-            self.changed.push(key.clone());
+            changed.push(key.clone());
         }
         slot.row.get_or_insert_default()
     }
@@ -109,9 +142,9 @@ impl<T: Table> Shelf<T> {
     }
 
     fn replace(&mut self, key: T::Key, row: Option<Box<T::Row>>) {
-        let before = self.slots.insert(key.clone(), Slot { row, changed: true });
+        let before = self.here.slots.insert(key.clone(), Slot { row, changed: true });
         if !before.is_some_and(|slot| slot.changed) {
-            self.changed.push(key);
+            self.here.changed.push(key);
         }
     }
 
@@ -121,41 +154,43 @@ impl<T: Table> Shelf<T> {
         let mut keys: BTreeSet<T::Key> =
             addresses.iter().filter_map(|address| T::Key::decode(address.get(1..)?)).collect();
         // All else is as the base has it.
-        for key in self.leaving.iter().chain(&self.changed) {
-            match self.slots.get(key).and_then(|slot| slot.row.as_ref()) {
-                None => drop(keys.remove(key)),
-                Some(_) if key.to_bytes().starts_with(prefix) => drop(keys.insert(key.clone())),
-                Some(_) => {}
+        for rows in self.leaving.as_deref().into_iter().chain([&self.here]) {
+            for key in &rows.changed {
+                match &rows.slots[key].row {
+                    None => drop(keys.remove(key)),
+                    Some(_) if key.to_bytes().starts_with(prefix) => drop(keys.insert(key.clone())),
+                    Some(_) => {}
+                }
             }
         }
         keys.into_iter().collect()
     }
 
-    /// Adds every changed row to `changes`, in the order of their keys.
-    fn flush(&mut self, changes: &mut Changes) {
-        self.changed.sort_unstable();
-        for key in &self.changed {
-            if let Some(slot) = self.slots.get_mut(key) {
-                slot.changed = false;
-                changes.add::<T>(key, slot.row.as_deref());
-            }
+    /// Adds every changed row to `changes`, and forgets the others.
+    fn leave(&mut self, changes: &mut Changes) {
+        debug_assert!(self.leaving.is_none(), "what leaves is on its way alone");
+        let rows = std::mem::take(&mut self.here);
+        if !rows.changed.is_empty() {
+            let rows = Arc::new(rows);
+            changes.tables.push(Box::new(Arc::clone(&rows)));
+            self.leaving = Some(rows);
         }
-        debug_assert!(self.leaving.is_empty(), "one flush is on its way at a time");
-        std::mem::swap(&mut self.changed, &mut self.leaving);
     }
 
-    /// What was flushed is in the base now. Forgets rows that can be read again, once more than
-    /// `most` are held.
-    fn arrived(&mut self, most: usize) {
-        self.leaving.clear();
-        if self.slots.len() > most {
-            self.slots.retain(|_, slot| slot.changed);
-        }
+    fn arrived(&mut self) {
+        self.leaving = None;
     }
 }
 
+/// The row of `key` as the base has it.
+fn load<T: Table>(base: &dyn Base, key: &T::Key) -> Option<Box<T::Row>> {
+    let mut address = Vec::with_capacity(32);
+    put_address::<T>(key, &mut address);
+    base.get(&address).and_then(|bytes| postcard::from_bytes(bytes).ok().map(Box::new))
+}
+
 macro_rules! state {
-    ($($field:ident: $table:ident, $most:literal;)*) => {
+    ($($field:ident: $table:ident;)*) => {
         /// Every table in memory.
         #[derive(Default)]
         pub struct State {
@@ -166,49 +201,50 @@ macro_rules! state {
         }
 
         impl State {
-            /// Adds every row changed since the last flush to `changes`, in the order of
-            /// addresses. The next flush must wait until these have [`arrived`](Self::arrived).
-            pub fn flush(&mut self, changes: &mut Changes) {
-                $(self.$field.flush(changes);)*
+            /// Every row changed since the last time, for the tables; seq `checkpoint` was the last
+            /// one folded. The next must wait until these have [`arrived`](Self::arrived).
+            pub fn leave(&mut self, checkpoint: u64) -> Changes {
+                let mut changes = Changes { tables: Vec::new(), checkpoint };
+                $(self.$field.leave(&mut changes);)*
+                changes
             }
 
-            /// What was flushed last is in the base from now on. Bounds the memory held: rows that
-            /// are in the base can be read again.
+            /// What left last is in the base from now on.
             pub fn arrived(&mut self) {
-                $(self.$field.arrived($most);)*
+                $(self.$field.arrived();)*
             }
         }
     };
 }
 
 state! {
-    sessions: Sessions, 4096;
-    threads: Threads, 16384;
-    short_ids: ShortIds, 256;
-    names: Names, 256;
-    children: Children, 256;
-    turns: Turns, 4096;
-    turn_ids: TurnIds, 4096;
-    actions: Actions, 8192;
-    item_ids: ItemIds, 8192;
-    requests: Requests, 1024;
-    waiting: Waiting, 1024;
-    pending: Pending, 1024;
-    sources: Sources, 256;
-    attached: Attached, 4096;
-    imports: Imports, 16;
-    inputs: Inputs, 1024;
-    queue: Queue, 1024;
-    kinds: Kinds, 256;
-    methods: Methods, 1024;
-    troubles: Troubles, 256;
-    totals: Totals, 16;
-    gaps: Gaps, 256;
-    spans: Spans, 8192;
-    input_keys: InputKeys, 256;
-    reminders: Reminders, 256;
-    trims: Trims, 16;
-    environments: Environments, 256;
+    sessions: Sessions;
+    threads: Threads;
+    short_ids: ShortIds;
+    names: Names;
+    children: Children;
+    turns: Turns;
+    turn_ids: TurnIds;
+    actions: Actions;
+    item_ids: ItemIds;
+    requests: Requests;
+    waiting: Waiting;
+    pending: Pending;
+    sources: Sources;
+    attached: Attached;
+    imports: Imports;
+    inputs: Inputs;
+    queue: Queue;
+    kinds: Kinds;
+    methods: Methods;
+    troubles: Troubles;
+    totals: Totals;
+    gaps: Gaps;
+    spans: Spans;
+    input_keys: InputKeys;
+    reminders: Reminders;
+    trims: Trims;
+    environments: Environments;
 }
 
 #[cfg(test)]
@@ -230,29 +266,25 @@ mod tests {
 
     impl Memory {
         fn take(&mut self, changes: &Changes) {
-            for (address, row) in changes.iter() {
+            let taken = changes.each(&mut |address, row| {
                 match row {
                     Some(row) => self.0.insert(address.to_vec(), row.to_vec()),
                     None => self.0.remove(address),
                 };
-            }
+                Ok(())
+            });
+            taken.expect("a map takes all");
         }
     }
 
-    fn flush(state: &mut State) -> Changes {
-        let mut changes = Changes::default();
-        state.flush(&mut changes);
-        changes
-    }
-
     #[test]
-    fn a_new_state_reads_what_an_old_one_flushed() {
+    fn a_new_state_reads_what_an_old_one_wrote() {
         let mut memory = Memory::default();
         let mut state = State::default();
         *state.kinds.entry(&memory, &7) += 3;
         state.attached.put((1, 0, 5), ());
         state.attached.put((1, 1, 6), ());
-        memory.take(&flush(&mut state));
+        memory.take(&state.leave(0));
 
         let mut state = State::default();
         assert_eq!(state.kinds.get(&memory, &7), Some(&3));
@@ -260,7 +292,7 @@ mod tests {
         state.attached.put((1, 0, 9), ());
         let prefix = [1u64.to_bytes(), 0u32.to_bytes()].concat();
         assert_eq!(state.attached.keys(&memory, &prefix), vec![(1, 0, 9)]);
-        memory.take(&flush(&mut state));
+        memory.take(&state.leave(0));
         state.arrived();
         assert_eq!(State::default().attached.keys(&memory, &[]), vec![(1, 0, 9), (1, 1, 6)]);
     }
@@ -270,16 +302,16 @@ mod tests {
         let mut memory = Memory::default();
         let mut state = State::default();
         state.attached.put((1, 0, 5), ());
-        let first = flush(&mut state);
+        let first = state.leave(0);
         let keys = state.attached.keys(&memory, &[]);
-        assert_eq!(keys, vec![(1, 0, 5)], "flushed, not yet in the base");
+        assert_eq!(keys, vec![(1, 0, 5)], "left, not yet in the base");
         state.attached.put((1, 0, 6), ());
         state.attached.remove((1, 0, 5));
         assert_eq!(state.attached.keys(&memory, &[]), vec![(1, 0, 6)]);
         memory.take(&first);
         state.arrived();
         assert_eq!(state.attached.keys(&memory, &[]), vec![(1, 0, 6)]);
-        memory.take(&flush(&mut state));
+        memory.take(&state.leave(0));
         assert_eq!(State::default().attached.keys(&memory, &[]), vec![(1, 0, 6)]);
     }
 
@@ -288,9 +320,9 @@ mod tests {
         let mut memory = Memory::default();
         let mut state = State::default();
         state.kinds.put(1, 1);
-        memory.take(&flush(&mut state));
+        memory.take(&state.leave(0));
         state.arrived();
         state.kinds.get(&memory, &1);
-        assert_eq!(flush(&mut state).iter().count(), 0);
+        assert!(state.leave(0).tables.is_empty());
     }
 }

@@ -256,12 +256,10 @@ impl Store {
     /// Writes `changes` and their checkpoint, all or nothing.
     pub fn write(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut txn = self.begin()?;
-        for (address, row) in changes.iter() {
-            match row {
-                Some(row) => self.put(&mut txn, address, row)?,
-                None => self.delete(&mut txn, address)?,
-            }
-        }
+        changes.each(&mut |address, row| match row {
+            Some(row) => self.put(&mut txn, address, row),
+            None => self.delete(&mut txn, address),
+        })?;
         self.set_checkpoint(&mut txn, changes.checkpoint)?;
         self.commit(txn)
     }

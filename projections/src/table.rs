@@ -14,7 +14,7 @@ pub trait Table: 'static {
     /// What rows are found by.
     type Key: Key;
     /// What is found.
-    type Row: Serialize + DeserializeOwned;
+    type Row: Clone + Serialize + DeserializeOwned + Send + Sync;
 }
 
 /// Appends to `out` where the row of `key` lies: its table's number, then the key's bytes.
@@ -32,7 +32,7 @@ pub fn address_prefix<T: Table>(prefix: &[u8]) -> Vec<u8> {
 }
 
 /// A key that sorts as its bytes do.
-pub trait Key: Ord + Hash + Clone {
+pub trait Key: Ord + Hash + Clone + Send + Sync {
     /// Appends the key's bytes to `out`: at most 511 of them, never none.
     fn encode(&self, out: &mut Vec<u8>);
     /// Reads a key back; `None` for bytes that no key encodes to.

@@ -117,21 +117,18 @@ impl Upgrade<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::State;
     use crate::store::Commit;
     use crate::tables::Kinds;
-    use crate::{Changes, state::State};
     use sm_log::LogId;
 
     /// Rows of a version 1 that never was: counts were words.
     fn synthetic(dir: &std::path::Path) -> Store {
         let store = Store::open(dir, &LogId([7; 16]), Commit::AtTheEnd).unwrap();
-        let mut changes = Changes::default();
         let mut state = State::default();
         state.kinds.put(32, 3);
         state.kinds.put(33, 9);
-        changes.checkpoint = 12;
-        state.flush(&mut changes);
-        store.write(&changes).unwrap();
+        store.write(&state.leave(12)).unwrap();
         store
     }
 
