@@ -26,6 +26,6 @@ pub mod views;
 pub use changes::Changes;
 pub use moment::{Moment, Scope, moment};
 pub use projector::{FoldError, Projector};
-pub use rebuild::{Below, rebuild, sweep};
+pub use rebuild::{Below, pack, rebuild, sweep};
 pub use snapshot::{Manifest, SnapshotError, Snapshots};
 pub use store::{Commit, Difference, Meta, Size, Store, StoreError, View};

@@ -65,6 +65,17 @@ pub fn rebuild(
     sweep(dir)
 }
 
+/// Puts the tables of `store`, which lie below `dir`, close together in a new file in the place of theirs.
+/// Whoever has them open reads on in the old one; nobody may write to that any more. Only the holder of the
+/// log's lock may call it.
+pub fn pack(dir: &Path, store: &Store) -> Result<(), FoldError> {
+    let building = aside(dir);
+    remove(&building)?;
+    store.pack_to(&building)?;
+    swap(&building, store.path())?;
+    Ok(remove(&building)?)
+}
+
 /// Throws away what a swap that was cut off left behind, and tables of older versions.
 ///
 /// # Errors

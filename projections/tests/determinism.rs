@@ -1,7 +1,7 @@
 //! The same log gives the same tables, whatever the batches, however often the fold was stopped.
 
 use crate::folded::{fold_all, folded, imported, transcripts};
-use sm_projections::{Commit, Projector, Store};
+use sm_projections::{Commit, Projector, Store, pack};
 use std::sync::Arc;
 
 #[test]
@@ -38,4 +38,20 @@ fn a_new_projector_goes_on_where_the_last_one_stopped() {
     }
     let (cut, whole) = (store.view().unwrap(), whole.view().unwrap());
     assert_eq!(cut.digest().unwrap(), whole.digest().unwrap());
+}
+
+#[test]
+fn packed_tables_are_the_same_and_smaller() {
+    let path = transcripts(true).into_iter().find(|p| p.ends_with("approvals.tap.jsonl")).unwrap();
+    let (dir, log, _) = imported(&std::fs::read(path).unwrap());
+    let path = Store::path_in(dir.path());
+    let store = fold_all(&log, &path, 1);
+    let (bytes, digest) = (store.bytes().unwrap(), store.view().unwrap().digest().unwrap());
+    pack(dir.path(), &store).unwrap();
+    assert_eq!(store.view().unwrap().digest().unwrap(), digest, "who has them open reads on");
+    drop(store);
+    let packed = Store::open(&path, &log.id(), Commit::Synced).unwrap();
+    assert_eq!(packed.view().unwrap().digest().unwrap(), digest);
+    assert!(packed.bytes().unwrap() < bytes);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "the log and the tables");
 }

@@ -17,7 +17,7 @@
 use crate::prune;
 use sm_log::{Log, LogId, OpenError, Options, Reader, Recovery, WriterLock};
 use sm_projections::{
-    Below, Commit, FoldError, Projector, Snapshots, Store, StoreError, rebuild, sweep,
+    Below, Commit, FoldError, Projector, Snapshots, Store, StoreError, pack, rebuild, sweep,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,9 @@ use std::sync::Arc;
 
 /// The longest path a unix socket may have, in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
+
+/// Smaller tables are not worth the time that packing them takes.
+const PACKED_FROM_BYTES: u64 = 32 << 20;
 
 /// A data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,6 +267,16 @@ impl Home {
         let below = if partial { Below::Unknown } else { Below::Kept(&snapshots) };
         rebuild(&self.projections_dir(), below, &log.reader(), progress)?;
         Ok(log.watermark())
+    }
+
+    /// Ends the writing of much at once. Where that has at least doubled the tables, of `before` bytes,
+    /// they are packed: rows that came in between others have left their pages half empty.
+    pub fn pack_what_grew(&self, writer: Writer, before: u64) -> Result<(), HomeError> {
+        let bytes = writer.store.bytes()?;
+        if bytes >= PACKED_FROM_BYTES && bytes / 2 >= before {
+            pack(&self.projections_dir(), &writer.store)?;
+        }
+        Ok(())
     }
 
     /// Opens everything for reading. Where nobody writes and the tables are behind the log, they are

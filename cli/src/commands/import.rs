@@ -66,7 +66,7 @@ impl Import {
             Door::Daemon(client) => {
                 (self.through(&client, &transcript, context.caller.clone())?, Vec::new())
             }
-            Door::Own(writer) => self.alone(*writer, streams, &transcript)?,
+            Door::Own(writer) => self.alone(context, *writer, streams, &transcript)?,
         };
         let elapsed_ms = began.elapsed().as_millis() as u64;
         let done = Done { schema: "sm.import/1", imported, elapsed_ms, warnings };
@@ -97,17 +97,23 @@ impl Import {
     /// Nobody else writes: this process does.
     fn alone(
         &self,
+        context: &Context,
         mut writer: Writer,
         streams: &mut Streams,
         transcript: &Transcript,
     ) -> Result<(Imported, Vec<String>), Error> {
+        let before = writer.store.bytes()?;
         let summary = self.record(&mut writer, transcript, streams)?;
-        let view = writer.store.view()?;
-        let imported = transcript.imported(&view, &summary, |doc| {
+        let imported = transcript.imported(&writer.store.view()?, &summary, |doc| {
             let doc = serde_json::to_value(&doc);
             doc.map_err(|error| Error::new(Exit::Failed, "bug", error.to_string()))
         })?;
-        Ok((imported, warnings(&writer)))
+        let mut warnings = warnings(&writer);
+        if let Err(why) = context.home.pack_what_grew(writer, before) {
+            // What was imported is in the tables either way.
+            warnings.push(format!("the tables could not be packed: {why}"));
+        }
+        Ok((imported, warnings))
     }
 
     fn record(
