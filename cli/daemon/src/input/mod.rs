@@ -23,6 +23,7 @@ use crate::daemon::{Caller, Daemon};
 use crate::family;
 use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
+use crate::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
 use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
@@ -100,6 +101,14 @@ fn from_agent(
             .hint("go on by yourself, or name another session of your family"));
     }
     if daemon.is_above(agent.sid, target.sid)? {
+        let is_users = matches!(target.session.spawned_by.as_deref(), Some("user" | "demo"));
+        if !is_users && Rights::of(&agent.session).are_exceeded_by(&target.session) {
+            let (own, other) = (&agent.session.id, &target.session.id);
+            let message = format!("session {other} may do more by now than {own}, which made it");
+            return Err(Refusal::forbidden(message).hint(format!(
+                "the user can send it, or give it less: sm set {other} --sandbox … --approval …"
+            )));
+        }
         return Ok(text.to_owned());
     }
     if !daemon.is_family(agent.sid, target.sid)? {
