@@ -188,6 +188,7 @@ impl Projector {
             }
             folded += 1;
         }
+        view.sound()?;
         self.folded = cursor.position() - 1;
         self.cursor = Some(cursor);
         Ok(folded)

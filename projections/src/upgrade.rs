@@ -61,6 +61,9 @@ pub fn upgrade(store: &Store, from: u32, to: u32, steps: &[Step]) -> Result<bool
     Ok(from <= to)
 }
 
+/// What is known only in part of tables that were made without the snapshot of what was trimmed.
+pub const EVERYTHING: &str = "everything";
+
 /// Notes that nothing is known of what is below `floor`, in tables that are empty: for a log whose
 /// snapshot is lost.
 pub fn forget_all_below(store: &Store, floor: u64) -> Result<(), StoreError> {
@@ -68,7 +71,7 @@ pub fn forget_all_below(store: &Store, floor: u64) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut upgrade = Upgrade { store, txn: store.begin()?, floor };
-    upgrade.partial("everything")?;
+    upgrade.partial(EVERYTHING)?;
     store.set_checkpoint(&mut upgrade.txn, floor.saturating_sub(1))?;
     store.commit(upgrade.txn)
 }
@@ -177,6 +180,6 @@ mod tests {
         forget_all_below(&store, 50).unwrap();
         let view = store.view().unwrap();
         assert_eq!(view.checkpoint().unwrap(), 49);
-        assert_eq!(view.get::<Partial>(&"everything".to_owned()).unwrap(), Some(50));
+        assert_eq!(view.get::<Partial>(&EVERYTHING.to_owned()).unwrap(), Some(50));
     }
 }
