@@ -73,6 +73,64 @@ fn a_declined_approval_runs_nothing_and_its_reason_reaches_the_agent() {
     assert!(heard.iter().any(|m| m["role"] == "user" && m["text"] == "say: use another name"));
 }
 
+/// The daemon's tables. Whoever begins to write there keeps the daemon from folding.
+fn tables(bench: &Bench) -> heed::Env {
+    let mut options = heed::EnvOpenOptions::new();
+    options.map_size(1 << 38).max_readers(1022);
+    // SAFETY: the files are this test's own, and nothing else in this process opens them.
+    unsafe { options.open(bench.home.store_path()) }.unwrap()
+}
+
+#[test]
+fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.asking("run: touch no.txt\nsay: went on")).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    // All that Codex says of it has come, so that the daemon has nothing to fold before it answers.
+    bench.wait("Codex waits", || {
+        let health = bench.client().health().unwrap();
+        let told = bench.told(Kind::THREAD_STATUS_CHANGED);
+        let waits = told.iter().any(|told| told.to_string().contains("waitingOnApproval"));
+        (waits && health.checkpoint == health.watermark).then_some(())
+    });
+    let say = "say: use rg\nsay: as I told you";
+    let deny =
+        Answer { decision: Some("decline".into()), say: Some(say.into()), ..Answer::default() };
+    let tables = tables(&bench);
+    let stalled = tables.write_txn().unwrap();
+    let (home, asked, answer) = (bench.home.clone(), request.clone(), deny.clone());
+    let denied = std::thread::spawn(move || {
+        sm_daemon::Client::connect(&home).unwrap().answer(&asked, &answer).map(drop)
+    });
+    // The answer has gone out, and what comes behind it waits for the tables.
+    let answered = |bench: &Bench| {
+        let told = bench.told(Kind::RESPONSE);
+        told.iter().any(|told| told["result"]["decision"] == "decline")
+    };
+    bench.wait("the answer is sent", || answered(&bench).then_some(()));
+    let sent = bench.told(Kind::TURN_STEER).len();
+    bench.kill_daemon();
+    drop(stalled);
+    assert!(denied.join().unwrap().is_err());
+    assert_eq!(sent, 0, "the words had gone out before");
+    bench.serve();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "as I told you");
+    // Nothing is said twice: not by another start, not by the same answer once more.
+    bench.kill_daemon();
+    bench.serve();
+    assert!(bench.client().answer(&request, &deny).unwrap().repeated);
+    bench.settled(&id, 2);
+    let heard = bench.rows(&id, "messages");
+    assert_eq!(heard.iter().filter(|m| m["role"] == "user" && m["text"] == say).count(), 1);
+    let accepted = bench.told(Kind::SM_INPUT_ACCEPTED);
+    let keyed = accepted.iter().filter(|one| one["params"]["key"] == format!("answer:{request}"));
+    assert_eq!(keyed.count(), 1);
+    let begun = bench.told(Kind::TURN_START);
+    assert_eq!(begun.iter().filter(|one| one.to_string().contains("use rg")).count(), 1);
+    assert_eq!(bench.client().request(&request).unwrap()["decision"], "decline");
+}
+
 #[test]
 fn words_that_nobody_would_hear_are_refused_before_anything_is_decided() {
     let bench = Bench::start();
