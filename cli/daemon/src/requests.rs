@@ -13,10 +13,10 @@ use crate::rights::Rights;
 use crate::{asked, automatic, input, tools};
 use serde_json::{Value, json};
 use sm_ingest::MASK;
-use sm_ingest::app_server::ServerCall;
+use sm_ingest::app_server::{ServerCall, Version};
 use sm_log::{Direction, ReadError};
 use sm_projections::rows::{InputStatus, Request, RequestStatus};
-use sm_projections::tables::{Requests, Sessions};
+use sm_projections::tables::{Requests, Sessions, Sources};
 use sm_projections::views::{self, RequestDoc, Selection};
 use sm_projections::{StoreError, View};
 use sm_protocol::synthetic::{InputAccepted, RequestDecided, Synthetic};
@@ -68,6 +68,19 @@ struct Asked {
     session: Option<Selection>,
     /// The request as it came.
     params: Value,
+    /// The release that asked.
+    asked_by: Option<Version>,
+}
+
+impl Asked {
+    /// What is sent for an answer: in the form that this release reads, unless it is in Codex's own form.
+    fn verdict(&self, answer: &Answer) -> Result<Verdict, Refusal> {
+        let verdict = decision::verdict(&self.row.method, &self.params, answer)?;
+        Ok(match answer.raw {
+            Some(_) => verdict,
+            None => decision::fit(verdict, &self.row.method, self.asked_by),
+        })
+    }
 }
 
 /// Who may answer what an agent may not.
@@ -167,15 +180,17 @@ fn params(daemon: &Daemon, number: u64) -> Result<Value, Refusal> {
 
 fn find(daemon: &Daemon, id: &str) -> Result<Asked, Refusal> {
     let number = number_of(id)?;
-    let (row, session) = daemon.look(|view| {
+    let (row, session, source) = daemon.look(|view| {
         let row = view.get::<Requests>(&number)?.ok_or_else(|| unknown(id))?;
         let session = match row.session {
             Some(sid) => view.get::<Sessions>(&sid)?.map(|session| Selection { sid, session }),
             None => None,
         };
-        Ok::<_, Refusal>((row, session))
+        let source = view.get::<Sources>(&row.source)?;
+        Ok::<_, Refusal>((row, session, source))
     })?;
-    Ok(Asked { number, row, session, params: params(daemon, number)? })
+    let asked_by = source.and_then(|source| Version::find(&source.codex_version?));
+    Ok(Asked { number, row, session, params: params(daemon, number)?, asked_by })
 }
 
 /// Answers a request.
@@ -189,8 +204,7 @@ pub(crate) async fn answer(
     let answering = daemon.answering.lock().await;
     daemon.caught_up().await?;
     let asked = find(daemon, id)?;
-    let verdict = decision::verdict(&asked.row.method, &asked.params, &answer);
-    let verdict = verdict.map_err(|mut refusal| {
+    let verdict = asked.verdict(&answer).map_err(|mut refusal| {
         let hint = refusal.problem.hint.take();
         refusal.problem.hint = hint.map(|hint| hint.replace("REQUEST", id));
         refusal
@@ -254,7 +268,7 @@ pub(crate) async fn decide(
     if asked.row.status != RequestStatus::Pending {
         return Ok(());
     }
-    let verdict = decision::verdict(&asked.row.method, &asked.params, answer)?;
+    let verdict = asked.verdict(answer)?;
     // A rule decides also where its words are none that could be said.
     let say = answer.say.as_deref().filter(|say| input::message::check_text(say).is_ok());
     let words = words(&asked, say, &automatic::VOICE.word());
