@@ -567,6 +567,9 @@ pub struct Ask {
     pub codex_home: Option<String>,
     /// The folder that is asked about.
     pub cwd: Option<String>,
+    /// How long Codex may take for each call; none: 15 s, 40 s where it starts MCP servers, 120 s for
+    /// a method of the caller's own.
+    pub timeout_seconds: Option<f64>,
     /// Who asks, and where to look for codex.
     #[serde(flatten)]
     pub act: Act,
