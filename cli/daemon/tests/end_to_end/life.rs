@@ -262,6 +262,14 @@ fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
         let review = Review { of, ..Review::default() };
         refused(verb::<Reviewing>(&bench, &id, "review", &review), 400, code);
     }
+    // Codex would take them.
+    for of in [ReviewOf::Base("nosuch".to_owned()), ReviewOf::Commit("0123abc".to_owned())] {
+        for detached in [false, true] {
+            let review = Review { of: of.clone(), detached, ..Review::default() };
+            refused(verb::<Reviewing>(&bench, &id, "review", &review), 404, "not_found");
+        }
+    }
+    assert_eq!(bench.session(&id)["counts"]["turns"], 5);
 }
 
 #[test]
