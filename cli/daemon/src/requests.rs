@@ -73,13 +73,10 @@ struct Asked {
 }
 
 impl Asked {
-    /// What is sent for an answer: in the form that this release reads, unless it is in Codex's own form.
+    /// What is sent for an answer, in the form that this release reads.
     fn verdict(&self, answer: &Answer) -> Result<Verdict, Refusal> {
         let verdict = decision::verdict(&self.row.method, &self.params, answer)?;
-        Ok(match answer.raw {
-            Some(_) => verdict,
-            None => decision::fit(verdict, &self.row.method, self.asked_by),
-        })
+        Ok(decision::fit(verdict, &self.row.method, self.asked_by))
     }
 }
 

@@ -104,6 +104,11 @@ pub(super) async fn steer(
             daemon.folded_to(seq).await?;
             unsteerable(daemon, session, turn, input, message).await
         }
+        // Nothing was sent, and the turn is lost with its server: it begins one of its own.
+        Err(error @ CallError::Gone { .. }) => {
+            queue::deliver_soon(daemon, &session.thread_id);
+            Ok(Fate::Queued(Some(error.to_string())))
+        }
         Err(error) => Ok(fate_of(error)),
     }
 }
@@ -156,6 +161,8 @@ pub(super) async fn start(
         Err(CallError::Refused { code: OVERLOADED, message, .. }) => {
             Err(Refusal::new(503, "codex_overloaded", message).retryable())
         }
+        // Twice in a row: nothing was sent, and Codex does not stay.
+        Err(error @ CallError::Gone { .. }) => Err(error.into()),
         Err(error) => Ok(fate_of(error)),
     }
 }

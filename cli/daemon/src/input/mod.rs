@@ -173,7 +173,9 @@ async fn accept(
     daemon.folded_to(number).await?;
     let session = daemon.session(thread)?.session;
     let accepted = Accepted { number, message: &accepted };
-    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted).await?;
+    // Who is told of a failure sends again; news have no such sender.
+    let if_away = if accepted.message.news.is_empty() { IfAway::Fail } else { IfAway::Wait };
+    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted, if_away).await?;
     Ok(InputTaken {
         session_id: session.id,
         input: number,
@@ -186,6 +188,15 @@ async fn accept(
     })
 }
 
+/// What becomes of an input while Codex is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfAway {
+    /// It fails, and its sender is told.
+    Fail,
+    /// It waits, and is tried again: nobody would send it again.
+    Wait,
+}
+
 /// Does with an accepted input what is to be done with it, and records what came of it. The caller holds
 /// the session's lock.
 async fn send(
@@ -193,11 +204,15 @@ async fn send(
     session: &Session,
     mode: Mode,
     input: &Accepted<'_>,
+    if_away: IfAway,
 ) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
     let (thread, number) = (session.thread_id.as_str(), input.number);
     let fate = match decide(daemon, session, mode, input).await {
         Ok(fate) => fate,
-        Err(refusal) if refusal.problem.code == "codex_overloaded" => {
+        Err(refusal)
+            if refusal.problem.code == "codex_overloaded"
+                || (if_away == IfAway::Wait && refusal.status >= 500) =>
+        {
             deliver_soon(daemon, thread);
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }

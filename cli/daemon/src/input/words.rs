@@ -5,7 +5,7 @@
 //! no answer is ever repeated for its words. They go into the turn that goes on, or wait for the next one.
 
 use super::delivery::Accepted;
-use super::queue;
+use super::{IfAway, queue};
 use crate::api::Mode;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
@@ -60,5 +60,7 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, thread: &str, number: u64) -> Res
     let session = daemon.session(thread)?.session;
     let waits = session.pending.iter().any(|(_, class)| class.asks_human());
     let mode = if waits { Mode::Queue } else { Mode::Steer };
-    super::send(daemon, &session, mode, &Accepted { number, message: &message }).await.map(drop)
+    let words = Accepted { number, message: &message };
+    // The answer stands: nobody gives it again for its words.
+    super::send(daemon, &session, mode, &words, IfAway::Wait).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! What Codex asks, and who answers.
 
-use crate::bench::{Bench, codex};
+use crate::bench::{Bench, codex, kill};
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
 use sm_daemon::api::{Answer, Spawn};
@@ -81,38 +81,49 @@ fn tables(bench: &Bench) -> heed::Env {
     unsafe { options.open(bench.home.store_path()) }.unwrap()
 }
 
-#[test]
-fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
-    let mut bench = Bench::start();
+/// A session that asks, the request, and an answer with words; the daemon has nothing left to fold.
+fn to_be_denied(bench: &Bench) -> (String, String, Answer) {
     let id = bench.spawn(&bench.asking("run: touch no.txt\nsay: went on")).id;
     let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
-    // All that Codex says of it has come, so that the daemon has nothing to fold before it answers.
-    bench.wait("Codex waits", || {
+    bench.wait("all has come that Codex says of it", || {
         let health = bench.client().health().unwrap();
         let told = bench.told(Kind::THREAD_STATUS_CHANGED);
         let waits = told.iter().any(|told| told.to_string().contains("waitingOnApproval"));
         (waits && health.checkpoint == health.watermark).then_some(())
     });
-    let say = "say: use rg\nsay: as I told you";
-    let deny =
-        Answer { decision: Some("decline".into()), say: Some(say.into()), ..Answer::default() };
+    let say = Some("say: use rg\nsay: as I told you".to_owned());
+    (id, request, Answer { decision: Some("decline".into()), say, ..Answer::default() })
+}
+
+/// Gives an answer while the daemon folds nothing; returns once it has gone out, with what is to wait for
+/// the daemon's word on it. What comes behind the answer waits for the tables.
+fn deny_stalled(
+    bench: &Bench,
+    request: &str,
+    deny: &Answer,
+) -> std::thread::JoinHandle<Result<(), ClientError>> {
+    let (home, request, deny) = (bench.home.clone(), request.to_owned(), deny.clone());
+    let denied = std::thread::spawn(move || {
+        sm_daemon::Client::connect(&home).unwrap().answer(&request, &deny).map(drop)
+    });
+    bench.wait("the answer is sent", || {
+        let told = bench.told(Kind::RESPONSE);
+        told.iter().any(|told| told["result"]["decision"] == "decline").then_some(())
+    });
+    assert!(bench.told(Kind::TURN_STEER).is_empty(), "the words had gone out before");
+    denied
+}
+
+#[test]
+fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
+    let mut bench = Bench::start();
+    let (id, request, deny) = to_be_denied(&bench);
     let tables = tables(&bench);
     let stalled = tables.write_txn().unwrap();
-    let (home, asked, answer) = (bench.home.clone(), request.clone(), deny.clone());
-    let denied = std::thread::spawn(move || {
-        sm_daemon::Client::connect(&home).unwrap().answer(&asked, &answer).map(drop)
-    });
-    // The answer has gone out, and what comes behind it waits for the tables.
-    let answered = |bench: &Bench| {
-        let told = bench.told(Kind::RESPONSE);
-        told.iter().any(|told| told["result"]["decision"] == "decline")
-    };
-    bench.wait("the answer is sent", || answered(&bench).then_some(()));
-    let sent = bench.told(Kind::TURN_STEER).len();
+    let denied = deny_stalled(&bench, &request, &deny);
     bench.kill_daemon();
     drop(stalled);
     assert!(denied.join().unwrap().is_err());
-    assert_eq!(sent, 0, "the words had gone out before");
     bench.serve();
     bench.settled(&id, 2);
     assert_eq!(bench.last_message(&id), "as I told you");
@@ -121,6 +132,7 @@ fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
     bench.serve();
     assert!(bench.client().answer(&request, &deny).unwrap().repeated);
     bench.settled(&id, 2);
+    let say = deny.say.unwrap();
     let heard = bench.rows(&id, "messages");
     assert_eq!(heard.iter().filter(|m| m["role"] == "user" && m["text"] == say).count(), 1);
     let accepted = bench.told(Kind::SM_INPUT_ACCEPTED);
@@ -129,6 +141,32 @@ fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
     let begun = bench.told(Kind::TURN_START);
     assert_eq!(begun.iter().filter(|one| one.to_string().contains("use rg")).count(), 1);
     assert_eq!(bench.client().request(&request).unwrap()["decision"], "decline");
+}
+
+#[test]
+fn words_whose_codex_dies_behind_the_answer_wait_until_it_is_back() {
+    let mut bench = Bench::start();
+    bench.stop_daemon();
+    bench.codex = bench.work.join("codex");
+    std::os::unix::fs::symlink(codex(), &bench.codex).unwrap();
+    bench.serve();
+    let (id, request, deny) = to_be_denied(&bench);
+    let server = bench.server_pid();
+    let tables = tables(&bench);
+    let stalled = tables.write_txn().unwrap();
+    let denied = deny_stalled(&bench, &request, &deny);
+    std::fs::remove_file(&bench.codex).unwrap();
+    kill(server);
+    bench.wait("its end is recorded", || {
+        (!bench.told(Kind::SM_GENERATION_ENDED).is_empty()).then_some(())
+    });
+    drop(stalled);
+    denied.join().unwrap().unwrap();
+    let waiting = bench.client().queue().unwrap();
+    assert_eq!(waiting["undelivered"], json!([]), "{waiting}");
+    std::os::unix::fs::symlink(codex(), &bench.codex).unwrap();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "as I told you");
 }
 
 #[test]
