@@ -73,14 +73,6 @@ fn a_declined_approval_runs_nothing_and_its_reason_reaches_the_agent() {
     assert!(heard.iter().any(|m| m["role"] == "user" && m["text"] == "say: use another name"));
 }
 
-/// The daemon's tables. Whoever begins to write there keeps the daemon from folding.
-fn tables(bench: &Bench) -> heed::Env {
-    let mut options = heed::EnvOpenOptions::new();
-    options.map_size(1 << 38).max_readers(1022);
-    // SAFETY: the files are this test's own, and nothing else in this process opens them.
-    unsafe { options.open(bench.home.store_path()) }.unwrap()
-}
-
 /// A session that asks, the request, and an answer with words; the daemon has nothing left to fold.
 fn to_be_denied(bench: &Bench) -> (String, String, Answer) {
     let id = bench.spawn(&bench.asking("run: touch no.txt\nsay: went on")).id;
@@ -118,7 +110,7 @@ fn deny_stalled(
 fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
     let mut bench = Bench::start();
     let (id, request, deny) = to_be_denied(&bench);
-    let tables = tables(&bench);
+    let tables = bench.tables();
     let stalled = tables.write_txn().unwrap();
     let denied = deny_stalled(&bench, &request, &deny);
     bench.kill_daemon();
@@ -152,7 +144,7 @@ fn words_whose_codex_dies_behind_the_answer_wait_until_it_is_back() {
     bench.serve();
     let (id, request, deny) = to_be_denied(&bench);
     let server = bench.server_pid();
-    let tables = tables(&bench);
+    let tables = bench.tables();
     let stalled = tables.write_txn().unwrap();
     let denied = deny_stalled(&bench, &request, &deny);
     std::fs::remove_file(&bench.codex).unwrap();
