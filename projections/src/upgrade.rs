@@ -21,16 +21,26 @@ pub struct Step {
 
 /// The steps of this build, in order. No log was ever trimmed before fold version 4, so there is no
 /// snapshot of an older one.
-pub const STEPS: &[Step] = &[Step {
-    from: 4,
-    run: |upgrade| {
-        // A parent is not told now of what its children did long ago.
-        let told_seq = upgrade.floor - 1;
-        let (silent, unresumable) = (false, None::<String>);
-        upgrade.append(Sessions::NUMBER, &(told_seq, silent, unresumable))?;
-        upgrade.partial("hooks")
+pub const STEPS: &[Step] = &[
+    Step {
+        from: 4,
+        run: |upgrade| {
+            // A parent is not told now of what its children did long ago.
+            let told_seq = upgrade.floor - 1;
+            let (silent, unresumable) = (false, None::<String>);
+            upgrade.append(Sessions::NUMBER, &(told_seq, silent, unresumable))?;
+            upgrade.partial("hooks")
+        },
     },
-}];
+    Step {
+        from: 5,
+        run: |upgrade| {
+            // Nobody knows who gave those that are there: no rule goes by them.
+            upgrade.append(Sessions::NUMBER, &Vec::<String>::new())?;
+            upgrade.partial("users_labels")
+        },
+    },
+];
 
 /// Tables on their way from one version to the next.
 pub struct Upgrade<'s> {

@@ -13,6 +13,7 @@
 
 mod acts;
 pub mod api;
+mod arguments;
 pub mod asked;
 mod attend;
 mod automatic;

@@ -9,7 +9,7 @@ use crate::daemon::{Daemon, to_value};
 use crate::offer::WAIT_MAX;
 use crate::pool::Server;
 use crate::problem::Refusal;
-use crate::{family, input, messages, reminders, settle, spawn};
+use crate::{arguments, family, input, messages, reminders, settle, spawn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_ingest::app_server::ServerCall;
@@ -80,27 +80,22 @@ async fn run(daemon: &Arc<Daemon>, call: &ServerCall) -> Result<Done, Refusal> {
     let told = message.get("params").cloned().unwrap_or_default();
     let told: Call = serde_json::from_value(told)
         .map_err(|error| Refusal::bad_request(format!("the call cannot be read: {error}")))?;
-    match told.tool.as_str() {
-        "sm_spawn" => Ok(spawn_child(daemon, &caller, arguments(told.arguments)?).await?.into()),
-        "sm_send" => Ok(send(daemon, &caller, arguments(told.arguments)?).await?.into()),
-        "sm_wait" => wait(daemon, &caller, arguments(told.arguments)?).await,
-        "sm_remind" => Ok(remind(daemon, &caller, arguments(told.arguments)?).await?.into()),
-        "sm_children" => children(daemon, &caller, arguments(told.arguments)?),
-        "sm_result" => result(daemon, &caller, arguments(told.arguments)?),
-        other => Err(Refusal::bad_request(format!("there is no tool {other:?}"))),
+    let Call { tool, arguments: given } = told;
+    match tool.as_str() {
+        "sm_spawn" => {
+            Ok(spawn_child(daemon, &caller, arguments::read(&tool, given)?).await?.into())
+        }
+        "sm_send" => Ok(send(daemon, &caller, arguments::read(&tool, given)?).await?.into()),
+        "sm_wait" => wait(daemon, &caller, arguments::read(&tool, given)?).await,
+        "sm_remind" => Ok(remind(daemon, &caller, arguments::read(&tool, given)?).await?.into()),
+        "sm_children" => children(daemon, &caller, arguments::read(&tool, given)?),
+        "sm_result" => result(daemon, &caller, arguments::read(&tool, given)?),
+        _ => Err(arguments::no_tool(&tool)),
     }
-}
-
-fn arguments<T: serde::de::DeserializeOwned + Default>(arguments: Value) -> Result<T, Refusal> {
-    if arguments.is_null() {
-        return Ok(T::default());
-    }
-    serde_json::from_value(arguments)
-        .map_err(|error| Refusal::bad_request(format!("the arguments cannot be read: {error}")))
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct SpawnArguments {
     prompt: String,
     name: Option<String>,
@@ -147,7 +142,7 @@ async fn spawn_child(
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct SendArguments {
     session: String,
     text: String,
@@ -165,7 +160,7 @@ async fn send(
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct RemindArguments {
     session: Option<String>,
     text: String,
@@ -184,7 +179,7 @@ async fn remind(
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct WaitArguments {
     sessions: Vec<String>,
     any: bool,
@@ -247,7 +242,7 @@ fn family_member(daemon: &Daemon, caller: &Selection, word: &str) -> Result<Sele
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct ChildrenArguments {
     recursive: bool,
 }
@@ -266,7 +261,7 @@ fn children(daemon: &Daemon, caller: &Selection, wish: ChildrenArguments) -> Res
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct ResultArguments {
     session: String,
 }
@@ -287,6 +282,41 @@ fn result(daemon: &Daemon, caller: &Selection, wish: ResultArguments) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All arguments that a tool offers, each with a value that it takes.
+    fn all_of(spec: &Value) -> Value {
+        let properties = spec["inputSchema"]["properties"].as_object().unwrap().iter();
+        let values = properties.map(|(name, property)| {
+            let value = match property["type"].as_str().unwrap() {
+                "string" => property["enum"].get(0).cloned().unwrap_or_else(|| json!("a")),
+                "boolean" => json!(true),
+                "number" => json!(1.5),
+                "array" => json!(["a"]),
+                other => panic!("{name}: {other}"),
+            };
+            (name.clone(), value)
+        });
+        Value::Object(values.collect())
+    }
+
+    #[test]
+    fn every_argument_that_is_offered_is_taken() {
+        fn takes<T: serde::de::DeserializeOwned>(tool: &str, given: Value) {
+            arguments::read::<T>(tool, given).map(drop).unwrap();
+        }
+        for spec in crate::offer::specs().as_array().unwrap() {
+            let (tool, given) = (spec["name"].as_str().unwrap(), all_of(spec));
+            match tool {
+                "sm_spawn" => takes::<SpawnArguments>(tool, given),
+                "sm_send" => takes::<SendArguments>(tool, given),
+                "sm_wait" => takes::<WaitArguments>(tool, given),
+                "sm_remind" => takes::<RemindArguments>(tool, given),
+                "sm_children" => takes::<ChildrenArguments>(tool, given),
+                "sm_result" => takes::<ResultArguments>(tool, given),
+                other => panic!("{other} is offered and not carried out"),
+            }
+        }
+    }
 
     #[test]
     fn a_wait_ends_before_a_model_that_calls_from_code_is_given_back_its_turn() {

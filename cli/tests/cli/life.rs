@@ -351,3 +351,18 @@ fn an_answer_of_no_such_shape_is_an_error_and_no_guess() {
     assert_eq!(sessions(&stage), 1);
     stage.refused(&["review", id, "--uncommitted"], 9, "codex_died");
 }
+
+#[test]
+fn what_codex_does_not_answer_is_given_up_in_time() {
+    let stage =
+        Stage::new(&json!({ "faults": { "mcpServerStatus/list": "silent", "x/y": "silent" } }));
+    for words in [&["mcp", "--timeout", "1"][..], &["rpc", "x/y", "--timeout", "1s"]] {
+        let error = stage.refused(words, 124, "timeout");
+        assert!(
+            error["message"].as_str().is_some_and(|told| told.contains("within 1 s")),
+            "{error}"
+        );
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("--timeout")), "{error}");
+    }
+    stage.refused(&["mcp", "--timeout", "0"], 2, "bad_request");
+}

@@ -9,6 +9,7 @@ mod delivery;
 pub(crate) mod message;
 mod queue;
 mod unknown;
+pub(crate) mod words;
 
 pub(crate) use delivery::message_id;
 pub use queue::accepted;
@@ -180,11 +181,47 @@ async fn accept(
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
     daemon.folded_to(number).await?;
     let session = daemon.session(thread)?.session;
-    let fate = match decide(daemon, &session, input.mode, &Accepted { number, message: &accepted })
-        .await
-    {
+    let accepted = Accepted { number, message: &accepted };
+    // Who is told of a failure sends again; news have no such sender.
+    let if_away = if accepted.message.news.is_empty() { IfAway::Fail } else { IfAway::Wait };
+    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted, if_away).await?;
+    Ok(InputTaken {
+        session_id: session.id,
+        input: number,
+        id: views::input_id(number),
+        status: status.as_str().to_owned(),
+        turn_id: turn,
+        reason,
+        cursor: daemon.cursor(number),
+        repeated: false,
+    })
+}
+
+/// What becomes of an input while Codex is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfAway {
+    /// It fails, and its sender is told.
+    Fail,
+    /// It waits, and is tried again: nobody would send it again.
+    Wait,
+}
+
+/// Does with an accepted input what is to be done with it, and records what came of it. The caller holds
+/// the session's lock.
+async fn send(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    mode: Mode,
+    input: &Accepted<'_>,
+    if_away: IfAway,
+) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
+    let (thread, number) = (session.thread_id.as_str(), input.number);
+    let fate = match decide(daemon, session, mode, input).await {
         Ok(fate) => fate,
-        Err(refusal) if refusal.problem.code == "codex_overloaded" => {
+        Err(refusal)
+            if refusal.problem.code == "codex_overloaded"
+                || (if_away == IfAway::Wait && refusal.status >= 500) =>
+        {
             deliver_soon(daemon, thread);
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }
@@ -197,17 +234,7 @@ async fn accept(
             return Err(refusal);
         }
     };
-    let (status, turn, reason) = settle(daemon, thread, number, fate).await?;
-    Ok(InputTaken {
-        session_id: session.id,
-        input: number,
-        id: views::input_id(number),
-        status: status.as_str().to_owned(),
-        turn_id: turn,
-        reason,
-        cursor: daemon.cursor(number),
-        repeated: false,
-    })
+    settle(daemon, thread, number, fate).await
 }
 
 /// What became of the input that its sender gave the same key before.

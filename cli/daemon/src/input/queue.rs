@@ -285,8 +285,9 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
         let Err(error) = deliver(daemon, thread).await else { return };
         daemon.say(&format!("what waits for session {thread} was not delivered: {error}"));
         retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
-        // What is wrong with the input itself stays wrong; Codex comes back.
-        if error.status < 500 || retrying.is_none() {
+        // What is wrong with the input itself stays wrong; Codex comes back, and lets go of threads.
+        let is_lasting = error.status < 500 && !error.problem.retryable;
+        if is_lasting || retrying.is_none() {
             return;
         }
         let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);

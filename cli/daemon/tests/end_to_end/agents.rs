@@ -43,6 +43,22 @@ fn a_sandboxed_agent_spawns_a_child_and_awaits_it() {
 }
 
 #[test]
+fn an_agent_that_calls_a_tool_wrongly_is_told_how_it_is_called() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.wish(concat!(
+        "dyn: sm_spawn {\"prompt\": \"say: x\", \"folder\": \"/\"}\n",
+        "dyn: sm_wait {\"any\": \"yes\"}\n",
+        "say: {{1.error.message}} | {{1.error.hint}} | {{2.error.message}}",
+    )));
+    bench.settled(&parent.id, 1);
+    let told = bench.last_message(&parent.id);
+    assert!(told.contains("sm_spawn has no argument \"folder\""), "{told}");
+    assert!(told.contains("prompt (string, needed)") && told.contains("cwd (string)"), "{told}");
+    assert!(told.contains("any of sm_wait is a text, not true or false"), "{told}");
+    assert!(bench.rows(&parent.id, "children").is_empty());
+}
+
+#[test]
 fn a_child_gets_no_more_rights_than_its_parent() {
     let bench = Bench::start();
     let wish = Spawn {
