@@ -4,7 +4,7 @@
 //! was being built when its process died is begun anew; what the swap took out is thrown away.
 
 use crate::fold::FOLD_VERSION;
-use crate::projector::{FoldError, Projector};
+use crate::projector::{BATCH_RECORDS_MAX, FoldError, Projector};
 use crate::snapshot::{Snapshots, io_error, remove};
 use crate::store::{Commit, Store, StoreError};
 use crate::upgrade::forget_all_below;
@@ -14,9 +14,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The most records folded before a commit that nobody waits for.
-const BATCH_RECORDS: usize = 16_384;
 
 /// Where rows are as they were folded, before they are packed.
 const FOLDING: &str = "folding";
@@ -79,7 +76,7 @@ fn build(
     let folding = building.join(FOLDING);
     let store = Arc::new(below.begin(&folding, log)?);
     let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
-    projector.fold_to(log.watermark(), BATCH_RECORDS, progress)?;
+    projector.fold_to(log.watermark(), BATCH_RECORDS_MAX, progress)?;
     store.pack_to(building)?;
     drop((projector, store));
     Ok(remove(&folding)?)

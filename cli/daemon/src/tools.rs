@@ -6,7 +6,7 @@
 
 use crate::api::{Input, Mode, Remind, Spawn};
 use crate::daemon::{Daemon, to_value};
-use crate::offer::WAIT_MAX;
+use crate::offer::{WAIT, WAIT_MAX};
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::{arguments, family, input, messages, reminders, settle, spawn};
@@ -223,7 +223,7 @@ fn reports(
 /// How long a wait may take; a time that is none counts as none given.
 fn patience(seconds: Option<f64>) -> Duration {
     let wished = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    wished.map_or(WAIT_MAX, |wished| wished.min(WAIT_MAX))
+    wished.map_or(WAIT, |wished| wished.min(WAIT_MAX))
 }
 
 /// A session of the caller's family, but not the caller.
@@ -319,18 +319,21 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_before_a_model_that_calls_from_code_is_given_back_its_turn() {
-        for (asked, seconds) in [(None, 25.0), (Some(600.0), 25.0), (Some(0.5), 0.5)] {
+    fn a_wait_lasts_as_long_as_was_asked_and_else_no_longer_than_a_call_from_code() {
+        for (asked, seconds) in [(None, 25.0), (Some(600.0), 600.0), (Some(0.5), 0.5)] {
             assert_eq!(patience(asked), Duration::from_secs_f64(seconds), "{asked:?}");
         }
-        assert_eq!(patience(Some(-1.0)), WAIT_MAX);
-        assert_eq!(patience(Some(f64::NAN)), WAIT_MAX);
+        assert_eq!(patience(Some(-1.0)), WAIT);
+        assert_eq!(patience(Some(f64::NAN)), WAIT);
+        assert_eq!(patience(Some(1e9)), WAIT_MAX);
         // The description says what is so.
         let specs = crate::offer::specs();
         let tools = specs.as_array().unwrap();
         let wait = tools.iter().find(|tool| tool["name"] == "sm_wait").unwrap();
         let words = wait["description"].as_str().unwrap();
-        assert!(words.contains(&format!("within {} seconds", WAIT_MAX.as_secs())), "{words}");
+        assert!(words.contains(&format!("within {} seconds", WAIT.as_secs())), "{words}");
+        let limit = wait["inputSchema"]["properties"]["timeout_seconds"]["description"].as_str();
+        assert!(limit.unwrap().contains(&format!("up to {}", WAIT_MAX.as_secs())), "{limit:?}");
         assert!(words.contains("call again"), "{words}");
     }
 }
