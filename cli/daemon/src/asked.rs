@@ -10,7 +10,8 @@ use sm_projections::rows::{ActivityState, RequestClass, Session, Sid};
 use sm_projections::tables::{Requests, Sessions};
 use sm_projections::views::RequestDoc;
 use sm_projections::{StoreError, View};
-use sm_rules::{Asker, CommandLine, FileTouched, Risk, Subject, What};
+use sm_rules::{Asker, CommandLine, FileTouched, Found, Risk, Subject, What};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How far up a family tree is followed.
@@ -155,18 +156,16 @@ fn held_up(view: &View<'_>, sid: Option<Sid>) -> Result<Vec<HeldUp>, StoreError>
     Ok(found)
 }
 
-/// Where a path really is: as far as it is there, links followed.
-pub fn real(path: &Path) -> PathBuf {
-    let path = sm_rules::normal(path);
-    for above in path.ancestors() {
-        if let (Ok(found), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
-            return match rest.as_os_str().is_empty() {
-                true => found,
-                false => found.join(rest),
-            };
-        }
-    }
-    path
+/// Where a path really is, links followed as the kernel does; `None` where that is not sure.
+pub fn real(path: &Path) -> Option<PathBuf> {
+    sm_rules::followed(path, &|at| match std::fs::read_link(at) {
+        Ok(to) => Found::Link(to),
+        Err(error) => match error.kind() {
+            io::ErrorKind::InvalidInput => Found::Plain,
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Found::Missing,
+            _ => Found::Hidden,
+        },
+    })
 }
 
 /// A request as rules look at it.
