@@ -449,7 +449,7 @@ pub fn risk(subject: &Subject, real: Real<'_>) -> Option<Risk> {
             let tool = tool.as_deref().unwrap_or("one that is not named");
             let reason = format!("a tool of MCP server {server} may do anything: {tool}");
             looking.put(RiskKind::Unclear, reason);
-            for text in arguments {
+            for text in arguments.iter().filter(|text| !text.contains('\n')) {
                 looking.argument(text, subject.asker.cwd.as_slice());
             }
         }
