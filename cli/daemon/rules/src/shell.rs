@@ -441,8 +441,12 @@ fn word(raw: &str) -> Result<Word, Unclear> {
     let pieces = pieces.map_err(|_| Unclear("it cannot be parsed".to_owned()))?;
     let mut word = Word { text: String::new(), is_literal: true };
     put(&pieces, false, &mut word)?;
-    // `=name` is a path to zsh.
-    word.is_literal &= !raw.starts_with('=');
+    // `=name` is a path to zsh, behind empty quotes as well.
+    let mut begin = raw;
+    while let Some(rest) = begin.strip_prefix("''").or_else(|| begin.strip_prefix("\"\"")) {
+        begin = rest;
+    }
+    word.is_literal &= !begin.starts_with('=');
     Ok(word)
 }
 
@@ -583,6 +587,7 @@ mod tests {
             "r? x",
             "~/x",
             "=rm x",
+            "''\"\"=rm x",
             "bash -c 'a' b c",
             "bash -ic 'a'",
             "bash -c",
