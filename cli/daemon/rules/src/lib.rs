@@ -16,6 +16,7 @@ mod folders;
 mod glob;
 mod judge;
 mod links;
+mod places;
 mod risk;
 mod rule;
 mod shell;

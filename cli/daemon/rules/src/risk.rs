@@ -5,6 +5,7 @@
 
 use crate::glob::normal;
 use crate::judge::Real;
+use crate::places::places;
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
 use crate::start::{Sure, begins, code, file_name, is_carrier, is_option, started};
 use crate::subject::{Subject, What};
@@ -198,6 +199,8 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "git checkout",
             "git cherry-pick",
             "git commit",
+            "git bisect",
+            "git config",
             "git init",
             "git merge",
             "git mv",
@@ -329,6 +332,7 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "git push -f",
             "git reset --hard",
             "git restore",
+            "git rm",
             "git stash clear",
             "git stash drop",
             "kubectl delete",
@@ -599,35 +603,45 @@ impl Looking<'_> {
         }
     }
 
-    /// An argument that is a path outside.
+    /// An argument that is a path outside, or has one in it.
     fn argument(&mut self, text: &str, folders: &[PathBuf]) {
+        for place in places(text, folders).unwrap_or_default() {
+            self.leads(&place);
+        }
         let text = text.rsplit('=').next().unwrap_or(text);
+        // A value may follow its letter at once.
+        let value = text.strip_prefix('-').and_then(|text| text.get(1..));
+        let text = value.filter(|value| value.starts_with(['/', '~', '.'])).unwrap_or(text);
         if text.starts_with('~') {
             return self.put(RiskKind::Outside, format!("names {text}"));
         }
         if text.starts_with('/') {
             return self.place(Path::new(text));
         }
-        folders.iter().for_each(|folder| self.place(&folder.join(text)));
+        if text.split('/').any(|part| part == "..") {
+            folders.iter().for_each(|folder| self.place(&folder.join(text)));
+        }
     }
 
+    /// A place that is named.
     fn place(&mut self, path: &Path) {
-        let Some(workspace) = self.workspace else { return };
-        // Beside a workspace that lies there itself, others may.
-        let is_common = |common: &str| !workspace.starts_with(common);
-        let own = (self.real)(workspace);
-        let is_in = |path: &Path| {
-            path.starts_with(normal(workspace))
-                || own.as_ref().is_some_and(|own| path.starts_with(own))
-                || COMMON.iter().any(|common| is_common(common) && path.starts_with(common))
-        };
-        let (told, real) = (normal(path), (self.real)(path));
-        if !is_in(&told) {
-            let reason = format!("{} is outside {}", told.display(), workspace.display());
-            return self.put(RiskKind::Outside, reason);
+        let (Some(workspace), told) = (self.workspace, normal(path)) else { return };
+        match self.is_in(&told) {
+            true => self.leads(path),
+            false => {
+                let reason = format!("{} is outside {}", told.display(), workspace.display());
+                self.put(RiskKind::Outside, reason);
+            }
         }
-        match real {
-            Some(real) if is_in(&real) => {}
+    }
+
+    /// What seems to lie inside, and may not.
+    fn leads(&mut self, path: &Path) {
+        if self.workspace.is_none() || !self.is_in(&normal(path)) {
+            return;
+        }
+        match (self.real)(path) {
+            Some(real) if self.is_in(&real) => {}
             Some(real) => {
                 let reason = format!("{} leads to {}", path.display(), real.display());
                 self.put(RiskKind::Outside, reason);
@@ -637,6 +651,15 @@ impl Looking<'_> {
                 self.put(RiskKind::Unclear, reason);
             }
         }
+    }
+
+    fn is_in(&self, path: &Path) -> bool {
+        let Some(workspace) = self.workspace else { return true };
+        // Beside a workspace that lies there itself, others may.
+        let is_common = |common: &str| !workspace.starts_with(common);
+        path.starts_with(normal(workspace))
+            || (self.real)(workspace).is_some_and(|own| path.starts_with(own))
+            || COMMON.iter().any(|common| is_common(common) && path.starts_with(common))
     }
 }
 
@@ -769,6 +792,10 @@ mod tests {
             ("git branch", &[Reads]),
             ("git branch new", &[Writes]),
             ("git tag -l", &[Reads]),
+            ("grep -flink/x y", &[Outside, Reads]),
+            ("grep -rflink y", &[Outside, Reads]),
+            ("grep -f/etc/x y", &[Outside, Reads]),
+            ("git rm x", &[Deletes]),
             ("git log --output=x", &[Writes]),
             ("rg --pre rm x", &[Unclear]),
             ("sort -o f f", &[Writes]),

@@ -385,7 +385,9 @@ pub(crate) fn code(words: &[Word]) -> Option<String> {
         }
         let has = |option: &str| words[1..].iter().any(|word| is_option(&word.text, option));
         if let Some(option) = options.iter().find(|option| has(option)) {
-            return Some(format!("`{name} {option}` runs what it is told"));
+            let words: Vec<&str> =
+                [name, subcommand, option].into_iter().filter(|word| !word.is_empty()).collect();
+            return Some(format!("`{}` runs what it is told", words.join(" ")));
         }
     }
     None
