@@ -5,7 +5,7 @@
 
 use crate::api::Answer;
 use crate::problem::Refusal;
-use crate::raw;
+use crate::{form, raw};
 use serde_json::{Map, Value, json};
 use sm_ingest::app_server::Version;
 use std::collections::BTreeMap;
@@ -363,6 +363,7 @@ pub(crate) fn check_content(params: &Value, content: &Map<String, Value>) -> Res
         if !labels.is_empty() && !values.iter().all(is_one) {
             return Err(not_offered(field, &labels));
         }
+        form::check(field, property, value)?;
     }
     Ok(())
 }
@@ -382,7 +383,9 @@ fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Va
         if !labels.is_empty() && !values.iter().all(|value| labels.contains(&value.as_str())) {
             return Err(not_offered(field, &labels));
         }
-        content.insert(field.clone(), typed(field, kind, values)?);
+        let value = typed(field, kind, values)?;
+        property.map_or(Ok(()), |property| form::check(field, property, &value))?;
+        content.insert(field.clone(), value);
     }
     Ok(Value::Object(content))
 }
@@ -416,7 +419,8 @@ fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Re
             one.parse::<i64>().map(|n| json!(n)).map_err(|_| no_such(field, "whole number"))
         }
         Some("number") => {
-            one.parse::<f64>().map(|n| json!(n)).map_err(|_| no_such(field, "number"))
+            let number = one.parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map(|n| json!(n)).ok_or_else(|| no_such(field, "number"))
         }
         _ if values.len() > 1 => Ok(json!(values)),
         _ => Ok(json!(one)),
@@ -530,6 +534,27 @@ mod tests {
         assert!(verdict(method, &params, &answers(&[("n", &["three"])])).is_err());
         let declined = verdict(method, &params, &decide("decline")).unwrap();
         assert_eq!(declined.result, json!({ "action": "decline", "content": null }));
+    }
+
+    #[test]
+    fn what_a_forms_fields_do_not_take_is_refused() {
+        let params = json!({ "requestedSchema": { "properties": {
+            "n": { "type": "integer", "minimum": 1, "maximum": 5 },
+            "x": { "type": "number" },
+            "mail": { "type": "string", "format": "email" },
+        }}});
+        let method = "mcpServer/elicitation/request";
+        assert!(verdict(method, &params, &answers(&[("n", &["5"]), ("mail", &["a@b"])])).is_ok());
+        for wrong in [("n", &["6"][..]), ("mail", &["nobody"]), ("x", &["inf"])] {
+            assert!(verdict(method, &params, &answers(&[wrong])).is_err(), "{wrong:?}");
+        }
+        let raw = |content: Value| {
+            let raw = Some(json!({ "action": "accept", "content": content }));
+            verdict(method, &params, &Answer { raw, ..Answer::default() })
+        };
+        assert!(raw(json!({ "n": 5 })).is_ok());
+        let refused = raw(json!({ "n": 0 })).unwrap_err();
+        assert_eq!(refused.problem.details, json!({ "field": "n", "takes": "1 to 5" }));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use super::result::message_text;
 use crate::context::Context;
 use crate::daemon::looked;
 use crate::error::{Error, Exit, OTHER_LOG};
-use crate::output::{Role, Streams, clean_block, now_micros};
+use crate::output::{GUTTER, Role, Streams, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
-use crate::show::{Lives, SessionShown, Soon, label, show};
+use crate::show::{Lives, SessionShown, Soon, label, quoted_text, show};
 use crate::targets::Selector;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -389,9 +389,8 @@ impl Answer {
             if let Some(result) =
                 waited.result.as_deref().filter(|_| waited.reached == Reached::Yes)
             {
-                for line in clean_block(result).lines() {
-                    streams.line(format_args!("    {line}"))?;
-                }
+                let width = streams.size().map(|(columns, _)| columns);
+                streams.bytes(quoted_text(GUTTER, result, width).as_bytes())?;
             }
         }
         match self.reason {

@@ -183,7 +183,7 @@ impl<'c> Screen<'c> {
             let who = request.session_name.as_deref().unwrap_or("a session");
             let head = format!("▲ {} waits for you ({}): ", clean(who), request.id);
             lines.push(style.paint(Role::NeedsHuman, head));
-            lines.extend(details_text(asked).lines().map(str::to_owned));
+            lines.extend(details_text(asked, None).lines().map(str::to_owned));
             lines.push(style.paint(Role::Strong, format!("  {}", question(request))));
         }
         lines.extend(self.note.as_ref().map(|note| style.paint(Role::NeedsHuman, note)));
@@ -251,7 +251,7 @@ impl<'c> Screen<'c> {
                     let who = request.session_name.as_deref().unwrap_or("a session");
                     streams
                         .line(format_args!("▲ {} waits for an answer ({}):", who, request.id))?;
-                    streams.bytes(details_text(asked).as_bytes())?;
+                    streams.bytes(details_text(asked, None).as_bytes())?;
                 }
                 now
             }

@@ -44,6 +44,15 @@ pub enum What {
         /// What else is asked for, in words. A rule with a path does not accept that.
         more: Vec<String>,
     },
+    /// Leave for a tool of an MCP server. No rule decides that.
+    Tool {
+        /// The server.
+        server: String,
+        /// The tool; `None` where it is not named.
+        tool: Option<String>,
+        /// The texts among its arguments.
+        arguments: Vec<String>,
+    },
     /// What no rule decides.
     #[default]
     Other,
@@ -85,7 +94,7 @@ impl Subject {
             What::Command { .. } => Some(Kind::Command),
             What::Files { .. } => Some(Kind::FileChange),
             What::Permissions { .. } => Some(Kind::Permissions),
-            What::Other => None,
+            What::Tool { .. } | What::Other => None,
         }
     }
 }

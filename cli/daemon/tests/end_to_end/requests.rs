@@ -458,7 +458,7 @@ while IFS= read -r line; do
     *'"tools/list"'*) say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"tools\":[{\"name\":\"ask\",\"description\":\"Asks\",\"inputSchema\":{\"type\":\"object\"}}]}}" ;;
     *'"tools/call"'*)
         call=$id
-        say '{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{"message":"Which colour?","requestedSchema":{"type":"object","properties":{"colour":{"type":"string","enum":["red","green"]}},"required":["colour"]}}}' ;;
+        say '{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{"message":"Which colour?","requestedSchema":{"type":"object","properties":{"colour":{"type":"string","enum":["red","green"]},"size":{"type":"integer","minimum":1,"maximum":3}},"required":["colour"]}}}' ;;
     *'"id":"ask"'*)
         said=$(printf '%s' "$line" | sed 's/["{}]//g')
         say "{\"jsonrpc\":\"2.0\",\"id\":$call,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"heard $said\"}]}}" ;;
@@ -484,7 +484,7 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
     let mut options = options();
     options.extra += &config;
     let bench = Bench::start_with(options);
-    let prompt = "dyn: mcp__tiny__ask {}\ndyn: mcp__tiny__ask {}\nsay: done";
+    let prompt = "dyn: mcp__tiny__ask {\"file\":\"/etc/x\"}\ndyn: mcp__tiny__ask {}\nsay: done";
     let id = bench.spawn(&bench.asking(prompt)).id;
     // Leave for the tool comes as a form without fields, and is asked for once.
     let leave = bench.asked(&id);
@@ -492,7 +492,16 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
         (&leave["kind"], &leave["details"]["server"]),
         (&json!("elicitation"), &json!("tiny"))
     );
-    assert!(leave["risk"].is_null());
+    // What the tool would do is told: its name and arguments, and that nobody knows more.
+    let details = &leave["details"];
+    assert_eq!(
+        (&details["tool"]["name"], &details["tool"]["description"], &details["arguments"]),
+        (&json!("ask"), &json!("Asks"), &json!({ "file": "/etc/x" }))
+    );
+    let hints = leave["risk"]["hints"].as_array().unwrap();
+    let kinds: Vec<&str> = hints.iter().filter_map(|hint| hint["kind"].as_str()).collect();
+    assert_eq!(kinds, ["outside", "unclear"]);
+    assert!(hints[1]["reason"].as_str().unwrap().contains("MCP server tiny"), "{leave}");
     // Words are no leave, whatever they say.
     for field in ["", "tool"] {
         let answers = BTreeMap::from([(field.to_owned(), vec!["no".to_owned()])]);
@@ -513,7 +522,14 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
         };
         assert_eq!(code(bench.client().answer(number, &told("blue"))), "bad_request");
         let mut more = told(colour);
-        more.answers.insert("size".into(), vec!["big".into()]);
+        // What a field does not take is refused, and the question still waits.
+        for size in ["big", "0", "4"] {
+            more.answers.insert("size".into(), vec![size.into()]);
+            assert_eq!(code(bench.client().answer(number, &more)), "bad_request");
+        }
+        assert_eq!(question["details"]["questions"][1]["maximum"], 3);
+        more = told(colour);
+        more.answers.insert("taste".into(), vec!["1".into()]);
         assert_eq!(code(bench.client().answer(number, &more)), "bad_request");
         assert_eq!(code(bench.decide(number, "accept")), "bad_request");
         let answered = bench.client().answer(number, &told(colour)).unwrap();
