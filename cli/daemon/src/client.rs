@@ -49,6 +49,14 @@ pub enum ClientError {
         /// Its socket.
         socket: PathBuf,
     },
+    /// The caller may not reach the socket, so whether a daemon runs is not known: in a sandbox, say.
+    #[error("the daemon cannot be reached from here: {why} ({}); nothing was sent", socket.display())]
+    Unreachable {
+        /// Its socket.
+        socket: PathBuf,
+        /// The system's answer.
+        why: io::Error,
+    },
     /// The daemon refused, with its reason.
     #[error("{}", problem.message)]
     Refused {
@@ -413,7 +421,7 @@ impl Client {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                     ClientError::NotRunning { socket: self.socket.clone() }
                 }
-                _ => ClientError::Broken(format!("{}: {error}", self.socket.display())),
+                _ => ClientError::Unreachable { socket: self.socket.clone(), why: error },
             })?;
         let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));

@@ -20,6 +20,7 @@ use sm_projections::table::Key;
 use sm_projections::tables::{Children, Inputs, Queue, Sessions, Sources};
 use sm_projections::views;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a session whose process is gone may take to be resumed.
@@ -114,6 +115,34 @@ pub(super) enum Reached {
     Dead,
 }
 
+/// The processes behind what is waited for, over the time of the wait.
+pub(super) struct Watch {
+    log_dir: PathBuf,
+    /// Since when a session's process is gone.
+    gone: HashMap<Sid, Instant>,
+}
+
+impl Watch {
+    /// Begins to look.
+    pub(super) fn new(context: &Context) -> Watch {
+        Watch { log_dir: context.home.log_dir(), gone: HashMap::new() }
+    }
+
+    /// Whether the session is live now.
+    fn is_live(&self, view: &View<'_>, session: &Session) -> Result<Option<bool>, Error> {
+        Ok(Lives::new(self.log_dir.clone()).of(view, session)?)
+    }
+
+    /// Whether its process has been gone for too long.
+    fn stays_away(&mut self, sid: Sid, live: Option<bool>) -> bool {
+        if live != Some(false) {
+            self.gone.remove(&sid);
+            return false;
+        }
+        self.gone.entry(sid).or_insert_with(Instant::now).elapsed() > GONE_PATIENCE
+    }
+}
+
 #[derive(Serialize)]
 struct Waited {
     reached: Reached,
@@ -157,7 +186,7 @@ impl Wait {
         drop(tables);
         let began = Instant::now();
         let mut follow = Follow::new(context);
-        let mut gone: HashMap<Sid, Instant> = HashMap::new();
+        let mut watch = Watch::new(context);
         loop {
             let tables = follow.next(streams)?;
             let view = tables.view()?;
@@ -166,7 +195,7 @@ impl Wait {
             let soon = Soon::read(context);
             for word in &sessions {
                 let at = select(context, &view, word)?;
-                let reached = self.reached(&view, &soon, at.sid, &at.session, after, &mut gone)?;
+                let reached = self.reached(&view, &soon, at.sid, &at.session, after, &mut watch)?;
                 found.push((at.sid, reached));
             }
             let timed_out = self.timeout.is_some_and(|most| began.elapsed() >= most);
@@ -202,8 +231,7 @@ impl Wait {
         Ok(seq)
     }
 
-    /// Where the wait for one session stands; only what came after record `after` counts. `gone` keeps
-    /// since when its process is.
+    /// Where the wait for one session stands; only what came after record `after` counts.
     pub(super) fn reached(
         &self,
         view: &View<'_>,
@@ -211,8 +239,9 @@ impl Wait {
         sid: Sid,
         session: &Session,
         after: u64,
-        gone: &mut HashMap<Sid, Instant>,
+        watch: &mut Watch,
     ) -> Result<Reached, Error> {
+        let is_import = is_import(view, session)?;
         if let Some(state) = self.wanted.state() {
             let since = session.cause_seq > after;
             if session.state.as_str() == state && (after == 0 || since) {
@@ -221,7 +250,8 @@ impl Wait {
         } else if is_settled(view, sid, session)? && settled_after(view, session, after)? {
             let (mut settled, human) = family(view, soon, sid)?;
             // A running daemon wakes it first with what is new of its children.
-            settled &= Lives::default().of(view, session)? != Some(true)
+            settled &= is_import
+                || watch.is_live(view, session)? == Some(false)
                 || !views::is_to_be_woken(view, sid, &|_| false)?;
             match (settled, human) {
                 (true, _) => return Ok(Reached::Yes),
@@ -242,21 +272,12 @@ impl Wait {
         // A running daemon brings a session back whose server died: only one that stays away is dead.
         let live = match session.gone {
             true => Some(false),
-            false => Lives::default().of(view, session)?,
+            false => watch.is_live(view, session)?,
         };
-        Ok(match live {
-            // Nobody will ever say more of an imported session.
-            _ if is_import(view, session)? => Reached::Dead,
-            Some(false)
-                if gone.entry(sid).or_insert_with(Instant::now).elapsed() > GONE_PATIENCE =>
-            {
-                Reached::Dead
-            }
-            Some(false) => Reached::No,
-            _ => {
-                gone.remove(&sid);
-                Reached::No
-            }
+        // Nobody will ever say more of an imported session.
+        Ok(match is_import || watch.stays_away(sid, live) {
+            true => Reached::Dead,
+            false => Reached::No,
         })
     }
 
@@ -349,7 +370,7 @@ fn answer(
     reason: &'static str,
 ) -> Result<Answer, Error> {
     let as_of = tables.as_of(view)?;
-    let (mut lives, now) = (Lives::default(), now_micros());
+    let (mut lives, now) = (tables.lives(), now_micros());
     let mut sessions = Vec::new();
     for (sid, reached) in found {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
