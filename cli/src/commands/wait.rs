@@ -14,10 +14,11 @@ use crate::targets::Selector;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use serde::Serialize;
+use sm_log::ReadError;
 use sm_projections::View;
 use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
 use sm_projections::table::Key;
-use sm_projections::tables::{Children, Inputs, Queue, Sessions, Sources};
+use sm_projections::tables::{Children, Inputs, Sessions, Sources};
 use sm_projections::views;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -182,6 +183,7 @@ impl Wait {
         // A word that fits nothing is told at once, not waited for.
         let sessions = self.chosen.sessions(context, streams, &self.sessions)?;
         let tables = Tables::open_some(context, streams)?;
+        self.not_beyond(&tables)?;
         let sessions = pin(context, &tables.view()?, &sessions)?;
         drop(tables);
         let began = Instant::now();
@@ -214,6 +216,15 @@ impl Wait {
             let left = self.timeout.map(|most| most.saturating_sub(began.elapsed()));
             let look = Duration::from_millis(500);
             follow.pause(streams, left.map_or(look, |left| left.min(look)))?;
+        }
+    }
+
+    /// What has not happened yet has no cursor: waiting for what comes after it would never end.
+    fn not_beyond(&self, tables: &Tables) -> Result<(), Error> {
+        let (after, head) = (self.after_seq(tables)?, tables.head);
+        match after > head {
+            true => Err(ReadError::BeyondHead { seq: after, watermark: head }.into()),
+            false => Ok(()),
         }
     }
 
@@ -304,20 +315,7 @@ fn is_settled(view: &View<'_>, sid: Sid, session: &Session) -> Result<bool, Erro
     if session.open_turn.is_some() || session.ended || session.gone {
         return Ok(false);
     }
-    let mut queued = Vec::new();
-    view.scan::<Queue>(&Key::to_bytes(&sid), &[], |(_, input), ()| {
-        queued.push(input);
-        true
-    })?;
-    for number in queued {
-        let input = view.get::<Inputs>(&number)?;
-        let held =
-            input.is_some_and(|input| input.reason.is_some_and(|why| why.starts_with("held")));
-        if !held {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(views::waiting(view, sid, session)?.0 == 0)
 }
 
 /// Whether what settled did so after that record.
@@ -325,10 +323,11 @@ fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool,
     if after == 0 || session.settled_seq.is_some_and(|seq| seq > after) {
         return Ok(true);
     }
-    // An input that was never taken begins no turn to wait for.
+    // An input that was never taken begins no turn to wait for, and one that is held none by itself.
     let input = view.get::<Inputs>(&after)?;
     Ok(input.is_some_and(|input| {
-        matches!(input.status, InputStatus::Refused | InputStatus::Failed | InputStatus::Cancelled)
+        use InputStatus::{Cancelled, Failed, Refused};
+        matches!(input.status, Refused | Failed | Cancelled) || input.is_held()
     }))
 }
 
@@ -350,7 +349,7 @@ fn family(view: &View<'_>, soon: &Soon, root: Sid) -> Result<(bool, bool), Error
             open.push(child);
             let Some(session) = view.get::<Sessions>(&child)? else { continue };
             let over = session.ended || session.gone;
-            settled &= over || session.open_turn.is_none() && session.queued == 0;
+            settled &= over || is_settled(view, child, &session)?;
             human |= !over && soon.asks_human(view, &session)?;
         }
     }

@@ -1,7 +1,7 @@
 //! Inputs and reminders as documents.
 
 use super::{time, who};
-use crate::rows::{Input, Reminder, Sid};
+use crate::rows::{Input, Reminder, Session, Sid};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Inputs, Queue, Reminders, Sessions};
@@ -127,6 +127,27 @@ pub fn queue(view: &View<'_>, of: Option<Sid>) -> Result<Vec<InputDoc>, StoreErr
         }
     }
     Ok(docs)
+}
+
+/// How many inputs of a session go on by themselves once it is free, and how many are held until somebody lets
+/// them go on.
+pub fn waiting(view: &View<'_>, sid: Sid, session: &Session) -> Result<(u32, u32), StoreError> {
+    let (mut queued, mut held) = (0, 0);
+    // Most sessions have none.
+    if session.queued > 0 {
+        let mut numbers = Vec::new();
+        view.scan::<Queue>(&sid.to_bytes(), &[], |(_, number), ()| {
+            numbers.push(number);
+            true
+        })?;
+        for number in numbers {
+            match view.get::<Inputs>(&number)? {
+                Some(row) if row.is_held() => held += 1,
+                _ => queued += 1,
+            }
+        }
+    }
+    Ok((queued, held))
 }
 
 /// The newest `last` inputs that were not taken, or may not have been, newest first: those of one

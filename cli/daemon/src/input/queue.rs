@@ -136,8 +136,10 @@ pub(crate) async fn hold_or_release(
             false => release_all(daemon, &thread).await?,
         }
     }
-    if !holds {
-        deliver_soon(daemon, &thread);
+    match holds {
+        // What is held no longer keeps its session from having settled.
+        true => family::look_soon(daemon, &thread),
+        false => deliver_soon(daemon, &thread),
     }
     daemon.document(&thread)
 }

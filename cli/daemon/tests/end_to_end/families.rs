@@ -3,7 +3,7 @@
 use crate::bench::{Bench, kill};
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Cancel, Looked, Mode, Remind, Spawn};
+use sm_daemon::api::{Act, Cancel, Hold, Looked, Mode, Remind, Spawn};
 use sm_protocol::Kind;
 
 /// The messages that `sm` itself sent, in their order.
@@ -120,6 +120,28 @@ fn an_interrupted_parent_is_left_alone_until_its_next_turn_ends() {
     let sent = wakes(&bench);
     assert_eq!(sent.len(), 1);
     assert!(text(&sent[0]).contains("> late words\n"), "{sent:?}");
+}
+
+#[test]
+fn a_child_whose_queue_is_held_has_settled_and_its_parent_hears_of_it() {
+    let bench = Bench::start();
+    let child = json!({ "prompt": "slow: 20000 5", "name": "held" });
+    let script = format!("{}\nsay: delegated", spawning(&child));
+    let parent = bench.spawn(&bench.wish(&script));
+    bench.settled(&parent.id, 1);
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.send(&child, "say: later", Mode::Queue).unwrap();
+    bench.client().interrupt(&child, &Act::default()).unwrap();
+    bench.settled(&parent.id, 2);
+    let sent = wakes(&bench);
+    assert!(text(&sent[0]).contains("(held) was interrupted.\n"), "{sent:?}");
+    assert!(text(&sent[0]).contains("Its queue is held, 1 message in it: "), "{sent:?}");
+    assert_eq!(bench.session(&child)["queued"], 1);
+    // Let go, it settles once more.
+    bench.client().hold(&child, &Hold { hold: false, ..Hold::default() }).unwrap();
+    bench.settled(&parent.id, 3);
+    assert!(text(&wakes(&bench)[1]).contains("> later\n"), "{:?}", wakes(&bench));
+    assert_eq!(count_after_a_turn(&bench, &parent.id), 2);
 }
 
 #[test]
