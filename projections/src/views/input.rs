@@ -6,6 +6,7 @@ use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Inputs, Queue, Reminders, Sessions};
 use serde::Serialize;
+use std::collections::HashSet;
 
 /// An input.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -151,16 +152,19 @@ pub fn waiting(view: &View<'_>, sid: Sid, session: &Session) -> Result<(u32, u32
 }
 
 /// The newest `last` inputs that were not taken, or may not have been, newest first: those of one
-/// session, or of all.
+/// session, or of all. One that failed and was sent again under its key is no more among them.
 pub fn undelivered(
     view: &View<'_>,
     of: Option<Sid>,
     last: usize,
 ) -> Result<Vec<InputDoc>, StoreError> {
     use crate::rows::InputStatus::{Failed, Unknown};
-    let mut rows = Vec::new();
+    let (mut rows, mut again) = (Vec::new(), HashSet::new());
     view.scan_back::<Inputs>(&[], |number, row| {
-        if matches!(row.status, Failed | Unknown) && of.is_none_or(|sid| sid == row.session) {
+        let key = row.key.as_ref().map(|key| (row.session, key.clone()));
+        let is_newest = key.is_none_or(|key| again.insert(key));
+        let is_meant = row.status == Unknown || row.status == Failed && is_newest;
+        if is_meant && of.is_none_or(|sid| sid == row.session) {
             rows.push((number, row));
         }
         rows.len() < last

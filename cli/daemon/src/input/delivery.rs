@@ -153,6 +153,8 @@ pub(super) async fn start(
     };
     match begun {
         Ok(turn) => Ok(Fate::Started(turn)),
+        // Nothing was sent, twice.
+        Err(error @ CallError::Gone { .. }) => Err(error.into()),
         Err(CallError::Refused { code: OVERLOADED, message, .. }) => {
             Err(Refusal::new(503, "codex_overloaded", message).retryable())
         }

@@ -1,8 +1,8 @@
 //! What waits for a session: shown, held, changed, taken back, delivered.
 //!
 //! What always holds: what waits is delivered in the order in which it came, when its session's turn has
-//! ended. After an interrupt it is held until the next input, a resume or a release, and each held input
-//! says so. An input is changed or taken back only while it waits.
+//! ended. After an interrupt it is held until a resume or a release, and each held input says so. An input is
+//! changed or taken back only while it waits; one that failed can be taken off the list.
 
 use super::delivery::{self, Accepted, Fate};
 use crate::api::{InputAct, InputChange};
@@ -106,7 +106,7 @@ pub(crate) async fn release_all(daemon: &Daemon, thread: &str) -> Result<(), Ref
     release(daemon, thread, held).await
 }
 
-pub(super) async fn release(
+async fn release(
     daemon: &Daemon,
     thread: &str,
     held: impl Iterator<Item = u64>,
@@ -175,7 +175,9 @@ pub(crate) async fn act(
     let (_, row) = find(daemon, id)?;
     match change.act {
         InputAct::Cancel => {
-            waits(id, &row)?;
+            if row.status != InputStatus::Failed {
+                waits(id, &row)?;
+            }
             let (status, by) = (InputStatus::Cancelled, Some(caller.word()));
             changed(daemon, &thread, number, status, None, None, by).await?;
             // What waited no more keeps its session from having settled.
@@ -198,6 +200,8 @@ pub(crate) async fn act(
                 ))
                 .hint("`sm queue` lists both kinds"));
             }
+            // Whoever refuses a message refuses one that is sent again, too.
+            super::takes_messages(&daemon.session(&thread)?.session)?;
             // One that is found in its thread after all is not sent twice.
             if row.status == InputStatus::Unknown {
                 super::unknown::find_out_one(daemon, &thread, number, &row).await?;
