@@ -397,7 +397,10 @@ impl Client {
         body: Bytes,
     ) -> Result<T, ClientError> {
         if path.len() > PATH_MAX {
-            return Err(too_long());
+            return Err(no_id("nothing has an id of that length"));
+        }
+        if path.contains("//") || path.ends_with('/') {
+            return Err(no_id("an empty word names nothing"));
         }
         let (status, bytes) = self.runtime.block_on(async {
             let response = self.send(method, path, body).await?;
@@ -456,10 +459,10 @@ fn refused(status: u16, body: &[u8]) -> ClientError {
 }
 
 /// The refusal of an id that is none.
-fn too_long() -> ClientError {
+fn no_id(message: &str) -> ClientError {
     let problem = Problem {
         code: "not_found".to_owned(),
-        message: "nothing has an id of that length".to_owned(),
+        message: message.to_owned(),
         hint: Some(
             "`sm ps` lists the sessions, `sm inbox` the requests, with their ids".to_owned(),
         ),
