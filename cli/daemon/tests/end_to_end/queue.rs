@@ -264,6 +264,35 @@ fn a_lost_answer_is_found_in_the_thread() {
 }
 
 #[test]
+fn what_a_release_does_not_know_is_said_with_what_it_takes() {
+    let bench = Bench::start();
+    let approval = Some("on-failure".to_owned());
+    let known = |told: &str| {
+        assert!(told.ends_with("it takes untrusted, on-request, never"), "{told}");
+    };
+    let wish = sm_daemon::api::Spawn { approval: approval.clone(), ..bench.wish("say: no") };
+    match bench.client().spawn(&wish) {
+        Err(ClientError::Refused { status: 501, problem }) => {
+            assert_eq!(problem.code, "unsupported");
+            known(&problem.message);
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    let settings = Settings { approval, ..Settings::default() };
+    let keep = Keep { settings: settings.clone(), ..Keep::default() };
+    assert_eq!(refused(bench.client().keep(&id, &keep)), (501, "unsupported".into()));
+    let input = Input { text: "say: one".to_owned(), settings, ..Input::default() };
+    let taken = bench.client().input(&id, &input).unwrap();
+    assert_eq!(taken.status, "failed");
+    known(&taken.reason.unwrap());
+    // Nothing of it is kept: turns begin as before.
+    bench.send(&id, "say: two", Mode::Start).unwrap();
+    bench.settled(&id, 2);
+}
+
+#[test]
 fn what_waits_is_tried_again_until_codex_is_back() {
     let mut bench = Bench::start();
     // As an upgrade does it: for a moment there is no codex.
