@@ -130,8 +130,8 @@ pub(crate) async fn looked(
     by: Option<&str>,
 ) -> Result<(), Refusal> {
     daemon.caught_up().await?;
-    let Caller::Agent(agent) = daemon.caller(by)? else { return Ok(()) };
     let child = daemon.find(word, by)?;
+    let Caller::Agent(agent) = daemon.caller(by)? else { return Ok(()) };
     let mut news = heard(daemon, agent.sid, std::slice::from_ref(&child.session.thread_id))?;
     news.retain(|one| one.seq <= seq);
     note(daemon, &agent.session.thread_id, news);
