@@ -204,12 +204,35 @@ fn a_parent_is_told_once_whatever_dies_in_between() {
     bench.kill_daemon();
     bench.serve();
     bench.settled(&parent.id, 3);
+    let sent = wakes(&bench);
+    assert!(text(&sent[1]).contains("(victim) lost its turn with its server"), "{sent:?}");
+    assert!(text(&sent[1]).contains("It did: 1 turn (1 lost)"), "{sent:?}");
     bench.kill_daemon();
     bench.serve();
     bench.wait("the parent is live again", || {
         (bench.session(&parent.id)["live"] == true).then_some(())
     });
     assert_eq!(count_after_a_turn(&bench, &parent.id), 2);
+}
+
+#[test]
+fn turns_and_commands_that_did_not_end_well_are_told_as_they_ended() {
+    let bench = Bench::start();
+    let script = "run: sleep 60\nsay: never";
+    let child = json!({ "prompt": script, "name": "victim" });
+    let parent = bench.spawn(&bench.wish(&format!("{}\nsay: delegated", spawning(&child))));
+    bench.settled(&parent.id, 1);
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.wait("its command runs", || bench.actions(&child, "command").pop());
+    // What waited for the turn that is lost is begun after it.
+    bench.send(&child, "run: exit 3\nsay: went on", Mode::Queue).unwrap();
+    kill(bench.server_pid());
+    bench.settled(&parent.id, 2);
+    let sent = wakes(&bench);
+    let told = text(&sent[0]);
+    assert!(told.contains("(victim) has finished.\n"), "{told}");
+    assert!(told.contains("It did: 2 turns (1 lost), "), "{told}");
+    assert!(told.contains("1 command (1 failed), 1 command declined or cut off.\n"), "{told}");
 }
 
 fn remind(text: &str, in_seconds: f64) -> Remind {
