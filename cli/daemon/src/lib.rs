@@ -52,6 +52,7 @@ mod settle;
 mod shell;
 mod spawn;
 mod tools;
+mod unseen;
 
 pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};

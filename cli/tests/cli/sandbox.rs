@@ -2,6 +2,7 @@
 //! shells reach no socket either.
 
 use crate::live::Live;
+use crate::requests::Stage;
 use crate::support::{Ran, ran};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -117,4 +118,49 @@ fn a_sandboxed_shell_waits_for_sessions_and_is_told_what_it_does_not_reach() {
     );
     let daemon = doctor["checks"]["daemon"]["summary"].as_str().expect("a summary");
     assert!(daemon.contains("out of reach"), "{doctor}");
+}
+
+#[test]
+fn readers_of_a_home_that_is_read_only_read_what_is_there_while_it_is_written() {
+    let stage = Stage::new(&json!({}));
+    for name in ["one", "two", "three"] {
+        let cwd = stage.sm.dir.path().to_str().expect("a plain path");
+        assert_eq!(stage.sm.run(&["spawn", "hi", "--name", name, "--cwd", cwd]).code, 0);
+    }
+    // As Codex's sandbox shows the home, so that nobody can say there that he reads.
+    let home = stage.sm.home();
+    let reads = format!(
+        "mount --bind {0} {0} && mount -o remount,ro,bind {0} || exit 77; \
+         for n in $(seq 150); do {1} --home {0} ps --json > {2} 2>&1 || {{ cat {2}; exit 1; }}; done",
+        home.display(),
+        env!("CARGO_BIN_EXE_sm"),
+        stage.sm.dir.path().join("read").display(),
+    );
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let read = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let flood = json!({ "deltas": 3000 }).to_string();
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                for name in ["one", "two", "three"] {
+                    stage.sm.run(&["send", name, &flood, "--queue"]);
+                }
+            }
+        });
+        let mut command = Command::new("unshare");
+        command.args(ELSEWHERE).args(["--mount", "sh", "-c", &reads]).stdin(Stdio::null());
+        let read = command.output();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        read
+    });
+    match read.map(ran) {
+        Ok(read) if read.code != 77 && !read.err.contains("unshare") => {
+            assert_eq!(read.code, 0, "{}{}", read.text(), read.err);
+        }
+        _ => {
+            #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+            {
+                eprintln!("skipped: nothing can be mounted here");
+            }
+        }
+    }
 }
