@@ -122,7 +122,7 @@ fn fold_what_matters(
             progress(*seq);
         }
     }
-    drop(base);
+    base.sound()?;
     store.write(&state.leave(at))?;
     Ok(all)
 }

@@ -21,16 +21,26 @@ pub struct Step {
 
 /// The steps of this build, in order. No log was ever trimmed before fold version 4, so there is no
 /// snapshot of an older one.
-pub const STEPS: &[Step] = &[Step {
-    from: 4,
-    run: |upgrade| {
-        // A parent is not told now of what its children did long ago.
-        let told_seq = upgrade.floor - 1;
-        let (silent, unresumable) = (false, None::<String>);
-        upgrade.append(Sessions::NUMBER, &(told_seq, silent, unresumable))?;
-        upgrade.partial("hooks")
+pub const STEPS: &[Step] = &[
+    Step {
+        from: 4,
+        run: |upgrade| {
+            // A parent is not told now of what its children did long ago.
+            let told_seq = upgrade.floor - 1;
+            let (silent, unresumable) = (false, None::<String>);
+            upgrade.append(Sessions::NUMBER, &(told_seq, silent, unresumable))?;
+            upgrade.partial("hooks")
+        },
     },
-}];
+    Step {
+        from: 5,
+        run: |upgrade| {
+            // Nobody knows who gave those that are there: no rule goes by them.
+            upgrade.append(Sessions::NUMBER, &Vec::<String>::new())?;
+            upgrade.partial("users_labels")
+        },
+    },
+];
 
 /// Tables on their way from one version to the next.
 pub struct Upgrade<'s> {
@@ -61,6 +71,9 @@ pub fn upgrade(store: &Store, from: u32, to: u32, steps: &[Step]) -> Result<bool
     Ok(from <= to)
 }
 
+/// What is known only in part of tables that were made without the snapshot of what was trimmed.
+pub const EVERYTHING: &str = "everything";
+
 /// Notes that nothing is known of what is below `floor`, in tables that are empty: for a log whose
 /// snapshot is lost.
 pub fn forget_all_below(store: &Store, floor: u64) -> Result<(), StoreError> {
@@ -68,7 +81,7 @@ pub fn forget_all_below(store: &Store, floor: u64) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut upgrade = Upgrade { store, txn: store.begin()?, floor };
-    upgrade.partial("everything")?;
+    upgrade.partial(EVERYTHING)?;
     store.set_checkpoint(&mut upgrade.txn, floor.saturating_sub(1))?;
     store.commit(upgrade.txn)
 }
@@ -177,6 +190,6 @@ mod tests {
         forget_all_below(&store, 50).unwrap();
         let view = store.view().unwrap();
         assert_eq!(view.checkpoint().unwrap(), 49);
-        assert_eq!(view.get::<Partial>(&"everything".to_owned()).unwrap(), Some(50));
+        assert_eq!(view.get::<Partial>(&EVERYTHING.to_owned()).unwrap(), Some(50));
     }
 }

@@ -204,6 +204,7 @@ fn asker(session: &Session) -> Asker {
         thread: Some(session.thread_id.clone()),
         name: session.name.clone(),
         labels: session.labels.clone(),
+        users_labels: session.users_labels.clone(),
         is_users: matches!(session.spawned_by.as_deref(), Some("user" | "demo")),
         cwd: session.cwd.as_ref().map(PathBuf::from),
     }

@@ -7,6 +7,7 @@ use crate::api::Answer;
 use crate::problem::Refusal;
 use crate::raw;
 use serde_json::{Map, Value, json};
+use sm_ingest::app_server::Version;
 use std::collections::BTreeMap;
 
 /// An answer, ready to be recorded and sent.
@@ -19,6 +20,13 @@ pub(crate) struct Verdict {
     /// Whether it ends the turn.
     pub interrupts: bool,
 }
+
+/// The first release that takes a reason with a refusal of the old forms, and takes none without, by the
+/// schemas of 0.144.6 and 0.145.0.
+const REASONED: &str = "0.145.0";
+
+/// That reason. The user's own words, if there are any, follow as a message.
+const REJECTION: &str = "rejected by user";
 
 /// The four words that every approval takes.
 const WORDS: &[&str] = &["accept", "acceptForSession", "decline", "cancel"];
@@ -136,6 +144,19 @@ fn old_approval(answer: &Answer) -> Result<Verdict, Refusal> {
     };
     let result = json!({ "decision": decision });
     Ok(Verdict { word: decision.to_owned(), result, interrupts: word == "cancel" })
+}
+
+/// The same answer as that release reads it: later ones take no refusal of the old forms without a reason.
+/// `asked_by`: its version; what cannot be told is taken for a later one.
+pub(crate) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> Verdict {
+    let is_old = matches!(method, "execCommandApproval" | "applyPatchApproval");
+    let is_later = asked_by
+        .is_none_or(|version| Version::find(REASONED).is_some_and(|first| version >= first));
+    if !is_old || !is_later || verdict.result != json!({ "decision": "denied" }) {
+        return verdict;
+    }
+    let result = json!({ "decision": { "denied": { "rejection": REJECTION } } });
+    Verdict { result, ..verdict }
 }
 
 fn skill(answer: &Answer) -> Result<Verdict, Refusal> {
@@ -606,6 +627,54 @@ mod tests {
             for answer in &told {
                 let refused = verdict(method, &form, answer).unwrap_err();
                 assert!(refused.problem.hint.is_some(), "{method} {answer:?}: {refused}");
+            }
+        }
+    }
+
+    /// The old approval decisions of each recorded release: a word, or a word and what it needs.
+    fn recorded() -> BTreeMap<String, Vec<String>> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/codex");
+        let mut releases = BTreeMap::new();
+        for entry in std::fs::read_dir(root).unwrap().flatten() {
+            let Ok(text) = std::fs::read_to_string(entry.path().join("protocol.txt")) else {
+                continue;
+            };
+            let decisions = text.split("[old approval decisions]\n").nth(1).unwrap();
+            let decisions = decisions.lines().take_while(|line| !line.is_empty());
+            let version = entry.file_name().into_string().unwrap();
+            releases.insert(version, decisions.map(str::to_owned).collect());
+        }
+        releases
+    }
+
+    #[test]
+    fn the_old_forms_are_answered_as_each_recorded_release_reads_them() {
+        let releases = recorded();
+        assert!(releases.len() >= 8, "{}", releases.len());
+        for (release, decisions) in releases {
+            for method in ["execCommandApproval", "applyPatchApproval"] {
+                for (word, interrupts) in [
+                    ("accept", false),
+                    ("acceptForSession", false),
+                    ("decline", false),
+                    ("cancel", true),
+                ] {
+                    let verdict = verdict(method, &Value::Null, &decide(word)).unwrap();
+                    let verdict = fit(verdict, method, Version::find(&release));
+                    assert_eq!(verdict.interrupts, interrupts);
+                    // In the words of protocol.txt.
+                    let told = match &verdict.result["decision"] {
+                        Value::String(word) => word.clone(),
+                        Value::Object(form) => {
+                            let (word, form) = form.iter().next().unwrap();
+                            let needed: Vec<&str> =
+                                form.as_object().unwrap().keys().map(String::as_str).collect();
+                            format!("{word} {{{}}}", needed.join(", "))
+                        }
+                        other => panic!("{other}"),
+                    };
+                    assert!(decisions.contains(&told), "{release} {word}: {told} in {decisions:?}");
+                }
             }
         }
     }

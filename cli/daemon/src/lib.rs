@@ -13,6 +13,7 @@
 
 mod acts;
 pub mod api;
+mod arguments;
 pub mod asked;
 mod attend;
 mod automatic;
@@ -52,6 +53,7 @@ mod settle;
 mod shell;
 mod spawn;
 mod tools;
+mod trust;
 mod unseen;
 
 pub use client::{Client, ClientError, Start};

@@ -352,13 +352,14 @@ impl Test {
         let mut asker = Asker { is_users: true, ..Asker::default() };
         if let Some(word) = &self.session {
             let tables = Tables::open_some(context, streams)?;
-            let Session { id, thread_id, name, labels, spawned_by, cwd, .. } =
+            let Session { id, thread_id, name, labels, users_labels, spawned_by, cwd, .. } =
                 select(context, &tables.view()?, word)?.session;
             asker = Asker {
                 id: Some(id),
                 thread: Some(thread_id),
                 name,
                 labels,
+                users_labels,
                 is_users: matches!(spawned_by.as_deref(), Some("user" | "demo")),
                 cwd: cwd.map(PathBuf::from),
             };

@@ -14,4 +14,4 @@ pub use record::{RecordDoc, Revisions, Sessions, record_line};
 pub use request::{
     RequestShown, Soon, details_text, holds_up_line, question_id, risk_line, show_request, waiting,
 };
-pub use session::{SessionShown, family_line, label, show};
+pub use session::{SessionShown, family_line, kept_words, label, show};

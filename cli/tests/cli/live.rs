@@ -376,7 +376,15 @@ fn a_transcript_of_a_session_that_runs_takes_nothing_over() {
         lines.push(b'\n');
     }
     let before = sm.json(&["show", &id])["session"].clone();
-    live.ok(&["import", &sm.file("forged.jsonl", &lines)]);
+    let forged = sm.file("forged.jsonl", &lines);
+    let imported = sm.json(&["import", &forged]);
+    let kept = imported["not_folded"][0].clone();
+    assert_eq!((&kept["session_id"], &kept["thread_id"]), (&id.as_str().into(), &thread.into()));
+    let records = kept["records"].as_u64().expect("a number");
+    assert!(records >= 4 && records <= imported["records"].as_u64().unwrap_or_default(), "{kept}");
+    let told = live.ok(&["import", &forged, "--again"]).text();
+    let words = format!("{records} records of session {id} are kept and not folded");
+    assert!(told.contains(&words), "{told}");
     let after = sm.json(&["show", &id])["session"].clone();
     for field in
         ["activity_state", "name", "model", "cwd", "turn_id", "pending_requests", "outcome"]

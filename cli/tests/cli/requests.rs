@@ -152,15 +152,21 @@ fn old_forms_of_approval_are_answered_in_their_own_words() {
     assert_eq!(inbox["requests"][0]["details"]["command"], "rm x");
     assert_eq!(inbox["requests"][1]["kind"], "file_change");
     assert_eq!(inbox["requests"][1]["details"]["changes"][0]["path"], "/repo/a.txt");
-    for (method, params) in [("execCommandApproval", &command), ("applyPatchApproval", &patch)] {
-        for (words, decision) in [
-            (&["approve", "REQUEST"][..], "approved"),
-            (&["approve", "REQUEST", "--for-session"], "approved_for_session"),
-            (&["deny", "REQUEST"], "denied"),
-            (&["deny", "REQUEST", "--cancel"], "abort"),
-        ] {
-            let heard = stage.answer(method, params, words);
-            assert_eq!(heard, json!({ "decision": decision }), "{method} {words:?}");
+    // Later releases take no refusal without a reason.
+    let before = Stage::new(&json!({ "version": "codex-cli 0.144.6" }));
+    let refusal = json!({ "denied": { "rejection": "rejected by user" } });
+    for (stage, denied) in [(&before, json!("denied")), (&stage, refusal)] {
+        for (method, params) in [("execCommandApproval", &command), ("applyPatchApproval", &patch)]
+        {
+            for (words, decision) in [
+                (&["approve", "REQUEST"][..], &json!("approved")),
+                (&["approve", "REQUEST", "--for-session"], &json!("approved_for_session")),
+                (&["deny", "REQUEST"], &denied),
+                (&["deny", "REQUEST", "--cancel"], &json!("abort")),
+            ] {
+                let heard = stage.answer(method, params, words);
+                assert_eq!(heard, json!({ "decision": decision }), "{method} {words:?}");
+            }
         }
     }
 }

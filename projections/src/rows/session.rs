@@ -353,6 +353,9 @@ pub struct Session {
     pub silent: bool,
     /// Why it could not be brought back to a new server.
     pub unresumable: Option<String>,
+
+    /// The labels that the user gave: rules go by no others.
+    pub users_labels: Vec<String>,
 }
 
 #[cfg(test)]

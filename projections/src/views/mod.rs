@@ -24,7 +24,9 @@ pub use input::{
 };
 pub use news::{Answered, NewsDoc, Standing, can_hear, has_settled, is_to_be_woken, news};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
-pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
+pub use request::{
+    RequestDoc, parse_request_id, pending_requests, request_doc, request_id, requests_of,
+};
 pub use select::{SelectError, Selection, find};
 pub use session::{
     BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,

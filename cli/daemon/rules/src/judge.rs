@@ -101,8 +101,8 @@ struct Case<'s> {
 }
 
 impl Case<'_> {
-    /// Whether the rule is about the session that asks. An agent names its children as it likes, so
-    /// nothing is accepted on such a name.
+    /// Whether the rule is about the session that asks. An agent names and labels its children as it
+    /// likes, so nothing is accepted on such a name or label.
     fn is_asker(&self, rule: &Rule) -> bool {
         let asker: &Asker = &self.subject.asker;
         let trusts = asker.is_users || rule.decision != Decision::Accept;
@@ -110,8 +110,11 @@ impl Case<'_> {
         let session = rule.session.as_ref().is_none_or(|word| {
             is(&asker.id, word) || is(&asker.thread, word) || (trusts && is(&asker.name, word))
         });
-        let label = rule.label.as_ref();
-        session && label.is_none_or(|label| trusts && asker.labels.contains(label))
+        let labels = match rule.decision {
+            Decision::Accept => &asker.users_labels,
+            Decision::Decline | Decision::Ask => &asker.labels,
+        };
+        session && rule.label.as_ref().is_none_or(|label| labels.contains(label))
     }
 
     /// Whether the rule is about any part of it.
@@ -354,6 +357,7 @@ mod tests {
             thread: Some("T1".into()),
             name: Some("worker".into()),
             labels: vec!["role=tester".into()],
+            users_labels: vec!["role=tester".into()],
             is_users: true,
             cwd: Some("/repo".into()),
         }
@@ -534,15 +538,23 @@ mod tests {
             "[[rule]]\ndecision='accept'\nsession='worker'\ncommand='a'\n\
              [[rule]]\ndecision='accept'\nsession='ab12'\ncommand='b'\n\
              [[rule]]\ndecision='accept'\nlabel='role=tester'\ncommand='c'\n\
-             [[rule]]\ndecision='decline'\nsession='worker'\ncommand='d'\n",
+             [[rule]]\ndecision='decline'\nsession='worker'\ncommand='d'\n\
+             [[rule]]\ndecision='decline'\nlabel='role=tester'\ncommand='e'\n",
         );
         let mut child = command("a");
         child.asker.is_users = false;
+        // A label of the user's counts on whatever session, one of an agent's on none.
+        let labelled = Subject { asker: child.asker.clone(), ..command("c") };
+        assert_eq!(says(&own, &labelled), Decision::Accept);
+        child.asker.users_labels.clear();
         assert_eq!(says(&own, &command("a && b && c")), Decision::Accept);
         assert_eq!(says(&own, &child), Decision::Ask);
-        for (text, decision) in
-            [("b", Decision::Accept), ("c", Decision::Ask), ("d", Decision::Decline)]
-        {
+        for (text, decision) in [
+            ("b", Decision::Accept),
+            ("c", Decision::Ask),
+            ("d", Decision::Decline),
+            ("e", Decision::Decline),
+        ] {
             let Subject { what, .. } = command(text);
             assert_eq!(
                 says(&own, &Subject { what, asker: child.asker.clone() }),

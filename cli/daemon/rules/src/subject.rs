@@ -69,8 +69,10 @@ pub struct Asker {
     pub name: Option<String>,
     /// Its labels, `key=value`.
     pub labels: Vec<String>,
-    /// Whether the user made it. The name and labels of one that an agent made are the agent's words:
-    /// nothing is accepted on them.
+    /// Those of them that the user gave. The others are an agent's words: nothing is accepted on them.
+    pub users_labels: Vec<String>,
+    /// Whether the user made it. The name of one that an agent made is the agent's word: nothing is
+    /// accepted on it.
     pub is_users: bool,
     /// Its folder, which is its workspace.
     pub cwd: Option<PathBuf>,

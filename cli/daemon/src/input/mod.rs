@@ -9,6 +9,7 @@ mod delivery;
 pub(crate) mod message;
 mod queue;
 mod unknown;
+pub(crate) mod words;
 
 pub(crate) use delivery::message_id;
 pub use queue::accepted;
@@ -23,6 +24,7 @@ use crate::daemon::{Caller, Daemon};
 use crate::family;
 use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
+use crate::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
 use sm_projections::rows::{HELD, Input as Row, InputStatus, OpenTurn, Session, Sid};
@@ -100,6 +102,14 @@ fn from_agent(
             .hint("go on by yourself, or name another session of your family"));
     }
     if daemon.is_above(agent.sid, target.sid)? {
+        let is_users = matches!(target.session.spawned_by.as_deref(), Some("user" | "demo"));
+        if !is_users && Rights::of(&agent.session).are_exceeded_by(&target.session) {
+            let (own, other) = (&agent.session.id, &target.session.id);
+            let message = format!("session {other} may do more by now than {own}, which made it");
+            return Err(Refusal::forbidden(message).hint(format!(
+                "the user can send it, or give it less: sm set {other} --sandbox … --approval …"
+            )));
+        }
         return Ok(text.to_owned());
     }
     if !daemon.is_family(agent.sid, target.sid)? {
@@ -171,12 +181,55 @@ async fn accept(
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
     daemon.folded_to(number).await?;
     let session = daemon.session(thread)?.session;
-    let fate = match decide(daemon, &session, input.mode, &Accepted { number, message: &accepted })
-        .await
-    {
+    let accepted = Accepted { number, message: &accepted };
+    // Who is told of a failure sends again; news have no such sender.
+    let has_sender = accepted.message.news.is_empty();
+    let waits_out = if has_sender { WaitsOut::Away } else { WaitsOut::Anything };
+    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted, waits_out).await?;
+    Ok(InputTaken {
+        session_id: session.id,
+        input: number,
+        id: views::input_id(number),
+        status: status.as_str().to_owned(),
+        turn_id: turn,
+        reason,
+        cursor: daemon.cursor(number),
+        repeated: false,
+    })
+}
+
+/// What keeps an input waiting, to be tried again, instead of failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitsOut {
+    /// Codex is away or has too much to do: of all else its sender is told.
+    Away,
+    /// Whatever may pass: nobody would send it again.
+    Anything,
+}
+
+impl WaitsOut {
+    fn covers(self, refusal: &Refusal) -> bool {
+        match self {
+            WaitsOut::Away => is_away(refusal),
+            WaitsOut::Anything => is_away(refusal) || queue::passes(refusal),
+        }
+    }
+}
+
+/// Does with an accepted input what is to be done with it, and records what came of it. The caller holds
+/// the session's lock.
+async fn send(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    mode: Mode,
+    input: &Accepted<'_>,
+    waits_out: WaitsOut,
+) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
+    let (thread, number) = (session.thread_id.as_str(), input.number);
+    let fate = match decide(daemon, session, mode, input).await {
         Ok(fate) => fate,
         // One that is meant for a certain turn is of no use in another.
-        Err(refusal) if is_away(&refusal) && input.expected_turn.is_none() => {
+        Err(refusal) if waits_out.covers(&refusal) && input.message.expected_turn.is_none() => {
             deliver_soon(daemon, thread);
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }
@@ -189,17 +242,7 @@ async fn accept(
             return Err(refusal);
         }
     };
-    let (status, turn, reason) = settle(daemon, thread, number, fate).await?;
-    Ok(InputTaken {
-        session_id: session.id,
-        input: number,
-        id: views::input_id(number),
-        status: status.as_str().to_owned(),
-        turn_id: turn,
-        reason,
-        cursor: daemon.cursor(number),
-        repeated: false,
-    })
+    settle(daemon, thread, number, fate).await
 }
 
 /// What became of the input that its sender gave the same key before.

@@ -291,8 +291,9 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
         let Err(error) = deliver(daemon, thread).await else { return };
         daemon.say(&format!("what waits for session {thread} was not delivered: {error}"));
         retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
-        // What is wrong with the input itself stays wrong; Codex comes back.
-        if error.status < 500 || retrying.is_none() {
+        // What is wrong with the input itself stays wrong; Codex comes back, and lets go of threads.
+        let is_lasting = !passes(&error) && !error.problem.retryable;
+        if is_lasting || retrying.is_none() {
             return;
         }
         let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
@@ -301,6 +302,11 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
             () = daemon.stopped() => return,
         }
     }
+}
+
+/// Whether a failure may pass by itself; what a release of Codex does not know, it never will.
+pub(super) fn passes(refusal: &Refusal) -> bool {
+    refusal.status >= 500 && refusal.problem.code != "unsupported"
 }
 
 /// The one task that tries again for a session.

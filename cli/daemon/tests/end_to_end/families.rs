@@ -289,6 +289,7 @@ fn an_agent_reminds_itself_and_those_below_it() {
         remind("", 1.0),
         remind("x", -1.0),
         remind("x", f64::INFINITY),
+        remind("x", 1e20),
         Remind { text: "x".into(), ..Remind::default() },
         Remind { at: Some(1), ..remind("x", 1.0) },
     ] {

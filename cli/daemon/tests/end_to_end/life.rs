@@ -1,6 +1,7 @@
 //! The verbs of a thread's life, each against the real Codex, with the errors that it provokes.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, signal};
+use rustix::process::Signal;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
@@ -273,6 +274,14 @@ fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
         let review = Review { of, ..Review::default() };
         refused(verb::<Reviewing>(&bench, &id, "review", &review), 400, code);
     }
+    // Codex would take them.
+    for of in [ReviewOf::Base("nosuch".to_owned()), ReviewOf::Commit("0123abc".to_owned())] {
+        for detached in [false, true] {
+            let review = Review { of: of.clone(), detached, ..Review::default() };
+            refused(verb::<Reviewing>(&bench, &id, "review", &review), 404, "not_found");
+        }
+    }
+    assert_eq!(bench.session(&id)["counts"]["turns"], 5);
 }
 
 #[test]
@@ -327,6 +336,28 @@ fn codex_tells_of_models_servers_account_and_skills_without_a_session() {
     refused(bench.client().codex("models", &nowhere), 404, "not_found");
     let nobody = Ask { session: Some("nobody".into()), ..Ask::default() };
     refused(bench.client().codex("models", &nobody), 404, "not_found");
+}
+
+#[test]
+fn a_question_that_codex_does_not_answer_in_time_is_given_up() {
+    let bench = Bench::start();
+    grown(&bench, 1);
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let ask = Ask { timeout_seconds: Some(0.2), ..Ask::default() };
+    for question in ["models", "mcp", "account", "limits", "skills"] {
+        match bench.client().codex(question, &ask) {
+            Err(ClientError::Refused { status: 502, problem }) => {
+                assert_eq!((problem.code.as_str(), problem.retryable), ("timeout", true));
+                assert!(problem.hint.is_some_and(|hint| hint.contains("--timeout")), "{question}");
+            }
+            other => panic!("{question}: {other:?}"),
+        }
+    }
+    let never = Ask { timeout_seconds: Some(0.0), ..Ask::default() };
+    refused(bench.client().codex("models", &never), 400, "bad_request");
+    signal(server, Signal::CONT);
+    assert!(bench.client().codex("models", &Ask::default()).is_ok());
 }
 
 #[test]

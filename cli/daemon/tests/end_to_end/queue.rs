@@ -333,3 +333,35 @@ fn rollouts(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     }
     found
 }
+
+#[test]
+fn what_codex_has_taken_is_not_sent_again_however_late_the_tables_tell_of_it() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    bench.stop_daemon();
+    bench.fold_patience = Some(2000);
+    bench.serve();
+    bench.client().resume(&id, &Act::default()).unwrap();
+    // Codex stands still until the message is on its way to it, the tables from then on.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let (home, word) = (bench.home.clone(), id.clone());
+    let sender = std::thread::spawn(move || {
+        let client = sm_daemon::Client::connect(&home).unwrap();
+        client.input(&word, &Input { text: "say: once".into(), ..Input::default() }).map(drop)
+    });
+    bench.wait("the message is sent", || (starts(&bench).len() == 2).then_some(()));
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    signal(server, Signal::CONT);
+    // Late as it is, the sender is told, and the log knows what was done.
+    let _ = sender.join().unwrap();
+    drop(stalled);
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "once");
+    let changed = bench.told(Kind::SM_INPUT_CHANGED);
+    assert_eq!(changed.last().unwrap()["params"]["status"], "started");
+    assert_eq!(starts(&bench).len(), 2);
+    assert_eq!(bench.client().queue().unwrap()["undelivered"], json!([]));
+}

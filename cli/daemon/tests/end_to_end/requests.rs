@@ -1,6 +1,6 @@
 //! What Codex asks, and who answers.
 
-use crate::bench::{Bench, codex};
+use crate::bench::{Bench, codex, kill};
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
 use sm_daemon::api::{Act, Answer, Spawn};
@@ -71,6 +71,94 @@ fn a_declined_approval_runs_nothing_and_its_reason_reaches_the_agent() {
     assert_eq!(bench.actions(&id, "command")[0]["status"], "declined");
     let heard = bench.rows(&id, "messages");
     assert!(heard.iter().any(|m| m["role"] == "user" && m["text"] == "say: use another name"));
+}
+
+/// A session that asks, the request, and an answer with words; the daemon has nothing left to fold.
+fn to_be_denied(bench: &Bench) -> (String, String, Answer) {
+    let id = bench.spawn(&bench.asking("run: touch no.txt\nsay: went on")).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    bench.wait("all has come that Codex says of it", || {
+        let health = bench.client().health().unwrap();
+        let told = bench.told(Kind::THREAD_STATUS_CHANGED);
+        let waits = told.iter().any(|told| told.to_string().contains("waitingOnApproval"));
+        (waits && health.checkpoint == health.watermark).then_some(())
+    });
+    let say = Some("say: use rg\nsay: as I told you".to_owned());
+    (id, request, Answer { decision: Some("decline".into()), say, ..Answer::default() })
+}
+
+/// Gives an answer while the daemon folds nothing; returns once it has gone out, with what is to wait for
+/// the daemon's word on it. What comes behind the answer waits for the tables.
+fn deny_stalled(
+    bench: &Bench,
+    request: &str,
+    deny: &Answer,
+) -> std::thread::JoinHandle<Result<(), ClientError>> {
+    let (home, request, deny) = (bench.home.clone(), request.to_owned(), deny.clone());
+    let denied = std::thread::spawn(move || {
+        sm_daemon::Client::connect(&home).unwrap().answer(&request, &deny).map(drop)
+    });
+    bench.wait("the answer is sent", || {
+        let told = bench.told(Kind::RESPONSE);
+        told.iter().any(|told| told["result"]["decision"] == "decline").then_some(())
+    });
+    assert!(bench.told(Kind::TURN_STEER).is_empty(), "the words had gone out before");
+    denied
+}
+
+#[test]
+fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
+    let mut bench = Bench::start();
+    let (id, request, deny) = to_be_denied(&bench);
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    let denied = deny_stalled(&bench, &request, &deny);
+    bench.kill_daemon();
+    drop(stalled);
+    assert!(denied.join().unwrap().is_err());
+    bench.serve();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "as I told you");
+    // Nothing is said twice: not by another start, not by the same answer once more.
+    bench.kill_daemon();
+    bench.serve();
+    assert!(bench.client().answer(&request, &deny).unwrap().repeated);
+    bench.settled(&id, 2);
+    let say = deny.say.unwrap();
+    let heard = bench.rows(&id, "messages");
+    assert_eq!(heard.iter().filter(|m| m["role"] == "user" && m["text"] == say).count(), 1);
+    let accepted = bench.told(Kind::SM_INPUT_ACCEPTED);
+    let keyed = accepted.iter().filter(|one| one["params"]["key"] == format!("answer:{request}"));
+    assert_eq!(keyed.count(), 1);
+    let begun = bench.told(Kind::TURN_START);
+    assert_eq!(begun.iter().filter(|one| one.to_string().contains("use rg")).count(), 1);
+    assert_eq!(bench.client().request(&request).unwrap()["decision"], "decline");
+}
+
+#[test]
+fn words_whose_codex_dies_behind_the_answer_wait_until_it_is_back() {
+    let mut bench = Bench::start();
+    bench.stop_daemon();
+    bench.codex = bench.work.join("codex");
+    std::os::unix::fs::symlink(codex(), &bench.codex).unwrap();
+    bench.serve();
+    let (id, request, deny) = to_be_denied(&bench);
+    let server = bench.server_pid();
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    let denied = deny_stalled(&bench, &request, &deny);
+    std::fs::remove_file(&bench.codex).unwrap();
+    kill(server);
+    bench.wait("its end is recorded", || {
+        (!bench.told(Kind::SM_GENERATION_ENDED).is_empty()).then_some(())
+    });
+    drop(stalled);
+    denied.join().unwrap().unwrap();
+    let waiting = bench.client().queue().unwrap();
+    assert_eq!(waiting["undelivered"], json!([]), "{waiting}");
+    std::os::unix::fs::symlink(codex(), &bench.codex).unwrap();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "as I told you");
 }
 
 #[test]

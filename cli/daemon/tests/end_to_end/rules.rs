@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Grant, Revoke};
+use sm_daemon::api::{Grant, Keep, Mode, Revoke};
 use sm_protocol::Kind;
 
 impl Bench {
@@ -213,4 +213,31 @@ fn what_nobody_answers_ends_in_time_where_the_user_says_so() {
         (&decided[0]["by"], &decided[0]["decision"]),
         (&json!("expiry (rules.toml:1)"), &json!("decline"))
     );
+}
+
+#[test]
+fn a_rule_goes_by_a_label_of_the_users_and_by_none_of_an_agents() {
+    let bench = Bench::start();
+    bench.rules("[[rule]]\nname = \"testers\"\ndecision = \"accept\"\ncommand = [\"touch\"]\nlabel = \"role=tester\"\n");
+    let parent = bench.spawn(&bench.asking("dyn: sm_spawn {\"prompt\": \"say: here\"}\nsay: made"));
+    bench.settled(&parent.id, 1);
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.settled(&child, 1);
+    let label = |by: Option<&str>| {
+        let labels = vec!["role=tester".to_owned()];
+        let keep = Keep { labels, by: by.map(str::to_owned), ..Keep::default() };
+        bench.client().keep(&child, &keep).unwrap()
+    };
+    assert_eq!(label(Some(&parent.thread_id))["labels"], json!(["role=tester"]));
+    bench.send(&child, "run: touch a.txt\nsay: one", Mode::Start).unwrap();
+    let request = bench.asked(&child)["id"].as_str().unwrap().to_owned();
+    assert!(bench.decided().is_empty());
+    // What the user has labelled since is accepted.
+    label(None);
+    bench.decide(&request, "decline").unwrap();
+    bench.settled(&child, 2);
+    bench.send(&child, "run: touch b.txt\nsay: two", Mode::Start).unwrap();
+    bench.settled(&child, 3);
+    assert!(bench.work.join("b.txt").exists() && !bench.work.join("a.txt").exists());
+    assert_eq!(bench.decided()[1]["by"], "rule: testers (rules.toml:1)");
 }
