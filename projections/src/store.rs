@@ -214,7 +214,8 @@ impl Store {
             return Err(StoreError::NotFound { path: path.to_path_buf() });
         }
         match Store::open_env(path, EnvFlags::empty(), MAP_BYTES) {
-            // A reader's place in LMDB's lock file cannot be taken; nobody writes there either.
+            // A reader's place in LMDB's lock file cannot be taken. Where somebody writes, it is for the writer
+            // to keep what was there for as long as an answer takes.
             Err(StoreError::Lmdb { source: heed::Error::Io(why), .. }) if is_denied(&why) => {
                 Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK, MAP_BYTES)
             }

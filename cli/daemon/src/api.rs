@@ -657,6 +657,8 @@ pub struct Answered {
     pub request: serde_json::Value,
     /// It had been answered the same way before.
     pub repeated: bool,
+    /// A secret is part of that answer. Secrets are not kept, so whether this one is the same is not known.
+    pub secret_not_compared: bool,
 }
 
 /// What the log shall keep. Without any limit the defaults hold; with one, that one alone.

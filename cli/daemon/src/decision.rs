@@ -442,6 +442,16 @@ pub(crate) fn is_same(recorded: &Value, now: &Value, mask: &str) -> bool {
     }
 }
 
+/// Whether that text stands anywhere in there.
+pub(crate) fn holds(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(found) => found == text,
+        Value::Array(values) => values.iter().any(|value| holds(value, text)),
+        Value::Object(fields) => fields.values().any(|value| holds(value, text)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 use crate::api::{Keep, Settings};
 use crate::daemon::{Caller, Daemon};
 use crate::input::{self, message};
-use crate::problem::Refusal;
+use crate::problem::{Refusal, unknown_word};
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
 use sm_protocol::synthetic::{SessionLabelled, SessionSet, Synthetic};
@@ -52,21 +52,24 @@ async fn set(
     // Nothing will ever be told to a transcript.
     daemon.codex_home_of(session)?;
     let thread = session.thread_id.as_str();
-    let set = SessionSet { settings: settings.clone(), by: by.word() };
-    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
-    daemon.folded_to(receipt.last).await?;
-    if session.ended || session.gone {
-        return Ok(());
-    }
-    if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
+    let is_loaded = !session.ended && !session.gone;
+    let server = daemon.pool.by_source(session.source, session.generation).filter(|_| is_loaded);
+    if let Some(server) = server {
         let mut params = json!({ "threadId": thread });
         message::put_settings(&mut params, &settings);
         // Older releases do not know it; there they come into force with the next turn.
-        if let Ok(reply) = server.app.call("thread/settings/update", params, TAKING_OVER).await {
+        let told = server.app.call("thread/settings/update", params, TAKING_OVER).await;
+        // What it would never take is not kept: no turn would begin with it.
+        if let Some(refusal) = told.as_ref().err().and_then(unknown_word) {
+            return Err(refusal);
+        }
+        if let Ok(reply) = told {
             daemon.folded_to(reply.seq).await?;
         }
     }
-    Ok(())
+    let set = SessionSet { settings, by: by.word() };
+    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
+    daemon.folded_to(receipt.last).await
 }
 
 /// Refuses what is no `key=value`.

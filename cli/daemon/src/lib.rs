@@ -55,6 +55,7 @@ mod shell;
 mod spawn;
 mod tools;
 mod trust;
+mod unseen;
 
 pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};

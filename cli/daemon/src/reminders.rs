@@ -20,9 +20,6 @@ use std::time::Duration;
 /// set.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// A hundred years, in microseconds: what lies further ahead is a mistake.
-const AHEAD_MAX: i64 = 100 * 365 * 24 * 3600 * 1_000_000;
-
 /// Has a session reminded. Returns the reminder.
 pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Value, Refusal> {
     daemon.caught_up().await?;
@@ -43,8 +40,8 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
                 .hint(r#"{"text":…,"in_seconds":600}, or {"text":…,"at":UNIX_MICROSECONDS}"#));
         }
     };
-    if due > now().saturating_add(AHEAD_MAX) {
-        return Err(Refusal::bad_request("that is more than a hundred years ahead"));
+    if jiff::Timestamp::from_microsecond(due).is_err() {
+        return Err(Refusal::bad_request("that lies beyond the year 9999"));
     }
     // Nothing will ever be told to a transcript.
     daemon.codex_home_of(&target.session)?;

@@ -201,6 +201,8 @@ pub(crate) async fn answer(
     let answering = daemon.answering.lock().await;
     daemon.caught_up().await?;
     let asked = find(daemon, id)?;
+    // What waits no more takes no answer, whether it would have fitted or not.
+    waits_no_more(&asked)?;
     let verdict = asked.verdict(&answer).map_err(|mut refusal| {
         let hint = refusal.problem.hint.take();
         refusal.problem.hint = hint.map(|hint| hint.replace("REQUEST", id));
@@ -215,24 +217,7 @@ pub(crate) async fn answer(
         RequestStatus::Answered => {
             return repeated(daemon, &asked, &verdict, answer.say.as_deref());
         }
-        RequestStatus::Cleared => {
-            return Err(Refusal::conflict(format!(
-                "request {id} no longer waits: its item or turn has ended"
-            ))
-            .hint("nothing is left to answer; `sm inbox` lists what waits"));
-        }
-        RequestStatus::Orphaned => {
-            return Err(Refusal::conflict(format!(
-                "request {id} no longer waits: the Codex process that asked it is gone"
-            ))
-            .hint(match &asked.session {
-                Some(asking) => format!(
-                    "the session asks anew where it still needs to: `sm send {} 'go on'`, then `sm inbox`",
-                    asking.session.id
-                ),
-                None => "`sm inbox` lists what waits".to_owned(),
-            }));
-        }
+        RequestStatus::Cleared | RequestStatus::Orphaned => {}
     }
     if let Some(asking) = &asked.session {
         // Nobody waits behind a transcript.
@@ -248,7 +233,29 @@ pub(crate) async fn answer(
     let said = send(daemon, &server, &asked, &verdict, &by, words).await?;
     drop(answering);
     say_along(daemon, &asked, said).await?;
-    Ok(Answered { request: document(daemon, id)?, repeated: false })
+    Ok(Answered { request: document(daemon, id)?, ..Answered::default() })
+}
+
+/// Refuses an answer to what ended before anybody answered it.
+fn waits_no_more(asked: &Asked) -> Result<(), Refusal> {
+    let id = views::request_id(asked.number);
+    match asked.row.status {
+        RequestStatus::Pending | RequestStatus::Answered => Ok(()),
+        RequestStatus::Cleared => Err(Refusal::conflict(format!(
+            "request {id} no longer waits: its item or turn has ended"
+        ))
+        .hint("nothing is left to answer; `sm inbox` lists what waits")),
+        RequestStatus::Orphaned => Err(Refusal::conflict(format!(
+            "request {id} no longer waits: the Codex process that asked it is gone"
+        ))
+        .hint(match &asked.session {
+            Some(asking) => format!(
+                "the session asks anew where it still needs to: `sm send {} 'go on'`, then `sm inbox`",
+                asking.session.id
+            ),
+            None => "`sm inbox` lists what waits".to_owned(),
+        })),
+    }
 }
 
 /// Answers a request that still waits in the name of a rule; one that does not was decided by another.
@@ -430,8 +437,9 @@ fn repeated(
     say: Option<&str>,
 ) -> Result<Answered, Refusal> {
     let id = views::request_id(asked.number);
-    let is_same = match recorded_result(daemon, &asked.row)? {
-        Some(recorded) => decision::is_same(&recorded, &verdict.result, MASK),
+    let recorded = recorded_result(daemon, &asked.row)?;
+    let is_same = match &recorded {
+        Some(recorded) => decision::is_same(recorded, &verdict.result, MASK),
         None => asked.row.decision.as_deref() == Some(&verdict.word),
     };
     let document = document(daemon, &id)?;
@@ -441,7 +449,8 @@ fn repeated(
     };
     let is_said = say.is_none() || said.as_deref() == say;
     if is_same && is_said {
-        return Ok(Answered { request: document, repeated: true });
+        let masked = recorded.is_some_and(|recorded| decision::holds(&recorded, MASK));
+        return Ok(Answered { request: document, repeated: true, secret_not_compared: masked });
     }
     let text = |name: &str, else_: &'static str| match document[name].as_str() {
         Some(text) => text.to_owned(),

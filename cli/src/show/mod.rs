@@ -9,7 +9,7 @@ mod session;
 pub mod timeline;
 
 pub use action::{ActionLine, action_line};
-pub use process::{Lives, is_alive};
+pub use process::{Lives, is_alive, sees_processes};
 pub use record::{RecordDoc, Revisions, Sessions, record_line};
 pub use request::{
     INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text, risk_line,

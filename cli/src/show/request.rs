@@ -21,8 +21,12 @@ pub struct RequestShown {
     /// What the log tells.
     #[serde(flatten)]
     pub doc: RequestDoc,
-    /// Whether the process that asked is alive, so that an answer reaches it; null for imports.
+    /// Whether the process that asked is alive, so that an answer reaches it; null for imports, and where
+    /// it is not known.
     pub live: Option<bool>,
+    /// Whether a process asked, and it does not stand in a transcript.
+    #[serde(skip)]
+    of_server: bool,
 }
 
 /// Adds what the present tells.
@@ -31,11 +35,14 @@ pub fn show_request(
     lives: &mut Lives,
     doc: RequestDoc,
 ) -> Result<RequestShown, StoreError> {
-    let live = match view.get::<Requests>(&doc.seq)? {
-        Some(row) => lives.of_life(view, row.source, row.generation)?,
-        None => None,
+    let (live, of_server) = match view.get::<Requests>(&doc.seq)? {
+        Some(row) => {
+            let live = lives.of_life(view, row.source, row.generation)?;
+            (live, lives.is_of_server(row.source))
+        }
+        None => (None, false),
     };
-    Ok(RequestShown { doc, live })
+    Ok(RequestShown { doc, live, of_server })
 }
 
 /// All requests that wait for a human, oldest first.
@@ -120,15 +127,17 @@ impl RequestShown {
         match self.live {
             _ if !self.waits() => (Role::Dim, "·"),
             Some(true) => (Role::NeedsHuman, "▲"),
+            None if self.of_server => (Role::NeedsHuman, "▲"),
             Some(false) => (Role::Bad, "✗"),
             None => (Role::Dim, "◌"),
         }
     }
 
-    /// Why an answer reaches nobody; `None`: it reaches who asked.
+    /// Why an answer reaches nobody; `None`: it reaches who asked, as far as can be told from here.
     pub fn unheard(&self) -> Option<&'static str> {
         match self.live {
             Some(true) => None,
+            None if self.of_server => None,
             Some(false) => Some("its Codex process is gone: nobody waits for the answer"),
             None => Some("of a transcript: nobody waits for the answer"),
         }

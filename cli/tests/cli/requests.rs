@@ -315,6 +315,8 @@ fn a_secret_typed_at_a_terminal_is_not_shown() {
 fn an_id_that_is_none_is_not_found_however_long_or_odd() {
     let stage = Stage::new(&json!({}));
     assert_eq!(stage.sm.run(&["serve"]).code, 0);
+    let error = stage.refused(&["approve", "@x"], 5, "not_found");
+    assert_eq!(error["message"], "there is no request \"@x\"");
     let long = "r".repeat(100_000);
     for words in [&["approve", &long][..], &["stop", &long], &["send", &long, "hello"]] {
         let error = stage.refused(words, 5, "not_found");

@@ -5,6 +5,7 @@
 //! made itself have none: Codex tells of them.
 
 use super::change::{add_files, ended_since, turns_since};
+use super::input::waiting;
 use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
 use crate::rows::{ActionKind, ActionStatus, Outcome, Session, Sid};
@@ -39,6 +40,8 @@ pub struct NewsDoc {
     pub standing: Standing,
     /// The newest record of the news: telling it, tells of all before.
     pub seq: u64,
+    /// How many messages for it are held until somebody lets them go on.
+    pub held: u32,
     /// Requests that wait for a human: id and line, oldest first.
     pub requests: Vec<(u64, String)>,
     /// Turns that began or ended since its parent was last told.
@@ -49,8 +52,10 @@ pub struct NewsDoc {
     pub tokens: u64,
     /// Commands that ended since.
     pub commands: u32,
-    /// Of those, otherwise than well.
+    /// Of those, the ones that failed.
     pub commands_failed: u32,
+    /// Those that never ran to their end: declined, interrupted, lost.
+    pub commands_stopped: u32,
     /// Files that were changed since, each once.
     pub files: Vec<FileDoc>,
 }
@@ -99,9 +104,11 @@ fn is_news(child: &Session, seq: u64) -> bool {
     child.spawned_by.is_some() && !child.silent && !child.unconfirmed && seq > child.told_seq
 }
 
-/// Whether a session is told of its children when it is idle. One that was interrupted is left alone.
+/// Whether a session is told of its children when it is idle. One that was interrupted is left alone, and so
+/// is one with messages that wait.
 pub fn can_hear(session: &Session) -> bool {
-    !session.ended && !session.archived && session.outcome != Outcome::Interrupted
+    let is_left_alone = session.outcome == Outcome::Interrupted || session.queued > 0;
+    !session.ended && !session.archived && !is_left_alone
 }
 
 /// A look at a family at one moment. `depth` counts the steps down.
@@ -127,7 +134,8 @@ impl Look<'_, '_> {
         if let Some(asked) = self.asked(session).max() {
             return Ok(Some((Standing::Waiting, asked)));
         }
-        if session.open_turn.is_some() || session.queued > 0 {
+        // What is held goes nowhere before a human says so.
+        if session.open_turn.is_some() || waiting(self.view, sid, session)?.0 > 0 {
             return Ok(None);
         }
         let mut below = Standing::Settled;
@@ -177,21 +185,26 @@ impl Look<'_, '_> {
         }
         // What began before its parent was told may have ended after.
         let begin = turns.first().map_or(session.told_seq, |turn| turn.seq.saturating_sub(1));
-        let (mut commands, mut commands_failed, mut files) = (0, 0, Vec::new());
+        let (mut commands, mut failed, mut stopped, mut files) = (0, 0, 0, Vec::new());
         for action in ended_since(view, sid, begin, session.told_seq)? {
             match action.kind {
-                ActionKind::Command => {
-                    commands += 1;
-                    commands_failed += u32::from(action.status != ActionStatus::Completed);
-                }
+                ActionKind::Command => match action.status {
+                    ActionStatus::Completed | ActionStatus::InProgress => commands += 1,
+                    ActionStatus::Failed => (commands, failed) = (commands + 1, failed + 1),
+                    ActionStatus::Declined | ActionStatus::Interrupted | ActionStatus::Lost => {
+                        stopped += 1;
+                    }
+                },
                 ActionKind::FileChange if action.status == ActionStatus::Completed => {
                     add_files(&mut files, action);
                 }
                 _ => {}
             }
         }
+        let (_, held) = waiting(view, sid, &session)?;
         Ok(NewsDoc {
             session,
+            held,
             standing,
             seq,
             requests,
@@ -199,7 +212,8 @@ impl Look<'_, '_> {
             micros,
             tokens,
             commands,
-            commands_failed,
+            commands_failed: failed,
+            commands_stopped: stopped,
             files,
         })
     }

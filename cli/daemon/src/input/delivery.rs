@@ -8,7 +8,7 @@ use super::queue;
 use crate::api::Settings;
 use crate::daemon::Daemon;
 use crate::pool::Server;
-use crate::problem::Refusal;
+use crate::problem::{Refusal, unknown_word};
 use crate::resume;
 use crate::rights::{Approval, Sandbox};
 use serde_json::{Value, json};
@@ -256,6 +256,8 @@ async fn told_of(daemon: &Daemon, thread: &str, turn: &str) -> Result<(), Refusa
 fn fate_of(error: CallError) -> Fate {
     match error.is_unknown() {
         true => Fate::Unknown(error.to_string()),
-        false => Fate::Failed(error.to_string()),
+        false => Fate::Failed(
+            unknown_word(&error).map_or_else(|| error.to_string(), |told| told.to_string()),
+        ),
     }
 }

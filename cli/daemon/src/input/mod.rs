@@ -2,8 +2,8 @@
 //!
 //! What always holds: an input is recorded before anything is done with it, and everything that is
 //! done with it is recorded; one whose answer was lost is unknown, never sent twice. What waits is
-//! delivered in order when its session's turn ends. After an interrupt it is held until the next
-//! input or a resume, and each held input says so.
+//! delivered in order when its session's turn ends. After an interrupt it is held until a release or a
+//! resume, and each held input says so; so is what comes after it, unless it is urgent or steered.
 
 mod delivery;
 pub(crate) mod message;
@@ -27,7 +27,7 @@ use crate::problem::Refusal;
 use crate::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
-use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
+use sm_projections::rows::{HELD, Input as Row, InputStatus, OpenTurn, Session, Sid};
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs, Requests};
 use sm_projections::{View, views};
@@ -183,8 +183,9 @@ async fn accept(
     let session = daemon.session(thread)?.session;
     let accepted = Accepted { number, message: &accepted };
     // Who is told of a failure sends again; news have no such sender.
-    let if_away = if accepted.message.news.is_empty() { IfAway::Fail } else { IfAway::Wait };
-    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted, if_away).await?;
+    let has_sender = accepted.message.news.is_empty();
+    let waits_out = if has_sender { WaitsOut::Away } else { WaitsOut::Anything };
+    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted, waits_out).await?;
     Ok(InputTaken {
         session_id: session.id,
         input: number,
@@ -197,13 +198,22 @@ async fn accept(
     })
 }
 
-/// What becomes of an input while Codex is away.
+/// What keeps an input waiting, to be tried again, instead of failing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IfAway {
-    /// It fails, and its sender is told.
-    Fail,
-    /// It waits, and is tried again: nobody would send it again.
-    Wait,
+enum WaitsOut {
+    /// Codex is away or has too much to do: of all else its sender is told.
+    Away,
+    /// Whatever may pass: nobody would send it again.
+    Anything,
+}
+
+impl WaitsOut {
+    fn covers(self, refusal: &Refusal) -> bool {
+        match self {
+            WaitsOut::Away => is_away(refusal),
+            WaitsOut::Anything => is_away(refusal) || queue::passes(refusal),
+        }
+    }
 }
 
 /// Does with an accepted input what is to be done with it, and records what came of it. The caller holds
@@ -213,15 +223,13 @@ async fn send(
     session: &Session,
     mode: Mode,
     input: &Accepted<'_>,
-    if_away: IfAway,
+    waits_out: WaitsOut,
 ) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
     let (thread, number) = (session.thread_id.as_str(), input.number);
     let fate = match decide(daemon, session, mode, input).await {
         Ok(fate) => fate,
-        Err(refusal)
-            if refusal.problem.code == "codex_overloaded"
-                || (if_away == IfAway::Wait && refusal.status >= 500) =>
-        {
+        // One that is meant for a certain turn is of no use in another.
+        Err(refusal) if waits_out.covers(&refusal) && input.message.expected_turn.is_none() => {
             deliver_soon(daemon, thread);
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }
@@ -276,20 +284,40 @@ fn repeated(
     }))
 }
 
+/// Refuses for a session that is in the archive, or was stopped.
+fn takes_messages(session: &Session) -> Result<(), Refusal> {
+    if session.archived {
+        return Err(Refusal::archived(session));
+    }
+    match session.ended {
+        true => Err(Refusal::dead(format!("session {} was stopped", session.id))
+            .hint(format!("`sm resume {}` loads it again", session.id))),
+        false => Ok(()),
+    }
+}
+
+/// Whether Codex is away or has too much to do, and nothing of the message was sent: it is tried again then, as
+/// what waits is.
+fn is_away(refusal: &Refusal) -> bool {
+    let code = refusal.problem.code.as_str();
+    matches!(code, "codex_overloaded" | "codex_missing" | "codex_too_old" | "codex_died")
+        // The server is still putting the thread away.
+        || code == "held" && refusal.status == 503
+}
+
 async fn decide(
     daemon: &Arc<Daemon>,
     session: &Session,
     mode: Mode,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
-    if session.archived {
-        return Err(Refusal::archived(session));
-    }
-    if session.ended {
-        return Err(Refusal::dead(format!("session {} was stopped", session.id))
-            .hint(format!("`sm resume {}` loads it again", session.id)));
-    }
+    takes_messages(session)?;
     let asked = session.pending.iter().find(|(_, class)| class.asks_human()).map(|(seq, _)| *seq);
+    let queues = mode == Mode::Queue || mode == Mode::Start && asked.is_none();
+    if queues && is_held(daemon, session, input.number)? {
+        // What came first goes first, and its user has yet to let it go on.
+        return Ok(Fate::Queued(Some(HELD.to_owned())));
+    }
     match (mode, asked, &session.open_turn) {
         (Mode::Queue, Some(request), _) => {
             Ok(Fate::Queued(Some(format!("request {} waits", views::request_id(request)))))
@@ -304,24 +332,24 @@ async fn decide(
             interrupt_turn(daemon, session, &turn.id).await?;
             start(daemon, &session.thread_id, input).await
         }
-        (_, None, None) => begin(daemon, session, mode, input).await,
+        (_, None, None) => begin(daemon, session, input).await,
     }
 }
 
-/// An input for an idle session: it begins a turn, unless others came first.
+/// Whether others wait that are held.
+fn is_held(daemon: &Daemon, session: &Session, number: u64) -> Result<bool, Refusal> {
+    let waiting = waiting(daemon, &session.thread_id)?;
+    Ok(waiting.iter().any(|(other, row)| *other != number && row.is_held()))
+}
+
+/// An input for an idle session: it begins a turn, unless others came first that are about to.
 async fn begin(
     daemon: &Arc<Daemon>,
     session: &Session,
-    mode: Mode,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
-    let earlier = waiting(daemon, &session.thread_id)?;
-    let earlier = earlier.iter().filter(|(number, _)| *number != input.number);
-    let (held, ahead): (Vec<_>, Vec<_>) = earlier.partition(|(_, row)| row.is_held());
-    // The next input ends a hold. One that is told to queue stays behind the others.
-    queue::release(daemon, &session.thread_id, held.iter().map(|(number, _)| *number)).await?;
-    let queues = mode == Mode::Queue && !held.is_empty();
-    if ahead.is_empty() && !queues {
+    let mut earlier = waiting(daemon, &session.thread_id)?.into_iter();
+    if !earlier.any(|(number, row)| number != input.number && !row.is_held()) {
         return start(daemon, &session.thread_id, input).await;
     }
     deliver_soon(daemon, &session.thread_id);

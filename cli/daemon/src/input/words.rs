@@ -5,7 +5,7 @@
 //! no answer is ever repeated for its words. They go into the turn that goes on, or wait for the next one.
 
 use super::delivery::Accepted;
-use super::{IfAway, queue};
+use super::{WaitsOut, queue};
 use crate::api::Mode;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
@@ -62,5 +62,5 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, thread: &str, number: u64) -> Res
     let mode = if waits { Mode::Queue } else { Mode::Steer };
     let words = Accepted { number, message: &message };
     // The answer stands: nobody gives it again for its words.
-    super::send(daemon, &session, mode, &words, IfAway::Wait).await.map(drop)
+    super::send(daemon, &session, mode, &words, WaitsOut::Anything).await.map(drop)
 }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, signal};
 use rustix::process::Signal;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sm_daemon::ClientError;
 use sm_daemon::api::{
     Act, Ask, Done, Fork, Forked, Goal, GoalTold, GoalVerb, Problem, Rename, Review, ReviewOf,
@@ -82,7 +82,7 @@ fn a_session_is_named_for_sm_and_for_codex() {
         (&"user".into(), &true.into())
     );
     // Codex has it, too.
-    let params = serde_json::json!({});
+    let params = json!({});
     let ask = Ask { session: Some(first.clone()), ..Ask::default() };
     let read = Rpc { method: "thread/read".to_owned(), params, ask };
     let told = bench.client().codex("rpc", &read).unwrap();
@@ -146,7 +146,7 @@ fn a_fork_at_a_turn_has_none_beyond_it() {
     let at = |turn| Fork { turn: Some(turn), ..Fork::default() };
     let forked: Forked = verb(&bench, &id, "fork", &at(2)).unwrap();
     let ask = Ask { session: Some(forked.id.clone()), ..Ask::default() };
-    let params = serde_json::json!({ "includeTurns": true });
+    let params = json!({ "includeTurns": true });
     let read = Rpc { method: "thread/read".to_owned(), params, ask };
     let told = bench.client().codex("rpc", &read).unwrap();
     assert_eq!(told.answer["thread"]["turns"].as_array().unwrap().len(), 2);
@@ -168,19 +168,31 @@ fn what_is_archived_is_out_of_the_lists_until_it_is_taken_out() {
     assert_eq!(done.session["archived"], true);
     let again: Done = verb(&bench, &id, "archive", &act).unwrap();
     assert!(again.note.is_some_and(|note| note.contains("already")));
-    for name in ["compact", "fork", "rollback"] {
-        let body = serde_json::json!({ "turns": 1 });
+    for (name, body) in [
+        ("compact", json!({})),
+        ("fork", json!({})),
+        ("rollback", json!({ "turns": 1 })),
+        ("name", json!({ "name": "shelved" })),
+    ] {
         refused(verb::<Value>(&bench, &id, name, &body), 409, "session_archived");
     }
     refused(bench.send(&id, "say: hello?", Default::default()), 409, "session_archived");
     let done: Done = verb(&bench, &id, "unarchive", &act).unwrap();
-    assert_eq!(done.session["archived"], false);
+    assert_eq!((&done.session["archived"], done.note), (&json!(false), None));
     bench.send(&id, "say: back", Default::default()).unwrap();
     bench.settled(&id, 2);
     assert_eq!(bench.last_message(&id), "back");
     bench.send(&id, "slow: 20000 5", Default::default()).unwrap();
     refused(verb::<Done>(&bench, &id, "archive", &act), 409, "turn_running");
-    bench.client().interrupt(&id, &act).unwrap();
+    bench.client().stop(&id, &act).unwrap();
+    // What was stopped stays so, and that is said.
+    let _: Done = verb(&bench, &id, "archive", &act).unwrap();
+    let done: Done = verb(&bench, &id, "unarchive", &act).unwrap();
+    assert!(done.note.is_some_and(|note| note.ends_with(&format!("sm resume {id} loads it"))));
+    refused(bench.send(&id, "say: hello?", Default::default()), 409, "session_dead");
+    bench.client().resume(&id, &act).unwrap();
+    bench.send(&id, "say: back again", Default::default()).unwrap();
+    bench.settled(&id, 4);
 }
 
 #[test]
@@ -318,7 +330,7 @@ fn codex_tells_of_models_servers_account_and_skills_without_a_session() {
     assert!(told.answer["account"].is_null());
     let told = bench.client().codex("skills", &ask).unwrap();
     assert_eq!(told.answer["data"][0]["cwd"], ask.cwd.as_deref().unwrap());
-    assert_eq!(bench.client().codex("mcp", &ask).unwrap().answer["data"], serde_json::json!([]));
+    assert_eq!(bench.client().codex("mcp", &ask).unwrap().answer["data"], json!([]));
     refused(bench.client().codex("limits", &ask), 409, "not_logged_in");
     let nowhere = Ask { codex_home: Some("/nowhere/at/all".into()), ..Ask::default() };
     refused(bench.client().codex("models", &nowhere), 404, "not_found");
@@ -369,12 +381,12 @@ fn any_other_method_is_called_and_recorded_but_none_that_has_a_verb() {
     );
     assert!(unknown.message.contains("has no thread/nonsense"), "{unknown:?}");
     assert!(unknown.hint.unwrap().contains("thread/name/set"));
-    let listed = serde_json::json!([1]);
+    let listed = json!([1]);
     refused(bench.client().codex("rpc", &rpc("thread/read", listed)), 400, "bad_request");
     // A thread that nobody has is no session.
     let nobody = Rpc {
         method: "thread/read".into(),
-        params: serde_json::json!({ "threadId": "nobody" }),
+        params: json!({ "threadId": "nobody" }),
         ask: Ask::default(),
     };
     bench.client().codex("rpc", &nobody).unwrap_err();
@@ -382,7 +394,7 @@ fn any_other_method_is_called_and_recorded_but_none_that_has_a_verb() {
     assert_eq!(all["sessions"].as_array().unwrap().len(), 1, "{all}");
     refused(bench.client().keep("nobody", &Default::default()), 404, "not_found");
     // What is said to log in is not written down.
-    let login = serde_json::json!({ "type": "apiKey", "apiKey": "sk-very-secret" });
+    let login = json!({ "type": "apiKey", "apiKey": "sk-very-secret" });
     bench.client().codex("rpc", &rpc("account/login/start", login)).unwrap();
     let log = bench.records();
     let holds = |word: &str| {

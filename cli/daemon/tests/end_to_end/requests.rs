@@ -3,7 +3,7 @@
 use crate::bench::{Bench, codex, kill};
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Answer, Spawn};
+use sm_daemon::api::{Act, Answer, Spawn};
 use sm_daemon::{Search, locate};
 use sm_protocol::Kind;
 use sm_scripted_model::ConfigOptions;
@@ -259,7 +259,12 @@ fn questions_are_answered_whole_or_not_at_all() {
     let whole = answers(&[("1", "SQLite"), ("key", "hunter2")]);
     let answered = bench.client().answer(number, &whole).unwrap();
     assert!(!answered.repeated);
-    assert!(bench.client().answer(number, &whole).unwrap().repeated);
+    // Secrets are not kept: whether one is the same is not known, and that is said.
+    for key in ["hunter2", "hunter3"] {
+        let again = answers(&[("1", "SQLite"), ("key", key)]);
+        let again = bench.client().answer(number, &again).unwrap();
+        assert!(again.repeated && again.secret_not_compared);
+    }
     let other = answers(&[("1", "Postgres"), ("key", "hunter2")]);
     assert_eq!(code(bench.client().answer(number, &other)), "already_answered");
     assert_eq!(bench.settled(&id, 1)["outcome"], "completed");
@@ -270,6 +275,25 @@ fn questions_are_answered_whole_or_not_at_all() {
     for record in sent {
         let text = String::from_utf8_lossy(&record.payload);
         assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_question_whose_turn_is_over_takes_no_answer_of_any_form() {
+    let bench = Bench::start();
+    let wish = Spawn { plan: Some(true), ..bench.wish("ask: db=Which? [Postgres|SQLite]\nsay: x") };
+    let id = bench.spawn(&wish).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    bench.client().interrupt(&id, &Act::default()).unwrap();
+    let whole = BTreeMap::from([("db".to_owned(), vec!["SQLite".to_owned()])]);
+    for answers in [BTreeMap::new(), BTreeMap::from([("x".to_owned(), vec![])]), whole] {
+        let answer = Answer { answers, ..Answer::default() };
+        match bench.client().answer(&request, &answer) {
+            Err(ClientError::Refused { status: 409, problem }) => {
+                assert_eq!(problem.code, "conflict", "{problem:?}");
+            }
+            other => panic!("not refused: {other:?}"),
+        }
     }
 }
 
