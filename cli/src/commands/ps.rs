@@ -137,7 +137,8 @@ impl Ps {
 
 /// Sessions as a table.
 pub fn print_table(streams: &mut Streams, listed: &Listed) -> Result<(), Error> {
-    let mut table = Table::new(&["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "LAST ACTION"]);
+    let mut table = Table::new(&["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "LAST ACTION"])
+        .spare(&["TOKENS", "OUTCOME"]);
     for shown in &listed.sessions {
         let spent = shown.doc.tokens.as_ref().map_or("-".to_owned(), |used| tokens(used.total));
         table.row(vec![
