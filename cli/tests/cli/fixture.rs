@@ -72,6 +72,22 @@ fn the_first_difference_names_row_line_seq_and_record() {
     assert_eq!(shown.code, 7);
     assert!(shown.text().contains(line.trim()) && shown.err.contains("--bless"));
 
+    // A count that differs too, and comes first, is told by what was counted.
+    let counts = text.lines().find(|line| line.starts_with("  commands: ")).expect("counts");
+    let changed = fs::read_to_string(&golden).expect("the changed text");
+    fs::write(
+        &golden,
+        changed.replacen(counts, "  commands: 9 = 0 completed, 9 failed, 0 declined", 1),
+    )
+    .expect("a changed golden text");
+    let ran = sm.run(&["fixture", "check", word(&dir), "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&ran.out).expect("a document");
+    for member in
+        ["change", "line", "row", "expected", "folded", "seq", "transcript_line", "record"]
+    {
+        assert_eq!(report["differences"][0][member], first[member], "{member}");
+    }
+
     let blessed = sm.json(&["fixture", "check", word(&dir), "--bless"]);
     assert_eq!(blessed["blessed"].as_array().map(Vec::len), Some(1));
     assert_eq!(fs::read_to_string(&golden).expect("a golden text"), text);
