@@ -61,6 +61,12 @@ impl Ps {
         let home = context.home_words();
         if fitting == 0 {
             match hidden {
+                0 if self.at.is_given() => streams.say(format_args!(
+                    "There were no sessions at that moment. Those of now: sm{home} ps --all"
+                )),
+                _ if self.at.is_given() => streams.say(format_args!(
+                    "No session was open at that moment; {hidden} stopped or archived: add --all"
+                )),
                 0 => streams.say(format_args!(
                     "No sessions yet. Start one:  sm{home} spawn 'PROMPT'\n\
                      Record a transcript:        sm{home} import FILE\n\
