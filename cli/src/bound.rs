@@ -18,7 +18,7 @@ pub enum Bound {
 impl FromStr for Bound {
     type Err = String;
 
-    /// `120` · `2026-11-21T03:00:00Z` · `2026-11-21 03:00` · `2026-11-21` · `03:00` · `10m`, ago.
+    /// `120` · `2026-11-21T03:00:00Z` · `2026-11-21 03:00` · `2026-11-21` · `03:00` · `10m`, `3d`, ago.
     fn from_str(text: &str) -> Result<Bound, String> {
         if let Ok(seq) = text.parse() {
             return Ok(Bound::Seq(seq));
@@ -29,11 +29,16 @@ impl FromStr for Bound {
         if let Some(time) = local(text, Timestamp::now()) {
             return Ok(Bound::Time(time));
         }
+        if let Ok(Age(ms)) = text.strip_suffix(" ago").unwrap_or(text).parse() {
+            let micros = i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX);
+            return Ok(Bound::Time(now_micros().saturating_sub(micros)));
+        }
         if let Ok(ago) = text.parse::<SignedDuration>() {
             let ago = i64::try_from(ago.as_micros()).map_err(|_| "too long ago".to_owned())?;
             return Ok(Bound::Time(now_micros().saturating_sub(ago.abs())));
         }
-        Err("neither a record's number nor a time: 120, 2026-11-21T03:00Z, 03:00, 10m (ago)".into())
+        Err("neither a record's number nor a time: 120, 2026-11-21T03:00Z, 03:00, 10m, 3d (ago)"
+            .into())
     }
 }
 
@@ -45,6 +50,31 @@ fn local(text: &str, day: Timestamp) -> Option<i64> {
         Some(day.to_zoned(zone.clone()).date().to_datetime(time))
     });
     Some(local?.to_zoned(zone).ok()?.timestamp().as_microsecond())
+}
+
+/// How long ago, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age(pub u64);
+
+impl FromStr for Age {
+    type Err = String;
+
+    /// `30d` · `12h` · `2w`
+    fn from_str(text: &str) -> Result<Age, String> {
+        let wrong = || format!("{text:?} is no age: 30d, 12h, 2w");
+        // Calendar units have no fixed length elsewhere; here a day is one of 24 hours.
+        let hours = [("d", 24), ("w", 7 * 24)].into_iter().find_map(|(unit, hours)| {
+            Some(text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.saturating_mul(hours))
+        });
+        let ms = match hours {
+            Some(hours) => hours.saturating_mul(60 * 60 * 1000),
+            None => {
+                let age: SignedDuration = text.parse().map_err(|_| wrong())?;
+                u64::try_from(age.as_millis()).map_err(|_| wrong())?
+            }
+        };
+        Ok(Age(ms))
+    }
 }
 
 /// A moment to come, in Unix microseconds.
@@ -97,11 +127,25 @@ mod tests {
     }
 
     #[test]
+    fn ages_are_read_with_their_units() {
+        let age = |text: &str| text.parse::<Age>().map(|Age(ms)| ms);
+        assert_eq!(age("30d"), Ok(30 * 24 * 3_600_000));
+        assert_eq!(age("2w"), Ok(14 * 24 * 3_600_000));
+        assert_eq!(age("90m"), Ok(90 * 60_000));
+        assert_eq!(age("0s"), Ok(0));
+        assert!(age("soon").is_err() && age("-1h").is_err() && age("").is_err());
+    }
+
+    #[test]
     fn a_bound_is_a_number_a_moment_or_a_time_ago() {
         assert_eq!("12".parse(), Ok(Bound::Seq(12)));
         assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(Bound::Time(1_000_000)));
         let Ok(Bound::Time(ago)) = "10m".parse() else { panic!("10m is a time") };
         assert!((now_micros() - ago - 600_000_000).abs() < 5_000_000);
+        for (text, hours) in [("3d", 72), ("1w", 168), ("2h", 2), ("2h ago", 2), ("3d ago", 72)] {
+            let Ok(Bound::Time(ago)) = text.parse() else { panic!("{text} is a time") };
+            assert!((now_micros() - ago - hours * 3_600_000_000i64).abs() < 60_000_000, "{text}");
+        }
         assert!("03:00".parse::<Bound>().is_ok());
         assert!("2026-11-21 03:00".parse::<Bound>().is_ok());
         assert!("2026-11-21".parse::<Bound>().is_ok());

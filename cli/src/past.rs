@@ -20,7 +20,7 @@ use std::collections::HashMap;
 /// The option of every command that can look back.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct At {
-    /// As things were after this record, or at this time: 120, 2026-11-21T03:00Z, 03:00, 10m (ago).
+    /// As things were after this record, or at this time: 120, 2026-11-21T03:00Z, 03:00, 10m, 3d (ago).
     #[arg(long, value_name = "SEQ|TIME")]
     at: Option<Bound>,
 }
@@ -28,7 +28,7 @@ pub struct At {
 /// Two moments.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Since {
-    /// From after this record or time: 120, 2026-11-21T03:00Z, 03:00, 10m (ago).
+    /// From after this record or time: 120, 2026-11-21T03:00Z, 03:00, 10m, 3d (ago).
     #[arg(long, value_name = "SEQ|TIME")]
     pub from: Bound,
 
@@ -106,6 +106,11 @@ pub enum Question<'w> {
 }
 
 impl At {
+    /// Whether a moment gone by is asked for.
+    pub fn is_given(self) -> bool {
+        self.at.is_some()
+    }
+
     /// Refuses to be combined with following: what is gone by does not go on.
     pub fn none_when_following(self, follows: bool) -> Result<(), Error> {
         match self.at {

@@ -1,7 +1,7 @@
 //! `sm export`: what was recorded, in another program's form.
 //!
 //! What always holds: every slice that begins ends, inside the one around it; a session has a lane of its
-//! own; what is still open ends with its session's newest record.
+//! own, called by the slice around all others; what is still open ends with its session's newest record.
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -175,6 +175,21 @@ impl<W: Write> Trace<'_, W> {
         self.put(&json!({
             "ph": "M", "name": "thread_name", "pid": PROCESS, "tid": sid, "args": {"name": lane},
         }))?;
+        let Some(first) = turns.first() else { return Ok(()) };
+        let event = |ph, ts| Event {
+            ph,
+            name: "",
+            cat: &lane,
+            id: &doc.id,
+            pid: PROCESS,
+            tid: sid,
+            ts,
+            cname: None,
+            args: Value::Null,
+        };
+        // Perfetto calls a lane of asynchronous slices by the first of them; a thread's name is for
+        // others. So the first is the agent.
+        self.put(&Event { name: &lane, ..event("b", first.started_micros) })?;
         let mut floor = i64::MIN;
         for turn in turns {
             // Times of imported records may go back; slices may not.
@@ -184,17 +199,6 @@ impl<W: Write> Trace<'_, W> {
             let name = match &turn.prompt {
                 Some(prompt) => format!("turn {}: {prompt}", turn.number),
                 None => format!("turn {}", turn.number),
-            };
-            let event = |ph, ts| Event {
-                ph,
-                name: "",
-                cat: &lane,
-                id: &doc.id,
-                pid: PROCESS,
-                tid: sid,
-                ts,
-                cname: None,
-                args: Value::Null,
             };
             let about = json!({
                 "turn": turn.number, "outcome": turn.outcome, "seq": turn.seq, "model": turn.model,
@@ -211,7 +215,7 @@ impl<W: Write> Trace<'_, W> {
             }
             self.put(&Event { name: &name, ..event("e", ended) })?;
         }
-        Ok(())
+        self.put(&Event { name: &lane, ..event("e", floor) })
     }
 }
 

@@ -6,7 +6,9 @@
 mod check;
 mod deltas;
 mod folded;
+mod forms;
 mod generate;
+mod named;
 mod record;
 mod redact;
 mod strings;

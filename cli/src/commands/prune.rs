@@ -4,13 +4,13 @@
 //! open still needs; what the folds made of them is kept before they go.
 
 use super::stats::bytes;
+use crate::bound::Age;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, duration_ms, now_micros};
 use crate::read::{Tables, nothing_yet, open_log};
 use clap::Args;
-use jiff::SignedDuration;
 use serde::Serialize;
 use sm_daemon::api::{self, Pruned};
 use sm_daemon::{HomeError, Plan};
@@ -49,30 +49,6 @@ pub struct Prune {
     /// Does it.
     #[arg(long)]
     apply: bool,
-}
-
-/// `30d`.
-#[derive(Debug, Clone, Copy)]
-struct Age(u64);
-
-impl FromStr for Age {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Age, String> {
-        let wrong = || format!("{text:?} is no age: 30d, 12h, 2w");
-        // Calendar units have no fixed length elsewhere; here a day is one of 24 hours.
-        let hours = [("d", 24), ("w", 7 * 24)].into_iter().find_map(|(unit, hours)| {
-            Some(text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.saturating_mul(hours))
-        });
-        let ms = match hours {
-            Some(hours) => hours.saturating_mul(60 * 60 * 1000),
-            None => {
-                let age: SignedDuration = text.parse().map_err(|_| wrong())?;
-                u64::try_from(age.as_millis()).map_err(|_| wrong())?
-            }
-        };
-        Ok(Age(ms))
-    }
 }
 
 /// `20GB`.
@@ -237,19 +213,13 @@ mod tests {
     use sm_daemon::{MAX_BYTES, OLDER_THAN_MS};
 
     #[test]
-    fn ages_and_sizes_are_read_with_their_units() {
-        let age = |text: &str| text.parse::<Age>().map(|Age(ms)| ms);
-        assert_eq!(age("30d"), Ok(30 * 24 * 3_600_000));
-        assert_eq!(age("2w"), Ok(14 * 24 * 3_600_000));
-        assert_eq!(age("90m"), Ok(90 * 60_000));
-        assert_eq!(age("0s"), Ok(0));
-        assert!(age("soon").is_err() && age("-1h").is_err() && age("").is_err());
+    fn sizes_are_read_with_their_units() {
         let size = |text: &str| text.parse::<Size>().map(|Size(bytes)| bytes);
         assert_eq!(size("20GB"), Ok(MAX_BYTES));
         assert_eq!(size("1.5 MiB"), Ok(3 << 19));
         assert_eq!(size("7"), Ok(7));
         assert_eq!(size("7B"), Ok(7));
         assert!(size("-1GB").is_err() && size("much").is_err() && size("inf").is_err());
-        assert_eq!(age("90d"), Ok(OLDER_THAN_MS));
+        assert_eq!("90d".parse::<Age>().map(|Age(ms)| ms), Ok(OLDER_THAN_MS));
     }
 }

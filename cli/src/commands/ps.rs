@@ -61,6 +61,12 @@ impl Ps {
         let home = context.home_words();
         if fitting == 0 {
             match hidden {
+                0 if self.at.is_given() => streams.say(format_args!(
+                    "There were no sessions at that moment. Those of now: sm{home} ps --all"
+                )),
+                _ if self.at.is_given() => streams.say(format_args!(
+                    "No session was open at that moment; {hidden} stopped or archived: add --all"
+                )),
                 0 => streams.say(format_args!(
                     "No sessions yet. Start one:  sm{home} spawn 'PROMPT'\n\
                      Record a transcript:        sm{home} import FILE\n\
@@ -140,7 +146,7 @@ pub fn print_table(streams: &mut Streams, listed: &Listed) -> Result<(), Error> 
     let keeps = listed.sessions.iter().any(|shown| kept_words(&shown.doc).is_some());
     let mut columns = vec!["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "KEEPS", "LAST ACTION"];
     columns.retain(|column| keeps || *column != "KEEPS");
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&columns).spare(&["TOKENS", "KEEPS", "OUTCOME"]);
     for shown in &listed.sessions {
         let spent = shown.doc.tokens.as_ref().map_or("-".to_owned(), |used| tokens(used.total));
         let mut row = vec![

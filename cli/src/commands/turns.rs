@@ -76,7 +76,12 @@ impl Turns {
         let (now, style) = (tables.now(), streams.style);
         let drawn = match (self.turn, answer.turns.as_slice()) {
             (Some(_), [turn]) => timeline::phases(turn, now, style),
-            (_, turns) => timeline::chart(turns, CHART_CELLS, now, style),
+            (_, turns) => {
+                let columns = streams.size().map_or(COLUMNS, |(columns, _)| columns);
+                let bars: Vec<_> =
+                    turns.iter().map(|turn| (turn.number, &turn.phases[..])).collect();
+                timeline::chart(&bars, columns, now, style)
+            }
         };
         for line in drawn {
             streams.line(line)?;
@@ -85,8 +90,8 @@ impl Turns {
     }
 }
 
-/// How long the longest bar is.
-const CHART_CELLS: usize = 60;
+/// How wide the picture is where no terminal says.
+const COLUMNS: usize = 80;
 
 fn no_turn(session: &str, number: u32, known: u64) -> Error {
     let message = format!("{session} has no turn {number}");
@@ -99,7 +104,8 @@ fn no_turn(session: &str, number: u32, known: u64) -> Error {
 fn print(streams: &mut Streams, turns: &[TurnDoc], now: i64) -> Result<(), Error> {
     let heads =
         ["TURN", "BEGAN", "TOOK", "OUTCOME", "CMDS", "FILES", "TOOLS", "ASKED", "TOKENS", "PROMPT"];
-    let mut table = Table::new(&heads);
+    let mut table =
+        Table::new(&heads).spare(&["ASKED", "TOOLS", "FILES", "CMDS", "BEGAN", "TOKENS"]);
     for turn in turns {
         let (role, outcome) = match turn.outcome {
             _ if turn.dropped_seq.is_some() => (Role::Dim, "⤺ rolled back".to_owned()),

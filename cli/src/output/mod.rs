@@ -19,6 +19,7 @@ use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 use std::time::Duration;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Both streams.
 pub struct Streams {
@@ -260,25 +261,34 @@ fn columns(c: char) -> usize {
     }
 }
 
-/// `text` cut to `width` characters.
-pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
-    if text.chars().count() <= width {
-        return Cow::Borrowed(text);
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    Cow::Owned(kept + "…")
+/// How many cells of a terminal `text` takes; some characters take two.
+pub fn width_of(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
 }
 
-/// A painted line cut to `width` characters; colour codes take no room.
-fn cut_painted(line: &str, width: usize) -> String {
+/// `text` cut to `most` cells.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if width_of(text) <= most {
+        return Cow::Borrowed(text);
+    }
+    let mut used = 0;
+    let kept = text.chars().take_while(|c| {
+        used += c.width().unwrap_or(0);
+        used < most
+    });
+    Cow::Owned(kept.chain(['…']).collect())
+}
+
+/// A painted line cut to `most` cells; colour codes take no room.
+fn cut_painted(line: &str, most: usize) -> String {
     let (mut kept, mut used, mut code) = (String::new(), 0, false);
     for c in line.chars() {
         code |= c == '\x1b';
         if code {
             code = c != 'm';
         } else {
-            used += 1;
-            if used > width {
+            used += c.width().unwrap_or(0);
+            if used > most {
                 kept.push_str("\x1b[0m");
                 break;
             }
@@ -320,5 +330,14 @@ mod tests {
     fn a_cut_says_that_it_was() {
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn wide_characters_take_two_cells() {
+        assert_eq!((width_of("日本"), width_of("a\u{301}"), width_of("é")), (4, 1, 1));
+        assert_eq!(cut("日本語", 6), "日本語");
+        // Half a character does not fit.
+        assert_eq!((cut("日本語", 5), cut("日本語", 4)), ("日本…".into(), "日…".into()));
+        assert_eq!(cut_painted("\x1b[1m日本", 3), "\x1b[1m日\x1b[0m");
     }
 }

@@ -1,6 +1,6 @@
 //! An action on one line: commands and file changes told apart at a glance.
 
-use crate::output::{Role, Style, ago, clean, cut, duration_ms};
+use crate::output::{Role, Style, ago, clean, cut, duration_ms, width_of};
 use sm_projections::views::{ActionDoc, ApprovalDoc};
 
 /// What the line shows of an action.
@@ -44,7 +44,7 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
         "" => unsaid(action).into(),
         summary => clean(summary),
     };
-    let taken = when.chars().count() + 10 + facts.chars().count();
+    let taken = width_of(&when) + 10 + width_of(&facts);
     let summary = match line.width {
         Some(width) => cut(&summary, width.saturating_sub(taken).max(16)),
         None => summary.as_ref().into(),

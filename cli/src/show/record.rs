@@ -1,6 +1,6 @@
 //! A record on one line, and as a document.
 
-use crate::output::{Role, Style, clean, cut};
+use crate::output::{Role, Style, clean, cut, width_of};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -214,7 +214,7 @@ pub fn record_line(
     let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(" ")) };
     let head = format!("{:>7} {time:<12} {:<7} {arrow}", record.seq, session_id.unwrap_or("-"));
     let summary = record_summary(record.payload, doer);
-    let taken = head.chars().count() + name.chars().count() + marks.len() + 4;
+    let taken = width_of(&head) + width_of(&name) + marks.len() + 4;
     let most = width.map_or(200, |width| width.saturating_sub(taken).max(12));
     let name = match kind {
         _ if kind.is_malformed() => style.paint(Role::Bad, clean(&name)),

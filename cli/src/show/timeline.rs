@@ -1,9 +1,10 @@
 //! A session's turns as a picture: one bar a turn, cut into phases, all on one scale of time.
 //!
 //! What always holds: a phase is told by its glyph, and by colour only beside it; a phase that was there
-//! takes at least one cell; no bar is longer than its room.
+//! takes at least one cell; no line of the chart is longer than its room, but for less than [`BAR_MIN`] cells
+//! of bar.
 
-use crate::output::{Role, Style, clean, duration_ms, tokens};
+use crate::output::{Role, Style, clean, duration_ms, tokens, width_of};
 use sm_projections::rows::Phase;
 use sm_projections::views::{PhaseDoc, TurnDoc};
 
@@ -49,24 +50,30 @@ fn bar(phases: &[PhaseDoc], cells: usize, now: i64) -> Vec<(Phase, usize)> {
     bar
 }
 
-/// The turns' bars, the longest of them `room` cells long, and what their glyphs mean; `now` in Unix
-/// microseconds.
-pub fn chart(turns: &[TurnDoc], room: usize, now: i64, style: Style) -> Vec<String> {
-    let length = |turn: &TurnDoc| turn.phases.iter().map(|phase| micros(phase, now)).sum::<i64>();
-    let longest = turns.iter().map(length).max().unwrap_or(0);
+/// A bar shorter than this tells nothing.
+const BAR_MIN: usize = 8;
+
+/// The bars of turns, each by its number and its phases, and what their glyphs mean, on lines of `columns`
+/// cells; `now` in Unix microseconds.
+pub fn chart(turns: &[(u32, &[PhaseDoc])], columns: usize, now: i64, style: Style) -> Vec<String> {
+    let length = |phases: &[PhaseDoc]| phases.iter().map(|phase| micros(phase, now)).sum::<i64>();
+    let longest = turns.iter().map(|(_, phases)| length(phases)).max().unwrap_or(0);
     if longest == 0 {
         return Vec::new();
     }
-    let digits = turns.last().map_or(1, |turn| turn.number.to_string().len());
+    let digits = turns.last().map_or(1, |(number, _)| number.to_string().len());
+    let words = turns.iter().map(|(_, phases)| width_of(&took(length(phases)))).max().unwrap_or(0);
+    let room = columns.saturating_sub(digits + words + 2).max(BAR_MIN);
     let mut lines = Vec::with_capacity(turns.len() + 1);
-    for turn in turns.iter().filter(|turn| !turn.phases.is_empty()) {
-        let cells = (length(turn) as i128 * room as i128 / i128::from(longest)).max(1) as usize;
-        let cells = bar(&turn.phases, cells, now);
+    for (number, phases) in turns.iter().filter(|(_, phases)| !phases.is_empty()) {
+        let whole = length(phases);
+        let cells = (whole as i128 * room as i128 / i128::from(longest)).max(1) as usize;
+        let cells = bar(phases, cells, now);
         let drawn: String =
             cells.iter().map(|(phase, cells)| paint(*phase, *cells, style)).collect();
-        lines.push(format!("{:>digits$} {drawn} {}", turn.number, took(length(turn))));
+        lines.push(format!("{number:>digits$} {drawn} {}", took(whole)));
     }
-    lines.push(legend(turns, now, style));
+    lines.extend(legend(turns, columns, now, style));
     lines
 }
 
@@ -79,17 +86,32 @@ fn took(micros: i64) -> String {
     duration_ms(micros / 1000)
 }
 
-/// Each phase that occurs, its glyph, its words and its time over all turns.
-fn legend(turns: &[TurnDoc], now: i64, style: Style) -> String {
-    let each = Phase::ALL.iter().filter_map(|kind| {
-        let phases = turns.iter().flat_map(|turn| &turn.phases);
-        let mut of = phases.filter(|phase| phase.kind == *kind).peekable();
-        of.peek()?;
-        let (glyph, role, words) = look(*kind);
+/// Each phase that occurs, its glyph, its words and its time over all turns, on as many lines as it takes.
+fn legend(turns: &[(u32, &[PhaseDoc])], columns: usize, now: i64, style: Style) -> Vec<String> {
+    let (mut lines, mut used) = (Vec::<String>::new(), 0);
+    for kind in Phase::ALL {
+        let phases = turns.iter().flat_map(|(_, phases)| *phases);
+        let mut of = phases.filter(|phase| phase.kind == kind).peekable();
+        if of.peek().is_none() {
+            continue;
+        }
+        let (glyph, role, words) = look(kind);
         let whole: i64 = of.map(|phase| micros(phase, now)).sum();
-        Some(format!("{} {words} {}", style.paint(role, glyph), took(whole)))
-    });
-    each.collect::<Vec<_>>().join("  ")
+        let told = format!(" {words} {}", took(whole));
+        let taken = 1 + width_of(&told);
+        let told = format!("{}{told}", style.paint(role, glyph));
+        match lines.last_mut() {
+            Some(line) if used + 2 + taken <= columns => {
+                *line += &format!("  {told}");
+                used += 2 + taken;
+            }
+            _ => {
+                lines.push(told);
+                used = taken;
+            }
+        }
+    }
+    lines
 }
 
 /// The phases of one turn, one line each; `now` in Unix microseconds.
@@ -174,5 +196,23 @@ mod tests {
         let phases = [phase(Phase::Thinking, 0, Some(10)), phase(Phase::Running, 10, None)];
         assert_eq!(bar(&phases, 10, 100), vec![(Phase::Thinking, 1), (Phase::Running, 9)]);
         assert_eq!(bar(&[], 10, 100), vec![]);
+    }
+
+    #[test]
+    fn the_chart_fits_its_lines_and_uses_them() {
+        let second = 1_000_000;
+        let long = [phase(Phase::Thinking, 0, Some(90 * second))];
+        let short = [
+            phase(Phase::WaitingPermission, 0, Some(5 * second)),
+            phase(Phase::ChangingFiles, 5 * second, Some(9 * second)),
+        ];
+        let turns = [(9, &long[..]), (10, &short[..])];
+        for columns in [40, 80, 200] {
+            let lines = chart(&turns, columns, 0, Style { colour: false });
+            assert!(lines.iter().all(|line| width_of(line) <= columns), "{lines:?}");
+            assert_eq!(width_of(&lines[0]), columns, "{lines:?}");
+        }
+        assert_eq!(chart(&turns, 40, 0, Style { colour: false }).len(), 2 + 2);
+        assert_eq!(chart(&turns, 200, 0, Style { colour: false }).len(), 2 + 1);
     }
 }

@@ -19,14 +19,25 @@ fn every_slice_ends_inside_the_one_around_it_and_each_agent_has_a_lane() {
         serde_json::from_slice(&sm.run(&["export", "--perfetto"]).out).expect("JSON");
     let events = trace["traceEvents"].as_array().expect("events");
     let mut open: BTreeMap<&str, Vec<(&str, i64)>> = BTreeMap::new();
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     let (mut lanes, mut waiting) = (0, 0);
     for event in events {
         let (name, time) = (event["name"].as_str().expect("a name"), event["ts"].as_i64());
         match (event["ph"].as_str().expect("a phase"), time) {
-            ("M", _) => lanes += u64::from(name == "thread_name"),
+            ("M", _) if name == "thread_name" => {
+                lanes += 1;
+                let lane = event["args"]["name"].as_str().expect("a name");
+                names.insert(lane.split(' ').next().expect("an id"), lane);
+            }
+            ("M", _) => {}
             ("b", Some(ts)) => {
                 let stack = open.entry(event["id"].as_str().expect("an id")).or_default();
                 assert!(stack.last().is_none_or(|(_, around)| *around <= ts), "{event}");
+                // A viewer calls the lane by the slice around all others.
+                assert_eq!(
+                    stack.is_empty(),
+                    Some(&name) == names.get(event["id"].as_str().unwrap_or(""))
+                );
                 stack.push((name, ts));
                 let waits = name.starts_with("waiting");
                 assert_eq!(event["cname"] == "terrible", waits, "{event}");

@@ -72,6 +72,22 @@ fn the_first_difference_names_row_line_seq_and_record() {
     assert_eq!(shown.code, 7);
     assert!(shown.text().contains(line.trim()) && shown.err.contains("--bless"));
 
+    // A count that differs too, and comes first, is told by what was counted.
+    let counts = text.lines().find(|line| line.starts_with("  commands: ")).expect("counts");
+    let changed = fs::read_to_string(&golden).expect("the changed text");
+    fs::write(
+        &golden,
+        changed.replacen(counts, "  commands: 9 = 0 completed, 9 failed, 0 declined", 1),
+    )
+    .expect("a changed golden text");
+    let ran = sm.run(&["fixture", "check", word(&dir), "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&ran.out).expect("a document");
+    for member in
+        ["change", "line", "row", "expected", "folded", "seq", "transcript_line", "record"]
+    {
+        assert_eq!(report["differences"][0][member], first[member], "{member}");
+    }
+
     let blessed = sm.json(&["fixture", "check", word(&dir), "--bless"]);
     assert_eq!(blessed["blessed"].as_array().map(Vec::len), Some(1));
     assert_eq!(fs::read_to_string(&golden).expect("a golden text"), text);
@@ -299,7 +315,87 @@ fn secrets_are_taken_out_wherever_they_stand() {
         assert_eq!(counted(kind), count, "{kind}: {}", done["redacted"]);
     }
     let shown = sm.run(&["fixture", "record", "T1", "--redact", "--name", "y", "-o", word(&suite)]);
-    assert!(shown.text().contains("keys") && shown.err.contains("read it before"), "{}", shown.err);
+    assert!(
+        shown.text().contains("1 key, in 2 places, first in line 4")
+            && shown.err.contains("read it before"),
+        "{}",
+        shown.err
+    );
+}
+
+/// What a critic found left: in members of tools, in escaped texts, beside a shorter secret.
+#[test]
+fn nothing_hides_behind_a_members_name_an_escape_or_another_secret() {
+    let gone = [
+        "hunter2222",
+        "9f3a",
+        "prod-db-7",
+        "wilhelmina",
+        "gertrude",
+        "secretco/app",
+        "corp.io",
+        "sk-proj",
+        "zzzz1111",
+        "abcdefghijkl123456",
+        "correct horse",
+        "battery",
+        "38afes",
+        "topsecret77",
+        "b3BlbnNz",
+        "2001:db8:85a3",
+    ];
+    let output = concat!(
+        "DB_PASSWORD=hunter2222\nADMIN_PASSWORD=hunter2222-prod-9f3a\nHOSTNAME=prod-db-7\n",
+        "USERNAME=wilhelmina\nLOGNAME=gertrude\n{\"password\": \"correct horse battery\"}\n",
+        "Cookie: sid=38afes7; a=b\nmysql --password topsecret77\n2001:db8:85a3::8a2e:370:7334\n",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\n",
+        "at %2Fhome%2Fgertrude3%2Fx, gertrude@prod-db-7, /opt/secretco/app/z\n",
+    );
+    // The same again, as a program prints JSON, and within that JSON once more.
+    let once = serde_json::to_string(output).expect("JSON");
+    let twice = serde_json::json!({"p": "C:\\Users\\wilhelmina\\x", "inner": once}).to_string();
+    let item = |item: serde_json::Value| {
+        let params = serde_json::json!({"threadId": "T1", "turnId": "u1", "item": item});
+        serde_json::json!({"method": "item/completed", "params": params}).to_string()
+    };
+    let command = |id: &str, output: &str| {
+        item(serde_json::json!({
+            "type": "commandExecution", "id": id, "status": "completed", "exitCode": 0,
+            "command": "env", "cwd": "/opt/secretco/app", "aggregatedOutput": output,
+        }))
+    };
+    let lines = [
+        r#"{"method":"thread/started","params":{"thread":{"id":"T1"}}}"#.to_owned(),
+        r#"{"method":"turn/started","params":{"threadId":"T1","turn":{"id":"u1"}}}"#.to_owned(),
+        command("c1", output),
+        command("c2", &once),
+        command("c3", &twice),
+        item(serde_json::json!({
+            "type": "mcpToolCall", "id": "m1", "server": "s", "tool": "t", "status": "completed",
+            "arguments": {
+                "status": "deployed by w@corp.io", "type": "sk-proj-ABCDEFGHIJKL12345678",
+                "headers": {"x-auth": "zzzz1111yyyy"}, "kind": "/home/gertrude4/q", "role": "wilhelmina",
+                "phase": "Bearer abcdefghijkl123456", "model": "/opt/secretco/app",
+            },
+        })),
+        r#"{"method":"turn/completed","params":{"threadId":"T1","turn":{"id":"u1","status":"completed"}}}"#.to_owned(),
+    ];
+    let sm = Sm::new();
+    sm.json(&["import", &sm.file("t.jsonl", (lines.join("\n") + "\n").as_bytes())]);
+    let suite = sm.dir.path().join("suite");
+    let done = sm.json(&["fixture", "record", "T1", "--redact", "--name", "x", "-o", word(&suite)]);
+    let transcript = fs::read_to_string(suite.join("x.tap.jsonl")).expect("the transcript");
+    for secret in gone {
+        assert!(!transcript.contains(secret), "{secret} is left:\n{transcript}");
+    }
+    for kept in
+        [r#""type":"mcpToolCall""#, r#""status":"completed""#, "/workspace/z", r"C:\\\\Users"]
+    {
+        assert!(transcript.contains(kept), "{kept} is gone:\n{transcript}");
+    }
+    let secrets = &done["redacted"]["secrets"];
+    assert_eq!((&secrets["distinct"], &secrets["first_line"]), (&6.into(), &3.into()), "{secrets}");
+    assert_eq!(sm.json(&["fixture", "check", word(&suite)])["equal"], true);
 }
 
 #[test]

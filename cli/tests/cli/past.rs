@@ -86,6 +86,15 @@ fn a_time_means_the_last_record_before_it() {
     assert_eq!(count("1970-01-01T00:00:01.999Z"), Some(1));
     assert_eq!(count("1970-01-01T00:00:02Z"), Some(2));
     assert_eq!(count("1970-01-01T00:00:00Z"), Some(0));
+    assert_eq!(count("3d"), Some(2));
+    // Where nothing was yet, nobody is told to start the first one.
+    let none = sm.run(&["ps", "--at", "1"]);
+    assert_eq!((none.code, none.out.len()), (0, 0));
+    assert!(
+        none.err.contains("no sessions at that moment") && !none.err.contains("spawn"),
+        "{}",
+        none.err
+    );
 }
 
 #[test]
