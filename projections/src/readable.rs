@@ -201,7 +201,7 @@ impl Text {
 
     fn turn(&mut self, session: &Session, seq: u64, turn: &Turn) {
         let text = format!(
-            "  turn {} line {}..{} {} to {}: {} {}{}{}",
+            "  turn {} line {}..{} {} to {}: {} {}{}{}{}",
             turn.number,
             self.line(seq),
             self.ended(turn.end_seq),
@@ -209,6 +209,7 @@ impl Text {
             turn.ended_at.map_or("open".to_owned(), |at| self.ms(at)),
             turn.outcome.as_str().unwrap_or("open"),
             self.words(turn.prompt.as_deref().unwrap_or(""), true),
+            turn.spent.map_or(String::new(), |spent| format!(", {} tokens", spent.total)),
             if turn.retries > 0 { format!(", {} retries", turn.retries) } else { String::new() },
             turn.error
                 .as_ref()

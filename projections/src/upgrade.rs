@@ -5,6 +5,8 @@
 //! transaction. What a step cannot derive from the older rows it does not guess: it is noted in the
 //! table `partial`, with the seq from which on it is known.
 
+mod five;
+
 use crate::store::{Store, StoreError};
 use crate::table::{Table, put_address};
 use crate::tables::{Partial, Sessions};
@@ -21,16 +23,19 @@ pub struct Step {
 
 /// The steps of this build, in order. No log was ever trimmed before fold version 4, so there is no
 /// snapshot of an older one.
-pub const STEPS: &[Step] = &[Step {
-    from: 4,
-    run: |upgrade| {
-        // A parent is not told now of what its children did long ago.
-        let told_seq = upgrade.floor - 1;
-        let (silent, unresumable) = (false, None::<String>);
-        upgrade.append(Sessions::NUMBER, &(told_seq, silent, unresumable))?;
-        upgrade.partial("hooks")
+pub const STEPS: &[Step] = &[
+    Step {
+        from: 4,
+        run: |upgrade| {
+            // A parent is not told now of what its children did long ago.
+            let told_seq = upgrade.floor - 1;
+            let (silent, unresumable) = (false, None::<String>);
+            upgrade.append(Sessions::NUMBER, &(told_seq, silent, unresumable))?;
+            upgrade.partial("hooks")
+        },
     },
-}];
+    Step { from: 5, run: five::to_six },
+];
 
 /// Tables on their way from one version to the next.
 pub struct Upgrade<'s> {

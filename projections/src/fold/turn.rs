@@ -87,7 +87,6 @@ impl Step<'_> {
             number: session.counts.turns as u32,
             started_at: at.time,
             model: session.model.clone(),
-            tokens_before: session.tokens,
             ..Turn::default()
         };
         self.state.turns.put((sid, at.seq), turn);

@@ -191,6 +191,18 @@ impl Tokens {
             ..self
         }
     }
+
+    /// What was spent with `more` besides; context and window are those of `more`.
+    pub fn plus(self, more: Tokens) -> Tokens {
+        Tokens {
+            total: self.total.saturating_add(more.total),
+            input: self.input.saturating_add(more.input),
+            cached: self.cached.saturating_add(more.cached),
+            output: self.output.saturating_add(more.output),
+            reasoning: self.reasoning.saturating_add(more.reasoning),
+            ..more
+        }
+    }
 }
 
 /// What a thread pursues turn after turn.

@@ -67,10 +67,8 @@ pub struct Turn {
     pub messages: u32,
     /// Requests to the client.
     pub requests: u32,
-    /// The thread's totals when it began.
-    pub tokens_before: Option<Tokens>,
-    /// The thread's totals when they were last told within it.
-    pub tokens_after: Option<Tokens>,
+    /// What it cost, a rewound thread's calls included; `None` until told.
+    pub spent: Option<Tokens>,
     /// The record of its last plan.
     pub plan_seq: Option<u64>,
     /// The record of its last diff.

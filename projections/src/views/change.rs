@@ -93,8 +93,10 @@ fn change(
     sid: Sid,
     session: Session,
 ) -> Result<ChangeDoc, StoreError> {
-    let before = match then.get::<Threads>(&session.thread_id)? {
-        Some(sid) => then.get::<Sessions>(&sid)?,
+    // Then it may have had another number.
+    let known_as = then.get::<Threads>(&session.thread_id)?;
+    let before = match known_as {
+        Some(known_as) => then.get::<Sessions>(&known_as)?,
         None => None,
     };
     let was = before.clone().unwrap_or_default();
@@ -120,8 +122,15 @@ fn change(
             _ => {}
         }
     }
-    let spent = session.tokens.map_or(0, |tokens| tokens.total);
-    let known = was.tokens.map_or(session.tokens_inherited, |tokens| tokens.total);
+    let turns = turns_since(now, sid, after)?;
+    let mut tokens = 0;
+    for turn in &turns {
+        let known = match known_as {
+            Some(known_as) => spent_in(then, known_as, turn.seq)?,
+            None => 0,
+        };
+        tokens += spent_in(now, sid, turn.seq)?.saturating_sub(known);
+    }
     let state = before.as_ref().map(|before| before.state.as_str());
     let news = session.counts.errors > was.counts.errors;
     Ok(ChangeDoc {
@@ -130,13 +139,13 @@ fn change(
         began: before.is_none(),
         state: FromTo { from: state, to: Some(session.state.as_str()) },
         outcome: FromTo { from: was.outcome.as_str(), to: session.outcome.as_str() },
-        turns: turns_since(now, sid, after)?,
+        turns,
         commands,
         commands_failed,
         files,
         waiting: session.pending.iter().map(|(seq, _)| request_id(*seq)).collect(),
         requests: session.counts.requests.saturating_sub(was.counts.requests),
-        tokens: spent.saturating_sub(known),
+        tokens,
         records: session.counts.records.saturating_sub(was.counts.records),
         error: session.last_error.clone().filter(|_| news),
         last_action: session.last_action.map(|action| action.summary),
@@ -144,6 +153,12 @@ fn change(
         id: session.id,
         thread_id: session.thread_id,
     })
+}
+
+/// The tokens that a turn has cost.
+fn spent_in(view: &View<'_>, sid: Sid, turn: u64) -> Result<u64, StoreError> {
+    let row = view.get::<Turns>(&(sid, turn))?;
+    Ok(row.and_then(|turn| turn.spent).map_or(0, |spent| spent.total))
 }
 
 /// The actions that began after seq `begun` and ended after seq `ended`, oldest first.

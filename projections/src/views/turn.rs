@@ -44,7 +44,7 @@ pub struct TurnDoc {
     pub messages: u32,
     /// Requests to the client.
     pub requests: u32,
-    /// Tokens spent in it: the thread's totals at its end less those at its begin.
+    /// Tokens spent in it: what the thread's totals rose by, and the calls since they were rewound.
     pub tokens: Option<TokensDoc>,
     /// How long it was in each phase.
     pub time_in: Vec<TimeIn>,
@@ -99,8 +99,6 @@ pub fn turns(
 /// One turn as a document.
 pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnDoc, StoreError> {
     let phases = phases(view, sid, seq, &turn)?;
-    let spent = turn.tokens_after;
-    let spent = spent.map(|after| after.less(turn.tokens_before.unwrap_or_default()).into());
     Ok(TurnDoc {
         number: turn.number,
         turn_id: turn.id,
@@ -119,7 +117,7 @@ pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnD
         tool_calls: turn.tool_calls,
         messages: turn.messages,
         requests: turn.requests,
-        tokens: spent,
+        tokens: turn.spent.map(TokensDoc::from),
         plan_seq: turn.plan_seq,
         diff_seq: turn.diff_seq,
         message_seq: turn.message_seq,
