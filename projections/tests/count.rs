@@ -28,8 +28,9 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let message: Value = serde_json::from_slice(line).unwrap();
         let params = &message["params"];
-        // Old releases number turns from 0 in each life of the server.
+        // Old releases number turns from 0 in each life of the server, and when a thread is loaded again.
         life += u32::from(message["result"]["userAgent"].is_string());
+        life += u32::from(message["result"]["model"].is_string());
         let named = |id: &Value| match id.as_str().unwrap() {
             id if id.parse::<u64>().is_ok() => format!("{life}/{id}"),
             id => id.to_owned(),

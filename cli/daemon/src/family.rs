@@ -194,17 +194,25 @@ fn head(one: &NewsDoc) -> String {
         deeds.push(format!("{} tokens", one.tokens));
     }
     if one.commands > 0 {
-        let failed = match one.commands_failed {
-            0 => String::new(),
-            failed => format!(" ({failed} failed)"),
+        let ends = [
+            (one.commands_failed, "failed"),
+            (one.commands_declined, "declined"),
+            (one.commands_interrupted, "interrupted"),
+        ];
+        let ends = ends.iter().filter(|(count, _)| *count > 0);
+        let ends: Vec<String> = ends.map(|(count, how)| format!("{count} {how}")).collect();
+        let ends = match ends.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", ends.join(", ")),
         };
-        deeds.push(count(one.commands as usize, "command") + &failed);
+        deeds.push(count(one.commands as usize, "command") + &ends);
     }
     _ = writeln!(text, "It did: {}.", deeds.join(", "));
     if !one.files.is_empty() {
         let named = one.files.iter().take(FILES_MAX);
-        let named: Vec<String> =
-            named.map(|file| format!("{} (+{} -{})", file.path, file.plus, file.minus)).collect();
+        let named: Vec<String> = named
+            .map(|file| format!("{} (+{} -{})", file.names(), file.plus, file.minus))
+            .collect();
         let more = match one.files.len().saturating_sub(FILES_MAX) {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -163,6 +163,8 @@ fn print(streams: &mut Streams, change: &ChangeDoc) -> Result<(), Error> {
     count(change.turns.len() as u64, "turn", "turns");
     count(change.commands, "command", "commands");
     count(change.commands_failed, "of them failed", "of them failed");
+    count(change.commands_declined, "declined", "declined");
+    count(change.commands_interrupted, "interrupted", "interrupted");
     count(change.files.len() as u64, "file", "files");
     count(change.requests, "request", "requests");
     if change.tokens > 0 {
@@ -171,7 +173,7 @@ fn print(streams: &mut Streams, change: &ChangeDoc) -> Result<(), Error> {
     streams.line(format_args!("  {} {name}  {state}  {}", change.id, did.join(", ")))?;
     for file in &change.files {
         let (plus, minus) = (file.plus, file.minus);
-        streams.line(format_args!("      {} +{plus} -{minus}", clean(&file.path)))?;
+        streams.line(format_args!("      {} +{plus} -{minus}", clean(&file.names())))?;
     }
     let failed = change.turns.iter().filter_map(|turn| turn.error.as_deref());
     for error in failed {

@@ -62,6 +62,7 @@ impl Step<'_> {
     pub(super) fn item_started(&mut self, sid: Sid, payload: &[u8]) {
         let Some(event) = self.params::<ItemEvent<'_>>(payload) else { return };
         let Some(item) = event.item.get() else { return };
+        self.begins_in(sid, event.turn_id.filled());
         let Some(action) = self.item(sid, event.turn_id.filled(), item) else { return };
         if self.action(sid, action).ended_at.is_none() {
             self.tell(sid, action, item);
@@ -280,7 +281,9 @@ fn files_of(item: &Item<'_>) -> Vec<FileLines> {
 /// The plus and minus lines of one file: an added or deleted file's text is all plus or all minus,
 /// whatever it looks like; an update's diff is counted line by line.
 fn lines_of(change: &Change<'_>) -> FileLines {
-    let kind = change.kind.get().and_then(|kind| kind.kind.get()).unwrap_or("update");
+    let told = change.kind.get();
+    let kind = told.and_then(|kind| kind.kind.get()).unwrap_or("update");
+    let moved_to = told.and_then(|kind| kind.move_path.filled());
     let diff = change.diff.get().unwrap_or("");
     let (plus, minus) = match kind {
         "add" => (diff.lines().count(), 0),
@@ -292,6 +295,7 @@ fn lines_of(change: &Change<'_>) -> FileLines {
         kind: kind.to_owned(),
         plus: plus as u32,
         minus: minus as u32,
+        moved_to: moved_to.map(str::to_owned),
     }
 }
 
@@ -385,9 +389,9 @@ fn file_summary(files: &[FileLines]) -> String {
     let (plus, minus) = files.iter().fold((0, 0), |(p, m), file| (p + file.plus, m + file.minus));
     match files {
         [] => String::new(),
-        [file] => line(&format!("{} +{plus} -{minus}", file.path)),
+        [file] => line(&format!("{} +{plus} -{minus}", file.names())),
         [file, rest @ ..] => {
-            line(&format!("{} and {} more +{plus} -{minus}", file.path, rest.len()))
+            line(&format!("{} and {} more +{plus} -{minus}", file.names(), rest.len()))
         }
     }
 }

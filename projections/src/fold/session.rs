@@ -1,10 +1,10 @@
 //! Sessions: how threads become them, and what Codex tells about a thread as a whole.
 
 use super::Step;
-use crate::rows::{ActionKind, Health, Session, Sid, SourceKind, Tokens, line};
+use crate::rows::{ANCESTORS_MAX, ActionKind, Health, Session, Sid, SourceKind, Tokens, line};
 use crate::table::{Key, id_hash};
 use sm_protocol::message::{
-    NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
+    Answer, NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
     TokenUsageUpdated,
 };
 use sm_protocol::{Int, Text};
@@ -14,9 +14,6 @@ const ID_DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// The longest name kept, in bytes.
 const NAME_BYTES_MAX: usize = 120;
-
-/// How far up a family tree is followed; a longer one is a loop.
-const ANCESTORS_MAX: usize = 64;
 
 /// The first `len` digits of the short id of a provider's thread.
 pub(super) fn short_id(provider: &str, thread: &str, len: usize) -> String {
@@ -108,13 +105,24 @@ impl Step<'_> {
     }
 
     /// A response may carry a thread: the answer to starting, resuming, forking or reading one.
-    pub(super) fn thread_answered(&mut self, result: Option<&ThreadOpened<'_>>, payload: &[u8]) {
-        let Some(opened) = result else { return };
+    pub(super) fn thread_answered(
+        &mut self,
+        answer: &Answer<'_, ThreadOpened<'_>>,
+        payload: &[u8],
+    ) {
+        let Some(opened) = answer.result.get() else { return };
         let Some(sid) = self.thread_opened(opened) else { return self.greeted(payload) };
         // Only an answer that tells the settings in force has loaded the thread.
         if opened.model.get().is_some() || opened.cwd.get().is_some() {
             self.attach(sid);
-            self.session(sid).ended = false;
+            let seq = self.at.seq;
+            let session = self.session(sid);
+            session.ended = false;
+            let by = answer.id.map_or("", |id| id.get());
+            if session.loaded_by != by {
+                by.clone_into(&mut session.loaded_by);
+                session.loaded_seq = seq;
+            }
             self.settle(sid);
         }
     }

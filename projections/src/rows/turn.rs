@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 pub enum Outcome {
-    /// It has not ended, or nobody told how; of a session: no turn has ended.
+    /// It has not ended; of a session: no turn has ended.
     #[default]
     None,
     /// It ran to its end.
@@ -17,7 +17,7 @@ pub enum Outcome {
     Interrupted,
     /// It failed.
     Failed,
-    /// Its process ended first.
+    /// Its process ended first, or the next turn began and nobody told how this one ended.
     Lost,
 }
 

@@ -1,7 +1,7 @@
 //! What changed between two moments, one document a session.
 
 use super::{FileDoc, request_id};
-use crate::rows::{Action, ActionKind, ActionStatus, Session, Sid, Turn};
+use crate::rows::{Action, ActionKind, ActionStatus, FileLines, Session, Sid, Turn};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Actions, Sessions, Threads, Turns};
@@ -28,8 +28,12 @@ pub struct ChangeDoc {
     pub turns: Vec<TurnChange>,
     /// Commands that ended in between.
     pub commands: u64,
-    /// Of those, otherwise than well.
+    /// Of those, failed.
     pub commands_failed: u64,
+    /// Of those, declined.
+    pub commands_declined: u64,
+    /// Of those, cut off with their turn or their process.
+    pub commands_interrupted: u64,
     /// Files that were changed in between, each once.
     pub files: Vec<FileDoc>,
     /// Requests that wait, those of before included.
@@ -104,24 +108,12 @@ fn change(
         Some(parent) => now.get::<Sessions>(&parent)?.map(|parent| parent.id),
         None => None,
     };
-    let (mut commands, mut commands_failed, mut files) = (0, 0, Vec::new());
     let mut actions = ended_since(now, sid, after, after)?;
     for item in &was.open_items {
         let action = now.get::<Actions>(&(sid, item.seq))?;
         actions.extend(action.filter(|action| action.end_seq.is_some_and(|end| end > after)));
     }
-    for action in actions {
-        match action.kind {
-            ActionKind::Command => {
-                commands += 1;
-                commands_failed += u64::from(action.status != ActionStatus::Completed);
-            }
-            ActionKind::FileChange if action.status == ActionStatus::Completed => {
-                add_files(&mut files, action);
-            }
-            _ => {}
-        }
-    }
+    let deeds = Deeds::of(actions);
     let turns = turns_since(now, sid, after)?;
     let mut tokens = 0;
     for turn in &turns {
@@ -140,9 +132,11 @@ fn change(
         state: FromTo { from: state, to: Some(session.state.as_str()) },
         outcome: FromTo { from: was.outcome.as_str(), to: session.outcome.as_str() },
         turns,
-        commands,
-        commands_failed,
-        files,
+        commands: deeds.commands,
+        commands_failed: deeds.failed,
+        commands_declined: deeds.declined,
+        commands_interrupted: deeds.interrupted,
+        files: deeds.files,
         waiting: session.pending.iter().map(|(seq, _)| request_id(*seq)).collect(),
         requests: session.counts.requests.saturating_sub(was.counts.requests),
         tokens,
@@ -179,23 +173,58 @@ pub(super) fn ended_since(
     Ok(actions)
 }
 
-pub(super) fn add_files(files: &mut Vec<FileDoc>, action: Action) {
-    for file in action.files {
-        match files.iter_mut().find(|known| known.path == file.path) {
+/// What ended actions come to.
+#[derive(Default)]
+pub(super) struct Deeds {
+    /// Commands.
+    pub commands: u64,
+    /// Of those, failed.
+    pub failed: u64,
+    /// Of those, declined.
+    pub declined: u64,
+    /// Of those, cut off with their turn or their process.
+    pub interrupted: u64,
+    /// Files that were changed, each once, by the name that it has now.
+    pub files: Vec<FileDoc>,
+}
+
+impl Deeds {
+    pub fn of(actions: impl IntoIterator<Item = Action>) -> Deeds {
+        let mut deeds = Deeds::default();
+        for action in actions {
+            match (action.kind, action.status) {
+                (ActionKind::Command, status) => deeds.command(status),
+                (ActionKind::FileChange, ActionStatus::Completed) => {
+                    action.files.into_iter().for_each(|file| deeds.file(file));
+                }
+                _ => {}
+            }
+        }
+        deeds
+    }
+
+    fn command(&mut self, status: ActionStatus) {
+        self.commands += 1;
+        match status {
+            ActionStatus::InProgress | ActionStatus::Completed => {}
+            ActionStatus::Failed => self.failed += 1,
+            ActionStatus::Declined => self.declined += 1,
+            ActionStatus::Interrupted | ActionStatus::Lost => self.interrupted += 1,
+        }
+    }
+
+    fn file(&mut self, file: FileLines) {
+        match self.files.iter_mut().find(|known| known.name_now() == file.path) {
             Some(known) => {
                 known.plus += file.plus;
                 known.minus += file.minus;
+                known.moved_to = file.moved_to.or(known.moved_to.take());
                 // A file that was made and then changed was made.
                 if file.kind == "delete" {
                     known.kind = file.kind;
                 }
             }
-            None => files.push(FileDoc {
-                path: file.path,
-                kind: file.kind,
-                plus: file.plus,
-                minus: file.minus,
-            }),
+            None => self.files.push(FileDoc::from(file)),
         }
     }
 }

@@ -4,10 +4,10 @@
 //! human, or is gone; a record that its parent was told of is no news any more. Sub-agents that Codex
 //! made itself have none: Codex tells of them.
 
-use super::change::{add_files, ended_since, turns_since};
+use super::change::{Deeds, ended_since, turns_since};
 use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
-use crate::rows::{ActionKind, ActionStatus, Outcome, Session, Sid};
+use crate::rows::{Outcome, Session, Sid};
 use crate::store::{StoreError, View};
 use crate::tables::{Requests, Sessions, Turns};
 
@@ -48,9 +48,13 @@ pub struct NewsDoc {
     /// Tokens spent in them.
     pub tokens: u64,
     /// Commands that ended since.
-    pub commands: u32,
-    /// Of those, otherwise than well.
-    pub commands_failed: u32,
+    pub commands: u64,
+    /// Of those, failed.
+    pub commands_failed: u64,
+    /// Of those, declined.
+    pub commands_declined: u64,
+    /// Of those, cut off with their turn or their process.
+    pub commands_interrupted: u64,
     /// Files that were changed since, each once.
     pub files: Vec<FileDoc>,
 }
@@ -172,24 +176,12 @@ impl Look<'_, '_> {
         let (mut micros, mut tokens) = (0, 0);
         for turn in &turns {
             let Some(row) = view.get::<Turns>(&(sid, turn.seq))? else { continue };
-            micros += row.ended_at.map_or(0, |ended| ended - row.started_at);
+            micros += row.ended_at.map_or(0, |ended| (ended - row.started_at).max(0));
             tokens += turn_doc(view, sid, turn.seq, row)?.tokens.map_or(0, |tokens| tokens.total);
         }
         // What began before its parent was told may have ended after.
         let begin = turns.first().map_or(session.told_seq, |turn| turn.seq.saturating_sub(1));
-        let (mut commands, mut commands_failed, mut files) = (0, 0, Vec::new());
-        for action in ended_since(view, sid, begin, session.told_seq)? {
-            match action.kind {
-                ActionKind::Command => {
-                    commands += 1;
-                    commands_failed += u32::from(action.status != ActionStatus::Completed);
-                }
-                ActionKind::FileChange if action.status == ActionStatus::Completed => {
-                    add_files(&mut files, action);
-                }
-                _ => {}
-            }
-        }
+        let deeds = Deeds::of(ended_since(view, sid, begin, session.told_seq)?);
         Ok(NewsDoc {
             session,
             standing,
@@ -198,9 +190,11 @@ impl Look<'_, '_> {
             turns,
             micros,
             tokens,
-            commands,
-            commands_failed,
-            files,
+            commands: deeds.commands,
+            commands_failed: deeds.failed,
+            commands_declined: deeds.declined,
+            commands_interrupted: deeds.interrupted,
+            files: deeds.files,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Turns as documents.
 
-use super::{PhaseDoc, TimeIn, TokensDoc, phases, time, time_in};
+use super::{PhaseDoc, TimeIn, TokensDoc, millis, phases, time, time_in};
 use crate::rows::{Session, Sid, Turn};
 use crate::store::{StoreError, View};
 use crate::table::{Key, turn_key};
@@ -73,7 +73,11 @@ pub fn turn_number(
     session: &Session,
     id: &str,
 ) -> Result<Option<u64>, StoreError> {
-    view.get::<TurnIds>(&(sid, turn_key(id, session.source, session.generation)))
+    let key = (sid, turn_key(id, session.source, session.generation));
+    let Some(number) = view.get::<TurnIds>(&key)? else { return Ok(None) };
+    let turn = view.get::<Turns>(&(sid, number))?;
+    let is_older = turn.is_some_and(|turn| session.has_renumbered(id, turn.end_seq));
+    Ok((!is_older).then_some(number))
 }
 
 /// The newest `last` turns of a session that `keep` wants, oldest first. Phases are looked up for these
@@ -107,7 +111,7 @@ pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnD
         prompt: turn.prompt,
         started_at: time(turn.started_at),
         ended_at: turn.ended_at.and_then(time),
-        duration_ms: turn.ended_at.map(|ended| (ended - turn.started_at) / 1000),
+        duration_ms: turn.ended_at.map(|ended| millis(turn.started_at, ended)),
         outcome: turn.outcome.as_str(),
         error: turn.error,
         retries: turn.retries,
