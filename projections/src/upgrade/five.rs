@@ -48,7 +48,7 @@ pub(super) fn to_six(upgrade: &mut Upgrade<'_>) -> Result<(), StoreError> {
         let files: Vec<_> = files.into_iter().map(unmoved).collect();
         Some((head, files, leave, agents))
     })?;
-    upgrade.partial("moved files")?;
+    upgrade.partial("moved_files")?;
     // They were counted nowhere.
     upgrade.partial("turns_lost")?;
     // Which loading of a thread was its last is not known; a wish that was open is over.
