@@ -270,6 +270,11 @@ fn failed(error: ClientError, context: &Context) -> Error {
         ClientError::NotRunning { .. } => Error::new(Exit::Away, "daemon_away", message)
             .hint(format!("Start it: sm{home} serve"))
             .retryable(),
+        ClientError::Unreachable { .. } => Error::new(Exit::Away, "daemon_unreachable", message)
+            .hint(format!(
+                "A sandboxed shell does not reach it: an agent has the tools sm_spawn, sm_send, sm_wait; \
+                 what only reads works here, too: sm{home} ps, sm{home} wait"
+            )),
         ClientError::NotStarted { log, .. } => {
             // What the daemon itself said names the cause; a lock that another one holds is a
             // conflict like everywhere.

@@ -13,6 +13,7 @@ use sm_daemon::HomeError;
 use sm_log::{OpenError, Reader};
 use sm_projections::views::{self, Selection};
 use sm_projections::{Store, View};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub struct Tables {
     store: Arc<Store>,
     /// They are those of a moment gone by.
     past: Option<Arc<Past>>,
+    log_dir: PathBuf,
     /// The log's id.
     pub log_id: String,
     /// The log's last durable seq when they were opened.
@@ -85,12 +87,18 @@ impl Tables {
         let (Some(store), Some(log_id)) = (readings.store, readings.log_id) else {
             return Ok(None);
         };
-        Ok(Some(Tables { store: Arc::new(store), past: None, log_id, head: readings.watermark }))
+        Ok(Some(Tables {
+            store: Arc::new(store),
+            past: None,
+            log_dir: context.home.log_dir(),
+            log_id,
+            head: readings.watermark,
+        }))
     }
 
     /// The tables in `store`, of the moment `past`, in place of these.
     pub fn gone_by(&self, store: Arc<Store>, past: Past) -> Tables {
-        Tables { store, past: Some(Arc::new(past)), log_id: self.log_id.clone(), head: self.head }
+        Tables { store, past: Some(Arc::new(past)), ..self.clone() }
     }
 
     /// The present of whoever looks: that of the moment where it is gone by. Unix microseconds.
@@ -112,7 +120,7 @@ impl Tables {
     pub fn lives(&self) -> Lives {
         match self.past {
             Some(_) => Lives::unknown(),
-            None => Lives::default(),
+            None => Lives::new(self.log_dir.clone()),
         }
     }
 

@@ -14,7 +14,7 @@ use sm_log::{AppendError, Direction, Entry, Log};
 use sm_protocol::synthetic::{GenerationEnded, SourceClosed, SourceOpened, Synthetic};
 use sm_protocol::{Int, Kind, Text, flags};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -111,8 +111,8 @@ pub struct ImportSummary {
     pub first_seq: Option<u64>,
     /// The last line's record.
     pub last_seq: Option<u64>,
-    /// The threads named, in order of their ids.
-    pub threads: BTreeSet<String>,
+    /// The threads named, in order of their ids, and how many lines belong to each.
+    pub threads: BTreeMap<String, u64>,
 }
 
 /// The BLAKE3 of a file's bytes in hexadecimal, and their number.
@@ -142,8 +142,6 @@ pub struct Importer {
     generation: u32,
     /// The time of the record before, in Unix microseconds.
     time: i64,
-    /// The thread of the record before.
-    thread: String,
     summary: ImportSummary,
     progress: Box<dyn FnMut(u64, u64)>,
 }
@@ -214,7 +212,6 @@ impl Importer {
             interpreter: Interpreter::new(),
             generation: 0,
             time: 0,
-            thread: String::new(),
             summary,
             progress: Box::new(progress),
         }
@@ -388,12 +385,12 @@ impl Importer {
                 summary.marked_lines.push(MarkedLine { line, seq, flags });
             }
         }
-        // Most lines name the thread that the line before named.
-        if prepared.thread != self.thread.as_str() {
-            self.thread = prepared.thread.clone().into_owned();
-            if !self.thread.is_empty() && !summary.threads.contains(&self.thread) {
-                summary.threads.insert(self.thread.clone());
-            }
+        if prepared.thread.is_empty() {
+            return;
+        }
+        match summary.threads.get_mut(&*prepared.thread) {
+            Some(lines) => *lines += 1,
+            None => drop(summary.threads.insert(prepared.thread.clone().into_owned(), 1)),
         }
     }
 }

@@ -45,6 +45,20 @@ impl Scribe {
     ) -> Result<Receipt, AppendError> {
         self.log.append(&[own(source, generation, time, thread, message, &message.to_payload())])
     }
+
+    /// Several at once, in one frame: nobody ever sees the one without the other.
+    pub fn note_all(
+        &self,
+        time: i64,
+        thread: &str,
+        messages: &[Synthetic],
+    ) -> Result<Receipt, AppendError> {
+        let payloads: Vec<Vec<u8>> = messages.iter().map(Synthetic::to_payload).collect();
+        let notes = messages.iter().zip(&payloads);
+        let notes: Vec<Entry<'_>> =
+            notes.map(|(message, payload)| own(0, 0, time, thread, message, payload)).collect();
+        self.log.append(&notes)
+    }
 }
 
 /// What `sm` says, as an entry; `payload` is the message's own.

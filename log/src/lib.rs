@@ -90,7 +90,7 @@ struct Readme;
 pub use cursor::{Cursor, Item};
 pub use error::{AppendError, Cause, Gap, GapReason, OpenError, ReadError};
 pub use id::{LogId, ParseLogIdError};
-pub use lock::{Head, WriterLock, holder, lock, peek};
+pub use lock::{Head, NAME as LOCK_FILE, WriterLock, holder, is_locked, lock, peek};
 pub use log::{Health, Log, Receipt};
 pub use options::{Durability, Options};
 pub use reader::Reader;

@@ -52,6 +52,13 @@ pub fn holder(dir: impl AsRef<Path>) -> Option<u32> {
     Directory::new(dir).lock_holder(NAME)
 }
 
+/// Whether a writer has the lock now; `None` where that cannot be asked. Works from wherever the file can be
+/// read, in another pid namespace and on a file system that is read-only there, too. It takes the lock for
+/// an instant, shared, where nobody has it: not for whoever asks all the time.
+pub fn is_locked(dir: impl AsRef<Path>) -> Option<bool> {
+    Directory::new(dir).is_locked(NAME)
+}
+
 /// What the watermark file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -119,7 +119,7 @@ fn fold_what_matters(
             progress(*seq);
         }
     }
-    drop(base);
+    base.sound()?;
     store.write(&state.leave(at))?;
     Ok(all)
 }

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// The most records folded before a commit, while catching up.
-const BATCH_RECORDS_MAX: usize = 16_384;
+pub(crate) const BATCH_RECORDS_MAX: usize = 16_384;
 
 /// How many are waited for before a commit while somebody records in haste, and for how long: many
 /// small commits would cost more than they bring.
@@ -188,6 +188,7 @@ impl Projector {
             }
             folded += 1;
         }
+        view.sound()?;
         self.folded = cursor.position() - 1;
         self.cursor = Some(cursor);
         Ok(folded)

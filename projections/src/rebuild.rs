@@ -4,7 +4,7 @@
 //! was being built when its process died is begun anew; what the swap took out is thrown away.
 
 use crate::fold::FOLD_VERSION;
-use crate::projector::{FoldError, Projector};
+use crate::projector::{BATCH_RECORDS_MAX, FoldError, Projector};
 use crate::snapshot::{Snapshots, io_error, remove};
 use crate::store::{Commit, Store, StoreError};
 use crate::upgrade::forget_all_below;
@@ -14,9 +14,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The most records folded before a commit that nobody waits for.
-const BATCH_RECORDS: usize = 16_384;
 
 /// Where rows are as they were folded, before they are packed.
 const FOLDING: &str = "folding";
@@ -35,6 +32,20 @@ pub enum Below<'s> {
     Unknown,
 }
 
+impl Below<'_> {
+    /// Opens new tables at `path`, as those of `log` begin.
+    pub fn begin(self, path: &Path, log: &Reader) -> Result<Store, FoldError> {
+        match self {
+            Below::Kept(snapshots) => snapshots.begin(path, log),
+            Below::Unknown => {
+                let store = Store::open(path, &log.id(), Commit::AtTheEnd)?;
+                forget_all_below(&store, log.floor())?;
+                Ok(store)
+            }
+        }
+    }
+}
+
 /// Folds the whole of `log`, on top of what is kept of its trimmed records, into new tables below `dir`
 /// and puts them in the place of those that are there, whatever their state. Older versions' tables go
 /// with them. Only the holder of the log's lock may call it; `progress` is told the last seq folded.
@@ -46,23 +57,29 @@ pub fn rebuild(
 ) -> Result<(), FoldError> {
     let (place, building) = (Store::path_in(dir), aside(dir));
     remove(&building)?;
-    let folding = building.join(FOLDING);
-    let store = Arc::new(match below {
-        Below::Kept(snapshots) => snapshots.begin(&folding, log)?,
-        Below::Unknown => {
-            let store = Store::open(&folding, &log.id(), Commit::AtTheEnd)?;
-            forget_all_below(&store, log.floor())?;
-            store
-        }
-    });
-    let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
-    projector.fold_to(log.watermark(), BATCH_RECORDS, progress)?;
-    store.pack_to(&building)?;
-    drop((projector, store));
-    remove(&folding)?;
+    build(&building, below, log, progress).inspect_err(|_| {
+        // The disk may be full. What is left here is thrown away by the next one too.
+        let _ = remove(&building);
+    })?;
     swap(&building, &place)?;
     remove(&building)?;
     sweep(dir)
+}
+
+/// Folds into new tables at `building`, and packs them.
+fn build(
+    building: &Path,
+    below: Below<'_>,
+    log: &Reader,
+    progress: impl FnMut(u64),
+) -> Result<(), FoldError> {
+    let folding = building.join(FOLDING);
+    let store = Arc::new(below.begin(&folding, log)?);
+    let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
+    projector.fold_to(log.watermark(), BATCH_RECORDS_MAX, progress)?;
+    store.pack_to(building)?;
+    drop((projector, store));
+    Ok(remove(&folding)?)
 }
 
 /// Puts the tables of `store`, which lie below `dir`, close together in a new file in the place of theirs.
@@ -71,7 +88,9 @@ pub fn rebuild(
 pub fn pack(dir: &Path, store: &Store) -> Result<(), FoldError> {
     let building = aside(dir);
     remove(&building)?;
-    store.pack_to(&building)?;
+    store.pack_to(&building).inspect_err(|_| {
+        let _ = remove(&building);
+    })?;
     swap(&building, store.path())?;
     Ok(remove(&building)?)
 }

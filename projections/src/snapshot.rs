@@ -11,7 +11,7 @@
 //! ```
 
 use crate::fold::FOLD_VERSION;
-use crate::projector::{FoldError, Projector};
+use crate::projector::{BATCH_RECORDS_MAX, FoldError, Projector};
 use crate::store::{Commit, Store, StoreError, create_private};
 use crate::tables::{Sessions, Threads};
 use crate::upgrade;
@@ -21,9 +21,6 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-
-/// The most records folded before a commit that nobody waits for.
-const BATCH_RECORDS: usize = 16_384;
 
 /// How much is read at once.
 const PIECE_BYTES: usize = 1 << 20;
@@ -157,7 +154,7 @@ impl Snapshots {
         create_private(&folding)?;
         let store = Arc::new(self.begin(&folding, log)?);
         let mut projector = Projector::new(Arc::clone(&store), log.clone())?;
-        projector.fold_to(seq, BATCH_RECORDS, progress)?;
+        projector.fold_to(seq, BATCH_RECORDS_MAX, progress)?;
         store.pack_to(&making)?;
         drop((projector, store));
         remove(&folding)?;

@@ -17,6 +17,9 @@ pub trait Base {
     fn get(&self, address: &[u8]) -> Option<&[u8]>;
     /// The addresses that begin with `prefix`, in order.
     fn addresses(&self, prefix: &[u8]) -> Vec<Vec<u8>>;
+    /// Is told that a row of `table` is there and cannot be decoded. It counts as absent to the fold,
+    /// whose outcome must not be kept.
+    fn is_damaged(&self, table: &'static str);
 }
 
 /// A base without rows.
@@ -29,6 +32,7 @@ impl Base for Nothing {
     fn addresses(&self, _: &[u8]) -> Vec<Vec<u8>> {
         Vec::new()
     }
+    fn is_damaged(&self, _: &'static str) {}
 }
 
 /// A row in memory. `row` is `None` when it is known to be absent or was taken away.
@@ -186,7 +190,11 @@ impl<T: Table> Shelf<T> {
 fn load<T: Table>(base: &dyn Base, key: &T::Key) -> Option<Box<T::Row>> {
     let mut address = Vec::with_capacity(32);
     put_address::<T>(key, &mut address);
-    base.get(&address).and_then(|bytes| postcard::from_bytes(bytes).ok().map(Box::new))
+    let row = postcard::from_bytes(base.get(&address)?);
+    if row.is_err() {
+        base.is_damaged(name(T::NUMBER));
+    }
+    row.ok().map(Box::new)
 }
 
 macro_rules! state {
@@ -261,6 +269,9 @@ mod tests {
         }
         fn addresses(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
             self.0.keys().filter(|address| address.starts_with(prefix)).cloned().collect()
+        }
+        fn is_damaged(&self, table: &'static str) {
+            panic!("a row of {table} cannot be decoded");
         }
     }
 

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sm_log::LogId;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The address space set aside; the file grows only as far as rows need.
 const MAP_BYTES: usize = 1 << 38;
@@ -147,6 +148,12 @@ pub struct Store {
     path: PathBuf,
 }
 
+/// Whether a batch of rows may not fit on the disk of `path` any more.
+fn is_nearly_full(path: &Path) -> bool {
+    rustix::fs::statvfs(path)
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < PACK_BYTES as u64)
+}
+
 /// Whether the system lets nobody of this user write there.
 fn is_denied(why: &std::io::Error) -> bool {
     use std::io::ErrorKind;
@@ -207,7 +214,8 @@ impl Store {
             return Err(StoreError::NotFound { path: path.to_path_buf() });
         }
         match Store::open_env(path, EnvFlags::empty(), MAP_BYTES) {
-            // A reader's place in LMDB's lock file cannot be taken; nobody writes there either.
+            // A reader's place in LMDB's lock file cannot be taken. Where somebody writes, it is for the writer
+            // to keep what was there for as long as an answer takes.
             Err(StoreError::Lmdb { source: heed::Error::Io(why), .. }) if is_denied(&why) => {
                 Store::open_env(path, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK, MAP_BYTES)
             }
@@ -250,7 +258,7 @@ impl Store {
     /// Begins one answer: all that is read through it is of one moment.
     pub fn view(&self) -> Result<View<'_>, StoreError> {
         let txn = self.env.read_txn().map_err(|source| self.fail("begin to read", source))?;
-        Ok(View { store: self, txn })
+        Ok(View { store: self, txn, failure: OnceLock::new() })
     }
 
     /// Writes `changes` and their checkpoint, all or nothing.
@@ -382,6 +390,13 @@ impl Store {
             heed::Error::Io(source) if source.kind() == std::io::ErrorKind::StorageFull => {
                 StoreError::Io { act, path, source }
             }
+            // What LMDB says of a write that ended early.
+            heed::Error::Io(source)
+                if source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+                    && is_nearly_full(&path) =>
+            {
+                StoreError::Io { act, path, source: std::io::ErrorKind::StorageFull.into() }
+            }
             source => StoreError::Lmdb { act, path, source },
         }
     }
@@ -402,6 +417,8 @@ pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
 pub struct View<'s> {
     store: &'s Store,
     txn: RoTxn<'s, WithoutTls>,
+    /// The first failure that a fold could not be told of.
+    failure: OnceLock<StoreError>,
 }
 
 impl View<'_> {
@@ -507,7 +524,10 @@ impl View<'_> {
         let rows = self.store.rows.iter(&self.txn);
         for row in rows.map_err(|source| self.store.fail("read all rows", source))? {
             let (key, row) = row.map_err(|source| self.store.fail("read all rows", source))?;
-            let table = if key[0] == META { "meta" } else { tables::name(key[0]) };
+            let table = match key.first() {
+                Some(&META) => "meta",
+                number => number.map_or("unknown", |number| tables::name(*number)),
+            };
             if sizes.last().is_none_or(|size| size.table != table) {
                 sizes.push(Size { table, rows: 0, key_bytes: 0, row_bytes: 0 });
             }
@@ -549,7 +569,9 @@ impl View<'_> {
                 (Some((key, _)), None) | (None, Some((key, _))) => key,
                 (None, None) => return Ok(None),
             };
-            return Ok(Some(Difference { table: tables::name(key[0]), key: key[1..].to_vec() }));
+            // A damaged file may hold an empty key.
+            let (number, key) = key.split_first().unwrap_or((&META, &[]));
+            return Ok(Some(Difference { table: tables::name(*number), key: key.to_vec() }));
         }
     }
 
@@ -608,15 +630,31 @@ fn after(prefix: &[u8]) -> Vec<u8> {
     vec![u8::MAX; 511]
 }
 
+impl View<'_> {
+    /// Whether all that was read as a fold's base could be read: else what was folded must not be kept.
+    pub(crate) fn sound(self) -> Result<(), StoreError> {
+        self.failure.into_inner().map_or(Ok(()), Err)
+    }
+
+    fn note<T>(&self, read: Result<T, StoreError>) -> Option<T> {
+        read.map_err(|error| drop(self.failure.set(error))).ok()
+    }
+}
+
 impl Base for View<'_> {
     fn get(&self, address: &[u8]) -> Option<&[u8]> {
-        self.bytes(address).ok().flatten()
+        self.note(self.bytes(address)).flatten()
     }
 
     fn addresses(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
         let high = after(prefix);
         let rows = self.store.rows.range(&self.txn, &between(prefix, &high));
-        let rows = rows.into_iter().flatten().flatten();
-        rows.map(|(address, _)| address.to_vec()).collect()
+        let addresses = rows.and_then(|rows| rows.map(|row| Ok(row?.0.to_vec())).collect());
+        let addresses = addresses.map_err(|source| self.store.fail("read a range", source));
+        self.note(addresses).unwrap_or_default()
+    }
+
+    fn is_damaged(&self, table: &'static str) {
+        self.note::<()>(Err(self.store.damaged(table)));
     }
 }

@@ -5,7 +5,7 @@
 //! transaction. What a step cannot derive from the older rows it does not guess: it is noted in the
 //! table `partial`, with the seq from which on it is known.
 
-mod five;
+mod six;
 
 use crate::store::{Store, StoreError};
 use crate::table::{Table, put_address};
@@ -34,7 +34,15 @@ pub const STEPS: &[Step] = &[
             upgrade.partial("hooks")
         },
     },
-    Step { from: 5, run: five::to_six },
+    Step {
+        from: 5,
+        run: |upgrade| {
+            // Nobody knows who gave those that are there: no rule goes by them.
+            upgrade.append(Sessions::NUMBER, &Vec::<String>::new())?;
+            upgrade.partial("users_labels")
+        },
+    },
+    Step { from: 6, run: six::to_seven },
 ];
 
 /// Tables on their way from one version to the next.
@@ -66,6 +74,9 @@ pub fn upgrade(store: &Store, from: u32, to: u32, steps: &[Step]) -> Result<bool
     Ok(from <= to)
 }
 
+/// What is known only in part of tables that were made without the snapshot of what was trimmed.
+pub const EVERYTHING: &str = "everything";
+
 /// Notes that nothing is known of what is below `floor`, in tables that are empty: for a log whose
 /// snapshot is lost.
 pub fn forget_all_below(store: &Store, floor: u64) -> Result<(), StoreError> {
@@ -73,7 +84,7 @@ pub fn forget_all_below(store: &Store, floor: u64) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut upgrade = Upgrade { store, txn: store.begin()?, floor };
-    upgrade.partial("everything")?;
+    upgrade.partial(EVERYTHING)?;
     store.set_checkpoint(&mut upgrade.txn, floor.saturating_sub(1))?;
     store.commit(upgrade.txn)
 }
@@ -182,6 +193,6 @@ mod tests {
         forget_all_below(&store, 50).unwrap();
         let view = store.view().unwrap();
         assert_eq!(view.checkpoint().unwrap(), 49);
-        assert_eq!(view.get::<Partial>(&"everything".to_owned()).unwrap(), Some(50));
+        assert_eq!(view.get::<Partial>(&EVERYTHING.to_owned()).unwrap(), Some(50));
     }
 }

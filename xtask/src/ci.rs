@@ -21,7 +21,10 @@ pub fn chore(arguments: &[&str]) -> Result<(), String> {
             ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         cargo(&root, &arguments, &[])
     })?;
-    let codex = step("codex", || codex::install(codex::PINNED))?;
+    let codex = step("codex", || {
+        codex::OLDER.iter().try_for_each(|version| codex::install(version).map(drop))?;
+        codex::install(codex::PINNED)
+    })?;
     let codex = codex.to_string_lossy().into_owned();
     let environment = [("SM_TEST_CODEX", codex.as_str())];
     step("test", || test(&root, &environment))?;

@@ -24,6 +24,10 @@ use crate::project_root;
 /// The release that the project is built and tested against. Its one place is the file.
 pub const PINNED: &str = include_str!("../codex-version").trim_ascii_end();
 
+/// Older releases that tests run too: one that a weekly upgrade leaves behind, and one that numbers its
+/// turns.
+pub const OLDER: [&str; 2] = ["0.155.1", "0.98.0"];
+
 /// How often whoever waits for npm is told that it goes on.
 const TELL_EVERY: Duration = Duration::from_secs(3);
 

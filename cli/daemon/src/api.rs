@@ -567,6 +567,9 @@ pub struct Ask {
     pub codex_home: Option<String>,
     /// The folder that is asked about.
     pub cwd: Option<String>,
+    /// How long Codex may take for each call; none: 15 s, 40 s where it starts MCP servers, 120 s for
+    /// a method of the caller's own.
+    pub timeout_seconds: Option<f64>,
     /// Who asks, and where to look for codex.
     #[serde(flatten)]
     pub act: Act,
@@ -654,6 +657,8 @@ pub struct Answered {
     pub request: serde_json::Value,
     /// It had been answered the same way before.
     pub repeated: bool,
+    /// A secret is part of that answer. Secrets are not kept, so whether this one is the same is not known.
+    pub secret_not_compared: bool,
 }
 
 /// What the log shall keep. Without any limit the defaults hold; with one, that one alone.
@@ -801,6 +806,20 @@ pub struct Imported {
     pub last_seq: Option<u64>,
     /// The sessions it concerns.
     pub sessions: Vec<serde_json::Value>,
+    /// Those of them that a server runs: what a file says of such a session changes nothing.
+    pub not_folded: Vec<NotFolded>,
+}
+
+/// Records of a transcript that are kept and change nothing, because a server runs their session.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NotFolded {
+    /// The session's short id.
+    pub session_id: String,
+    /// Its thread.
+    pub thread_id: String,
+    /// How many.
+    pub records: u64,
 }
 
 /// A line that is no message, or odd.

@@ -3,6 +3,7 @@
 //! What always holds: Codex's releases put a request's parts in different places, and all of them are
 //! looked at here, once, for the inbox, the rules and the risk hint alike.
 
+use crate::form;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sm_log::Reader;
@@ -10,7 +11,8 @@ use sm_projections::rows::{ActivityState, RequestClass, Session, Sid};
 use sm_projections::tables::{Requests, Sessions};
 use sm_projections::views::RequestDoc;
 use sm_projections::{StoreError, View};
-use sm_rules::{Asker, CommandLine, FileTouched, Risk, Subject, What};
+use sm_rules::{Asker, CommandLine, FileTouched, Found, Risk, Subject, What};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How far up a family tree is followed.
@@ -42,12 +44,25 @@ pub struct Details {
     pub network: Option<Value>,
     /// A folder that is to be writable from then on.
     pub grant_root: Option<String>,
+    /// The tool of an MCP server that it asks leave for.
+    pub tool: Option<Tool>,
     /// A tool's arguments.
     pub arguments: Option<Value>,
     /// All of it, where `sm` does not know the request's kind.
     pub params: Option<Value>,
     /// The record that asked was trimmed: its line is all that is known.
     pub text_trimmed: bool,
+}
+
+/// A tool of an MCP server, as far as Codex tells.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Tool {
+    /// Its name, of releases from 0.169 on; older ones name it in the message alone.
+    pub name: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// What its server says that it does.
+    pub description: Option<String>,
 }
 
 /// One file that would change.
@@ -155,18 +170,18 @@ fn held_up(view: &View<'_>, sid: Option<Sid>) -> Result<Vec<HeldUp>, StoreError>
     Ok(found)
 }
 
-/// Where a path really is: as far as it is there, links followed.
-pub fn real(path: &Path) -> PathBuf {
-    let path = sm_rules::normal(path);
-    for above in path.ancestors() {
-        if let (Ok(found), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
-            return match rest.as_os_str().is_empty() {
-                true => found,
-                false => found.join(rest),
-            };
-        }
-    }
-    path
+/// Where a path really is, links followed as the kernel does; `None` where that is not sure.
+pub fn real(path: &Path) -> Option<PathBuf> {
+    sm_rules::followed(path, &|at| match std::fs::read_link(at) {
+        Ok(to) => Found::Link(to),
+        Err(error) => match error.kind() {
+            io::ErrorKind::InvalidInput => Found::Plain,
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::InvalidFilename => Found::Missing,
+            _ => Found::Hidden,
+        },
+    })
 }
 
 /// A request as rules look at it.
@@ -193,7 +208,12 @@ pub(crate) fn subject(
             root: details.grant_root.as_deref().map(whole),
         },
         RequestClass::Permissions => permissions(details.permissions.as_ref(), &whole),
-        _ => What::Other,
+        _ => details.tool.as_ref().map_or(What::Other, |tool| {
+            let mut arguments = Vec::new();
+            details.arguments.iter().for_each(|value| texts(value, &mut arguments));
+            let server = details.server.clone().unwrap_or_default();
+            What::Tool { server, tool: tool.name.clone(), arguments }
+        }),
     };
     Subject { what, asker }
 }
@@ -204,6 +224,7 @@ fn asker(session: &Session) -> Asker {
         thread: Some(session.thread_id.clone()),
         name: session.name.clone(),
         labels: session.labels.clone(),
+        users_labels: session.users_labels.clone(),
         is_users: matches!(session.spawned_by.as_deref(), Some("user" | "demo")),
         cwd: session.cwd.as_ref().map(PathBuf::from),
     }
@@ -361,9 +382,37 @@ pub(crate) fn details_of(params: &Value, item: Option<&Value>, kind: &str) -> De
         permissions: kept("permissions").or_else(|| kept("additionalPermissions")),
         network: kept("networkApprovalContext"),
         grant_root: text("grantRoot"),
-        arguments: kept("arguments"),
+        tool: tool(params),
+        arguments: kept("arguments").or_else(|| params.pointer("/_meta/tool_params").cloned()),
         params: (kind == "other").then(|| params.clone()),
         text_trimmed: false,
+    }
+}
+
+/// The tool that an elicitation asks leave for; none where it asks for something else.
+fn tool(params: &Value) -> Option<Tool> {
+    let meta = params.get("_meta")?;
+    if meta.get("codex_approval_kind")?.as_str() != Some("mcp_tool_call") {
+        return None;
+    }
+    let text = |name: &str| meta.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(Tool {
+        name: text("tool_name"),
+        title: text("tool_title"),
+        description: text("tool_description"),
+    })
+}
+
+/// As many texts of a tool's arguments are looked at.
+const TEXTS_MAX: usize = 100;
+
+/// The texts in a value.
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if found.len() < TEXTS_MAX => found.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
+        Value::Object(fields) => fields.values().for_each(|value| texts(value, found)),
+        _ => {}
     }
 }
 
@@ -384,14 +433,18 @@ fn field((id, field): (&String, &Value), required: Option<&Value>) -> Value {
     let words = words.find_map(|name| field.get(name)?.as_str()).unwrap_or(id);
     let required = required.and_then(Value::as_array).into_iter().flatten();
     let is_required = required.into_iter().any(|name| name == id);
-    json!({
+    let mut question = json!({
         "id": id,
         "question": words,
         "options": options(field),
         "isSecret": field.get("format").and_then(Value::as_str) == Some("password"),
         "isRequired": is_required,
         "type": field.get("type"),
-    })
+    });
+    for limit in form::LIMITS {
+        question[limit] = field.get(limit).cloned().unwrap_or_default();
+    }
+    question
 }
 
 /// The values that a field offers: plain, titled, or of a list.

@@ -49,6 +49,14 @@ pub enum ClientError {
         /// Its socket.
         socket: PathBuf,
     },
+    /// The caller may not reach the socket, so whether a daemon runs is not known: in a sandbox, say.
+    #[error("the daemon cannot be reached from here: {why} ({}); nothing was sent", socket.display())]
+    Unreachable {
+        /// Its socket.
+        socket: PathBuf,
+        /// The system's answer.
+        why: io::Error,
+    },
     /// The daemon refused, with its reason.
     #[error("{}", problem.message)]
     Refused {
@@ -389,7 +397,10 @@ impl Client {
         body: Bytes,
     ) -> Result<T, ClientError> {
         if path.len() > PATH_MAX {
-            return Err(too_long());
+            return Err(no_id("nothing has an id of that length"));
+        }
+        if path.contains("//") || path.ends_with('/') {
+            return Err(no_id("an empty word names nothing"));
         }
         let (status, bytes) = self.runtime.block_on(async {
             let response = self.send(method, path, body).await?;
@@ -413,7 +424,7 @@ impl Client {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                     ClientError::NotRunning { socket: self.socket.clone() }
                 }
-                _ => ClientError::Broken(format!("{}: {error}", self.socket.display())),
+                _ => ClientError::Unreachable { socket: self.socket.clone(), why: error },
             })?;
         let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
@@ -448,10 +459,10 @@ fn refused(status: u16, body: &[u8]) -> ClientError {
 }
 
 /// The refusal of an id that is none.
-fn too_long() -> ClientError {
+fn no_id(message: &str) -> ClientError {
     let problem = Problem {
         code: "not_found".to_owned(),
-        message: "nothing has an id of that length".to_owned(),
+        message: message.to_owned(),
         hint: Some(
             "`sm ps` lists the sessions, `sm inbox` the requests, with their ids".to_owned(),
         ),

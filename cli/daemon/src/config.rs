@@ -5,9 +5,13 @@ use sm_ingest::app_server::Search;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Says a line to whoever keeps the daemon's own log.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How long an answer waits for the tables, where nobody says.
+const FOLD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a daemon is told.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ pub struct Config {
     /// It is a demo's: it ends when its standard input does, which the demo holds, and an answer of
     /// `demo` is the demo's own.
     pub demo: bool,
+    /// How long an answer waits for the tables to tell what was done.
+    pub fold_patience: Duration,
 }
 
 impl Config {
@@ -40,6 +46,7 @@ impl Config {
             say: Arc::new(|_| {}),
             tcp: None,
             demo: false,
+            fold_patience: FOLD_PATIENCE,
         }
     }
 }

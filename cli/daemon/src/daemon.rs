@@ -28,9 +28,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
-/// How long an answer waits for the tables to tell what was done.
-const FOLD_PATIENCE: Duration = Duration::from_secs(30);
-
 /// How long a look waits for what has just happened.
 const FRESH_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -198,7 +195,7 @@ impl Daemon {
 
     /// Waits until the tables tell of record `seq`.
     pub async fn folded_to(&self, seq: u64) -> Result<(), Refusal> {
-        match tokio::time::timeout(FOLD_PATIENCE, self.folded.reach(seq)).await {
+        match tokio::time::timeout(self.config.fold_patience, self.folded.reach(seq)).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refusal::stopping()),
             Err(_) => Err(Refusal::new(503, "timeout", "the projections do not follow the log")

@@ -5,8 +5,9 @@
 
 use crate::api::Answer;
 use crate::problem::Refusal;
-use crate::raw;
+use crate::{form, raw};
 use serde_json::{Map, Value, json};
+use sm_ingest::app_server::Version;
 use std::collections::BTreeMap;
 
 /// An answer, ready to be recorded and sent.
@@ -19,6 +20,13 @@ pub(crate) struct Verdict {
     /// Whether it ends the turn.
     pub interrupts: bool,
 }
+
+/// The first release that takes a reason with a refusal of the old forms, and takes none without, by the
+/// schemas of 0.144.6 and 0.145.0.
+const REASONED: &str = "0.145.0";
+
+/// That reason. The user's own words, if there are any, follow as a message.
+const REJECTION: &str = "rejected by user";
 
 /// The four words that every approval takes.
 const WORDS: &[&str] = &["accept", "acceptForSession", "decline", "cancel"];
@@ -136,6 +144,19 @@ fn old_approval(answer: &Answer) -> Result<Verdict, Refusal> {
     };
     let result = json!({ "decision": decision });
     Ok(Verdict { word: decision.to_owned(), result, interrupts: word == "cancel" })
+}
+
+/// The same answer as that release reads it: later ones take no refusal of the old forms without a reason.
+/// `asked_by`: its version; what cannot be told is taken for a later one.
+pub(crate) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> Verdict {
+    let is_old = matches!(method, "execCommandApproval" | "applyPatchApproval");
+    let is_later = asked_by
+        .is_none_or(|version| Version::find(REASONED).is_some_and(|first| version >= first));
+    if !is_old || !is_later || verdict.result != json!({ "decision": "denied" }) {
+        return verdict;
+    }
+    let result = json!({ "decision": { "denied": { "rejection": REJECTION } } });
+    Verdict { result, ..verdict }
 }
 
 fn skill(answer: &Answer) -> Result<Verdict, Refusal> {
@@ -342,6 +363,7 @@ pub(crate) fn check_content(params: &Value, content: &Map<String, Value>) -> Res
         if !labels.is_empty() && !values.iter().all(is_one) {
             return Err(not_offered(field, &labels));
         }
+        form::check(field, property, value)?;
     }
     Ok(())
 }
@@ -361,7 +383,9 @@ fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Va
         if !labels.is_empty() && !values.iter().all(|value| labels.contains(&value.as_str())) {
             return Err(not_offered(field, &labels));
         }
-        content.insert(field.clone(), typed(field, kind, values)?);
+        let value = typed(field, kind, values)?;
+        property.map_or(Ok(()), |property| form::check(field, property, &value))?;
+        content.insert(field.clone(), value);
     }
     Ok(Value::Object(content))
 }
@@ -395,7 +419,8 @@ fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Re
             one.parse::<i64>().map(|n| json!(n)).map_err(|_| no_such(field, "whole number"))
         }
         Some("number") => {
-            one.parse::<f64>().map(|n| json!(n)).map_err(|_| no_such(field, "number"))
+            let number = one.parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map(|n| json!(n)).ok_or_else(|| no_such(field, "number"))
         }
         _ if values.len() > 1 => Ok(json!(values)),
         _ => Ok(json!(one)),
@@ -414,6 +439,16 @@ pub(crate) fn is_same(recorded: &Value, now: &Value, mask: &str) -> bool {
                 && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| is_same(a, b, mask)))
         }
         (a, b) => a == b,
+    }
+}
+
+/// Whether that text stands anywhere in there.
+pub(crate) fn holds(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(found) => found == text,
+        Value::Array(values) => values.iter().any(|value| holds(value, text)),
+        Value::Object(fields) => fields.values().any(|value| holds(value, text)),
+        _ => false,
     }
 }
 
@@ -512,6 +547,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_forms_fields_do_not_take_is_refused() {
+        let params = json!({ "requestedSchema": { "properties": {
+            "n": { "type": "integer", "minimum": 1, "maximum": 5 },
+            "x": { "type": "number" },
+            "mail": { "type": "string", "format": "email" },
+        }}});
+        let method = "mcpServer/elicitation/request";
+        assert!(verdict(method, &params, &answers(&[("n", &["5"]), ("mail", &["a@b"])])).is_ok());
+        for wrong in [("n", &["6"][..]), ("mail", &["nobody"]), ("x", &["inf"])] {
+            assert!(verdict(method, &params, &answers(&[wrong])).is_err(), "{wrong:?}");
+        }
+        let raw = |content: Value| {
+            let raw = Some(json!({ "action": "accept", "content": content }));
+            verdict(method, &params, &Answer { raw, ..Answer::default() })
+        };
+        assert!(raw(json!({ "n": 5 })).is_ok());
+        let refused = raw(json!({ "n": 0 })).unwrap_err();
+        assert_eq!(refused.problem.details, json!({ "field": "n", "takes": "1 to 5" }));
+    }
+
+    #[test]
     fn leave_is_given_by_a_decision_never_by_words() {
         let method = "mcpServer/elicitation/request";
         for params in [
@@ -596,6 +652,54 @@ mod tests {
             for answer in &told {
                 let refused = verdict(method, &form, answer).unwrap_err();
                 assert!(refused.problem.hint.is_some(), "{method} {answer:?}: {refused}");
+            }
+        }
+    }
+
+    /// The old approval decisions of each recorded release: a word, or a word and what it needs.
+    fn recorded() -> BTreeMap<String, Vec<String>> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/codex");
+        let mut releases = BTreeMap::new();
+        for entry in std::fs::read_dir(root).unwrap().flatten() {
+            let Ok(text) = std::fs::read_to_string(entry.path().join("protocol.txt")) else {
+                continue;
+            };
+            let decisions = text.split("[old approval decisions]\n").nth(1).unwrap();
+            let decisions = decisions.lines().take_while(|line| !line.is_empty());
+            let version = entry.file_name().into_string().unwrap();
+            releases.insert(version, decisions.map(str::to_owned).collect());
+        }
+        releases
+    }
+
+    #[test]
+    fn the_old_forms_are_answered_as_each_recorded_release_reads_them() {
+        let releases = recorded();
+        assert!(releases.len() >= 8, "{}", releases.len());
+        for (release, decisions) in releases {
+            for method in ["execCommandApproval", "applyPatchApproval"] {
+                for (word, interrupts) in [
+                    ("accept", false),
+                    ("acceptForSession", false),
+                    ("decline", false),
+                    ("cancel", true),
+                ] {
+                    let verdict = verdict(method, &Value::Null, &decide(word)).unwrap();
+                    let verdict = fit(verdict, method, Version::find(&release));
+                    assert_eq!(verdict.interrupts, interrupts);
+                    // In the words of protocol.txt.
+                    let told = match &verdict.result["decision"] {
+                        Value::String(word) => word.clone(),
+                        Value::Object(form) => {
+                            let (word, form) = form.iter().next().unwrap();
+                            let needed: Vec<&str> =
+                                form.as_object().unwrap().keys().map(String::as_str).collect();
+                            format!("{word} {{{}}}", needed.join(", "))
+                        }
+                        other => panic!("{other}"),
+                    };
+                    assert!(decisions.contains(&told), "{release} {word}: {told} in {decisions:?}");
+                }
             }
         }
     }

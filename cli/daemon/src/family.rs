@@ -10,7 +10,7 @@ use crate::problem::Refusal;
 use crate::{input, messages};
 use sm_projections::rows::{Outcome, Session, Sid};
 use sm_projections::tables::{Sessions, Threads};
-use sm_projections::views::{self, NewsDoc, Standing};
+use sm_projections::views::{self, NewsDoc, Standing, TurnChange};
 use sm_protocol::synthetic::{News, ParentTold, Synthetic};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -130,8 +130,8 @@ pub(crate) async fn looked(
     by: Option<&str>,
 ) -> Result<(), Refusal> {
     daemon.caught_up().await?;
-    let Caller::Agent(agent) = daemon.caller(by)? else { return Ok(()) };
     let child = daemon.find(word, by)?;
+    let Caller::Agent(agent) = daemon.caller(by)? else { return Ok(()) };
     let mut news = heard(daemon, agent.sid, std::slice::from_ref(&child.session.thread_id))?;
     news.retain(|one| one.seq <= seq);
     note(daemon, &agent.session.thread_id, news);
@@ -168,7 +168,8 @@ fn head(one: &NewsDoc) -> String {
     let error = session.last_error.as_deref().unwrap_or_default();
     match one.standing {
         Standing::Settled => match session.outcome {
-            Outcome::Completed | Outcome::None => text.push_str("has finished"),
+            Outcome::Completed => text.push_str("has finished"),
+            Outcome::None => text.push_str("is idle; how its turn ended was not told"),
             Outcome::Interrupted => text.push_str("was interrupted"),
             Outcome::Failed if error.is_empty() => text.push_str("failed"),
             Outcome::Failed => _ = write!(text, "failed: {error}"),
@@ -183,10 +184,18 @@ fn head(one: &NewsDoc) -> String {
         }
     }
     text.push_str(".\n");
+    if one.held > 0 {
+        let messages = count(one.held as usize, "message");
+        _ = writeln!(
+            text,
+            "Its queue is held, {messages} in it: sm queue release {} is the user's to say.",
+            session.id
+        );
+    }
     for (number, line) in &one.requests {
         _ = writeln!(text, "It asks ({}): {line}", views::request_id(*number));
     }
-    let mut deeds = vec![count(one.turns.len(), "turn")];
+    let mut deeds = vec![count(one.turns.len(), "turn") + &other_ends(&one.turns)];
     if one.micros > 0 {
         deeds.push(time(one.micros));
     }
@@ -194,18 +203,14 @@ fn head(one: &NewsDoc) -> String {
         deeds.push(format!("{} tokens", one.tokens));
     }
     if one.commands > 0 {
-        let ends = [
-            (one.commands_failed, "failed"),
-            (one.commands_declined, "declined"),
-            (one.commands_interrupted, "interrupted"),
-        ];
-        let ends = ends.iter().filter(|(count, _)| *count > 0);
-        let ends: Vec<String> = ends.map(|(count, how)| format!("{count} {how}")).collect();
-        let ends = match ends.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", ends.join(", ")),
+        let failed = match one.commands_failed {
+            0 => String::new(),
+            failed => format!(" ({failed} failed)"),
         };
-        deeds.push(count(one.commands as usize, "command") + &ends);
+        deeds.push(count(one.commands as usize, "command") + &failed);
+    }
+    if one.commands_stopped > 0 {
+        deeds.push(count(one.commands_stopped as usize, "command") + " declined or cut off");
     }
     _ = writeln!(text, "It did: {}.", deeds.join(", "));
     if !one.files.is_empty() {
@@ -220,6 +225,18 @@ fn head(one: &NewsDoc) -> String {
         _ = writeln!(text, "Files changed: {}{more}.", named.join(", "));
     }
     text
+}
+
+/// How those turns ended that did not end well: ` (1 lost)`.
+fn other_ends(turns: &[TurnChange]) -> String {
+    let ends = ["failed", "interrupted", "lost"].map(|end| {
+        let count = turns.iter().filter(|turn| turn.outcome == Some(end)).count();
+        (count > 0).then(|| format!("{count} {end}"))
+    });
+    match ends.into_iter().flatten().collect::<Vec<_>>().join(", ") {
+        ends if ends.is_empty() => ends,
+        ends => format!(" ({ends})"),
+    }
 }
 
 /// Somebody else's words, each line marked, so that they are not taken for the reader's own orders.

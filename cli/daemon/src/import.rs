@@ -3,11 +3,12 @@
 //! What always holds: bytes that were imported to their end are imported again only when asked for;
 //! an import that was cut off is gone on with, and none of its lines is recorded twice.
 
-use crate::api::{Imported, Malformed};
+use crate::api::{Imported, Malformed, NotFolded};
 use crate::problem::Refusal;
 use serde_json::json;
 use sm_ingest::{CutOff, ImportError, ImportSummary, Importer, hash_file};
 use sm_log::Log;
+use sm_projections::rows::SourceKind;
 use sm_projections::tables::{Imports, Sources, Threads};
 use sm_projections::views::{self, SessionDoc};
 use sm_projections::{StoreError, View};
@@ -83,15 +84,20 @@ impl Transcript {
         mut show: impl FnMut(SessionDoc) -> Result<serde_json::Value, E>,
     ) -> Result<Imported, E> {
         let mut sids = Vec::new();
-        for thread in &summary.threads {
-            sids.extend(view.get::<Threads>(thread)?);
+        for (thread, records) in &summary.threads {
+            sids.extend(view.get::<Threads>(thread)?.map(|sid| (sid, *records)));
         }
         sids.sort_unstable();
         let mut sessions = Vec::with_capacity(sids.len());
-        for sid in sids {
-            if let Some(doc) = views::session_doc(view, sid)? {
-                sessions.push(show(doc)?);
+        let mut not_folded = Vec::new();
+        for (sid, records) in sids {
+            let Some(doc) = views::session_doc(view, sid)? else { continue };
+            // What a file says of a session that a server runs changes nothing.
+            if doc.source == Some(SourceKind::AppServer.as_str()) {
+                let (session_id, thread_id) = (doc.id.clone(), doc.thread_id.clone());
+                not_folded.push(NotFolded { session_id, thread_id, records });
             }
+            sessions.push(show(doc)?);
         }
         let malformed = summary.malformed_lines.iter();
         let malformed = malformed.map(|at| Malformed {
@@ -118,6 +124,7 @@ impl Transcript {
             first_seq: summary.first_seq,
             last_seq: summary.last_seq,
             sessions,
+            not_folded,
         })
     }
 }

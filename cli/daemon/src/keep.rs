@@ -6,7 +6,7 @@
 use crate::api::{Keep, Settings};
 use crate::daemon::{Caller, Daemon};
 use crate::input::{self, message};
-use crate::problem::Refusal;
+use crate::problem::{Refusal, unknown_word};
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
 use sm_protocol::synthetic::{SessionLabelled, SessionSet, Synthetic};
@@ -35,7 +35,8 @@ pub(crate) async fn keep(daemon: &Arc<Daemon>, word: &str, keep: Keep) -> Result
     }
     if !keep.labels.is_empty() || !keep.unlabel.is_empty() {
         let labels = relabelled(&session.labels, &keep.labels, &keep.unlabel);
-        let labelled = SessionLabelled { labels, by: caller.word() };
+        let users = users_of(&labels, &session.users_labels, &keep.labels, &caller);
+        let labelled = SessionLabelled { labels, users, by: caller.word() };
         let receipt = daemon.note(&thread, &Synthetic::SessionLabelled(labelled))?;
         daemon.folded_to(receipt.last).await?;
     }
@@ -51,21 +52,24 @@ async fn set(
     // Nothing will ever be told to a transcript.
     daemon.codex_home_of(session)?;
     let thread = session.thread_id.as_str();
-    let set = SessionSet { settings: settings.clone(), by: by.word() };
-    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
-    daemon.folded_to(receipt.last).await?;
-    if session.ended || session.gone {
-        return Ok(());
-    }
-    if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
+    let is_loaded = !session.ended && !session.gone;
+    let server = daemon.pool.by_source(session.source, session.generation).filter(|_| is_loaded);
+    if let Some(server) = server {
         let mut params = json!({ "threadId": thread });
         message::put_settings(&mut params, &settings);
         // Older releases do not know it; there they come into force with the next turn.
-        if let Ok(reply) = server.app.call("thread/settings/update", params, TAKING_OVER).await {
+        let told = server.app.call("thread/settings/update", params, TAKING_OVER).await;
+        // What it would never take is not kept: no turn would begin with it.
+        if let Some(refusal) = told.as_ref().err().and_then(unknown_word) {
+            return Err(refusal);
+        }
+        if let Ok(reply) = told {
             daemon.folded_to(reply.seq).await?;
         }
     }
-    Ok(())
+    let set = SessionSet { settings, by: by.word() };
+    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
+    daemon.folded_to(receipt.last).await
 }
 
 /// Refuses what is no `key=value`.
@@ -98,6 +102,16 @@ fn relabelled(now: &[String], set: &[String], unset: &[String]) -> Vec<String> {
     labels
 }
 
+/// The labels that are the user's, when `caller` has just set some: a key is whose who set it last.
+fn users_of(labels: &[String], before: &[String], set: &[String], caller: &Caller) -> Vec<String> {
+    let is_user = matches!(caller, Caller::User | Caller::Demo);
+    let is_users = |label: &&String| match set.contains(label) {
+        true => is_user,
+        false => before.contains(label),
+    };
+    labels.iter().filter(is_users).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +125,22 @@ mod tests {
             &words(&["x", "y=3"]),
         );
         assert_eq!(labels, words(&["y=2", "role=b"]));
+    }
+
+    #[test]
+    fn a_label_is_whose_who_set_its_key_last() {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let relabel = |now: &[&str], users: &[&str], set: &[&str], caller: &Caller| {
+            let labels = relabelled(&words(now), &words(set), &[]);
+            users_of(&labels, &words(users), &words(set), caller)
+        };
+        let agent = Caller::Nameless(1);
+        assert_eq!(relabel(&["a=1"], &[], &["b=2"], &Caller::User), words(&["b=2"]));
+        assert_eq!(relabel(&["a=1"], &["a=1"], &["b=2"], &agent), words(&["a=1"]));
+        // Also where it is set to what it was.
+        assert_eq!(relabel(&["a=1"], &["a=1"], &["a=1"], &agent), words(&[]));
+        assert_eq!(relabel(&["a=1"], &[], &["a=1"], &Caller::User), words(&["a=1"]));
+        assert_eq!(relabel(&["a=1"], &["a=1"], &["a=2"], &agent), words(&[]));
     }
 
     #[test]

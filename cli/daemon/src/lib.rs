@@ -13,6 +13,7 @@
 
 mod acts;
 pub mod api;
+mod arguments;
 pub mod asked;
 mod attend;
 mod automatic;
@@ -23,6 +24,7 @@ mod decision;
 mod drain;
 mod family;
 mod folding;
+mod form;
 mod holder;
 mod home;
 mod http;
@@ -52,10 +54,13 @@ mod settle;
 mod shell;
 mod spawn;
 mod tools;
+mod trust;
+mod unseen;
 
 pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};
 pub use folding::{Folded, Folding};
+pub use form::limits as form_limits;
 pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
 pub use input::accepted as accepted_input;

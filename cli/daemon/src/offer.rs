@@ -5,9 +5,12 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long `sm_wait` waits at most, and where it is not told. Models that call their tools from code get
-/// the turn back after 30 s; a result that comes later is lost to one that does not ask for it.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
+/// How long `sm_wait` waits where it is not told. Models that call their tools from code get the turn
+/// back after 30 s; a result that comes later is lost to one that does not ask for it.
+pub(crate) const WAIT: Duration = Duration::from_secs(25);
+
+/// How long it waits at most, for one who asks for it: its children may never settle.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// The tools as `thread/start` takes them.
 pub(crate) fn specs() -> Value {
@@ -53,13 +56,13 @@ pub(crate) fn specs() -> Value {
             "sm_wait",
             "Waits until sessions have settled: their turn is over and nothing is queued, or they \
              wait for a human, or they are gone. Returns each one's state, outcome and last message. \
-             It returns within 25 seconds in any case: when some still work by then, what is known so \
-             far comes with timed_out true and the note 'still running, call again'. Call it again \
-             until timed_out is false.",
+             It returns within 25 seconds, or the timeout_seconds that you give: when some still work by \
+             then, what is known so far comes with timed_out true and the note 'still running, call \
+             again'. Call it again until timed_out is false.",
             json!({
                 "sessions": sessions,
                 "any": { "type": "boolean", "description": "Return as soon as one has settled, not all." },
-                "timeout_seconds": { "type": "number", "description": "How long to wait at most: 25 if left out, never more than 25." },
+                "timeout_seconds": { "type": "number", "description": "How long to wait at most: 25 if left out, up to 3600. Stay below 30 where you call tools from code." },
             }),
             &[],
         ),

@@ -1,6 +1,7 @@
 //! Why a call was not done: an HTTP status and a [`Problem`] with what to do next.
 
 use crate::api::{Problem, ProblemBody};
+use crate::rights::{Approval, Sandbox};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -180,8 +181,38 @@ impl From<StartError> for Refusal {
     }
 }
 
+/// JSON-RPC's "invalid request", which is what Codex says of a word that it does not know.
+const INVALID_REQUEST: i64 = -32600;
+
+/// The refusal of a word that this release of Codex does not know, with those that it takes, by its own list.
+pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {
+    let CallError::Refused { method, code: INVALID_REQUEST, message, .. } = error else {
+        return None;
+    };
+    let mut words = message.split_once("unknown variant ")?.1.split('`').skip(1).step_by(2);
+    // Else it is the method itself that it does not know.
+    let word = words.next().filter(|word| word != method)?;
+    let known: Vec<&str> = words.collect();
+    let ours =
+        |known: &&str| Approval::of_word(known).is_some() || Sandbox::of_word(known).is_some();
+    let mut taken: Vec<&str> = known.iter().copied().filter(ours).collect();
+    if taken.is_empty() {
+        taken.clone_from(&known);
+    }
+    let taken = taken.join(", ");
+    let message = format!("this release of Codex knows no {word:?}; it takes {taken}");
+    Some(
+        Refusal::new(501, "unsupported", message)
+            .hint("take one of those; `sm serve --status` names the release")
+            .details(json!({ "method": method, "word": word, "known": known })),
+    )
+}
+
 impl From<CallError> for Refusal {
     fn from(error: CallError) -> Refusal {
+        if let Some(refusal) = unknown_word(&error) {
+            return refusal;
+        }
         let message = error.to_string();
         match error {
             CallError::Refused { .. } => Refusal::new(502, "codex_error", message)
@@ -205,6 +236,37 @@ impl From<ImportError> for Refusal {
             }
             ImportError::Read { .. } => Refusal::bad_request(error.to_string()),
             _ => Refusal::new(500, "failed", error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(method: &str, message: &str) -> Refusal {
+        CallError::Refused {
+            method: method.to_owned(),
+            code: INVALID_REQUEST,
+            message: message.to_owned(),
+            seq: 1,
+        }
+        .into()
+    }
+
+    #[test]
+    fn a_word_that_a_release_does_not_know_is_told_with_those_that_it_takes() {
+        let told = refused(
+            "thread/start",
+            "Invalid request: unknown variant `on-failure`, expected one of `untrusted`, `on-request`, \
+             `granular`, `never`",
+        );
+        assert_eq!((told.status, told.problem.code.as_str()), (501, "unsupported"));
+        let words = "knows no \"on-failure\"; it takes untrusted, on-request, never";
+        assert!(told.to_string().ends_with(words), "{told}");
+        assert_eq!(told.problem.details["known"][2], "granular");
+        for other in ["unknown variant `a/b`, expected one of `c/d`", "thread not found"] {
+            assert_eq!(refused("a/b", other).problem.code, "codex_error", "{other}");
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::resume;
 use serde_json::Value;
 use sm_ingest::app_server::ProcessId;
 use sm_log::Direction;
-use sm_projections::rows::{Generation, InputStatus, SourceKind};
+use sm_projections::rows::{Generation, HELD, InputStatus, SourceKind};
 use sm_projections::tables::{Queue, Sessions, Sources};
+use sm_protocol::synthetic::Synthetic;
 use sm_protocol::{Envelope, Kind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -126,6 +127,7 @@ fn way_of(daemon: &Daemon, thread: &str, input: u64) -> Result<Way, Refusal> {
     let mut records = daemon.reader.session(thread.as_bytes(), total + 1)?;
     let mut sent: Option<(u64, u32, String)> = None;
     let mut answers = Vec::new();
+    let mut was_put_back = false;
     while let Some((_, record)) = records.next_back()? {
         if record.seq <= input {
             break;
@@ -133,6 +135,9 @@ fn way_of(daemon: &Daemon, thread: &str, input: u64) -> Result<Way, Refusal> {
         match (record.direction, Kind(record.kind)) {
             (Direction::Server, Kind::RESPONSE | Kind::ERROR_RESPONSE) => {
                 answers.push((record.source, record.generation, record.payload.to_vec()));
+            }
+            (Direction::Own, Kind::SM_INPUT_CHANGED) => {
+                was_put_back |= puts_back(record.payload, input);
             }
             (Direction::Client, Kind::TURN_START | Kind::TURN_STEER) => {
                 let message: Value = serde_json::from_slice(record.payload).unwrap_or_default();
@@ -151,8 +156,10 @@ fn way_of(daemon: &Daemon, thread: &str, input: u64) -> Result<Way, Refusal> {
         (*of, *life) == (source, generation)
             && Envelope::scan(payload).id.is_some_and(|id| id.0 == rpc)
     });
-    let Some((_, _, answer)) = answer else { return Ok(Way::Unknown) };
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let answer: Value = match &answer {
+        Some((_, _, answer)) => serde_json::from_slice(answer).unwrap_or_default(),
+        None => Value::Null,
+    };
     // `turn/start` answers with a turn, `turn/steer` with the name of one.
     let ways =
         [("/result/turn/id", InputStatus::Started), ("/result/turnId", InputStatus::Steered)];
@@ -161,6 +168,23 @@ fn way_of(daemon: &Daemon, thread: &str, input: u64) -> Result<Way, Refusal> {
             return Ok(Way::Taken(status, turn.to_owned()));
         }
     }
+    // Refused or lost, it was put back into the queue: that is where it is.
+    if was_put_back {
+        return Ok(Way::NotSent);
+    }
     let why = answer.pointer("/error/message").and_then(Value::as_str);
     Ok(why.map_or(Way::Unknown, |why| Way::Refused(why.to_owned())))
+}
+
+/// Whether a record says that the input was put back into the queue. One that was held may have been on its
+/// way just then.
+fn puts_back(payload: &[u8], input: u64) -> bool {
+    match Synthetic::from_payload(payload) {
+        Some(Synthetic::InputChanged(changed)) => {
+            changed.input == input
+                && changed.status == InputStatus::Queued.as_str()
+                && changed.reason.as_deref() != Some(HELD)
+        }
+        _ => false,
+    }
 }

@@ -40,6 +40,9 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
                 .hint(r#"{"text":…,"in_seconds":600}, or {"text":…,"at":UNIX_MICROSECONDS}"#));
         }
     };
+    if jiff::Timestamp::from_microsecond(due).is_err() {
+        return Err(Refusal::bad_request("that lies beyond the year 9999"));
+    }
     // Nothing will ever be told to a transcript.
     daemon.codex_home_of(&target.session)?;
     let text = match is_own {

@@ -4,7 +4,7 @@
 //! answer is sent; nothing is approved but by the user or a rule of theirs; an agent never answers for
 //! itself or for one above it.
 
-use crate::api::{Answer, Answered, Input, Mode};
+use crate::api::{Answer, Answered};
 use crate::daemon::{Caller, Daemon, now, to_value};
 use crate::decision::{self, Verdict};
 use crate::pool::Server;
@@ -13,13 +13,13 @@ use crate::rights::Rights;
 use crate::{asked, automatic, input, tools};
 use serde_json::{Value, json};
 use sm_ingest::MASK;
-use sm_ingest::app_server::ServerCall;
+use sm_ingest::app_server::{ServerCall, Version};
 use sm_log::{Direction, ReadError};
-use sm_projections::rows::{Request, RequestStatus};
-use sm_projections::tables::{Requests, Sessions};
+use sm_projections::rows::{InputStatus, Request, RequestStatus};
+use sm_projections::tables::{Requests, Sessions, Sources};
 use sm_projections::views::{self, RequestDoc, Selection};
 use sm_projections::{StoreError, View};
-use sm_protocol::synthetic::{RequestDecided, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, RequestDecided, Synthetic};
 use sm_protocol::{Kind, RpcId};
 use std::sync::Arc;
 
@@ -68,6 +68,16 @@ struct Asked {
     session: Option<Selection>,
     /// The request as it came.
     params: Value,
+    /// The release that asked.
+    asked_by: Option<Version>,
+}
+
+impl Asked {
+    /// What is sent for an answer, in the form that this release reads.
+    fn verdict(&self, answer: &Answer) -> Result<Verdict, Refusal> {
+        let verdict = decision::verdict(&self.row.method, &self.params, answer)?;
+        Ok(decision::fit(verdict, &self.row.method, self.asked_by))
+    }
 }
 
 /// Who may answer what an agent may not.
@@ -167,15 +177,17 @@ fn params(daemon: &Daemon, number: u64) -> Result<Value, Refusal> {
 
 fn find(daemon: &Daemon, id: &str) -> Result<Asked, Refusal> {
     let number = number_of(id)?;
-    let (row, session) = daemon.look(|view| {
+    let (row, session, source) = daemon.look(|view| {
         let row = view.get::<Requests>(&number)?.ok_or_else(|| unknown(id))?;
         let session = match row.session {
             Some(sid) => view.get::<Sessions>(&sid)?.map(|session| Selection { sid, session }),
             None => None,
         };
-        Ok::<_, Refusal>((row, session))
+        let source = view.get::<Sources>(&row.source)?;
+        Ok::<_, Refusal>((row, session, source))
     })?;
-    Ok(Asked { number, row, session, params: params(daemon, number)? })
+    let asked_by = source.and_then(|source| Version::find(&source.codex_version?));
+    Ok(Asked { number, row, session, params: params(daemon, number)?, asked_by })
 }
 
 /// Answers a request.
@@ -189,8 +201,9 @@ pub(crate) async fn answer(
     let answering = daemon.answering.lock().await;
     daemon.caught_up().await?;
     let asked = find(daemon, id)?;
-    let verdict = decision::verdict(&asked.row.method, &asked.params, &answer);
-    let verdict = verdict.map_err(|mut refusal| {
+    // What waits no more takes no answer, whether it would have fitted or not.
+    waits_no_more(&asked)?;
+    let verdict = asked.verdict(&answer).map_err(|mut refusal| {
         let hint = refusal.problem.hint.take();
         refusal.problem.hint = hint.map(|hint| hint.replace("REQUEST", id));
         refusal
@@ -202,30 +215,9 @@ pub(crate) async fn answer(
     match asked.row.status {
         RequestStatus::Pending => unchanged(daemon, &asked, answer.expected.as_deref())?,
         RequestStatus::Answered => {
-            let done = repeated(daemon, &asked, &verdict, answer.say.as_deref())?;
-            drop(answering);
-            // Those of a daemon that was killed before it sent them.
-            say_along(daemon, &asked, answer.say.as_deref(), &caller).await?;
-            return Ok(done);
+            return repeated(daemon, &asked, &verdict, answer.say.as_deref());
         }
-        RequestStatus::Cleared => {
-            return Err(Refusal::conflict(format!(
-                "request {id} no longer waits: its item or turn has ended"
-            ))
-            .hint("nothing is left to answer; `sm inbox` lists what waits"));
-        }
-        RequestStatus::Orphaned => {
-            return Err(Refusal::conflict(format!(
-                "request {id} no longer waits: the Codex process that asked it is gone"
-            ))
-            .hint(match &asked.session {
-                Some(asking) => format!(
-                    "the session asks anew where it still needs to: `sm send {} 'go on'`, then `sm inbox`",
-                    asking.session.id
-                ),
-                None => "`sm inbox` lists what waits".to_owned(),
-            }));
-        }
+        RequestStatus::Cleared | RequestStatus::Orphaned => {}
     }
     if let Some(asking) = &asked.session {
         // Nobody waits behind a transcript.
@@ -236,10 +228,34 @@ pub(crate) async fn answer(
         Refusal::conflict(format!("the Codex process that asked request {id} is ending"))
             .hint("`sm inbox` shows what waits once it is gone")
     })?;
-    send(daemon, &server, &asked, &verdict, &caller.word(), answer.say.as_deref()).await?;
+    let by = caller.word();
+    let words = words(&asked, answer.say.as_deref(), &by);
+    let said = send(daemon, &server, &asked, &verdict, &by, words).await?;
     drop(answering);
-    say_along(daemon, &asked, answer.say.as_deref(), &caller).await?;
-    Ok(Answered { request: document(daemon, id)?, repeated: false })
+    say_along(daemon, &asked, said).await?;
+    Ok(Answered { request: document(daemon, id)?, ..Answered::default() })
+}
+
+/// Refuses an answer to what ended before anybody answered it.
+fn waits_no_more(asked: &Asked) -> Result<(), Refusal> {
+    let id = views::request_id(asked.number);
+    match asked.row.status {
+        RequestStatus::Pending | RequestStatus::Answered => Ok(()),
+        RequestStatus::Cleared => Err(Refusal::conflict(format!(
+            "request {id} no longer waits: its item or turn has ended"
+        ))
+        .hint("nothing is left to answer; `sm inbox` lists what waits")),
+        RequestStatus::Orphaned => Err(Refusal::conflict(format!(
+            "request {id} no longer waits: the Codex process that asked it is gone"
+        ))
+        .hint(match &asked.session {
+            Some(asking) => format!(
+                "the session asks anew where it still needs to: `sm send {} 'go on'`, then `sm inbox`",
+                asking.session.id
+            ),
+            None => "`sm inbox` lists what waits".to_owned(),
+        })),
+    }
 }
 
 /// Answers a request that still waits in the name of a rule; one that does not was decided by another.
@@ -256,10 +272,13 @@ pub(crate) async fn decide(
     if asked.row.status != RequestStatus::Pending {
         return Ok(());
     }
-    let verdict = decision::verdict(&asked.row.method, &asked.params, answer)?;
-    send(daemon, server, &asked, &verdict, by, answer.say.as_deref()).await?;
+    let verdict = asked.verdict(answer)?;
+    // A rule decides also where its words are none that could be said.
+    let say = answer.say.as_deref().filter(|say| input::message::check_text(say).is_ok());
+    let words = words(&asked, say, &automatic::VOICE.word());
+    let said = send(daemon, server, &asked, &verdict, by, words).await?;
     drop(answering);
-    say_along(daemon, &asked, answer.say.as_deref(), &automatic::VOICE).await
+    say_along(daemon, &asked, said).await
 }
 
 /// Whether what is asked is still what was shown.
@@ -280,15 +299,22 @@ fn unchanged(daemon: &Daemon, asked: &Asked, expected: Option<&str>) -> Result<(
         .details(json!({ "expected": expected, "shown": shown })))
 }
 
-/// Records who decided what, then sends it.
+/// What `by` says along with an answer, if there is a session to hear it.
+fn words(asked: &Asked, say: Option<&str>, by: &str) -> Option<InputAccepted> {
+    let say = say.filter(|_| asked.session.is_some());
+    say.map(|say| input::words::accepted(asked.number, say, by))
+}
+
+/// Records who decided what, in one frame with what is said along; then sends the answer. Returns the
+/// number of what is said.
 async fn send(
     daemon: &Arc<Daemon>,
     server: &Server,
     asked: &Asked,
     verdict: &Verdict,
     by: &str,
-    say: Option<&str>,
-) -> Result<(), Refusal> {
+    words: Option<InputAccepted>,
+) -> Result<Option<u64>, Refusal> {
     let thread = asked.session.as_ref().map_or("", |asked| asked.session.thread_id.as_str());
     if verdict.interrupts && !thread.is_empty() {
         input::hold(daemon, thread).await?;
@@ -297,11 +323,22 @@ async fn send(
         request: asked.number,
         decision: verdict.word.clone(),
         by: by.to_owned(),
-        say: say.map(str::to_owned),
+        say: words.as_ref().map(|words| words.text.clone()),
     });
-    daemon.note(thread, &decided)?;
-    let seq = server.app.respond(&RpcId(asked.row.rpc_id.clone()), &verdict.result)?;
-    daemon.folded_to(seq).await
+    let words = words.map(Synthetic::InputAccepted);
+    let has_words = words.is_some();
+    let notes: Vec<Synthetic> = std::iter::once(decided).chain(words).collect();
+    let noted = daemon.scribe.note_all(now(), thread, &notes)?;
+    let said = has_words.then_some(noted.last);
+    let error = match server.app.respond(&RpcId(asked.row.rpc_id.clone()), &verdict.result) {
+        Ok(seq) => return daemon.folded_to(seq).await.map(|()| said),
+        Err(error) => error,
+    };
+    if let Some(said) = said {
+        let reason = Some(format!("the answer that it goes with was not sent: {error}"));
+        input::change(daemon, thread, said, InputStatus::Refused, None, reason).await?;
+    }
+    Err(error.into())
 }
 
 /// Refuses words that nobody would hear, before anything is decided.
@@ -325,22 +362,14 @@ fn can_be_said(asked: &Asked, verdict: &Verdict, say: &str) -> Result<(), Refusa
     }
 }
 
-/// What is said along with a decision goes into the turn that goes on, or waits for the next one; once.
-async fn say_along(
-    daemon: &Arc<Daemon>,
-    asked: &Asked,
-    say: Option<&str>,
-    caller: &Caller,
-) -> Result<(), Refusal> {
-    let (Some(say), Some(session)) = (say, &asked.session) else { return Ok(()) };
-    let thread = &session.session.thread_id;
-    let _lock = daemon.lock(thread).await;
-    let now = daemon.session(thread)?.session;
-    let waits = now.pending.iter().any(|(_, class)| class.asks_human());
-    let mode = if waits { Mode::Queue } else { Mode::Steer };
-    let key = Some(format!("answer:{}", views::request_id(asked.number)));
-    let words = Input { text: say.to_owned(), mode, key, ..Input::default() };
-    input::take_locked(daemon, &now, &words, caller).await.map(drop)
+/// Sends what was said along with an answer.
+async fn say_along(daemon: &Arc<Daemon>, asked: &Asked, words: Option<u64>) -> Result<(), Refusal> {
+    match (&asked.session, words) {
+        (Some(asking), Some(words)) => {
+            input::words::send(daemon, &asking.session.thread_id, words).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the caller may decide that.
@@ -408,14 +437,20 @@ fn repeated(
     say: Option<&str>,
 ) -> Result<Answered, Refusal> {
     let id = views::request_id(asked.number);
-    let is_same = match recorded_result(daemon, &asked.row)? {
-        Some(recorded) => decision::is_same(&recorded, &verdict.result, MASK),
+    let recorded = recorded_result(daemon, &asked.row)?;
+    let is_same = match &recorded {
+        Some(recorded) => decision::is_same(recorded, &verdict.result, MASK),
         None => asked.row.decision.as_deref() == Some(&verdict.word),
     };
     let document = document(daemon, &id)?;
-    let is_said = say.is_none() || document["say"].as_str() == say;
+    let said = match &asked.session {
+        Some(asking) => input::words::said(daemon, asking.sid, asked.number)?,
+        None => None,
+    };
+    let is_said = say.is_none() || said.as_deref() == say;
     if is_same && is_said {
-        return Ok(Answered { request: document, repeated: true });
+        let masked = recorded.is_some_and(|recorded| decision::holds(&recorded, MASK));
+        return Ok(Answered { request: document, repeated: true, secret_not_compared: masked });
     }
     let text = |name: &str, else_: &'static str| match document[name].as_str() {
         Some(text) => text.to_owned(),

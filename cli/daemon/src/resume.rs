@@ -8,7 +8,7 @@ use crate::holder;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Sandbox};
-use crate::shell;
+use crate::{shell, trust};
 use serde_json::{Value, json};
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::{Session, Sid};
@@ -148,11 +148,9 @@ pub(crate) async fn load(
 ) -> Result<(), Refusal> {
     let thread = &session.thread_id;
     let env = shell::env_of(daemon, thread)?;
-    let mut params = json!({
-        "threadId": thread,
-        "excludeTurns": true,
-        "config": shell::config(daemon, &env, Some(&session.id)),
-    });
+    let mut config = shell::config(daemon, &env, Some(&session.id));
+    config.extend(trust::config_of(daemon, session)?);
+    let mut params = json!({ "threadId": thread, "excludeTurns": true, "config": config });
     for (name, value) in in_force(session) {
         params[name] = json!(value);
     }

@@ -117,15 +117,22 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    /// A session's rights, as far as they are known.
+    /// A session's rights, as far as they are known: the lesser of those in force, which may be one
+    /// turn's, and those that it keeps.
     pub fn of(session: &Session) -> Rights {
-        let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word);
-        let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
         Rights {
-            sandbox: sandbox.unwrap_or_default(),
-            approval: approval.unwrap_or_default(),
+            sandbox: sandboxes(session).min().unwrap_or_default(),
+            approval: approvals(session).min().unwrap_or_default(),
             cwd: session.cwd.as_ref().map(PathBuf::from),
         }
+    }
+
+    /// Whether the session's open turn, or its next one, may do more than these.
+    pub fn are_exceeded_by(&self, session: &Session) -> bool {
+        // What it keeps stands last, and is what its next turn is given.
+        let turns = if session.open_turn.is_some() { usize::MAX } else { 1 };
+        sandboxes(session).rev().take(turns).any(|sandbox| sandbox > self.sandbox)
+            || approvals(session).rev().take(turns).any(|approval| approval > self.approval)
     }
 
     /// Whether the session may do whatever it likes.
@@ -173,6 +180,17 @@ impl Rights {
     }
 }
 
+/// In force, and kept.
+fn sandboxes(session: &Session) -> impl DoubleEndedIterator<Item = Sandbox> {
+    let words = session.sandbox.iter().chain(&session.kept.sandbox);
+    words.map(|word| Sandbox::of_word(word).unwrap_or_default())
+}
+
+fn approvals(session: &Session) -> impl DoubleEndedIterator<Item = Approval> {
+    let words = session.approval_policy.iter().chain(&session.kept.approval);
+    words.map(|word| Approval::of_word(word).unwrap_or_default())
+}
+
 fn more(what: &str, wished: &str, own: &str) -> Refusal {
     Refusal::forbidden(format!(
         "an agent gives a child no more rights than it has: {what} {wished} is more than {own}"
@@ -183,6 +201,7 @@ fn more(what: &str, wished: &str, own: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sm_projections::rows::OpenTurn;
 
     fn parent(cwd: &Path) -> Rights {
         Rights {
@@ -229,6 +248,27 @@ mod tests {
             let refused = parent.of_child(None, None, Some(Path::new(outside)));
             assert_eq!(refused.unwrap_err().status, 403, "{outside}");
         }
+    }
+
+    #[test]
+    fn one_turn_gives_nothing_to_children_and_what_is_kept_binds_at_once() {
+        let mut session = Session {
+            sandbox: Some("dangerFullAccess".into()),
+            approval_policy: Some("never".into()),
+            ..Session::default()
+        };
+        session.kept.sandbox = Some("workspace-write".into());
+        session.kept.approval = Some("on-request".into());
+        let rights = Rights::of(&session);
+        assert_eq!(rights.sandbox, Sandbox::WorkspaceWrite);
+        assert_eq!(rights.approval, Approval::OnRequest);
+        assert!(!rights.are_exceeded_by(&session), "the next turn does no more");
+        session.open_turn = Some(OpenTurn::default());
+        assert!(rights.are_exceeded_by(&session), "the open one may");
+        session.sandbox = Some("readOnly".into());
+        session.approval_policy = None;
+        assert_eq!(Rights::of(&session).sandbox, Sandbox::ReadOnly);
+        assert!(!rights.are_exceeded_by(&session));
     }
 
     #[test]

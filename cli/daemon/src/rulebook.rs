@@ -7,6 +7,7 @@ use crate::api::Grant;
 use crate::daemon::{Caller, Daemon, now};
 use crate::home::Home;
 use crate::problem::Refusal;
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use sm_log::Reader;
 use sm_projections::views::RequestDoc;
@@ -14,11 +15,12 @@ use sm_projections::{StoreError, View};
 use sm_protocol::synthetic::{RulesChanged, Synthetic};
 use sm_rules::{
     Decision, Expiry, Fault, Glob, Judgement, Kind, Origin, Rule, RuleFile, Subject, judge,
-    write_rule,
+    write_expiry, write_rule,
 };
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -112,11 +114,17 @@ fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
         let remedy = format!("ls -l {} shows whose it is", path.display());
         fault(format!("it cannot be read: {error}"), remedy)
     };
-    let mut file = match File::open(path) {
+    // What is no regular file may make whoever opens it wait for good.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
         opened => opened.map_err(unreadable)?,
     };
     let found = file.metadata().map_err(unreadable)?;
+    if !found.is_file() {
+        let remedy = format!("put a file of rules at {}, or remove it", path.display());
+        return Err(fault("it is no regular file".to_owned(), remedy));
+    }
     if is_others(&found) {
         let remedy = format!("chmod 600 {0}, and see that it is your own", path.display());
         return Err(fault("others than you can write it".to_owned(), remedy));
@@ -125,7 +133,7 @@ fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
         return Err(fault("it is longer than 1 MiB".to_owned(), "make it shorter".to_owned()));
     }
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
+    file.take(BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
     let rules = RuleFile::parse(&text, &name)?;
     Ok((text, rules))
 }
@@ -222,7 +230,8 @@ impl Daemon {
         if faults.is_empty() {
             self.say(&format!("{} rules are in force", book.rules.len()));
         }
-        let text: Vec<String> = book.rules.iter().map(write_rule).collect();
+        let rules = book.rules.iter().map(write_rule);
+        let text: Vec<String> = rules.chain(book.expiry.as_ref().map(write_expiry)).collect();
         let changed = RulesChanged {
             what: "read".to_owned(),
             text: text.join("\n"),
@@ -369,7 +378,6 @@ fn replace(daemon: &Daemon, grants: &[Rule]) -> Result<(), Refusal> {
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
     let new = path.with_extension("toml.new");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -423,6 +431,20 @@ mod tests {
         let names: Vec<String> =
             Rulebook::read(&home).rules.into_iter().map(|r| r.word()).collect();
         assert_eq!(names, ["rule: own (rules.toml:1)", "rule: granted (grants.toml:1)"]);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_told_and_nobody_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        let path = home.rules_path();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let told = |home: &Home| Rulebook::read(home).faults[0].to_string();
+        assert!(told(&home).contains("no regular file"), "{}", told(&home));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(told(&home).contains("no regular file"), "{}", told(&home));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::interrupt::interrupt_turn;
 use crate::peer::Peer;
 use crate::problem::Refusal;
 use crate::revive::revive;
-use crate::{attend, automatic, http, recovery, reminders};
+use crate::{attend, automatic, http, recovery, reminders, unseen};
 use axum::Router;
 use sm_projections::rows::Session;
 use sm_projections::tables::Sessions;
@@ -109,6 +109,7 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
     daemon.say(&format!("serving on {}", path.display()));
     tokio::spawn(automatic::expire(Arc::clone(&daemon)));
     tokio::spawn(reminders::keep(Arc::clone(&daemon)));
+    tokio::spawn(unseen::keep_readable(Arc::clone(&daemon)));
     tokio::spawn(revive(Arc::clone(&daemon), lost, None));
     let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));
     if let Some(listener) = tcp {

@@ -8,6 +8,7 @@ use crate::daemon::{Caller, Daemon};
 use crate::input::{self, message};
 use crate::problem::Refusal;
 use crate::rights::{Approval, Rights, Sandbox};
+use crate::trust::{self, Choice};
 use crate::{keep, names};
 use crate::{offer, shell};
 use serde_json::{Value, json};
@@ -47,6 +48,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         None => None,
     };
     let server = daemon.server_for(&caller, &plan.codex_home, wish.codex.as_ref()).await?;
+    let params = params(daemon, &wish, &plan, &caller, parent.as_ref())?;
     // Noted along with Codex's answer: nobody ever sees the session without its name and parent.
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
         name,
@@ -57,7 +59,6 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         silent: wish.silent,
         ..SessionSpawned::default()
     });
-    let params = params(daemon, &wish, &plan);
     let reply = server.app.call_noting("thread/start", params, STARTING, Some(spawned)).await?;
     let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
     let (Some(thread), Some(made)) = (thread, reply.noted) else {
@@ -192,8 +193,22 @@ fn text(path: PathBuf) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn params(daemon: &Daemon, wish: &Spawn, plan: &Plan) -> Value {
+fn params(
+    daemon: &Daemon,
+    wish: &Spawn,
+    plan: &Plan,
+    caller: &Caller,
+    parent: Option<&Selection>,
+) -> Result<Value, Refusal> {
     let mut config = shell::config(daemon, &plan.env, None);
+    config.extend(trust::config(
+        daemon,
+        &Choice {
+            by_agent: !matches!(caller, Caller::User | Caller::Demo),
+            origin: parent.map(|parent| &parent.session),
+            cwd: &plan.cwd,
+        },
+    )?);
     if let Some(effort) = &wish.effort {
         config.insert("model_reasoning_effort".to_owned(), json!(effort));
     }
@@ -212,5 +227,5 @@ fn params(daemon: &Daemon, wish: &Spawn, plan: &Plan) -> Value {
             params[name] = json!(value);
         }
     }
-    params
+    Ok(params)
 }

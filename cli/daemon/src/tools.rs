@@ -6,10 +6,10 @@
 
 use crate::api::{Input, Mode, Remind, Spawn};
 use crate::daemon::{Daemon, to_value};
-use crate::offer::WAIT_MAX;
+use crate::offer::{WAIT, WAIT_MAX};
 use crate::pool::Server;
 use crate::problem::Refusal;
-use crate::{family, input, messages, reminders, settle, spawn};
+use crate::{arguments, family, input, messages, reminders, settle, spawn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_ingest::app_server::ServerCall;
@@ -80,27 +80,22 @@ async fn run(daemon: &Arc<Daemon>, call: &ServerCall) -> Result<Done, Refusal> {
     let told = message.get("params").cloned().unwrap_or_default();
     let told: Call = serde_json::from_value(told)
         .map_err(|error| Refusal::bad_request(format!("the call cannot be read: {error}")))?;
-    match told.tool.as_str() {
-        "sm_spawn" => Ok(spawn_child(daemon, &caller, arguments(told.arguments)?).await?.into()),
-        "sm_send" => Ok(send(daemon, &caller, arguments(told.arguments)?).await?.into()),
-        "sm_wait" => wait(daemon, &caller, arguments(told.arguments)?).await,
-        "sm_remind" => Ok(remind(daemon, &caller, arguments(told.arguments)?).await?.into()),
-        "sm_children" => children(daemon, &caller, arguments(told.arguments)?),
-        "sm_result" => result(daemon, &caller, arguments(told.arguments)?),
-        other => Err(Refusal::bad_request(format!("there is no tool {other:?}"))),
+    let Call { tool, arguments: given } = told;
+    match tool.as_str() {
+        "sm_spawn" => {
+            Ok(spawn_child(daemon, &caller, arguments::read(&tool, given)?).await?.into())
+        }
+        "sm_send" => Ok(send(daemon, &caller, arguments::read(&tool, given)?).await?.into()),
+        "sm_wait" => wait(daemon, &caller, arguments::read(&tool, given)?).await,
+        "sm_remind" => Ok(remind(daemon, &caller, arguments::read(&tool, given)?).await?.into()),
+        "sm_children" => children(daemon, &caller, arguments::read(&tool, given)?),
+        "sm_result" => result(daemon, &caller, arguments::read(&tool, given)?),
+        _ => Err(arguments::no_tool(&tool)),
     }
-}
-
-fn arguments<T: serde::de::DeserializeOwned + Default>(arguments: Value) -> Result<T, Refusal> {
-    if arguments.is_null() {
-        return Ok(T::default());
-    }
-    serde_json::from_value(arguments)
-        .map_err(|error| Refusal::bad_request(format!("the arguments cannot be read: {error}")))
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct SpawnArguments {
     prompt: String,
     name: Option<String>,
@@ -147,7 +142,7 @@ async fn spawn_child(
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct SendArguments {
     session: String,
     text: String,
@@ -165,7 +160,7 @@ async fn send(
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct RemindArguments {
     session: Option<String>,
     text: String,
@@ -184,7 +179,7 @@ async fn remind(
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct WaitArguments {
     sessions: Vec<String>,
     any: bool,
@@ -228,7 +223,7 @@ fn reports(
 /// How long a wait may take; a time that is none counts as none given.
 fn patience(seconds: Option<f64>) -> Duration {
     let wished = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    wished.map_or(WAIT_MAX, |wished| wished.min(WAIT_MAX))
+    wished.map_or(WAIT, |wished| wished.min(WAIT_MAX))
 }
 
 /// A session of the caller's family, but not the caller.
@@ -247,7 +242,7 @@ fn family_member(daemon: &Daemon, caller: &Selection, word: &str) -> Result<Sele
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct ChildrenArguments {
     recursive: bool,
 }
@@ -266,7 +261,7 @@ fn children(daemon: &Daemon, caller: &Selection, wish: ChildrenArguments) -> Res
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct ResultArguments {
     session: String,
 }
@@ -288,19 +283,57 @@ fn result(daemon: &Daemon, caller: &Selection, wish: ResultArguments) -> Result<
 mod tests {
     use super::*;
 
+    /// All arguments that a tool offers, each with a value that it takes.
+    fn all_of(spec: &Value) -> Value {
+        let properties = spec["inputSchema"]["properties"].as_object().unwrap().iter();
+        let values = properties.map(|(name, property)| {
+            let value = match property["type"].as_str().unwrap() {
+                "string" => property["enum"].get(0).cloned().unwrap_or_else(|| json!("a")),
+                "boolean" => json!(true),
+                "number" => json!(1.5),
+                "array" => json!(["a"]),
+                other => panic!("{name}: {other}"),
+            };
+            (name.clone(), value)
+        });
+        Value::Object(values.collect())
+    }
+
     #[test]
-    fn a_wait_ends_before_a_model_that_calls_from_code_is_given_back_its_turn() {
-        for (asked, seconds) in [(None, 25.0), (Some(600.0), 25.0), (Some(0.5), 0.5)] {
+    fn every_argument_that_is_offered_is_taken() {
+        fn takes<T: serde::de::DeserializeOwned>(tool: &str, given: Value) {
+            arguments::read::<T>(tool, given).map(drop).unwrap();
+        }
+        for spec in crate::offer::specs().as_array().unwrap() {
+            let (tool, given) = (spec["name"].as_str().unwrap(), all_of(spec));
+            match tool {
+                "sm_spawn" => takes::<SpawnArguments>(tool, given),
+                "sm_send" => takes::<SendArguments>(tool, given),
+                "sm_wait" => takes::<WaitArguments>(tool, given),
+                "sm_remind" => takes::<RemindArguments>(tool, given),
+                "sm_children" => takes::<ChildrenArguments>(tool, given),
+                "sm_result" => takes::<ResultArguments>(tool, given),
+                other => panic!("{other} is offered and not carried out"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_lasts_as_long_as_was_asked_and_else_no_longer_than_a_call_from_code() {
+        for (asked, seconds) in [(None, 25.0), (Some(600.0), 600.0), (Some(0.5), 0.5)] {
             assert_eq!(patience(asked), Duration::from_secs_f64(seconds), "{asked:?}");
         }
-        assert_eq!(patience(Some(-1.0)), WAIT_MAX);
-        assert_eq!(patience(Some(f64::NAN)), WAIT_MAX);
+        assert_eq!(patience(Some(-1.0)), WAIT);
+        assert_eq!(patience(Some(f64::NAN)), WAIT);
+        assert_eq!(patience(Some(1e9)), WAIT_MAX);
         // The description says what is so.
         let specs = crate::offer::specs();
         let tools = specs.as_array().unwrap();
         let wait = tools.iter().find(|tool| tool["name"] == "sm_wait").unwrap();
         let words = wait["description"].as_str().unwrap();
-        assert!(words.contains(&format!("within {} seconds", WAIT_MAX.as_secs())), "{words}");
+        assert!(words.contains(&format!("within {} seconds", WAIT.as_secs())), "{words}");
+        let limit = wait["inputSchema"]["properties"]["timeout_seconds"]["description"].as_str();
+        assert!(limit.unwrap().contains(&format!("up to {}", WAIT_MAX.as_secs())), "{limit:?}");
         assert!(words.contains("call again"), "{words}");
     }
 }

@@ -6,7 +6,7 @@ use crate::daemon::{Client, Verb, of_server};
 use crate::error::{Error, Exit};
 use crate::output::{Streams, now_micros, state};
 use crate::read::Tables;
-use crate::show::{Lives, show};
+use crate::show::show;
 use crate::targets::Selector;
 use clap::Args;
 use serde_json::{Value, json};
@@ -161,7 +161,7 @@ impl<'c> Actor<'c> {
         }
         // Stopped is what it was to be.
         let doc = views::session_doc(&view, found.sid)?;
-        let shown = doc.map(|doc| show(&view, &mut Lives::default(), doc, now_micros()));
+        let shown = doc.map(|doc| show(&view, &mut tables.lives(), doc, now_micros()));
         Ok(serde_json::to_value(shown.transpose()?).unwrap_or_default())
     }
 }

@@ -262,13 +262,15 @@ pub fn find_doc(context: &Context, view: &View<'_>, id: &str) -> Result<RequestD
     Ok(views::request_doc(view, seq, row)?)
 }
 
+fn no_request(context: &Context, word: &str) -> Error {
+    let (home, short) = (context.home_words(), word.chars().take(40).collect::<String>());
+    Error::new(Exit::NotFound, "not_found", format!("there is no request {short:?}"))
+        .hint(format!("See what waits: sm{home} inbox"))
+}
+
 /// The request of that id.
 fn find(context: &Context, view: &View<'_>, id: &str) -> Result<(u64, Request), Error> {
-    let missing = || {
-        let home = context.home_words();
-        Error::new(Exit::NotFound, "not_found", format!("there is no request {id:?}"))
-            .hint(format!("See what waits: sm{home} inbox"))
-    };
+    let missing = || no_request(context, id);
     let seq = views::parse_request_id(id).ok_or_else(missing)?;
     Ok((seq, view.get::<Requests>(&seq)?.ok_or_else(missing)?))
 }
@@ -388,6 +390,7 @@ fn answer_all(
         let say = answer.say.clone().filter(|_| said_with.contains(&at));
         let answer = api::Answer { expected: shown.map(str::to_owned), say, ..answer.clone() };
         let done = match (&client, &tables) {
+            _ if views::parse_request_id(id).is_none() => Err(no_request(context, word)),
             (Some(client), _) => client.answer(id, &answer),
             (None, Some(tables)) => Err(not_waiting(context, &tables.view()?, id)?),
             (None, None) => Err(nothing_yet(context)),
@@ -398,7 +401,8 @@ fn answer_all(
                     print(streams, id, &answered)?;
                 }
                 told.push(json!({
-                    "request": answered.request, "repeated": answered.repeated, "error": null,
+                    "request": answered.request, "repeated": answered.repeated,
+                    "secret_not_compared": answered.secret_not_compared, "error": null,
                 }));
             }
             Err(error) => {
@@ -406,7 +410,7 @@ fn answer_all(
                     error.tell(streams, false);
                 }
                 told.push(json!({
-                    "request": {"id": id}, "repeated": false,
+                    "request": {"id": id}, "repeated": false, "secret_not_compared": false,
                     "error": {"code": error.code, "message": error.message, "hint": error.hint},
                 }));
                 failed.get_or_insert(error);
@@ -456,7 +460,11 @@ fn carriers(requests: &[Option<(String, bool)>]) -> BTreeSet<usize> {
 
 fn print(streams: &mut Streams, id: &str, answered: &Answered) -> Result<(), Error> {
     let text = |name: &str| answered.request.get(name).and_then(Value::as_str).unwrap_or_default();
-    let again = if answered.repeated { ", as before" } else { "" };
+    let again = match (answered.repeated, answered.secret_not_compared) {
+        (true, true) => ", before: a secret cannot be compared",
+        (true, false) => ", as before",
+        (false, _) => "",
+    };
     let decision = clean(text("decision")).into_owned();
     let summary = clean(text("summary"));
     streams.line(format_args!("{} {decision}{again}: {summary}", clean(id)))

@@ -15,7 +15,7 @@ pub struct Archive {
     of: Of,
 }
 
-/// Takes sessions out of Codex's archive; the next message loads them.
+/// Takes sessions out of Codex's archive. The next message loads them; those that were stopped, `sm resume`.
 #[derive(Debug, Args)]
 pub struct Unarchive {
     #[command(flatten)]

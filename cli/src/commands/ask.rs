@@ -1,5 +1,6 @@
 //! `sm models`, `sm mcp`, `sm limits`, `sm account`, `sm skills`: what Codex itself tells.
 
+use super::wait::parse_time;
 use crate::context::Context;
 use crate::daemon::{Client, acting};
 use crate::error::{Error, Exit};
@@ -8,6 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{Ask, Told};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Lists the models that Codex offers, with their reasoning efforts.
 #[derive(Debug, Args)]
@@ -58,6 +60,10 @@ pub struct Whom {
     /// The CODEX_HOME whose Codex is asked [default: $CODEX_HOME, else ~/.codex].
     #[arg(long, value_name = "DIR", conflicts_with = "session")]
     codex_home: Option<PathBuf>,
+
+    /// Gives up after so long without an answer (exit 124): 30s, 5m, or seconds [default: 15s; mcp: 40s; rpc: 2m].
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    timeout: Option<Duration>,
 }
 
 impl Whom {
@@ -71,6 +77,7 @@ impl Whom {
             session: self.session.clone(),
             codex_home: codex_home.map(|dir| dir.to_string_lossy().into_owned()),
             cwd: None,
+            timeout_seconds: self.timeout.map(|most| most.as_secs_f64()),
             act: acting(context),
         })
     }

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean};
+use crate::show::sees_processes;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -221,18 +222,27 @@ fn codex() -> Check {
 }
 
 fn daemon(context: &Context) -> Check {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
     use std::os::unix::net::UnixStream;
-    let socket = context.home.socket_path();
-    if UnixStream::connect(&socket).is_ok() {
-        let summary = format!("running, at {}", socket.display());
-        return Check::new(Status::Ok, summary).details(json!({"socket": socket}));
-    }
-    match sm_log::holder(context.home.log_dir()).filter(|pid| is_held(context, *pid)) {
-        Some(pid) => {
+    let (socket, log) = (context.home.socket_path(), context.home.log_dir());
+    let away = match UnixStream::connect(&socket) {
+        Ok(_) => {
+            let summary = format!("running, at {}", socket.display());
+            return Check::new(Status::Ok, summary).details(json!({"socket": socket}));
+        }
+        Err(error) => matches!(error.kind(), NotFound | ConnectionRefused),
+    };
+    match (sm_log::is_locked(&log), sm_log::holder(&log)) {
+        (Some(false), _) => Check::new(Status::Info, "not running; commands that need it start it"),
+        (Some(true), Some(pid)) if away && sees_processes(&log) => {
             Check::new(Status::Warning, format!("process {pid} writes, but no daemon answers"))
                 .remedy(format!("Wait for it; if it hangs: kill {pid}. Nothing recorded is lost."))
         }
-        None => Check::new(Status::Info, "not running; commands that need it start it"),
+        (Some(true), _) => {
+            Check::new(Status::Info, "the log is being written, by a process out of reach")
+                .remedy("A sandbox has pids of its own and no sockets. What only reads works here.")
+        }
+        (None, _) => Check::new(Status::Info, "whether it runs cannot be told from here"),
     }
 }
 
@@ -245,6 +255,10 @@ fn servers(context: &Context) -> Check {
     };
     let found = match found {
         Ok(found) => found,
+        Err(error) if error.code == "daemon_unreachable" => {
+            return Check::new(Status::Info, "they cannot be asked from here")
+                .remedy("A sandboxed shell does not reach the daemon's socket.");
+        }
         Err(error) => return Check::failed(&error),
     };
     let waiting: usize = found.resuming.iter().map(|batch| batch.threads.len()).sum();
@@ -262,11 +276,6 @@ fn servers(context: &Context) -> Check {
         (0, 0) => Check::new(Status::Ok, format!("{} run", found.servers.len())),
     };
     check.details(json!({ "servers": found.servers, "resuming": found.resuming }))
-}
-
-/// Whether the log's lock is held now. Only an existing log is asked.
-fn is_held(context: &Context, pid: u32) -> bool {
-    crate::show::is_alive(pid, None) && matches!(sm_log::lock(context.home.log_dir()), Ok(None))
 }
 
 fn tables(context: &Context, streams: &Streams, checks: &mut BTreeMap<&'static str, Check>) {

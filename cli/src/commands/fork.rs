@@ -35,7 +35,7 @@ pub struct Fork {
     #[arg(long, value_parser = ["read-only", "workspace-write", "danger-full-access"])]
     sandbox: Option<String>,
 
-    /// When it asks [default: when the session does].
+    /// When it asks [default: when the session does]; on-failure: older releases of Codex only.
     #[arg(long, value_name = "WHEN", value_parser = ["untrusted", "on-request", "on-failure", "never"])]
     approval: Option<String>,
 

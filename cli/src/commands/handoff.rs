@@ -21,6 +21,9 @@ use std::fmt::Write as _;
 /// How much of one message a brief holds, in characters; the record holds it whole.
 const WORDS_CHARS_MAX: usize = 4000;
 
+/// How many records may lie between the end of a request's wait and the answer that Codex was sent.
+const ANSWERED_WITHIN: usize = 4;
+
 /// How many of the failed commands are named, the newest.
 const FAILED_MAX: usize = 10;
 
@@ -100,7 +103,21 @@ struct Child {
     name: Option<String>,
     state: &'static str,
     outcome: Option<&'static str>,
-    cursor: Option<String>,
+    /// The record that made its state what it is.
+    cursor: String,
+}
+
+/// A request that was answered.
+#[derive(Serialize)]
+struct Decided {
+    id: String,
+    kind: &'static str,
+    summary: String,
+    decision: String,
+    by: Option<String>,
+    /// What was said along with it, or answered to its questions.
+    words: Option<String>,
+    cursor: String,
 }
 
 /// A request that nobody answered.
@@ -144,6 +161,7 @@ struct Brief {
     files: Vec<Changed>,
     failed_commands: Vec<Failed>,
     children: Vec<Child>,
+    decided: Vec<Decided>,
     open_requests: Vec<Open>,
     queued: u32,
     last_words: Option<Said>,
@@ -215,14 +233,15 @@ impl From {
         let mut failed: Vec<Failed> = failed.map(|action| self.failed(action)).collect();
         failed.drain(..failed.len().saturating_sub(FAILED_MAX));
         let children = views::children(view, sid)?.into_iter().map(|child| Child {
-            cursor: child.last_seq.map(|seq| self.cursor(seq)),
+            cursor: self.cursor(child.cause_seq),
             id: child.id,
             name: child.name.or(child.agent),
             state: child.activity_state,
             outcome: child.outcome,
         });
-        let requests = views::pending_requests(view)?.into_iter();
-        let requests = requests.filter(|request| request.session_id.as_ref() == Some(&doc.id));
+        let requests = views::requests_of(view, sid)?.into_iter();
+        let (open, ended): (Vec<_>, Vec<_>) =
+            requests.partition(|request| request.status == "pending");
         let last_turn = turns.iter().rev().find(|turn| turn.message_seq.is_some());
         let last_words = match last_message {
             Some(seq) => {
@@ -239,12 +258,13 @@ impl From {
             last_error: doc.last_error,
             asked: asked.collect(),
             plan: turns.iter().rev().find_map(|turn| self.plan(turn.plan_seq?)),
-            turns: turns.iter().map(|turn| self.done(turn)).collect(),
+            turns: turns.iter().map(|turn| self.done(turn, &actions)).collect(),
             turns_dropped: doc.counts.turns_dropped,
             files: self.files(of("file_change")),
             failed_commands: failed,
             children: children.collect(),
-            open_requests: requests.map(|request| self.open(request)).collect(),
+            decided: ended.into_iter().filter_map(|request| self.decided(request)).collect(),
+            open_requests: open.into_iter().map(|request| self.open(request)).collect(),
             queued: doc.queued,
             last_words,
             goal: doc.goal.map(|goal| Goal {
@@ -305,13 +325,19 @@ impl From {
         Some(Plan { steps: steps.collect(), cursor: self.cursor(seq) })
     }
 
-    fn done(&self, turn: &TurnDoc) -> Done {
+    /// What was declined was not done: it is told where what was decided is.
+    fn done(&self, turn: &TurnDoc, actions: &[ActionDoc]) -> Done {
+        let own = actions.iter().filter(|action| action.turn_seq == Some(turn.seq));
+        let declined = |kind| {
+            let declined = own.clone().filter(|action| action.status == "declined");
+            declined.filter(|action| action.kind == kind).count() as u32
+        };
         Done {
             turn: turn.number,
             outcome: turn.outcome,
             error: turn.error.clone(),
-            commands: turn.commands,
-            file_changes: turn.file_changes,
+            commands: turn.commands.saturating_sub(declined("command")),
+            file_changes: turn.file_changes.saturating_sub(declined("file_change")),
             tool_calls: turn.tool_calls,
             cursor: self.cursor(turn.end_seq.unwrap_or(turn.seq)),
         }
@@ -341,6 +367,34 @@ impl From {
             }
         }
         files.into_values().collect()
+    }
+
+    fn decided(&self, request: RequestDoc) -> Option<Decided> {
+        let end_seq = request.end_seq?;
+        Some(Decided {
+            words: request.say.clone().or_else(|| self.answers(&request)),
+            cursor: self.cursor(end_seq),
+            id: request.id,
+            kind: request.kind,
+            summary: request.summary,
+            decision: request.decision?,
+            by: request.decided_by,
+        })
+    }
+
+    /// What was answered to a request's questions. It was sent at the end of its wait, or in the next
+    /// few records.
+    fn answers(&self, request: &RequestDoc) -> Option<String> {
+        let asked = self.message(request.seq)?;
+        let sent = (request.end_seq?..).take(ANSWERED_WITHIN).find_map(|seq| {
+            let message = self.message(seq)?;
+            let is_its = message.get("id") == asked.get("id") && message.get("method").is_none();
+            is_its.then_some(message)
+        })?;
+        let answers = sent.pointer("/result/answers")?.as_object()?.values();
+        let words = answers.filter_map(|answer| answer.get("answers")?.as_array());
+        let words: Vec<&str> = words.flatten().filter_map(Value::as_str).collect();
+        Some(words.join(", "))
     }
 
     fn open(&self, request: RequestDoc) -> Open {
@@ -377,7 +431,6 @@ impl Brief {
             ("Effort", &self.effort),
             ("Sandbox", &self.sandbox),
             ("Asks", &self.approval_policy),
-            ("Forked from", &self.forked_from),
             ("Last error", &self.last_error),
         ];
         page.line("");
@@ -385,6 +438,12 @@ impl Brief {
             if let Some(fact) = fact {
                 page.line(format_args!("- {name}: {}", clean(fact)));
             }
+        }
+        if let Some(origin) = &self.forked_from {
+            page.line(format_args!(
+                "- Forked from: {0}; what came before is told by `sm handoff {0}`",
+                clean(origin)
+            ));
         }
         let outcome = self.outcome.map_or(String::new(), |word| format!(", last turn {word}"));
         page.line(format_args!("- State: {}{outcome}", self.state));
@@ -433,11 +492,24 @@ impl Brief {
             }
         }
         if !self.failed_commands.is_empty() {
-            page.head("Commands that failed");
+            page.head("Commands that failed, or were not run");
             page.line("");
             for Failed { command, exit_code, status, cursor } in &self.failed_commands {
                 let how = exit_code.map_or((*status).to_owned(), |code| format!("exit {code}"));
                 page.line(format_args!("- `{}`: {how} [{cursor}]", clean(command)));
+            }
+        }
+        if !self.decided.is_empty() {
+            page.head("What it asked, and was answered");
+            page.line("");
+            for Decided { id, kind, summary, decision, by, words, cursor } in &self.decided {
+                let by = by.as_deref().map_or(String::new(), |by| format!(" by {}", clean(by)));
+                let words =
+                    words.as_deref().map_or(String::new(), |said| format!(": {}", clean(said)));
+                page.line(format_args!(
+                    "- {id} ({kind}) {}: {decision}{by}{words} [{cursor}]",
+                    clean(summary)
+                ));
             }
         }
         if !self.children.is_empty() {
@@ -447,8 +519,7 @@ impl Brief {
                 let name =
                     name.as_deref().map_or(String::new(), |name| format!(" {}", clean(name)));
                 let outcome = outcome.map_or(String::new(), |word| format!(", {word}"));
-                let cursor = cursor.as_deref().map_or(String::new(), |at| format!(" [{at}]"));
-                page.line(format_args!("- {id}{name}: {state}{outcome}{cursor}"));
+                page.line(format_args!("- {id}{name}: {state}{outcome} [{cursor}]"));
             }
         }
         if !self.open_requests.is_empty() || self.queued > 0 {

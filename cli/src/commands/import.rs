@@ -270,6 +270,18 @@ impl Done {
             streams.line(format_args!("{} lines kept as they came, and marked", done.marked))?;
             print_lines(streams, &done.marked_lines, done.marked)?;
         }
+        for kept in done.not_folded.iter().take(SHOWN_MAX) {
+            streams.line(format_args!(
+                "{} records of session {} are kept and not folded: a server runs it, so what a file \
+                 says of it changes nothing",
+                kept.records, kept.session_id
+            ))?;
+        }
+        if done.not_folded.len() > SHOWN_MAX {
+            let more = done.not_folded.len() - SHOWN_MAX;
+            streams
+                .line(format_args!("and those of {more} more sessions: sm{home} import --json"))?;
+        }
         for warning in &self.warnings {
             streams.say(warning);
         }

@@ -6,7 +6,8 @@ use crate::output::{Streams, ago, clean, now_micros};
 use crate::past::{At, Question};
 use crate::read::{AsOf, Follow, Head, Tables, open_log};
 use crate::show::{
-    RequestShown, Soon, details_text, holds_up_line, question_id, risk_line, show_request, waiting,
+    INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text, risk_line,
+    show_request, waiting,
 };
 use clap::Args;
 use serde::Serialize;
@@ -205,16 +206,20 @@ impl Asked {
         let head = streams.style.paint(role, head);
         let since = ago(now, *asked_micros);
         streams.line(format_args!("{head} · {} · {since} ago", clean(who)))?;
+        let width = streams.size().map(|(columns, _)| columns);
         if let Some(reason) = &self.request.doc.reason {
-            streams.line(format_args!("    why: {}", clean(reason)))?;
+            streams.bytes(quoted_text("why: ", reason, width).as_bytes())?;
         }
-        streams.bytes(details_text(&self.weighed.details).as_bytes())?;
+        streams.bytes(details_text(&self.weighed.details, width).as_bytes())?;
         if let Some(risk) = self.weighed.risk.as_ref().filter(|_| self.request.waits()) {
             let (role, line) = risk_line(risk);
-            streams.line(format_args!("    {}", streams.style.paint(role, line)))?;
+            for line in quoted_text("", &line, width).lines() {
+                let line = line.strip_prefix(INDENT).unwrap_or(line);
+                streams.line(format_args!("{INDENT}{}", streams.style.paint(role, line)))?;
+            }
         }
         if let Some(line) = holds_up_line(&self.weighed).filter(|_| self.request.waits()) {
-            streams.line(format_args!("    {line}"))?;
+            streams.bytes(quoted_text("", &line, width).as_bytes())?;
         }
         let home = context.home_words();
         if !self.request.waits() {
@@ -232,16 +237,28 @@ impl Asked {
         streams.line(match *kind {
             "user_input" | "elicitation" if !questions.is_empty() => {
                 let mut words = String::new();
-                for question in questions {
-                    let key = question_id(question).unwrap_or_else(|| "ID".to_owned());
+                for (at, question) in questions.iter().enumerate() {
+                    // An id is an agent's word, and this line is one to be typed.
+                    let key = question_id(question).filter(|id| is_plain(id));
+                    let number = (at + 1).to_string();
+                    let is_taken =
+                        questions.iter().any(|one| question_id(one).as_ref() == Some(&number));
+                    let number = if is_taken { "ID".to_owned() } else { number };
+                    let key = key.unwrap_or(number);
                     let value = if secret(question) == Some(true) { "-" } else { "…" };
-                    words.push_str(&format!(" {}={value}", clean(&key)));
+                    words.push_str(&format!(" {key}={value}"));
                 }
                 format!("    sm{home} answer {id}{words}")
             }
             "other" | "tool" => format!("    sm{home} answer {id} --raw JSON"),
-            "user_input" | "elicitation" => format!("    sm{home} answer {id} --accept"),
+            "user_input" => format!("    sm{home} answer {id} --accept"),
             _ => format!("    sm{home} approve {id}   or   sm{home} deny {id} --say WHY"),
         })
     }
+}
+
+/// Whether a question's id can be typed as it stands, and means nothing to a shell.
+fn is_plain(id: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.len() <= 40 && id.chars().all(is_word)
 }

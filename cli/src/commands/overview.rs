@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, clean, now_micros};
 use crate::read::{AsOf, Tables};
-use crate::show::{Lives, RequestShown, show, waiting};
+use crate::show::{RequestShown, show, waiting};
 use serde::Serialize;
 use sm_projections::rows::ActivityState;
 use sm_projections::views;
@@ -31,7 +31,7 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
             others += usize::from(!open);
             open
         })?;
-        let (mut lives, now) = (Lives::default(), now_micros());
+        let (mut lives, now) = (tables.lives(), now_micros());
         for doc in docs {
             overview.listed.sessions.push(show(&view, &mut lives, doc, now)?);
         }

@@ -5,7 +5,7 @@ use crate::error::{Error, Exit};
 use crate::output::{Streams, Table, now_micros, tokens};
 use crate::past::{At, Question};
 use crate::read::{AsOf, Head};
-use crate::show::{SessionShown, label, show};
+use crate::show::{SessionShown, kept_words, label, show};
 use crate::targets::Selector;
 use clap::Args;
 use serde::Serialize;
@@ -137,17 +137,24 @@ impl Ps {
 
 /// Sessions as a table.
 pub fn print_table(streams: &mut Streams, listed: &Listed) -> Result<(), Error> {
-    let mut table = Table::new(&["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "LAST ACTION"]);
+    let keeps = listed.sessions.iter().any(|shown| kept_words(&shown.doc).is_some());
+    let mut columns = vec!["ID", "NAME", "STATE", "OUTCOME", "TOKENS", "KEEPS", "LAST ACTION"];
+    columns.retain(|column| keeps || *column != "KEEPS");
+    let mut table = Table::new(&columns);
     for shown in &listed.sessions {
         let spent = shown.doc.tokens.as_ref().map_or("-".to_owned(), |used| tokens(used.total));
-        table.row(vec![
+        let mut row = vec![
             (None, shown.doc.id.clone()),
             (None, label(&shown.doc, 28)),
             shown.state_cell(),
             shown.outcome_cell(),
             (None, spent),
-            (None, shown.last_action_words(listed.now, 80)),
-        ]);
+        ];
+        if keeps {
+            row.push((None, kept_words(&shown.doc).unwrap_or_default()));
+        }
+        row.push((None, shown.last_action_words(listed.now, 80)));
+        table.row(row);
     }
     table.print(streams)
 }

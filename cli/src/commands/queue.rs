@@ -38,7 +38,7 @@ enum Act {
         /// Its new text; `-` reads standard input.
         text: String,
     },
-    /// Takes messages back that wait.
+    /// Takes messages back that wait, and those that failed off the list.
     Cancel {
         /// Which.
         #[arg(required = true)]

@@ -352,13 +352,14 @@ impl Test {
         let mut asker = Asker { is_users: true, ..Asker::default() };
         if let Some(word) = &self.session {
             let tables = Tables::open_some(context, streams)?;
-            let Session { id, thread_id, name, labels, spawned_by, cwd, .. } =
+            let Session { id, thread_id, name, labels, users_labels, spawned_by, cwd, .. } =
                 select(context, &tables.view()?, word)?.session;
             asker = Asker {
                 id: Some(id),
                 thread: Some(thread_id),
                 name,
                 labels,
+                users_labels,
                 is_users: matches!(spawned_by.as_deref(), Some("user" | "demo")),
                 cwd: cwd.map(PathBuf::from),
             };
@@ -383,8 +384,11 @@ impl Test {
 }
 
 fn whole(path: &Path) -> Result<PathBuf, Error> {
-    let whole = std::path::absolute(path);
-    whole.map(|path| real(&path)).map_err(|source| Error::io("find", path, &source))
+    let whole = std::path::absolute(path).map_err(|source| Error::io("find", path, &source))?;
+    real(&whole).ok_or_else(|| {
+        Error::usage(format!("where {} leads is not sure", path.display()))
+            .hint("Name a folder without `..` behind what is not there, and none that is hidden.")
+    })
 }
 
 /// What a request of the log asks.
@@ -557,8 +561,9 @@ pub fn plain_words(text: &str) -> Result<Vec<String>, Error> {
     let line = CommandLine::Text(text.to_owned());
     let found = line.simple_commands(None).map_err(|why| plain(why.to_string()))?;
     let [one] = &found[..] else { return Err(plain("it has several".to_owned())) };
-    if !one.writes.is_empty() || one.words.iter().any(|word| !word.is_literal) {
-        return Err(plain("the shell replaces words of it, or writes a file".to_owned()));
+    let is_redirected = !one.writes.is_empty() || !one.reads.is_empty();
+    if is_redirected || one.words.iter().any(|word| !word.is_literal) {
+        return Err(plain("the shell replaces words of it, or opens a file".to_owned()));
     }
     Ok(one.words.iter().map(|word| word.text.clone()).collect())
 }

@@ -5,7 +5,7 @@
 
 use super::result::message_text;
 use super::spawn::Spawn;
-use super::wait::{Reached, Wait, Wanted, parse_time};
+use super::wait::{Reached, Wait, Wanted, Watch, parse_time};
 use crate::context::Context;
 use crate::daemon::{Client, Verb, acting};
 use crate::error::{Error, Exit};
@@ -18,7 +18,6 @@ use sm_daemon::api::{Input, Spawn as Wish, Spawned};
 use sm_log::{ReadError, Reader};
 use sm_projections::rows::{Outcome, Session};
 use sm_projections::views;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,7 +125,7 @@ impl Run {
     ) -> Result<Ended, Error> {
         let mut wait = Wait::for_one(&spawned.id, None, Wanted::Settled);
         wait.through_approvals = self.through_approvals;
-        let (began, mut gone) = (Instant::now(), HashMap::new());
+        let (began, mut watch) = (Instant::now(), Watch::new(context));
         let mut follow = Follow::new(context);
         let log = open_log(context)?;
         let (mut revision, mut given_up) = (1, None);
@@ -144,7 +143,7 @@ impl Run {
                 found.sid,
                 &found.session,
                 after,
-                &mut gone,
+                &mut watch,
             )?;
             let told = match (reached, given_up) {
                 (Reached::Yes, None) => Some(by_outcome(found.session.outcome)),

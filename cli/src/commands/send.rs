@@ -11,6 +11,7 @@ use crate::targets::Selector;
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{Input, InputTaken, Mode};
+use sm_projections::rows::HELD;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -152,7 +153,7 @@ impl Send {
                     if bad {
                         failed.get_or_insert(not_taken(context, &taken));
                     } else if !context.json {
-                        print(streams, &taken)?;
+                        print(context, streams, &taken)?;
                     }
                     told.push(json!({
                         "given": word, "session_id": taken.session_id, "input": taken.input,
@@ -197,8 +198,15 @@ fn not_taken(context: &Context, taken: &InputTaken) -> Error {
     Error::new(Exit::Failed, "not_taken", message).hint(hint)
 }
 
-fn print(streams: &mut Streams, taken: &InputTaken) -> Result<(), Error> {
+fn print(context: &Context, streams: &mut Streams, taken: &InputTaken) -> Result<(), Error> {
     let reason = taken.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
     let before = if taken.repeated { " (sent before)" } else { "" };
-    streams.line(format_args!("{} {}{before}{reason}", taken.session_id, taken.status))
+    streams.line(format_args!("{} {}{before}{reason}", taken.session_id, taken.status))?;
+    if taken.status == "queued" && taken.reason.as_deref() == Some(HELD) {
+        let (home, id) = (context.home_words(), &taken.session_id);
+        streams.say(format_args!(
+            "Its queue is held. Let it go on: sm{home} queue release {id}; past it: --urgent"
+        ));
+    }
+    Ok(())
 }

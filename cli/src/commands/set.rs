@@ -21,7 +21,7 @@ pub struct SettingsArgs {
     #[arg(long)]
     effort: Option<String>,
 
-    /// When it asks.
+    /// When it asks; on-failure: older releases of Codex only.
     #[arg(long, value_name = "WHEN", value_parser = ["untrusted", "on-request", "on-failure", "never"])]
     approval: Option<String>,
 

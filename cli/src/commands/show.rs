@@ -5,7 +5,7 @@ use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, ago, clean, tokens};
 use crate::past::{At, Question};
 use crate::read::AsOf;
-use crate::show::{RequestShown, SessionShown, label, show, show_request};
+use crate::show::{RequestShown, SessionShown, kept_words, label, show, show_request};
 use clap::Args;
 use serde::Serialize;
 use sm_projections::rows::Request;
@@ -121,10 +121,7 @@ impl Shown {
         row("model", (!model.is_empty()).then(|| model.join(" · ")))?;
         row("approvals", text(&doc.approval_policy))?;
         row("sandbox", text(&doc.sandbox))?;
-        let kept = &doc.kept;
-        let kept = [&kept.model, &kept.effort, &kept.approval, &kept.sandbox];
-        let kept: Vec<String> = kept.into_iter().filter_map(text).collect();
-        row("keeps", (!kept.is_empty()).then(|| kept.join(" · ")))?;
+        row("keeps", kept_words(doc))?;
         let counts = &doc.counts;
         let dropped = match counts.turns_dropped {
             0 => String::new(),

@@ -28,6 +28,8 @@ struct Counts {
     states: BTreeMap<&'static str, u64>,
     /// Of those, the ones whose process is alive.
     live: BTreeMap<&'static str, u64>,
+    /// Of those, the ones of whose process nothing is known from here: in a sandbox, say.
+    unknown: BTreeMap<&'static str, u64>,
     /// Of those that are not stopped, the ones whose process is gone.
     dead: u64,
     /// Of those that are not stopped, the ones of which only a transcript is known.
@@ -99,6 +101,9 @@ impl Counts {
             match lives.of_life(view, head.source, head.generation) {
                 Ok(Some(true)) => *counts.live.entry(word).or_default() += 1,
                 Ok(Some(false)) => counts.dead += 1,
+                Ok(None) if lives.is_of_server(head.source) => {
+                    *counts.unknown.entry(word).or_default() += 1;
+                }
                 Ok(None) => counts.imported += 1,
                 Err(error) => failed = Some(error),
             }
@@ -111,7 +116,13 @@ impl Counts {
 
     fn waits(&self) -> bool {
         let waiting = ActivityState::ALL.iter().filter(|state| state.is_waiting());
-        waiting.into_iter().any(|state| self.live.contains_key(state.as_str()))
+        waiting.into_iter().any(|state| self.going_on(*state) > 0)
+    }
+
+    /// How many are in that state, as far as can be told from here.
+    fn going_on(&self, state: ActivityState) -> u64 {
+        let of = |counts: &BTreeMap<_, u64>| counts.get(state.as_str()).copied().unwrap_or(0);
+        of(&self.live) + of(&self.unknown)
     }
 
     /// `1 permission · 2 question · 3 working · 1 thinking · 4 idle`, those that wait first; nothing
@@ -124,11 +135,14 @@ impl Counts {
             (ActivityState::Thinking, "thinking"),
             (ActivityState::Idle, "idle"),
         ];
-        let live = words.iter().filter_map(|(state, word)| {
-            let count = self.live.get(state.as_str())?;
-            Some(format!("{count} {word}"))
-        });
-        let mut parts: Vec<String> = live.collect();
+        let counted = words.iter().map(|(state, word)| (self.going_on(*state), word));
+        let counted = counted.filter(|(count, _)| *count > 0);
+        let mut parts: Vec<String> =
+            counted.map(|(count, word)| format!("{count} {word}")).collect();
+        let unknown: u64 = self.unknown.values().sum();
+        if unknown > 0 {
+            parts.push(format!("{unknown} by the log alone"));
+        }
         if self.dead > 0 {
             parts.push(format!("{} dead", self.dead));
         }
@@ -153,6 +167,9 @@ mod tests {
         counts.live = BTreeMap::from([("idle", 2), ("working", 1)]);
         assert_eq!((counts.line(), counts.waits()), ("1 working · 2 idle".to_owned(), false));
         counts.live.insert("waiting_permission", 1);
+        counts.unknown.insert("working", 2);
+        assert_eq!(counts.line(), "1 permission · 3 working · 2 idle · 2 by the log alone");
+        counts.unknown.clear();
         counts.dead = 2;
         assert_eq!(counts.line(), "1 permission · 1 working · 2 idle · 2 dead");
         assert!(counts.waits());

@@ -7,19 +7,21 @@ use super::result::message_text;
 use crate::context::Context;
 use crate::daemon::looked;
 use crate::error::{Error, Exit, OTHER_LOG};
-use crate::output::{Role, Streams, clean_block, now_micros};
+use crate::output::{GUTTER, Role, Streams, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
-use crate::show::{Lives, SessionShown, Soon, label, show};
+use crate::show::{Lives, SessionShown, Soon, label, quoted_text, show};
 use crate::targets::Selector;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use serde::Serialize;
+use sm_log::ReadError;
 use sm_projections::View;
 use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
 use sm_projections::table::Key;
-use sm_projections::tables::{Children, Inputs, Queue, Sessions, Sources};
+use sm_projections::tables::{Children, Inputs, Sessions, Sources};
 use sm_projections::views;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a session whose process is gone may take to be resumed.
@@ -114,6 +116,34 @@ pub(super) enum Reached {
     Dead,
 }
 
+/// The processes behind what is waited for, over the time of the wait.
+pub(super) struct Watch {
+    log_dir: PathBuf,
+    /// Since when a session's process is gone.
+    gone: HashMap<Sid, Instant>,
+}
+
+impl Watch {
+    /// Begins to look.
+    pub(super) fn new(context: &Context) -> Watch {
+        Watch { log_dir: context.home.log_dir(), gone: HashMap::new() }
+    }
+
+    /// Whether the session is live now.
+    fn is_live(&self, view: &View<'_>, session: &Session) -> Result<Option<bool>, Error> {
+        Ok(Lives::new(self.log_dir.clone()).of(view, session)?)
+    }
+
+    /// Whether its process has been gone for too long.
+    fn stays_away(&mut self, sid: Sid, live: Option<bool>) -> bool {
+        if live != Some(false) {
+            self.gone.remove(&sid);
+            return false;
+        }
+        self.gone.entry(sid).or_insert_with(Instant::now).elapsed() > GONE_PATIENCE
+    }
+}
+
 #[derive(Serialize)]
 struct Waited {
     reached: Reached,
@@ -153,11 +183,12 @@ impl Wait {
         // A word that fits nothing is told at once, not waited for.
         let sessions = self.chosen.sessions(context, streams, &self.sessions)?;
         let tables = Tables::open_some(context, streams)?;
+        self.not_beyond(&tables)?;
         let sessions = pin(context, &tables.view()?, &sessions)?;
         drop(tables);
         let began = Instant::now();
         let mut follow = Follow::new(context);
-        let mut gone: HashMap<Sid, Instant> = HashMap::new();
+        let mut watch = Watch::new(context);
         loop {
             let tables = follow.next(streams)?;
             let view = tables.view()?;
@@ -166,7 +197,7 @@ impl Wait {
             let soon = Soon::read(context);
             for word in &sessions {
                 let at = select(context, &view, word)?;
-                let reached = self.reached(&view, &soon, at.sid, &at.session, after, &mut gone)?;
+                let reached = self.reached(&view, &soon, at.sid, &at.session, after, &mut watch)?;
                 found.push((at.sid, reached));
             }
             let timed_out = self.timeout.is_some_and(|most| began.elapsed() >= most);
@@ -188,6 +219,15 @@ impl Wait {
         }
     }
 
+    /// What has not happened yet has no cursor: waiting for what comes after it would never end.
+    fn not_beyond(&self, tables: &Tables) -> Result<(), Error> {
+        let (after, head) = (self.after_seq(tables)?, tables.head);
+        match after > head {
+            true => Err(ReadError::BeyondHead { seq: after, watermark: head }.into()),
+            false => Ok(()),
+        }
+    }
+
     fn after_seq(&self, tables: &Tables) -> Result<u64, Error> {
         let Some(cursor) = &self.after else { return Ok(0) };
         let parts = cursor.split_once(':');
@@ -202,8 +242,7 @@ impl Wait {
         Ok(seq)
     }
 
-    /// Where the wait for one session stands; only what came after record `after` counts. `gone` keeps
-    /// since when its process is.
+    /// Where the wait for one session stands; only what came after record `after` counts.
     pub(super) fn reached(
         &self,
         view: &View<'_>,
@@ -211,8 +250,9 @@ impl Wait {
         sid: Sid,
         session: &Session,
         after: u64,
-        gone: &mut HashMap<Sid, Instant>,
+        watch: &mut Watch,
     ) -> Result<Reached, Error> {
+        let is_import = is_import(view, session)?;
         if let Some(state) = self.wanted.state() {
             let since = session.cause_seq > after;
             if session.state.as_str() == state && (after == 0 || since) {
@@ -221,7 +261,8 @@ impl Wait {
         } else if is_settled(view, sid, session)? && settled_after(view, session, after)? {
             let (mut settled, human) = family(view, soon, sid)?;
             // A running daemon wakes it first with what is new of its children.
-            settled &= Lives::default().of(view, session)? != Some(true)
+            settled &= is_import
+                || watch.is_live(view, session)? == Some(false)
                 || !views::is_to_be_woken(view, sid, &|_| false)?;
             match (settled, human) {
                 (true, _) => return Ok(Reached::Yes),
@@ -242,21 +283,12 @@ impl Wait {
         // A running daemon brings a session back whose server died: only one that stays away is dead.
         let live = match session.gone {
             true => Some(false),
-            false => Lives::default().of(view, session)?,
+            false => watch.is_live(view, session)?,
         };
-        Ok(match live {
-            // Nobody will ever say more of an imported session.
-            _ if is_import(view, session)? => Reached::Dead,
-            Some(false)
-                if gone.entry(sid).or_insert_with(Instant::now).elapsed() > GONE_PATIENCE =>
-            {
-                Reached::Dead
-            }
-            Some(false) => Reached::No,
-            _ => {
-                gone.remove(&sid);
-                Reached::No
-            }
+        // Nobody will ever say more of an imported session.
+        Ok(match is_import || watch.stays_away(sid, live) {
+            true => Reached::Dead,
+            false => Reached::No,
         })
     }
 
@@ -283,20 +315,7 @@ fn is_settled(view: &View<'_>, sid: Sid, session: &Session) -> Result<bool, Erro
     if session.open_turn.is_some() || session.ended || session.gone {
         return Ok(false);
     }
-    let mut queued = Vec::new();
-    view.scan::<Queue>(&Key::to_bytes(&sid), &[], |(_, input), ()| {
-        queued.push(input);
-        true
-    })?;
-    for number in queued {
-        let input = view.get::<Inputs>(&number)?;
-        let held =
-            input.is_some_and(|input| input.reason.is_some_and(|why| why.starts_with("held")));
-        if !held {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(views::waiting(view, sid, session)?.0 == 0)
 }
 
 /// Whether what settled did so after that record.
@@ -304,10 +323,11 @@ fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool,
     if after == 0 || session.settled_seq.is_some_and(|seq| seq > after) {
         return Ok(true);
     }
-    // An input that was never taken begins no turn to wait for.
+    // An input that was never taken begins no turn to wait for, and one that is held none by itself.
     let input = view.get::<Inputs>(&after)?;
     Ok(input.is_some_and(|input| {
-        matches!(input.status, InputStatus::Refused | InputStatus::Failed | InputStatus::Cancelled)
+        use InputStatus::{Cancelled, Failed, Refused};
+        matches!(input.status, Refused | Failed | Cancelled) || input.is_held()
     }))
 }
 
@@ -329,7 +349,7 @@ fn family(view: &View<'_>, soon: &Soon, root: Sid) -> Result<(bool, bool), Error
             open.push(child);
             let Some(session) = view.get::<Sessions>(&child)? else { continue };
             let over = session.ended || session.gone;
-            settled &= over || session.open_turn.is_none() && session.queued == 0;
+            settled &= over || is_settled(view, child, &session)?;
             human |= !over && soon.asks_human(view, &session)?;
         }
     }
@@ -349,7 +369,7 @@ fn answer(
     reason: &'static str,
 ) -> Result<Answer, Error> {
     let as_of = tables.as_of(view)?;
-    let (mut lives, now) = (Lives::default(), now_micros());
+    let (mut lives, now) = (tables.lives(), now_micros());
     let mut sessions = Vec::new();
     for (sid, reached) in found {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
@@ -389,9 +409,8 @@ impl Answer {
             if let Some(result) =
                 waited.result.as_deref().filter(|_| waited.reached == Reached::Yes)
             {
-                for line in clean_block(result).lines() {
-                    streams.line(format_args!("    {line}"))?;
-                }
+                let width = streams.size().map(|(columns, _)| columns);
+                streams.bytes(quoted_text(GUTTER, result, width).as_bytes())?;
             }
         }
         match self.reason {

@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean, now_micros};
-use crate::read::{Follow, open_log};
-use crate::show::{ActionLine, Lives, SessionShown, action_line, details_text, family_line, show};
+use crate::read::{Follow, Tables, open_log};
+use crate::show::{ActionLine, SessionShown, action_line, details_text, family_line, show};
 use serde_json::json;
 use sm_daemon::api;
 use sm_daemon::asked::{Details, details};
@@ -101,7 +101,7 @@ impl<'c> Screen<'c> {
             // Asked first: what it says over is then in the tables.
             let ended = over();
             let tables = follow.next(streams)?;
-            let scene = self.scene(&tables.view()?)?;
+            let scene = self.scene(tables)?;
             if self.context.json {
                 self.documents(streams, &scene)?;
             } else if streams.is_terminal() {
@@ -121,8 +121,8 @@ impl<'c> Screen<'c> {
         }
     }
 
-    fn scene(&self, view: &View<'_>) -> Result<Scene, Error> {
-        let mut lives = Lives::default();
+    fn scene(&self, tables: &Tables) -> Result<Scene, Error> {
+        let (view, mut lives) = (&tables.view()?, tables.lives());
         let mut docs = Vec::new();
         let heads = views::sessions(view, usize::MAX, |session| session.parent.is_none())?;
         for head in heads.into_iter().rev() {
@@ -183,7 +183,7 @@ impl<'c> Screen<'c> {
             let who = request.session_name.as_deref().unwrap_or("a session");
             let head = format!("▲ {} waits for you ({}): ", clean(who), request.id);
             lines.push(style.paint(Role::NeedsHuman, head));
-            lines.extend(details_text(asked).lines().map(str::to_owned));
+            lines.extend(details_text(asked, None).lines().map(str::to_owned));
             lines.push(style.paint(Role::Strong, format!("  {}", question(request))));
         }
         lines.extend(self.note.as_ref().map(|note| style.paint(Role::NeedsHuman, note)));
@@ -251,7 +251,7 @@ impl<'c> Screen<'c> {
                     let who = request.session_name.as_deref().unwrap_or("a session");
                     streams
                         .line(format_args!("▲ {} waits for an answer ({}):", who, request.id))?;
-                    streams.bytes(details_text(asked).as_bytes())?;
+                    streams.bytes(details_text(asked, None).as_bytes())?;
                 }
                 now
             }

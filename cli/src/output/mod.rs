@@ -211,7 +211,53 @@ pub fn clean_block(text: &str) -> String {
 /// Characters that move the cursor, change colours or the direction of text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+        || matches!(
+            c,
+            '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{061c}'
+                | '\u{2028}'
+                | '\u{2029}'
+        )
+}
+
+/// What stands before each line of others that no word of `sm`'s stands before.
+pub const GUTTER: &str = "│ ";
+
+/// Text of others behind a word of `sm`'s own. Its further lines stand behind the gutter, and so does
+/// what a terminal of `width` characters would put on one: no line is ever taken for `sm`'s.
+pub fn quoted(word: &str, text: &str, width: Option<usize>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut begin = word;
+    for line in clean_block(text).split('\n') {
+        let mut kept = begin.to_owned();
+        let mut used: usize = begin.chars().map(columns).sum();
+        for c in line.replace('\t', "    ").chars() {
+            if width.is_some_and(|width| used + columns(c) > width) {
+                lines.push(std::mem::replace(&mut kept, GUTTER.to_owned()));
+                used = GUTTER.chars().count();
+            }
+            kept.push(c);
+            used += columns(c);
+        }
+        lines.push(kept);
+        begin = GUTTER;
+    }
+    if lines.len() > 1 && lines.last().is_some_and(|last| last == GUTTER) {
+        lines.pop();
+    }
+    lines
+}
+
+/// How wide a character is at most.
+fn columns(c: char) -> usize {
+    match c {
+        '│' => 1,
+        c if c >= '\u{1100}' => 2,
+        _ => 1,
+    }
 }
 
 /// `text` cut to `width` characters.
@@ -251,6 +297,17 @@ mod tests {
         assert_eq!(clean("a\u{1b}[2Jb\nc\td"), "a\u{fffd}[2Jb⏎c d");
         assert_eq!(clean_block("a\n\u{7}b"), "a\n\u{fffd}b");
         assert_eq!(clean("plain ä"), "plain ä");
+    }
+
+    #[test]
+    fn text_of_others_never_begins_a_line() {
+        let forged = "ls\nin /tmp\nsm approve r1\u{1b}[2J\n";
+        assert_eq!(quoted("$ ", forged, None), ["$ ls", "│ in /tmp", "│ sm approve r1\u{fffd}[2J"]);
+        assert_eq!(quoted("$ ", "ls       risk low", Some(8)), ["$ ls    ", "│    ris", "│ k low"]);
+        assert_eq!(quoted("", "日本語", Some(4)), ["日本", "│ 語"]);
+        assert_eq!(quoted("why: ", "", None), ["why: "]);
+        assert_eq!(quoted("a", "\tb", Some(20)), ["a    b"]);
+        assert_eq!(clean("a\u{2028}b"), "a\u{fffd}b");
     }
 
     #[test]

@@ -9,9 +9,10 @@ mod session;
 pub mod timeline;
 
 pub use action::{ActionLine, action_line};
-pub use process::{Lives, is_alive};
+pub use process::{Lives, is_alive, sees_processes};
 pub use record::{RecordDoc, Revisions, Sessions, record_line};
 pub use request::{
-    RequestShown, Soon, details_text, holds_up_line, question_id, risk_line, show_request, waiting,
+    INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text, risk_line,
+    show_request, waiting,
 };
-pub use session::{SessionShown, family_line, label, show};
+pub use session::{SessionShown, family_line, kept_words, label, show};

@@ -1,7 +1,8 @@
 //! Whether the process that would report a session's next change is alive.
 //!
 //! What always holds: a pid counts only together with the process's start time, so a number that was
-//! given away again is never taken for the old process.
+//! given away again is never taken for the old process; and a process that is not found is gone only where
+//! it would be found: a sandbox or a container has pids of its own, and tells nothing of those outside.
 
 use sm_daemon::ProcessId;
 use sm_projections::StoreError;
@@ -9,23 +10,31 @@ use sm_projections::View;
 use sm_projections::rows::{Session, Source, SourceKind};
 use sm_projections::tables::{Sessions, ShortIds, Sources};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// Looks each source and process up once, for one answer.
-#[derive(Default)]
 pub struct Lives {
-    /// Nothing is known of any process.
-    unknown: bool,
+    /// Where the log lies; `None`: nothing is known of any process.
+    log_dir: Option<PathBuf>,
+    /// Whether the processes that it names are seen from here, once that was asked.
+    sees: Option<bool>,
     sources: HashMap<u64, Option<Source>>,
-    alive: HashMap<(u32, Option<u64>), bool>,
+    alive: HashMap<(u32, Option<u64>), Option<bool>>,
 }
 
 impl Lives {
-    /// Looks nowhere: of no session is known whether it is live.
-    pub fn unknown() -> Lives {
-        Lives { unknown: true, ..Lives::default() }
+    /// Looks at the processes that the log in `log_dir` names.
+    pub fn new(log_dir: PathBuf) -> Lives {
+        Lives { log_dir: Some(log_dir), ..Lives::unknown() }
     }
 
-    /// Whether the session with that short id is live; `None` for imports and where nothing tells.
+    /// Looks nowhere: of no session is known whether it is live.
+    pub fn unknown() -> Lives {
+        Lives { log_dir: None, sees: None, sources: HashMap::new(), alive: HashMap::new() }
+    }
+
+    /// Whether the session with that short id is live; `None` for imports and where nothing tells, as in a
+    /// sandbox.
     pub fn of_id(&mut self, view: &View<'_>, id: &str) -> Result<Option<bool>, StoreError> {
         let Some(sid) = view.get::<ShortIds>(&id.to_owned())? else { return Ok(None) };
         match view.get::<Sessions>(&sid)? {
@@ -44,6 +53,12 @@ impl Lives {
         })
     }
 
+    /// Whether that source is a server, and no transcript; of one that was looked up.
+    pub fn is_of_server(&self, source: u64) -> bool {
+        let found = self.sources.get(&source);
+        found.is_some_and(|row| row.as_ref().is_some_and(|row| row.kind == SourceKind::AppServer))
+    }
+
     /// Whether that life of that source goes on; `None` for imports and where nothing tells.
     pub fn of_life(
         &mut self,
@@ -51,9 +66,7 @@ impl Lives {
         source: u64,
         generation: u32,
     ) -> Result<Option<bool>, StoreError> {
-        if self.unknown {
-            return Ok(None);
-        }
+        let Some(log_dir) = &self.log_dir else { return Ok(None) };
         let source = match self.sources.get(&source) {
             Some(source) => source,
             None => {
@@ -71,12 +84,27 @@ impl Lives {
             (Some(_), _) => Some(false),
             (None, Some(pid)) => {
                 let process = (pid, life.pid_started);
-                let alive = self.alive.entry(process).or_insert_with(|| is_alive(pid, process.1));
-                Some(*alive)
+                let sees = &mut self.sees;
+                *self.alive.entry(process).or_insert_with(|| {
+                    if is_alive(pid, process.1) {
+                        return Some(true);
+                    }
+                    let sees = *sees.get_or_insert_with(|| sees_processes(log_dir));
+                    sees.then_some(false)
+                })
             }
             (None, None) => None,
         })
     }
+}
+
+/// Whether the processes that the log in `log_dir` names would be found here. Its writer tells: one that has
+/// the lock and is not found under its pid is in another pid namespace, or there is no `/proc`. Where nobody
+/// has it, nobody is left to report of what the last one ran.
+pub fn sees_processes(log_dir: &Path) -> bool {
+    let writer = sm_log::holder(log_dir).and_then(ProcessId::of);
+    writer.is_some_and(|writer| writer.has_open(&log_dir.join(sm_log::LOCK_FILE)))
+        || sm_log::is_locked(log_dir) == Some(false)
 }
 
 /// Whether that very process is alive.
@@ -98,5 +126,20 @@ mod tests {
         assert!(is_alive(pid, None));
         assert!(!is_alive(pid, Some(1)));
         assert!(!is_alive(u32::MAX - 1, None));
+    }
+
+    #[test]
+    fn processes_are_seen_unless_the_writer_is_somewhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(sees_processes(dir.path()), "there is no writer");
+        let lock = sm_log::lock(dir.path()).unwrap();
+        assert!(sees_processes(dir.path()), "this process is the writer");
+        // As in a sandbox: the pid is somebody else's there, or nobody's.
+        for pid in [1, u32::MAX - 1] {
+            std::fs::write(dir.path().join(sm_log::LOCK_FILE), format!("{pid}\n")).unwrap();
+            assert!(!sees_processes(dir.path()), "{pid}");
+        }
+        drop(lock);
+        assert!(sees_processes(dir.path()), "nobody writes any more");
     }
 }

@@ -2,11 +2,11 @@
 
 use super::Lives;
 use crate::context::Context;
-use crate::output::{Role, clean, clean_block, now_micros};
+use crate::output::{GUTTER, Role, clean, now_micros, quoted};
 use serde::Serialize;
 use serde_json::Value;
-use sm_daemon::asked::{Details, HeldUp, Weighed};
-use sm_daemon::{Rulebook, answers_itself};
+use sm_daemon::asked::{Details, HeldUp, Tool, Weighed};
+use sm_daemon::{Rulebook, answers_itself, form_limits};
 use sm_log::Reader;
 use sm_projections::rows::Session;
 use sm_projections::tables::Requests;
@@ -21,8 +21,12 @@ pub struct RequestShown {
     /// What the log tells.
     #[serde(flatten)]
     pub doc: RequestDoc,
-    /// Whether the process that asked is alive, so that an answer reaches it; null for imports.
+    /// Whether the process that asked is alive, so that an answer reaches it; null for imports, and where
+    /// it is not known.
     pub live: Option<bool>,
+    /// Whether a process asked, and it does not stand in a transcript.
+    #[serde(skip)]
+    of_server: bool,
 }
 
 /// Adds what the present tells.
@@ -31,11 +35,14 @@ pub fn show_request(
     lives: &mut Lives,
     doc: RequestDoc,
 ) -> Result<RequestShown, StoreError> {
-    let live = match view.get::<Requests>(&doc.seq)? {
-        Some(row) => lives.of_life(view, row.source, row.generation)?,
-        None => None,
+    let (live, of_server) = match view.get::<Requests>(&doc.seq)? {
+        Some(row) => {
+            let live = lives.of_life(view, row.source, row.generation)?;
+            (live, lives.is_of_server(row.source))
+        }
+        None => (None, false),
     };
-    Ok(RequestShown { doc, live })
+    Ok(RequestShown { doc, live, of_server })
 }
 
 /// All requests that wait for a human, oldest first.
@@ -120,84 +127,137 @@ impl RequestShown {
         match self.live {
             _ if !self.waits() => (Role::Dim, "·"),
             Some(true) => (Role::NeedsHuman, "▲"),
+            None if self.of_server => (Role::NeedsHuman, "▲"),
             Some(false) => (Role::Bad, "✗"),
             None => (Role::Dim, "◌"),
         }
     }
 
-    /// Why an answer reaches nobody; `None`: it reaches who asked.
+    /// Why an answer reaches nobody; `None`: it reaches who asked, as far as can be told from here.
     pub fn unheard(&self) -> Option<&'static str> {
         match self.live {
             Some(true) => None,
+            None if self.of_server => None,
             Some(false) => Some("its Codex process is gone: nobody waits for the answer"),
             None => Some("of a transcript: nobody waits for the answer"),
         }
     }
 }
 
-/// What a request asks in words, indented below the request's own line.
-pub fn details_text(details: &Details) -> String {
-    let mut text = String::new();
-    let mut put = |line: &str| {
-        for line in clean_block(line).lines() {
+/// How far what belongs to a request stands below its own line.
+pub const INDENT: &str = "    ";
+
+/// Lines below a request's own. What others wrote follows a word of `sm`'s, or the gutter.
+struct Block {
+    text: String,
+    width: Option<usize>,
+}
+
+impl Block {
+    fn put(&mut self, word: &str, theirs: &str) {
+        for line in quoted(word, theirs, self.width) {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "    {line}");
+            let _ = writeln!(self.text, "{INDENT}{line}");
         }
-    };
+    }
+}
+
+/// The room for a line below a request's own, where there is a terminal of that width.
+fn room(width: Option<usize>) -> Option<usize> {
+    // Narrower than that nothing can be read anyway.
+    width.map(|width| width.saturating_sub(INDENT.len()).max(20))
+}
+
+/// Text of others behind a word of `sm`'s, indented below a request's line.
+pub fn quoted_text(word: &str, theirs: &str, width: Option<usize>) -> String {
+    let mut block = Block { text: String::new(), width: room(width) };
+    block.put(word, theirs);
+    block.text
+}
+
+/// What a request asks in words, indented below the request's own line, for a terminal of that width.
+pub fn details_text(details: &Details, width: Option<usize>) -> String {
+    let mut block = Block { text: String::new(), width: room(width) };
+    let mut put = |word: &str, theirs: &str| block.put(word, theirs);
     if details.text_trimmed {
-        put("full text trimmed");
+        put("full text trimmed", "");
     }
     if let Some(command) = &details.command {
-        put(&format!("$ {command}"));
+        put("$ ", command);
     }
     if let Some(cwd) = &details.cwd {
-        put(&format!("in {cwd}"));
+        put("in ", cwd);
     }
     if let Some(message) = &details.message {
-        let server = details.server.as_deref().map_or(String::new(), |name| format!("{name}: "));
-        put(&format!("{server}{message}"));
+        put(&says(details.server.as_deref()), message);
+    }
+    if let Some(Tool { name, title, description }) = &details.tool {
+        let named = name.as_deref().or(title.as_deref()).unwrap_or("(named above)");
+        put("tool: ", named);
+        if let Some(title) = title.as_deref().filter(|title| *title != named) {
+            put("title: ", title);
+        }
+        put("does, its server says: ", description.as_deref().unwrap_or("nothing"));
     }
     if let Some(url) = &details.url {
-        put(&format!("at {url}"));
+        put("at ", url);
     }
     if let Some(network) = &details.network {
-        put(&format!("network: {network}"));
+        put("network: ", &network.to_string());
     }
     if let Some(permissions) = &details.permissions {
-        put(&format!("permissions: {permissions}"));
+        put("permissions: ", &permissions.to_string());
     }
     if let Some(root) = &details.grant_root {
-        put(&format!("asks that {root} be writable from then on"));
+        put("writable from then on: ", root);
     }
     if let Some(arguments) = &details.arguments {
-        put(&format!("arguments: {arguments}"));
+        put("arguments: ", &shown_value(arguments));
     }
     if let Some(params) = &details.params {
-        put(&params.to_string());
+        put("asks: ", &shown_value(params));
     }
     for change in &details.changes {
         let kind = change.kind.as_deref().unwrap_or("change");
         let moved = change.moved_to.as_deref().map_or(String::new(), |to| format!(" → {to}"));
-        put(&format!("{kind} {}{moved}", change.path));
+        put(&format!("{} ", clean(kind)), &format!("{}{moved}", change.path));
         let sign = match kind {
             "add" => "+",
             "delete" => "-",
             _ => "",
         };
         for line in change.diff.as_deref().unwrap_or_default().lines() {
-            put(&format!("  {sign}{line}"));
+            put(GUTTER, &format!("{sign}{line}"));
         }
     }
-    for question in &details.questions {
-        put(&question_line(question));
+    for (at, question) in details.questions.iter().enumerate() {
+        put(&format!("{}. ", at + 1), &question_line(question));
         let options = question.get("options").and_then(Value::as_array);
         for (at, option) in options.into_iter().flatten().enumerate() {
             let description = option.get("description").and_then(Value::as_str).unwrap_or_default();
-            put(&format!("  {} {}  {description}", at + 1, label(option.get("label"))));
+            let words = format!("{}  {description}", label(option.get("label")));
+            put(&format!("  {} ", at + 1), words.trim_end());
         }
     }
-    text
+    block.text
 }
+
+/// Who says something.
+fn says(server: Option<&str>) -> String {
+    server.map_or("asks: ".to_owned(), |server| format!("MCP server {} asks: ", clean(server)))
+}
+
+/// A value on one line, or on several where it has much in it.
+fn shown_value(value: &Value) -> String {
+    let line = value.to_string();
+    match line.len() > LINE_MAX {
+        true => serde_json::to_string_pretty(value).unwrap_or(line),
+        false => line,
+    }
+}
+
+/// A longer value is shown part by part.
+const LINE_MAX: usize = 100;
 
 fn question_line(question: &Value) -> String {
     let is = |name: &str| question.get(name).and_then(Value::as_bool);
@@ -208,6 +268,13 @@ fn question_line(question: &Value) -> String {
     let mut line = format!("{id}: {words}");
     if is("isSecret") == Some(true) {
         line.push_str(" (secret: give it as `-`, on standard input)");
+    }
+    let limits = form_limits(question);
+    if !limits.is_empty() {
+        let _ = write!(line, " ({})", limits.join(", "));
+    }
+    if let Some(value) = question.get("default").filter(|value| !value.is_null()) {
+        let _ = write!(line, " (its server suggests {value})");
     }
     if has_options && is("isOther") == Some(true) {
         line.push_str(" (or words of your own)");
@@ -226,7 +293,7 @@ fn label(label: Option<&Value>) -> String {
     }
 }
 
-/// How risky it looks, on one line, and how to mark it.
+/// How risky it looks, on one line, and how to mark it. The hints name what others wrote: where a terminal would break the line, see [`quoted_text`].
 pub fn risk_line(risk: &Risk) -> (Role, String) {
     let role = match risk.level {
         Level::High => Role::Bad,

@@ -62,6 +62,15 @@ pub fn label(doc: &SessionDoc, width: usize) -> String {
     cut(&clean(words.unwrap_or("-")), width).into_owned()
 }
 
+/// The settings that a session keeps from turn to turn; none where it takes them as they come.
+pub fn kept_words(doc: &SessionDoc) -> Option<String> {
+    let kept = &doc.kept;
+    let words = [&kept.model, &kept.effort, &kept.approval, &kept.sandbox];
+    let words: Vec<String> =
+        words.into_iter().flatten().map(|word| clean(word).into_owned()).collect();
+    (!words.is_empty()).then(|| words.join(" · "))
+}
+
 impl SessionShown {
     /// The state in a cell: glyph, words, and for how long.
     pub fn state_cell(&self) -> (Option<Role>, String) {

@@ -50,6 +50,8 @@ fn failures_have_their_codes() {
     fails(&sm, &["wait", "@last", "--after", "nonsense"], 2, "usage");
     fails(&sm, &["replay", "--speed", "0"], 2, "usage");
     fails(&sm, &["wait", "@last", "--after", "OTHERLOG:1"], 6, "other_log");
+    let ahead = format!("{}:999", sm.json(&["ps"])["as_of"]["log_id"].as_str().expect("an id"));
+    fails(&sm, &["wait", "@last", "--after", &ahead], 5, "beyond_head");
     // Who is waited for in vain is told by its own name.
     let open = WAITING.split_inclusive(|byte| *byte == b'\n').take(2).collect::<Vec<_>>().concat();
     assert_eq!(sm.run(&["import", &sm.file("open.jsonl", &open)]).code, 0);

@@ -45,6 +45,66 @@ fn an_error_in_answer_to_an_input_is_told_in_codexs_words() {
 }
 
 #[test]
+fn what_failed_is_off_the_list_once_it_is_dismissed_or_sent_again() {
+    let (stage, id) = failing("turn/start", "error");
+    let sm = &stage.sm;
+    let send = |words: &[&str]| {
+        let told = sent(&sm.run(&[&["send", &id, "again", "--json"], words].concat()));
+        (told["id"].as_str().expect("an id").to_owned(), told["status"].clone())
+    };
+    let undelivered = || {
+        let rows = sm.json(&["queue"])["undelivered"].clone();
+        let rows = rows.as_array().expect("a list").iter();
+        rows.map(|row| row["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    let (plain, keyed) = (send(&[]).0, send(&["--key", "once"]).0);
+    assert_eq!(undelivered(), [keyed.as_str(), plain.as_str()]);
+    let told = sm.json(&["queue", "cancel", &plain]);
+    assert_eq!(told["results"][0]["result"]["status"], "cancelled");
+    assert_eq!(undelivered(), [keyed.as_str()]);
+    assert_eq!(sm.run(&["queue", "cancel", &plain]).code, 6);
+    std::fs::write(sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+    let (newest, status) = send(&["--key", "once"]);
+    assert!(status == "started" && newest != keyed);
+    assert!(undelivered().is_empty());
+    let again = sm.run(&["queue", "retry", &keyed, "--json"]);
+    assert_eq!((again.code, again.error()["code"].as_str()), (6, Some("key_reused")));
+}
+
+#[test]
+fn a_stopped_session_is_not_loaded_by_a_retry_either() {
+    let (stage, id) = failing("turn/start", "error");
+    let failed = sent(&stage.sm.run(&["send", &id, "again", "--json"]));
+    let failed = failed["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["stop", &id]).code, 0);
+    for words in [["send", &id, "again", "--json"], ["queue", "retry", failed, "--json"]] {
+        let refused = stage.sm.run(&words);
+        assert_eq!((refused.code, refused.error()["code"].as_str()), (8, Some("session_dead")));
+    }
+    assert_eq!(stage.sm.json(&["show", &id])["session"]["activity_state"], "stopped");
+    assert_eq!(stage.sm.json(&["queue"])["undelivered"][0]["status"], "failed");
+}
+
+#[test]
+fn a_message_to_a_session_whose_server_has_just_died_is_tried_again() {
+    let (stage, id) = failing("turn/start", "error");
+    let script = stage.sm.dir.path().join("bin/codex.json");
+    std::fs::write(&script, json!({ "dies": "not today" }).to_string()).expect("a file");
+    let servers = stage.sm.json(&["serve", "--status"]);
+    let pid = servers["servers"][0]["pid"].as_i64().expect("its pid");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it ran");
+    let told = sent(&stage.sm.run(&["send", &id, "again", "--json"]));
+    assert_eq!(told["status"], "queued", "{told}");
+    assert!(told["reason"].as_str().is_some_and(|why| why.contains("not today")), "{told}");
+    std::fs::write(&script, "{}").expect("a file");
+    let cursor = told["cursor"].as_str().expect("a cursor");
+    let waited = stage.sm.run(&["wait", &id, "--after", cursor, "--timeout", "60"]);
+    assert_eq!(waited.code, 0, "{}{}", waited.text(), waited.err);
+    assert_eq!(stage.sm.run(&["result", &id]).text(), "again");
+}
+
+#[test]
 fn nonsense_is_kept_as_it_came_and_ends_nothing() {
     let (stage, id) = failing("turn/start", "nonsense");
     let ran = stage.sm.run(&["send", &id, "again", "--json"]);

@@ -131,7 +131,7 @@ fn a_brief_is_the_same_whenever_it_is_made_and_cites_its_records() {
         "> run: false",
         "## Files changed",
         "new.txt` (add, +2 -0)",
-        "## Commands that failed",
+        "## Commands that failed, or were not run",
         ": exit 1 [",
         "> done so far",
         "- Turn 1 completed: 1 commands, 1 file changes",
@@ -350,4 +350,41 @@ fn an_answer_of_no_such_shape_is_an_error_and_no_guess() {
     stage.refused(&["rollback", id, "--turns", "1"], 1, "codex_error");
     assert_eq!(sessions(&stage), 1);
     stage.refused(&["review", id, "--uncommitted"], 9, "codex_died");
+}
+
+#[test]
+fn what_codex_does_not_answer_is_given_up_in_time() {
+    let stage =
+        Stage::new(&json!({ "faults": { "mcpServerStatus/list": "silent", "x/y": "silent" } }));
+    for words in [&["mcp", "--timeout", "1"][..], &["rpc", "x/y", "--timeout", "1s"]] {
+        let error = stage.refused(words, 124, "timeout");
+        assert!(
+            error["message"].as_str().is_some_and(|told| told.contains("within 1 s")),
+            "{error}"
+        );
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("--timeout")), "{error}");
+    }
+    stage.refused(&["mcp", "--timeout", "0"], 2, "bad_request");
+}
+
+#[test]
+fn a_brief_says_what_was_asked_and_answered_and_counts_nothing_that_was_declined() {
+    let sm = Sm::new();
+    let capture = |name: &str| {
+        format!("{}/../fixtures/captures/codex-0.169.0/{name}", env!("CARGO_MANIFEST_DIR"))
+    };
+    sm.json(&["import", &capture("userinput.tap.jsonl")]);
+    let brief = sm.json(&["handoff", "@last"]);
+    let decided = &brief["decided"][0];
+    assert_eq!((&decided["kind"], &decided["words"]), (&json!("user_input"), &json!("A")));
+    sm.json(&["import", &capture("approvals.tap.jsonl")]);
+    let brief = sm.json(&["handoff", "@last"]);
+    let decisions = brief["decided"].as_array().expect("a list").iter();
+    let decisions: Vec<&str> = decisions.filter_map(|is| is["decision"].as_str()).collect();
+    assert_eq!(decisions, ["accept", "decline", "cancel", "decline", "acceptForSession"]);
+    let done = brief["turns"].as_array().expect("a list").iter();
+    let done: Vec<[u64; 2]> = done
+        .map(|turn| ["commands", "file_changes"].map(|of| turn[of].as_u64().expect("a count")))
+        .collect();
+    assert_eq!(done, [[1, 0], [0, 0], [0, 0], [0, 0], [1, 0], [1, 0]]);
 }

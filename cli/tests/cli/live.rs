@@ -90,6 +90,30 @@ fn words_go_along_once_where_several_requests_of_a_session_are_declined() {
 }
 
 #[test]
+fn a_held_queue_keeps_nobody_waiting() {
+    let Some(live) = Live::start() else { return };
+    live.spawn("hp", "say: idle", &["--wait"]);
+    let child = live.spawn("hc", "slow: 20000 5", &["--parent", "hp"]);
+    live.ok(&["send", &child, "say: later"]);
+    live.ok(&["interrupt", &child]);
+    let behind = live.ok(&["send", &child, "say: last", "--json"]);
+    let behind: serde_json::Value = serde_json::from_slice(&behind.out).expect("a document");
+    let cursor = behind["inputs"][0]["cursor"].as_str().expect("a cursor");
+    for words in [&["wait", &child, "--after", cursor][..], &["wait", &child], &["wait", "hp"]] {
+        live.ok(&[words, &["--timeout", "60"]].concat());
+    }
+    let told = live.ok(&["send", &child, "say: no more"]);
+    assert!(
+        told.err.contains(&format!("queue release {child}; past it: --urgent")),
+        "{}",
+        told.err
+    );
+    live.ok(&["queue", "release", &child]);
+    live.ok(&["wait", &child, "--timeout", "60"]);
+    assert_eq!(live.ok(&["result", &child]).text(), "no more");
+}
+
+#[test]
 fn a_session_from_its_start_to_its_end() {
     let Some(live) = Live::start() else { return };
     let sm = &live.sm;
@@ -352,7 +376,15 @@ fn a_transcript_of_a_session_that_runs_takes_nothing_over() {
         lines.push(b'\n');
     }
     let before = sm.json(&["show", &id])["session"].clone();
-    live.ok(&["import", &sm.file("forged.jsonl", &lines)]);
+    let forged = sm.file("forged.jsonl", &lines);
+    let imported = sm.json(&["import", &forged]);
+    let kept = imported["not_folded"][0].clone();
+    assert_eq!((&kept["session_id"], &kept["thread_id"]), (&id.as_str().into(), &thread.into()));
+    let records = kept["records"].as_u64().expect("a number");
+    assert!(records >= 4 && records <= imported["records"].as_u64().unwrap_or_default(), "{kept}");
+    let told = live.ok(&["import", &forged, "--again"]).text();
+    let words = format!("{records} records of session {id} are kept and not folded");
+    assert!(told.contains(&words), "{told}");
     let after = sm.json(&["show", &id])["session"].clone();
     for field in
         ["activity_state", "name", "model", "cwd", "turn_id", "pending_requests", "outcome"]

@@ -17,6 +17,7 @@ mod prune;
 mod rebuild;
 mod requests;
 mod rules;
+mod sandbox;
 mod servers;
 mod status;
 mod support;

@@ -157,6 +157,7 @@ fn a_lost_snapshot_is_told_and_what_is_kept_can_be_folded_alone() {
     assert_eq!((refused.code, error["code"].as_str()), (1, Some("snapshot")), "{error}");
     assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("--partial")), "{error}");
     sm.json(&["rebuild", "--partial"]);
+    assert_eq!(sm.json(&["replay", "--verify"])["equal"], true, "proved from the floor on");
     assert!(sessions(&sm) < before);
     let report = sm.json(&["doctor"]);
     let partial = &report["checks"]["projections"]["details"]["partial"]["everything"];

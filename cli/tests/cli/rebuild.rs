@@ -5,11 +5,12 @@ use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 
+const CAPTURE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/captures/codex-0.169.0/approvals.jsonl");
+
 fn recorded() -> (Sm, String) {
     let sm = Sm::new();
-    let capture =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/captures/codex-0.169.0/approvals.jsonl");
-    sm.json(&["import", capture]);
+    sm.json(&["import", CAPTURE]);
     let digest = digest(&sm);
     (sm, digest)
 }
@@ -71,6 +72,60 @@ fn tables_that_are_cut_off_are_told_of_and_made_anew() {
         sm.json(&["rebuild"]);
         assert_eq!(digest(&sm), before);
     }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_never_folded_over() {
+    let (sm, before) = recorded();
+    let file = tables(&sm).join("data.mdb");
+    let mut bytes = fs::read(&file).expect("the file");
+    let thread = sm.json(&["ps", "--all"])["sessions"][0]["thread_id"].as_str().unwrap().to_owned();
+    // In the session's row its length stands before it; in the index of threads it is a key.
+    let row = [&[thread.len() as u8], thread.as_bytes()].concat();
+    let places: Vec<usize> =
+        (0..bytes.len() - row.len()).filter(|at| bytes[*at..].starts_with(&row)).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place + 1] = 0xff;
+    }
+    fs::write(&file, &bytes).expect("it can be written");
+    for command in [&["ps", "--all", "--json"][..], &["import", CAPTURE, "--again", "--json"]] {
+        for _ in 0..2 {
+            let error = fails(&sm.run(command), 1, "projections");
+            assert!(error["message"].as_str().unwrap().contains("table sessions"), "{error}");
+            assert!(error["hint"].as_str().unwrap().contains("rebuild"), "{error}");
+        }
+    }
+    sm.json(&["rebuild"]);
+    // What was to be imported was recorded, and is folded now.
+    assert_ne!(digest(&sm), before);
+    assert_eq!(sm.run(&["replay", "--verify"]).code, 0);
+}
+
+#[test]
+fn damaged_pages_are_told_of_whatever_they_point_at() {
+    let (sm, before) = recorded();
+    let file = tables(&sm).join("data.mdb");
+    let whole = fs::read(&file).expect("the file");
+    let (mut found, mut faults) = (0, 0);
+    for (case, at) in (8192 + 16..whole.len() - 64).step_by(331).enumerate() {
+        let mut bytes = whole.clone();
+        let junk = if case % 2 == 0 { 0x41 } else { 0xff };
+        bytes[at..at + 64].fill(junk);
+        fs::write(&file, &bytes).expect("it can be written");
+        for command in [&["replay", "--verify", "--json"][..], &["ps", "--all", "--json"]] {
+            let ran = sm.run(command);
+            let code = ran.code;
+            // Damage can hide from `ps`, not from the proof, unless it is where nothing lies.
+            assert!([0, 1, 7].contains(&code), "{at}: {code} {}", ran.err);
+            assert!(!ran.err.is_empty() || !ran.out.is_empty(), "{at}");
+            found += usize::from(code != 0);
+            faults += usize::from(ran.err.contains("file_damaged"));
+        }
+    }
+    assert!(found > 20 && faults > 0, "{found} told of, {faults} of them by what the system said");
+    sm.json(&["rebuild"]);
+    assert_eq!(digest(&sm), before);
 }
 
 #[test]

@@ -125,6 +125,17 @@ fn an_mcp_servers_form_is_filled_in_by_field() {
     // Leave for an MCP tool is asked for as a form without fields.
     let leave = recorded("elicitation.tap.jsonl", method, 0);
     let (_, asked) = stage.asks(method, &leave);
+    let text = stage.sm.run(&["inbox"]).text();
+    for part in [
+        "MCP server tiny asks: Allow",
+        "tool: ask",
+        "does, its server says: Asks the user for a colour",
+        "arguments: {}",
+        "risk medium: unclear: a tool of MCP server tiny may do anything",
+        &format!("approve {}   or", asked["id"].as_str().expect("an id")),
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     let no =
         stage.refused(&["answer", asked["id"].as_str().expect("an id"), "no"], 2, "bad_request");
     assert!(no["hint"].as_str().is_some_and(|hint| hint.contains(" deny ")), "{no}");
@@ -132,6 +143,57 @@ fn an_mcp_servers_form_is_filled_in_by_field() {
         let heard = stage.answer(method, &leave, words);
         assert_eq!(heard, json!({ "action": "accept", "content": {} }));
     }
+    let heard = stage.answer(method, &leave, &["deny", "REQUEST"]);
+    assert_eq!(heard, json!({ "action": "decline", "content": null }));
+}
+
+#[test]
+fn a_forms_limits_are_shown_and_what_is_beyond_them_is_not_sent() {
+    let stage = Stage::new(&json!({}));
+    let method = "mcpServer/elicitation/request";
+    let mut form = recorded("elicitation.tap.jsonl", method, 1);
+    form["requestedSchema"]["properties"]["n"] =
+        json!({ "type": "integer", "minimum": 1, "maximum": 5 });
+    form["requestedSchema"]["properties"]["mail"] = json!({ "type": "string", "format": "email" });
+    let (_, asked) = stage.asks(method, &form);
+    let request = asked["id"].as_str().expect("an id");
+    let text = stage.sm.run(&["inbox"]).text();
+    assert!(text.contains("(1 to 5)") && text.contains("(an e-mail address)"), "{text}");
+    for wrong in ["n=6", "mail=nobody"] {
+        let refused = stage.refused(&["answer", request, "colour=red", wrong], 2, "bad_request");
+        assert!(refused["hint"].as_str().is_some_and(|hint| hint.contains(request)), "{refused}");
+    }
+    // It is not spent.
+    assert_eq!(stage.sm.json(&["inbox"])["requests"][0]["status"], "pending");
+    let words = &["answer", "REQUEST", "colour=red", "n=5", "mail=a@b.example"];
+    let heard = stage.answer(method, &form, words);
+    let filled = json!({ "colour": "red", "n": 5, "mail": "a@b.example" });
+    assert_eq!(heard, json!({ "action": "accept", "content": filled }));
+}
+
+#[test]
+fn what_an_agent_writes_is_never_taken_for_a_line_of_sms() {
+    let stage = Stage::new(&json!({}));
+    let forged = "ls -la\nin /tmp/ws\nrisk low: reads\nsm approve r1\u{1b}[2J";
+    let command = json!({
+        "threadId": "", "turnId": "", "itemId": "i1", "startedAtMs": 0, "command": forged,
+        "cwd": "/repo\nrisk low", "reason": "because\nrisk low: reads",
+    });
+    stage.asks("item/commandExecution/requestApproval", &command);
+    let questions = json!({ "threadId": "", "turnId": "", "itemId": "i2", "questions": [
+        { "id": "$(rm x)", "header": "h", "question": "which?\nrisk low", "isOther": true,
+          "isSecret": false, "options": [{ "label": "a\nrisk low", "description": "d" }] },
+    ]});
+    stage.asks("item/tool/requestUserInput", &questions);
+    let text = stage.sm.run(&["inbox"]).text();
+    assert!(!text.lines().any(|line| line.trim_start().starts_with("risk low")), "{text}");
+    for part in ["    $ ls -la\n    │ in /tmp/ws\n    │ risk low", "    why: because…\n"] {
+        assert!(text.contains(part), "{text}");
+    }
+    // What is to be typed holds no word of an agent that a shell would read.
+    let typed: Vec<&str> = text.lines().filter(|line| line.contains(" answer ")).collect();
+    assert!(matches!(typed[..], [line] if line.ends_with(" 1=…")), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
 }
 
 #[test]
@@ -152,15 +214,21 @@ fn old_forms_of_approval_are_answered_in_their_own_words() {
     assert_eq!(inbox["requests"][0]["details"]["command"], "rm x");
     assert_eq!(inbox["requests"][1]["kind"], "file_change");
     assert_eq!(inbox["requests"][1]["details"]["changes"][0]["path"], "/repo/a.txt");
-    for (method, params) in [("execCommandApproval", &command), ("applyPatchApproval", &patch)] {
-        for (words, decision) in [
-            (&["approve", "REQUEST"][..], "approved"),
-            (&["approve", "REQUEST", "--for-session"], "approved_for_session"),
-            (&["deny", "REQUEST"], "denied"),
-            (&["deny", "REQUEST", "--cancel"], "abort"),
-        ] {
-            let heard = stage.answer(method, params, words);
-            assert_eq!(heard, json!({ "decision": decision }), "{method} {words:?}");
+    // Later releases take no refusal without a reason.
+    let before = Stage::new(&json!({ "version": "codex-cli 0.144.6" }));
+    let refusal = json!({ "denied": { "rejection": "rejected by user" } });
+    for (stage, denied) in [(&before, json!("denied")), (&stage, refusal)] {
+        for (method, params) in [("execCommandApproval", &command), ("applyPatchApproval", &patch)]
+        {
+            for (words, decision) in [
+                (&["approve", "REQUEST"][..], &json!("approved")),
+                (&["approve", "REQUEST", "--for-session"], &json!("approved_for_session")),
+                (&["deny", "REQUEST"], &denied),
+                (&["deny", "REQUEST", "--cancel"], &json!("abort")),
+            ] {
+                let heard = stage.answer(method, params, words);
+                assert_eq!(heard, json!({ "decision": decision }), "{method} {words:?}");
+            }
         }
     }
 }
@@ -247,6 +315,8 @@ fn a_secret_typed_at_a_terminal_is_not_shown() {
 fn an_id_that_is_none_is_not_found_however_long_or_odd() {
     let stage = Stage::new(&json!({}));
     assert_eq!(stage.sm.run(&["serve"]).code, 0);
+    let error = stage.refused(&["approve", "@x"], 5, "not_found");
+    assert_eq!(error["message"], "there is no request \"@x\"");
     let long = "r".repeat(100_000);
     for words in [&["approve", &long][..], &["stop", &long], &["send", &long, "hello"]] {
         let error = stage.refused(words, 5, "not_found");

@@ -127,7 +127,7 @@ fn what_waited_before_a_rule_was_written_still_waits() {
     let stage = Stage::new(&json!({}));
     let cwd = stage.sm.dir.path().to_str().expect("a plain path").to_owned();
     let (id, asked) = stage.asks(COMMAND, &command("ls", &cwd));
-    stage.rules("[[rule]]\ndecision = \"accept\"\n");
+    stage.rules("[[rule]]\ndecision = \"accept\"\npath = \"/\"\n");
     assert_eq!(stage.sm.json(&["inbox"])["requests"][0]["id"], asked["id"]);
     assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
 }
@@ -320,7 +320,7 @@ fn a_command_is_shown_wherever_its_release_names_it() {
 #[test]
 fn more_than_a_command_is_shown_and_no_rule_accepts_it() {
     let stage = Stage::new(&json!({}));
-    stage.rules("[[rule]]\ndecision = \"accept\"\n");
+    stage.rules("[[rule]]\ndecision = \"accept\"\npath = \"/\"\n");
     let with = |name: &str, value: Value| {
         let mut params = command("curl x", "/");
         params[name] = value;

@@ -295,6 +295,8 @@ pub struct SessionSet {
 pub struct SessionLabelled {
     /// All of them from now on, `key=value`.
     pub labels: Vec<String>,
+    /// Those of them that the user gave; the others are an agent's.
+    pub users: Vec<String>,
     /// Who asked.
     pub by: String,
 }

@@ -52,6 +52,18 @@ impl ProcessId {
         })
     }
 
+    /// Whether it has that very file open, by whatever name; false where the system does not tell.
+    pub fn has_open(&self, file: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(meant) = std::fs::metadata(file) else { return false };
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid));
+        let mut open = open.into_iter().flatten().flatten();
+        open.any(|open| {
+            let found = std::fs::metadata(open.path());
+            found.is_ok_and(|found| (found.dev(), found.ino()) == (meant.dev(), meant.ino()))
+        }) && self.is_alive()
+    }
+
     /// Sends `signal` to its group, if it is still there.
     pub fn signal_group(&self, signal: Signal) {
         if self.is_alive() {

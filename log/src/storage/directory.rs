@@ -33,6 +33,19 @@ impl Directory {
         options.read(true).write(write).mode(0o600);
         options
     }
+
+    /// Whether somebody has the lock, without taking it for longer than the question.
+    pub fn is_locked(&self, name: &str) -> Option<bool> {
+        let file = match Directory::options(false).open(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(false),
+            file => file.ok()?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
+        }
+    }
 }
 
 impl Storage for Directory {

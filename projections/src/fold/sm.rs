@@ -39,7 +39,9 @@ impl Step<'_> {
                 session.kept = set.settings.or(std::mem::take(&mut session.kept));
             }
             (Synthetic::SessionLabelled(labelled), Some(sid)) => {
-                self.session(sid).labels = labelled.labels;
+                let session = self.session(sid);
+                session.labels = labelled.labels;
+                session.users_labels = labelled.users;
             }
             (Synthetic::ParentTold(told), _) => self.told(&told.news),
             (Synthetic::ReminderSet(set), Some(sid)) => self.reminder_set(sid, set),
@@ -69,6 +71,10 @@ impl Step<'_> {
         }
         session.spawned_by = Some(spawned.by.clone());
         session.labels.clone_from(&spawned.labels);
+        session.users_labels = match spawned.by.as_str() {
+            "user" | "demo" => spawned.labels.clone(),
+            _ => Vec::new(),
+        };
         session.silent = spawned.silent;
     }
 

@@ -384,6 +384,9 @@ pub struct Session {
     pub silent: bool,
     /// Why it could not be brought back to a new server.
     pub unresumable: Option<String>,
+
+    /// The labels that the user gave: rules go by no others.
+    pub users_labels: Vec<String>,
     /// The record with which a server last loaded its thread.
     pub loaded_seq: u64,
     /// The JSON text of that answer's id: the same answer told again loads nothing.

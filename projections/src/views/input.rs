@@ -1,11 +1,12 @@
 //! Inputs and reminders as documents.
 
 use super::{time, who};
-use crate::rows::{Input, Reminder, Sid};
+use crate::rows::{Input, Reminder, Session, Sid};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Inputs, Queue, Reminders, Sessions};
 use serde::Serialize;
+use std::collections::HashSet;
 
 /// An input.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -129,17 +130,41 @@ pub fn queue(view: &View<'_>, of: Option<Sid>) -> Result<Vec<InputDoc>, StoreErr
     Ok(docs)
 }
 
+/// How many inputs of a session go on by themselves once it is free, and how many are held until somebody lets
+/// them go on.
+pub fn waiting(view: &View<'_>, sid: Sid, session: &Session) -> Result<(u32, u32), StoreError> {
+    let (mut queued, mut held) = (0, 0);
+    // Most sessions have none.
+    if session.queued > 0 {
+        let mut numbers = Vec::new();
+        view.scan::<Queue>(&sid.to_bytes(), &[], |(_, number), ()| {
+            numbers.push(number);
+            true
+        })?;
+        for number in numbers {
+            match view.get::<Inputs>(&number)? {
+                Some(row) if row.is_held() => held += 1,
+                _ => queued += 1,
+            }
+        }
+    }
+    Ok((queued, held))
+}
+
 /// The newest `last` inputs that were not taken, or may not have been, newest first: those of one
-/// session, or of all.
+/// session, or of all. One that failed and was sent again under its key is no more among them.
 pub fn undelivered(
     view: &View<'_>,
     of: Option<Sid>,
     last: usize,
 ) -> Result<Vec<InputDoc>, StoreError> {
     use crate::rows::InputStatus::{Failed, Unknown};
-    let mut rows = Vec::new();
+    let (mut rows, mut again) = (Vec::new(), HashSet::new());
     view.scan_back::<Inputs>(&[], |number, row| {
-        if matches!(row.status, Failed | Unknown) && of.is_none_or(|sid| sid == row.session) {
+        let key = row.key.as_ref().map(|key| (row.session, key.clone()));
+        let is_newest = key.is_none_or(|key| again.insert(key));
+        let is_meant = row.status == Unknown || row.status == Failed && is_newest;
+        if is_meant && of.is_none_or(|sid| sid == row.session) {
             rows.push((number, row));
         }
         rows.len() < last

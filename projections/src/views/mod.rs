@@ -20,11 +20,13 @@ pub use change::{ChangeDoc, FromTo, TurnChange, changes};
 pub use hold::{Hold, holds, newest_floor};
 pub use input::{
     InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
-    reminder_doc, reminder_id, reminders, undelivered,
+    reminder_doc, reminder_id, reminders, undelivered, waiting,
 };
 pub use news::{Answered, NewsDoc, Standing, can_hear, has_settled, is_to_be_woken, news};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
-pub use request::{RequestDoc, parse_request_id, pending_requests, request_doc, request_id};
+pub use request::{
+    RequestDoc, parse_request_id, pending_requests, request_doc, request_id, requests_of,
+};
 pub use select::{SelectError, Selection, find};
 pub use session::{
     BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,

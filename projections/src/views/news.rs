@@ -5,6 +5,7 @@
 //! made itself have none: Codex tells of them.
 
 use super::change::{Deeds, ended_since, turns_since};
+use super::input::waiting;
 use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
 use crate::rows::{Outcome, Session, Sid};
@@ -39,6 +40,8 @@ pub struct NewsDoc {
     pub standing: Standing,
     /// The newest record of the news: telling it, tells of all before.
     pub seq: u64,
+    /// How many messages for it are held until somebody lets them go on.
+    pub held: u32,
     /// Requests that wait for a human: id and line, oldest first.
     pub requests: Vec<(u64, String)>,
     /// Turns that began or ended since its parent was last told.
@@ -49,12 +52,10 @@ pub struct NewsDoc {
     pub tokens: u64,
     /// Commands that ended since.
     pub commands: u64,
-    /// Of those, failed.
+    /// Of those, the ones that failed.
     pub commands_failed: u64,
-    /// Of those, declined.
-    pub commands_declined: u64,
-    /// Of those, cut off with their turn or their process.
-    pub commands_interrupted: u64,
+    /// Those that never ran to their end: declined, interrupted, lost.
+    pub commands_stopped: u64,
     /// Files that were changed since, each once.
     pub files: Vec<FileDoc>,
 }
@@ -103,9 +104,11 @@ fn is_news(child: &Session, seq: u64) -> bool {
     child.spawned_by.is_some() && !child.silent && !child.unconfirmed && seq > child.told_seq
 }
 
-/// Whether a session is told of its children when it is idle. One that was interrupted is left alone.
+/// Whether a session is told of its children when it is idle. One that was interrupted is left alone, and so
+/// is one with messages that wait.
 pub fn can_hear(session: &Session) -> bool {
-    !session.ended && !session.archived && session.outcome != Outcome::Interrupted
+    let is_left_alone = session.outcome == Outcome::Interrupted || session.queued > 0;
+    !session.ended && !session.archived && !is_left_alone
 }
 
 /// A look at a family at one moment. `depth` counts the steps down.
@@ -131,7 +134,8 @@ impl Look<'_, '_> {
         if let Some(asked) = self.asked(session).max() {
             return Ok(Some((Standing::Waiting, asked)));
         }
-        if session.open_turn.is_some() || session.queued > 0 {
+        // What is held goes nowhere before a human says so.
+        if session.open_turn.is_some() || waiting(self.view, sid, session)?.0 > 0 {
             return Ok(None);
         }
         let mut below = Standing::Settled;
@@ -182,18 +186,20 @@ impl Look<'_, '_> {
         // What began before its parent was told may have ended after.
         let begin = turns.first().map_or(session.told_seq, |turn| turn.seq.saturating_sub(1));
         let deeds = Deeds::of(ended_since(view, sid, begin, session.told_seq)?);
+        let stopped = deeds.declined + deeds.interrupted;
+        let (_, held) = waiting(view, sid, &session)?;
         Ok(NewsDoc {
             session,
+            held,
             standing,
             seq,
             requests,
             turns,
             micros,
             tokens,
-            commands: deeds.commands,
+            commands: deeds.commands - stopped,
             commands_failed: deeds.failed,
-            commands_declined: deeds.declined,
-            commands_interrupted: deeds.interrupted,
+            commands_stopped: stopped,
             files: deeds.files,
         })
     }

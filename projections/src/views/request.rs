@@ -1,7 +1,7 @@
 //! Requests as documents. A request's id is `r` and the seq of the record that asked.
 
 use super::{time, who};
-use crate::rows::Request;
+use crate::rows::{Request, Sid};
 use crate::store::{StoreError, View};
 use crate::tables::{Pending, Requests, Sessions};
 use serde::Serialize;
@@ -78,6 +78,18 @@ pub fn pending_requests(view: &View<'_>) -> Result<Vec<RequestDoc>, StoreError> 
         }
     }
     Ok(docs)
+}
+
+/// All that a session ever asked, oldest first.
+pub fn requests_of(view: &View<'_>, sid: Sid) -> Result<Vec<RequestDoc>, StoreError> {
+    let mut rows = Vec::new();
+    view.scan::<Requests>(&[], &[], |seq, row| {
+        if row.session == Some(sid) {
+            rows.push((seq, row));
+        }
+        true
+    })?;
+    rows.into_iter().map(|(seq, row)| request_doc(view, seq, row)).collect()
 }
 
 /// One request as a document.

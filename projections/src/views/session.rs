@@ -26,7 +26,7 @@ pub struct SessionDoc {
     pub provider: String,
     /// `import` or `app-server`; null while only another session names it.
     pub source: Option<&'static str>,
-    /// The Codex version that made it, or that its server told.
+    /// The version of the Codex that it was heard of by last, else of the one that made it.
     pub codex_version: Option<String>,
     /// The session that made it.
     pub parent_id: Option<String>,
@@ -352,7 +352,7 @@ fn document(
         title: session.title,
         provider: session.provider,
         source: kind.map(SourceKind::as_str),
-        codex_version: session.cli_version.or(told_version),
+        codex_version: told_version.or(session.cli_version),
         parent_id,
         forked_from,
         agent: session.agent,

@@ -51,8 +51,8 @@ impl Notes {
              - `NAME.jsonl`: the server's standard output, line by line, as it came.\n\
              - `NAME.tap.jsonl`: both directions, `ts` (Unix ms, receive time), `dir`, `msg` (the \
              exact bytes).\n\
-             - `protocol.txt`: the methods and item types of this release, by the schema that it \
-             writes.\n\n\
+             - `protocol.txt`: methods, item types, old approval decisions of this release, by its \
+             own schema.\n\n\
              Folders, host, port and installation id were replaced; nothing else was changed. A \
              recording ends\nwhere the server was killed, after a moment of silence.\n\n\
              | scenario | what happens |\n| --- | --- |\n",

@@ -42,17 +42,19 @@ impl Release {
         let requests = kinds(&parsed(&read("ClientRequest.json")?)?, "method");
         let notifications = kinds(&parsed(&read("ServerNotification.json")?)?, "method");
         let asked = kinds(&parsed(&read("ServerRequest.json")?)?, "method");
-        let items = item_types(&parsed(&protocol)?);
+        let schema = parsed(&protocol)?;
+        let (items, decisions) = (item_types(&schema), decisions(&schema));
         let words = vec![
             ("client requests", requests.clone()),
             ("server requests", asked),
             ("server notifications", notifications),
             ("item types", items),
+            ("old approval decisions", decisions),
         ];
         Ok(Release { version: version.to_owned(), binary, requests, protocol, words })
     }
 
-    /// All methods and item types by name, for `protocol.txt`.
+    /// All methods, item types and old approval decisions by name, for `protocol.txt`.
     pub fn vocabulary(&self) -> String {
         let mut text = format!("# the protocol of codex {}, by its own schema\n", self.version);
         for (what, names) in &self.words {
@@ -113,6 +115,25 @@ fn item_types(protocol: &Value) -> BTreeSet<String> {
         .collect()
 }
 
+/// What `execCommandApproval` and `applyPatchApproval` are answered with: a word, or a word and what it
+/// needs.
+fn decisions(protocol: &Value) -> BTreeSet<String> {
+    let alternatives = protocol.pointer("/definitions/ReviewDecision/oneOf");
+    let alternatives = alternatives.and_then(Value::as_array).into_iter().flatten();
+    let mut found = BTreeSet::new();
+    for decision in alternatives {
+        let words = decision.get("enum").and_then(Value::as_array).into_iter().flatten();
+        found.extend(words.filter_map(Value::as_str).map(str::to_owned));
+        let forms = decision.get("properties").and_then(Value::as_object).into_iter().flatten();
+        found.extend(forms.map(|(word, form)| {
+            let needed = form.get("required").and_then(Value::as_array).into_iter().flatten();
+            let needed: Vec<&str> = needed.filter_map(Value::as_str).collect();
+            format!("{word} {{{}}}", needed.join(", "))
+        }));
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +147,15 @@ mod tests {
             {"properties": {"other": {}}},
         ]});
         assert_eq!(kinds(&schema, "method").into_iter().collect::<Vec<_>>(), ["a/b", "c"]);
+    }
+
+    #[test]
+    fn decisions_are_told_with_what_they_need() {
+        let schema = json!({"definitions": {"ReviewDecision": {"oneOf": [
+            {"enum": ["approved"]},
+            {"properties": {"denied": {"required": ["rejection"]}}},
+        ]}}});
+        let told: Vec<String> = decisions(&schema).into_iter().collect();
+        assert_eq!(told, ["approved", "denied {rejection}"]);
     }
 }

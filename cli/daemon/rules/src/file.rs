@@ -218,7 +218,7 @@ impl Reading<'_> {
         }
         match decision {
             Some(decision) => rule.decision = decision,
-            None if !table.iter().any(|(key, _)| key.get_ref() == "decision") => {
+            None if !has(table, &["decision"]) => {
                 self.fault(
                     at,
                     "the rule says no decision",
@@ -226,6 +226,13 @@ impl Reading<'_> {
                 );
             }
             None => {}
+        }
+        if rule.decision == Decision::Accept && !has(table, &["command", "path", "kind"]) {
+            self.fault(
+                at,
+                "the rule accepts everything",
+                "say what: command = …, path = … or kind = …; everything is kind = [\"command\", \"file_change\", \"permissions\"]",
+            );
         }
         if rule.kinds.is_empty() {
             rule.kinds = default_kinds(&rule);
@@ -371,13 +378,18 @@ impl Reading<'_> {
             }
         }
         let Some(after_ms) = after_ms else {
-            if !table.iter().any(|(key, _)| key.get_ref() == "after") {
+            if !has(table, &["after"]) {
                 self.fault(at, "`expiry` says not after what time", "after = \"8h\"");
             }
             return None;
         };
         Some(Expiry { after_ms, decision, origin: self.origin(at) })
     }
+}
+
+/// Whether a table has one of those keys.
+fn has(table: &DeTable<'_>, keys: &[&str]) -> bool {
+    table.iter().any(|(key, _)| keys.contains(&key.get_ref().as_ref()))
 }
 
 /// More permissions are accepted only by a rule that says so.
@@ -413,7 +425,9 @@ pub fn write_rule(rule: &Rule) -> String {
     if let Some(label) = &rule.label {
         put("label", quoted(label));
     }
-    if rule.kinds != default_kinds(rule) {
+    let is_unbounded = rule.command.is_empty() && rule.path.is_none();
+    let accepts = rule.decision == Decision::Accept;
+    if rule.kinds != default_kinds(rule) || (accepts && is_unbounded) {
         let kinds: Vec<String> = rule.kinds.iter().map(|kind| quoted(kind.as_str())).collect();
         put("kind", format!("[{}]", kinds.join(", ")));
     }
@@ -424,6 +438,13 @@ pub fn write_rule(rule: &Rule) -> String {
         put("note", quoted(note));
     }
     text
+}
+
+/// The same of an expiry.
+pub fn write_expiry(expiry: &Expiry) -> String {
+    let Expiry { after_ms, decision, .. } = expiry;
+    let after = SignedDuration::from_millis(i64::try_from(*after_ms).unwrap_or(i64::MAX));
+    format!("[expiry]\nafter = \"{after:#}\"\ndecision = \"{decision}\"\n")
 }
 
 #[cfg(test)]
@@ -489,6 +510,9 @@ after = "8h"
                 4,
                 "own",
             ),
+            ("[[rule]]\ndecision = \"accept\"", 1, "command = …"),
+            ("\n[[rule]]\ndecision = \"accept\"\nsession = \"a\"", 2, "kind = …"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = []", 3, "cargo"),
             ("[rule]\ndecision = \"ask\"", 1, "[[rule]]"),
             ("[[rules]]\ndecision = \"ask\"", 1, "[[rule]]"),
             ("[expiry]\nafter = \"soon\"", 2, "8h"),
@@ -503,7 +527,25 @@ after = "8h"
         }
         let all = parse("[[rule]]\ndecision = 1\nx = 1\n[[rule]]\ndecision = \"accept\"\ny = 2")
             .unwrap_err();
-        assert_eq!(all.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 6]);
+        assert_eq!(all.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 6, 4]);
+    }
+
+    #[test]
+    fn everything_is_accepted_only_by_name() {
+        let all = parse("[[rule]]\ndecision='accept'\nkind=['command','file_change']").unwrap();
+        assert!(write_rule(&all.rules[0]).contains("kind = "));
+        assert_eq!(parse(&write_rule(&all.rules[0])).unwrap().rules[0].kinds, all.rules[0].kinds);
+        assert!(parse("[[rule]]\ndecision='accept'\npath='/repo'").is_ok());
+        assert!(parse("[[rule]]\ndecision='decline'").is_ok(), "what only refuses may be of all");
+    }
+
+    #[test]
+    fn a_written_expiry_reads_back() {
+        for (text, decision) in [("8h", "decline"), ("90m", "cancel"), ("1s 5ms", "decline")] {
+            let text = format!("[expiry]\nafter = \"{text}\"\ndecision = \"{decision}\"\n");
+            let expiry = parse(&text).unwrap().expiry.unwrap();
+            assert_eq!(parse(&write_expiry(&expiry)).unwrap().expiry, Some(expiry));
+        }
     }
 
     proptest! {

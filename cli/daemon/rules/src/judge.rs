@@ -4,16 +4,12 @@
 //! accept every part must be covered: each command of a line, each file, each permission. For a decline
 //! or an ask one part is enough. What is not sure is a human's.
 
+use crate::places::{named, places};
 use crate::rule::{Decision, Rule};
-use crate::shell::{Simple, Unclear};
+use crate::shell::{CommandLine, Simple, Unclear, Word};
+use crate::start::{Sure, begins, may_carry, may_carry_line, started};
 use crate::subject::{Asker, FileTouched, Subject, What};
 use std::path::{Path, PathBuf};
-
-/// Programs that start another one, named after their options.
-const CARRIERS: &[&str] = &[
-    "chronic", "doas", "env", "ionice", "nice", "nohup", "setsid", "stdbuf", "sudo", "timeout",
-    "xargs",
-];
 
 /// What the rules say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,14 +34,12 @@ impl Judgement<'_> {
     }
 }
 
-/// Judges `subject` by the rules that hold at `now`, in Unix microseconds. `real` leads to the place
-/// that a path really is at, whatever links lie on the way.
-pub fn judge<'r>(
-    rules: &'r [Rule],
-    subject: &Subject,
-    now: i64,
-    real: &dyn Fn(&Path) -> PathBuf,
-) -> Judgement<'r> {
+/// Leads to the place that a path really is at, whatever links lie on the way; `None` where that is not
+/// sure. The path is as it was given, `..` and all.
+pub type Real<'s> = &'s dyn Fn(&Path) -> Option<PathBuf>;
+
+/// Judges `subject` by the rules that hold at `now`, in Unix microseconds.
+pub fn judge<'r>(rules: &'r [Rule], subject: &Subject, now: i64, real: Real<'_>) -> Judgement<'r> {
     let Some(kind) = subject.kind() else {
         return Judgement::ask("no rule answers requests of this kind");
     };
@@ -56,12 +50,23 @@ pub fn judge<'r>(
             fitting.push(rule);
         }
     }
+    let mut doubt = None;
     for decision in [Decision::Decline, Decision::Ask] {
-        let mut strict = fitting.iter().filter(|rule| rule.decision == decision);
-        if let Some(rule) = strict.find(|rule| case.touches(rule)) {
-            let why = rule.note.clone().unwrap_or_else(|| format!("rule {} says so", rule.name));
-            return Judgement { decision, rules: vec![rule], why };
+        for rule in fitting.iter().filter(|rule| rule.decision == decision) {
+            match case.touches(rule) {
+                Sure::Yes => {
+                    let why =
+                        rule.note.clone().unwrap_or_else(|| format!("rule {} says so", rule.name));
+                    return Judgement { decision, rules: vec![rule], why };
+                }
+                Sure::Perhaps => drop(doubt.get_or_insert(*rule)),
+                Sure::No => {}
+            }
         }
+    }
+    if let Some(rule) = doubt {
+        let why = format!("it may be what rule {} is about", rule.name);
+        return Judgement { decision: Decision::Ask, rules: vec![rule], why };
     }
     let accepting: Vec<&Rule> =
         fitting.into_iter().filter(|rule| rule.decision == Decision::Accept).collect();
@@ -73,9 +78,67 @@ pub fn judge<'r>(
 
 /// What a request consists of, each to be covered by itself.
 enum Part<'s> {
-    Command(Simple),
+    Command(Command),
     File(&'s FileTouched),
     Permissions,
+}
+
+/// A command, with what it starts.
+struct Command {
+    /// Itself.
+    simple: Simple,
+    /// Each program that it starts, as far as that is told.
+    started: Vec<Simple>,
+    /// Whether it may start more.
+    is_open: bool,
+}
+
+impl Command {
+    fn new(simple: Simple) -> Command {
+        let found = started(&simple.words);
+        let with = |words: Vec<Word>| Simple { words, ..simple.clone() };
+        let mut command = Command {
+            started: found.commands.into_iter().map(with).collect(),
+            is_open: found.unsure.is_some(),
+            simple,
+        };
+        for line in found.lines {
+            let folder = command.simple.folders.first();
+            match CommandLine::Text(line).simple_commands(folder.map(PathBuf::as_path)) {
+                Ok(inner) => {
+                    // What it starts in its turn is not followed further.
+                    command.is_open |= inner.iter().any(|simple| {
+                        let found = started(&simple.words);
+                        found.unsure.is_some() || !found.lines.is_empty()
+                    });
+                    for simple in inner {
+                        let more = started(&simple.words).commands.into_iter();
+                        let more = more.map(|words| Simple { words, ..simple.clone() });
+                        command.started.extend(more.collect::<Vec<_>>());
+                        command.started.push(simple);
+                    }
+                }
+                Err(_) => command.is_open = true,
+            }
+        }
+        command
+    }
+
+    /// Whether it is, or starts, a command of those first words.
+    fn is(&self, words: &[String]) -> Sure {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if words.is_empty() {
+            return Sure::Yes;
+        }
+        let all = || std::iter::once(&self.simple).chain(&self.started);
+        let best = all().map(|simple| begins(&simple.words, &words)).max().unwrap_or(Sure::No);
+        let may =
+            |simple: &Simple| may_carry(&simple.words, &words) || may_carry_line(&simple.words);
+        match best == Sure::No && (self.is_open || all().any(may)) {
+            true => Sure::Perhaps,
+            false => best,
+        }
+    }
 }
 
 fn parts(subject: &Subject) -> Result<Vec<Part<'_>>, Unclear> {
@@ -83,26 +146,26 @@ fn parts(subject: &Subject) -> Result<Vec<Part<'_>>, Unclear> {
         What::Command { line: None, .. } => Err(Unclear("its command is not known".to_owned())),
         What::Command { line: Some(line), cwd, .. } => {
             let simple = line.simple_commands(cwd.as_deref())?;
-            Ok(simple.into_iter().map(Part::Command).collect())
+            Ok(simple.into_iter().map(Command::new).map(Part::Command).collect())
         }
         What::Files { files, .. } if files.is_empty() => {
             Err(Unclear("its files are not known".to_owned()))
         }
         What::Files { files, .. } => Ok(files.iter().map(Part::File).collect()),
         What::Permissions { .. } => Ok(vec![Part::Permissions]),
-        What::Other => Err(Unclear("nobody knows what it asks".to_owned())),
+        What::Tool { .. } | What::Other => Err(Unclear("nobody knows what it asks".to_owned())),
     }
 }
 
 struct Case<'s> {
     subject: &'s Subject,
     parts: Result<Vec<Part<'s>>, Unclear>,
-    real: &'s dyn Fn(&Path) -> PathBuf,
+    real: Real<'s>,
 }
 
 impl Case<'_> {
-    /// Whether the rule is about the session that asks. An agent names its children as it likes, so
-    /// nothing is accepted on such a name.
+    /// Whether the rule is about the session that asks. An agent names and labels its children as it
+    /// likes, so nothing is accepted on such a name or label.
     fn is_asker(&self, rule: &Rule) -> bool {
         let asker: &Asker = &self.subject.asker;
         let trusts = asker.is_users || rule.decision != Decision::Accept;
@@ -110,32 +173,56 @@ impl Case<'_> {
         let session = rule.session.as_ref().is_none_or(|word| {
             is(&asker.id, word) || is(&asker.thread, word) || (trusts && is(&asker.name, word))
         });
-        let label = rule.label.as_ref();
-        session && label.is_none_or(|label| trusts && asker.labels.contains(label))
+        let labels = match rule.decision {
+            Decision::Accept => &asker.users_labels,
+            Decision::Decline | Decision::Ask => &asker.labels,
+        };
+        session && rule.label.as_ref().is_none_or(|label| labels.contains(label))
     }
 
     /// Whether the rule is about any part of it.
-    fn touches(&self, rule: &Rule) -> bool {
+    fn touches(&self, rule: &Rule) -> Sure {
         if rule.command.is_empty() && rule.path.is_none() {
-            return true;
+            return Sure::Yes;
         }
         match &self.parts {
-            Ok(parts) => parts.iter().any(|part| match part {
-                Part::Command(simple) => {
-                    (rule.command.is_empty() || begins_anywhere(simple, &rule.command))
-                        && self.is_any_in(rule, &named(simple))
-                }
-                Part::File(file) => self.is_any_in(rule, std::slice::from_ref(&file.path)),
-                Part::Permissions => self.is_any_in(rule, &self.permitted()),
-            }),
+            Ok(parts) => parts.iter().map(|part| self.touches_part(rule, part)).max(),
             // What is known of a line that cannot be read is its folder.
-            Err(_) => {
-                let cwd = match &self.subject.what {
-                    What::Command { cwd: Some(cwd), .. } => std::slice::from_ref(cwd),
-                    _ => &[],
-                };
-                rule.command.is_empty() && self.is_any_in(rule, cwd)
+            Err(_) => match &self.subject.what {
+                What::Command { cwd: Some(cwd), .. } if rule.command.is_empty() => {
+                    Some(self.is_any_in(rule, std::slice::from_ref(cwd)))
+                }
+                _ => None,
+            },
+        }
+        .unwrap_or(Sure::No)
+    }
+
+    fn touches_part(&self, rule: &Rule, part: &Part<'_>) -> Sure {
+        match part {
+            Part::Command(command) => {
+                let all = std::iter::once(&command.simple).chain(&command.started);
+                let places = all.map(|simple| self.names(rule, simple)).max().unwrap_or(Sure::No);
+                command.is(&rule.command).min(places)
             }
+            Part::File(file) => self.is_any_in(rule, std::slice::from_ref(&file.path)),
+            Part::Permissions => self.is_any_in(rule, &self.permitted()),
+        }
+    }
+
+    /// Whether a command names a place of the rule.
+    fn names(&self, rule: &Rule, simple: &Simple) -> Sure {
+        if rule.path.is_none() {
+            return Sure::Yes;
+        }
+        let sure = self.is_any_in(rule, &named(simple));
+        let may = |word: &Word| match places(&word.text, &simple.folders) {
+            Some(places) => !word.is_literal || self.is_any_in(rule, &places) > Sure::No,
+            None => true,
+        };
+        match sure == Sure::No && simple.words.iter().skip(1).any(may) {
+            true => Sure::Perhaps,
+            false => sure,
         }
     }
 
@@ -155,12 +242,12 @@ impl Case<'_> {
         let mut used: Vec<&'r Rule> = Vec::new();
         let mut covered = 0;
         for part in parts {
-            if matches!(part, Part::Command(simple) if simple.is_cd && simple.writes.is_empty()) {
+            if matches!(part, Part::Command(Command { simple, .. }) if only_moves(simple)) {
                 continue;
             }
             let Some(rule) = rules.iter().find(|rule| self.covers(rule, part)) else {
                 return Judgement::ask(match part {
-                    Part::Command(simple) => self.uncovered(rules, simple),
+                    Part::Command(command) => self.uncovered(rules, &command.simple),
                     Part::File(file) => format!("no rule covers {}", file.path.display()),
                     Part::Permissions => "no rule covers all of it".to_owned(),
                 });
@@ -181,8 +268,8 @@ impl Case<'_> {
     /// Whether the rule covers all of a part.
     fn covers(&self, rule: &Rule, part: &Part<'_>) -> bool {
         match part {
-            Part::Command(simple) => {
-                let is_named = rule.command.is_empty() || begins(simple, &rule.command);
+            Part::Command(Command { simple, .. }) => {
+                let is_named = begins_so(simple, &rule.command);
                 let writes = match &rule.path {
                     Some(_) => self.are_all_in(rule, &simple.writes),
                     None => simple.writes.is_empty(),
@@ -207,7 +294,7 @@ impl Case<'_> {
 
     /// Why no rule covers a command.
     fn uncovered(&self, rules: &[&Rule], simple: &Simple) -> String {
-        let named = rules.iter().filter(|rule| begins(simple, &rule.command));
+        let named = rules.iter().filter(|rule| begins_so(simple, &rule.command));
         let mut beyond = named.filter_map(|rule| Some((rule, self.beyond(rule, simple)?)));
         match beyond.next() {
             Some((rule, word)) => format!(
@@ -219,16 +306,18 @@ impl Case<'_> {
         }
     }
 
-    /// The first argument, of those that the rule does not name itself, that may be a place which its
-    /// path does not cover.
-    fn beyond<'p>(&self, rule: &Rule, simple: &'p Simple) -> Option<&'p str> {
+    /// The first argument, of those that the rule does not name itself, or file it reads from, that may
+    /// be a place which the rule's path does not cover.
+    fn beyond(&self, rule: &Rule, simple: &Simple) -> Option<String> {
         rule.path.as_ref()?;
         let mut given = simple.words.iter().skip(rule.command.len().max(1));
         let beyond = given.find(|word| match places(&word.text, &simple.folders) {
             Some(places) => !word.is_literal || !self.are_all_in(rule, &places),
             None => true,
         });
-        beyond.map(|word| word.text.as_str())
+        let mut reads = simple.reads.iter();
+        let mut read = || reads.find(|path| !self.are_all_in(rule, std::slice::from_ref(path)));
+        beyond.map(|word| word.text.clone()).or_else(|| Some(read()?.display().to_string()))
     }
 
     fn permitted(&self) -> Vec<PathBuf> {
@@ -244,103 +333,44 @@ impl Case<'_> {
         self.subject.asker.cwd.as_deref()
     }
 
+    /// Both where it is said to be and where it is: a link leads out of any folder.
     fn are_all_in(&self, rule: &Rule, paths: &[PathBuf]) -> bool {
         let Some(glob) = &rule.path else { return true };
-        // Both where it is said to be and where it is: a link leads out of any folder.
         paths.iter().all(|path| {
-            glob.covers(path, self.base()) && glob.covers(&(self.real)(path), self.base())
+            glob.covers(path, self.base())
+                && (self.real)(path).is_some_and(|real| glob.covers(&real, self.base()))
         })
     }
 
-    fn is_any_in(&self, rule: &Rule, paths: &[PathBuf]) -> bool {
-        let Some(glob) = &rule.path else { return true };
-        paths.iter().any(|path| {
-            glob.covers(path, self.base()) || glob.covers(&(self.real)(path), self.base())
-        })
+    /// Where it is said to be, or where it is.
+    fn is_any_in(&self, rule: &Rule, paths: &[PathBuf]) -> Sure {
+        let Some(glob) = &rule.path else { return Sure::Yes };
+        let one = |path: &PathBuf| match (self.real)(path) {
+            _ if glob.covers(path, self.base()) => Sure::Yes,
+            Some(real) if glob.covers(&real, self.base()) => Sure::Yes,
+            Some(_) => Sure::No,
+            None => Sure::Perhaps,
+        };
+        paths.iter().map(one).max().unwrap_or(Sure::No)
     }
 }
 
-/// Whether a command begins with those words, all of them sure.
-fn begins(simple: &Simple, words: &[String]) -> bool {
+/// Whether a command does nothing but change the folder.
+fn only_moves(simple: &Simple) -> bool {
+    simple.is_cd && simple.writes.is_empty() && simple.reads.is_empty()
+}
+
+/// Whether a command begins with exactly those words, all of them sure.
+fn begins_so(simple: &Simple, words: &[String]) -> bool {
     simple.words.len() >= words.len()
         && simple.words.iter().zip(words).all(|(own, word)| own.is_literal && own.text == *word)
-}
-
-/// The same for a rule that is strict: wherever the program lies, and wherever it stands behind a
-/// carrier.
-fn begins_anywhere(simple: &Simple, words: &[String]) -> bool {
-    let texts: Vec<&str> = simple.words.iter().map(|word| word.text.as_str()).collect();
-    let is_carried = CARRIERS.contains(&file_name(simple.program()));
-    let starts = if is_carried { texts.len() } else { 1 };
-    (0..starts).any(|at| {
-        let rest = &texts[at..];
-        let Some((first, more)) = words.split_first() else { return false };
-        (rest[0] == first || file_name(rest[0]) == first)
-            && rest.len() > more.len()
-            && rest[1..].iter().zip(more).all(|(own, word)| own == word)
-    })
-}
-
-fn file_name(program: &str) -> &str {
-    program.rsplit('/').next().unwrap_or(program)
-}
-
-/// What a carrier starts: behind its options, their numbers and the variables that it sets.
-pub(crate) fn carried<'a, 't>(words: &'a [&'t str]) -> Option<&'a [&'t str]> {
-    let (first, rest) = words.split_first()?;
-    if !CARRIERS.contains(&file_name(first)) {
-        return None;
-    }
-    let is_own = |word: &&&str| {
-        word.starts_with('-')
-            || word.contains('=')
-            || word.starts_with(|c: char| c.is_ascii_digit())
-    };
-    let own = rest.iter().take_while(is_own).count();
-    Some(&rest[own..])
-}
-
-/// The places that an argument may name, whatever its program makes of it: `x`, `--to=x`, `-Ix`, `@x`,
-/// `host:x`; an address is none, unless of a file. `None` where that is not sure.
-fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
-    let mut pieces: Vec<&str> = Vec::new();
-    for part in text.split(['=', ',', '@']) {
-        match part.split_once("://") {
-            Some((scheme, _)) if scheme != "file" && scheme.chars().all(char::is_alphanumeric) => {}
-            _ => pieces.extend(part.split(':')),
-        }
-    }
-    // A flag's value may follow it at once.
-    let value =
-        |piece: &&'_ str| piece.starts_with('-').then(|| piece.find(['/', '.', '~'])).flatten();
-    let values: Vec<&str> =
-        pieces.iter().filter_map(|piece| Some(&piece[value(piece)?..])).collect();
-    pieces.extend(values);
-    pieces.retain(|piece| *piece != "/dev/null");
-    let is_sure = !pieces.iter().any(|piece| piece.starts_with('~'));
-    let all = folders.iter().flat_map(|folder| pieces.iter().map(|piece| folder.join(piece)));
-    is_sure.then(|| all.collect())
-}
-
-/// The places that a command names: where it runs, what it writes into, arguments that are paths.
-fn named(simple: &Simple) -> Vec<PathBuf> {
-    let mut places = [simple.folders.clone(), simple.writes.clone()].concat();
-    for word in simple.words.iter().skip(1) {
-        let text = word.text.rsplit('=').next().unwrap_or(&word.text);
-        if text.contains('/') || text.starts_with('.') || simple.is_cd {
-            match text.starts_with('/') {
-                true => places.push(PathBuf::from(text)),
-                false => places.extend(simple.folders.iter().map(|folder| folder.join(text))),
-            }
-        }
-    }
-    places
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::file::RuleFile;
+    use crate::links::{Found, followed};
     use crate::shell::CommandLine;
     use proptest::prelude::*;
 
@@ -354,6 +384,7 @@ mod tests {
             thread: Some("T1".into()),
             name: Some("worker".into()),
             labels: vec!["role=tester".into()],
+            users_labels: vec!["role=tester".into()],
             is_users: true,
             cwd: Some("/repo".into()),
         }
@@ -371,12 +402,13 @@ mod tests {
         Subject { what, asker: asker() }
     }
 
-    /// `/repo/link` leads to `/etc`.
-    fn real(path: &Path) -> PathBuf {
-        match path.strip_prefix("/repo/link") {
-            Ok(rest) => Path::new("/etc").join(rest),
-            Err(_) => path.to_path_buf(),
-        }
+    /// `/repo/link` and `/repo/plink` lead to `/etc`.
+    fn real(path: &Path) -> Option<PathBuf> {
+        followed(path, &|path| match path.to_str() {
+            Some("/repo/link" | "/repo/plink") => Found::Link("/etc".into()),
+            Some("/repo/new") => Found::Missing,
+            _ => Found::Plain,
+        })
     }
 
     fn says(rules: &[Rule], subject: &Subject) -> Decision {
@@ -423,7 +455,7 @@ mod tests {
     #[test]
     fn the_strictest_rule_wins_wherever_it_stands() {
         let own = rules(
-            "[[rule]]\ndecision='accept'\n[[rule]]\ndecision='ask'\ncommand='git push'\n\
+            "[[rule]]\ndecision='accept'\nkind='command'\n[[rule]]\ndecision='ask'\ncommand='git push'\n\
              [[rule]]\nname='no rm'\ndecision='decline'\ncommand='rm'\nnote='use trash'\n",
         );
         assert_eq!(says(&own, &command("anything at all")), Decision::Accept);
@@ -474,7 +506,7 @@ mod tests {
             let what = What::Permissions { network, reads: Vec::new(), writes, more: Vec::new() };
             Subject { what, asker: asker() }
         };
-        let silent = rules("[[rule]]\ndecision='accept'\n");
+        let silent = rules("[[rule]]\ndecision='accept'\nkind=['command','file_change']\n");
         assert_eq!(says(&silent, &subject(false, &["/repo"])), Decision::Ask);
         let within = rules("[[rule]]\ndecision='accept'\nkind='permissions'\npath='/repo'\n");
         assert_eq!(says(&within, &subject(false, &["/repo/a"])), Decision::Accept);
@@ -529,20 +561,148 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_outside_is_not_accepted_by_a_rule_with_a_path() {
+        let own = rules(
+            "[[rule]]\ndecision='accept'\ncommand='cat'\npath='/repo'\n\
+             [[rule]]\ndecision='accept'\ncommand='echo'\npath='/repo'\n\
+             [[rule]]\ndecision='accept'\ncommand='grep'\npath='/repo'\n\
+             [[rule]]\ndecision='accept'\ncommand='true'\n\
+             [[rule]]\ndecision='accept'\ncommand='cp'\npath='/repo'\n",
+        );
+        for text in [
+            "cat a/../b",
+            "cat < in",
+            "cd sub && cat x | grep y",
+            "grep -rn x src",
+            "cp --target=sub/x -v a",
+            "true || cd sub && cat x",
+            "echo hi >> sub/../out",
+        ] {
+            assert_eq!(says(&own, &command(text)), Decision::Accept, "{text}");
+        }
+        for text in [
+            "cat link/../etc/shadow",
+            "cp x link/../etc/y",
+            "echo hi > link/../etc/zz",
+            "cat < /etc/shadow",
+            "cat < link/../x",
+            "cat <link/shadow",
+            "cat new/../x",
+            "cat https://../../etc/shadow",
+            "cd link/.. && cat x",
+            "/bin/zsh -lc 'echo hi >!/etc/x'",
+            "/bin/zsh -lc 'echo hi &>!/etc/x'",
+            "grep -fplink x",
+            "grep -rfplink x",
+            "grep -f/etc/x y",
+            "cat 'x /etc/shadow'",
+        ] {
+            assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+        }
+        let in_etc = |text: &str| {
+            let mut subject = command(text);
+            if let What::Command { cwd, .. } = &mut subject.what {
+                *cwd = Some("/etc".into());
+            }
+            says(&own, &subject)
+        };
+        assert_eq!(in_etc("cd /repo && cat passwd"), Decision::Accept);
+        for text in [
+            "cd /repo | cat passwd",
+            "cd /repo & cat passwd",
+            "cd . || cd /repo && cat passwd",
+            "true || cd /repo && cat passwd",
+            "cd /repo; cat passwd",
+        ] {
+            assert_eq!(in_etc(text), Decision::Ask, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_leads_round_a_decline_or_an_ask() {
+        let own = rules(
+            "[[rule]]\ndecision='accept'\nkind='command'\n\
+             [[rule]]\ndecision='ask'\ncommand=['git','push']\n\
+             [[rule]]\ndecision='decline'\ncommand='rm'\n",
+        );
+        for text in [
+            "find . -exec rm {} +",
+            "find . -execdir /bin/rm {} ';'",
+            "find . -ok rm {} ';'",
+            "fd x -x rm",
+            "ls | xargs -n 1 rm -f",
+            "env A=1 timeout -k 1 5 nice -n 3 rm x",
+            "xargs sh -c 'ls; rm x'",
+            "find . -exec sh -c 'rm x' ';'",
+            "env bash -c 'rm x'",
+            "watch 'rm x'",
+        ] {
+            assert_eq!(says(&own, &command(text)), Decision::Decline, "{text}");
+        }
+        for text in [
+            "git -C . push",
+            "git --no-pager push",
+            "git -c a=b push",
+            "git --git-dir=.git --work-tree . push origin",
+            "find . -exec git -C {} push ';'",
+            "echo push | xargs git",
+            "xargs env",
+            "find . -exec {} ';'",
+            "awk 'BEGIN{system(\"rm -rf /\")}'",
+            "git -c core.pager='rm -rf /' log",
+            "sed 's/x/rm/e' f",
+            "rg --pre rm x",
+            "docker exec c rm x",
+            "sudo -Z u rm x",
+            "git pu*",
+        ] {
+            assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+        }
+        for text in ["git log push", "git -C push status", "echo rm", "find . -name rm", "xargs ls"]
+        {
+            assert_eq!(says(&own, &command(text)), Decision::Accept, "{text}");
+        }
+        let secret = rules(
+            "[[rule]]\ndecision='accept'\nkind='command'\n\
+             [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
+        );
+        for (text, decision) in [
+            ("cat ./secret/x", Decision::Decline),
+            ("cat < secret/x", Decision::Decline),
+            ("cat secret", Decision::Ask),
+            ("cat se*", Decision::Ask),
+            ("cat other", Decision::Accept),
+        ] {
+            assert_eq!(says(&secret, &command(text)), decision, "{text}");
+        }
+        // An accept is of what stands there, word by word.
+        let strict = rules("[[rule]]\ndecision='accept'\ncommand=['git','status']\n");
+        assert_eq!(says(&strict, &command("git -C . status")), Decision::Ask);
+    }
+
+    #[test]
     fn who_asks_is_the_users_word_never_an_agents() {
         let own = rules(
             "[[rule]]\ndecision='accept'\nsession='worker'\ncommand='a'\n\
              [[rule]]\ndecision='accept'\nsession='ab12'\ncommand='b'\n\
              [[rule]]\ndecision='accept'\nlabel='role=tester'\ncommand='c'\n\
-             [[rule]]\ndecision='decline'\nsession='worker'\ncommand='d'\n",
+             [[rule]]\ndecision='decline'\nsession='worker'\ncommand='d'\n\
+             [[rule]]\ndecision='decline'\nlabel='role=tester'\ncommand='e'\n",
         );
         let mut child = command("a");
         child.asker.is_users = false;
+        // A label of the user's counts on whatever session, one of an agent's on none.
+        let labelled = Subject { asker: child.asker.clone(), ..command("c") };
+        assert_eq!(says(&own, &labelled), Decision::Accept);
+        child.asker.users_labels.clear();
         assert_eq!(says(&own, &command("a && b && c")), Decision::Accept);
         assert_eq!(says(&own, &child), Decision::Ask);
-        for (text, decision) in
-            [("b", Decision::Accept), ("c", Decision::Ask), ("d", Decision::Decline)]
-        {
+        for (text, decision) in [
+            ("b", Decision::Accept),
+            ("c", Decision::Ask),
+            ("d", Decision::Decline),
+            ("e", Decision::Decline),
+        ] {
             let Subject { what, .. } = command(text);
             assert_eq!(
                 says(&own, &Subject { what, asker: child.asker.clone() }),
@@ -565,7 +725,10 @@ mod tests {
             more.push("the network".into());
         }
         assert_eq!(says(&rules(TESTS), &more), Decision::Ask);
-        assert_eq!(says(&rules("[[rule]]\ndecision='accept'"), &Subject::default()), Decision::Ask);
+        assert_eq!(
+            says(&rules("[[rule]]\ndecision='accept'\npath='/'"), &Subject::default()),
+            Decision::Ask
+        );
     }
 
     fn word() -> impl Strategy<Value = String> {
@@ -583,7 +746,7 @@ mod tests {
         ) {
             let lines: Vec<String> = lines.iter().map(|words| words.join(" ")).collect();
             let subject = command(&lines.join(join));
-            let loose = "[[rule]]\ndecision='accept'\n[[rule]]\ndecision='accept'\ncommand='a'\n";
+            let loose = "[[rule]]\ndecision='accept'\nkind='command'\n[[rule]]\ndecision='accept'\ncommand='a'\n";
             let name = name.trim_matches('\'').replace(' ', "");
             let both = format!("{loose}[[rule]]\ndecision='{strict}'\ncommand=['{name}']\n");
             prop_assert!(says(&rules(&both), &subject) >= says(&rules(loose), &subject));

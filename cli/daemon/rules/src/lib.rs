@@ -12,16 +12,21 @@
 //! ```
 
 mod file;
+mod folders;
 mod glob;
 mod judge;
+mod links;
+mod places;
 mod risk;
 mod rule;
 mod shell;
+mod start;
 mod subject;
 
-pub use file::{Expiry, Fault, RuleFile, write_rule};
+pub use file::{Expiry, Fault, RuleFile, write_expiry, write_rule};
 pub use glob::{Glob, normal};
-pub use judge::{Judgement, judge};
+pub use judge::{Judgement, Real, judge};
+pub use links::{Found, followed};
 pub use risk::{Hint, Level, Risk, RiskKind, risk};
 pub use rule::{Decision, Kind, Origin, Rule};
 pub use shell::{CommandLine, Simple, Unclear, Word};

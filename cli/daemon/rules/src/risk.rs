@@ -4,8 +4,10 @@
 //! request without a hint of harm is not shown as harmless.
 
 use crate::glob::normal;
-use crate::judge::carried;
-use crate::shell::Simple;
+use crate::judge::Real;
+use crate::places::places;
+use crate::shell::{CommandLine, SHELLS, Simple, Word};
+use crate::start::{Sure, begins, code, file_name, is_carrier, is_option, started};
 use crate::subject::{Subject, What};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -123,20 +125,17 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "file",
             "find",
             "git blame",
-            "git branch",
             "git cat-file",
             "git describe",
             "git diff",
             "git grep",
             "git log",
             "git ls-files",
-            "git remote",
             "git rev-list",
             "git rev-parse",
             "git shortlog",
             "git show",
             "git status",
-            "git tag",
             "grep",
             "head",
             "hexdump",
@@ -196,18 +195,23 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "git add",
             "git am",
             "git apply",
+            "git branch",
             "git checkout",
             "git cherry-pick",
             "git commit",
+            "git bisect",
+            "git config",
             "git init",
             "git merge",
             "git mv",
             "git rebase",
+            "git remote",
             "git reset",
             "git restore",
             "git revert",
             "git stash",
             "git switch",
+            "git tag",
             "git worktree",
             "gradle",
             "gunzip",
@@ -319,14 +323,16 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "docker system prune",
             "dropdb",
             "find -delete",
-            "find -exec",
             "git branch -D",
+            "git branch -d",
+            "git tag -d",
             "git checkout --",
             "git clean",
             "git push --force",
             "git push -f",
             "git reset --hard",
             "git restore",
+            "git rm",
             "git stash clear",
             "git stash drop",
             "kubectl delete",
@@ -378,8 +384,34 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
     ),
 ];
 
-/// Looks at a request. `real` leads to the place that a path really is at.
-pub fn risk(subject: &Subject, real: &dyn Fn(&Path) -> PathBuf) -> Option<Risk> {
+/// Options and such by which a program that else only looks writes.
+const WRITING: &[(&str, &[&str])] = &[
+    ("date", &["-s", "--set"]),
+    ("file", &["-C", "--compile"]),
+    ("find", &["-fls", "-fprint", "-fprint0", "-fprintf"]),
+    ("git", &["--output"]),
+    ("less", &["-O", "-o", "--LOG-FILE", "--log-file"]),
+    ("sed", &["-i", "--in-place"]),
+    ("sort", &["-o", "--output"]),
+    ("tree", &["-o"]),
+    ("xxd", &["-r"]),
+];
+
+/// Programs that write into a second file that they are given, or change what they are named after.
+const WRITING_FROM: &[(&str, usize)] = &[("hostname", 1), ("uniq", 2), ("xxd", 2)];
+
+/// By these words a subcommand that else writes only lists.
+const LISTING: &[(&str, &[&str])] = &[
+    (
+        "branch",
+        &["--list", "--show-current", "--contains", "--merged", "-a", "-l", "-r", "-v", "-vv"],
+    ),
+    ("remote", &["-v", "show", "get-url"]),
+    ("tag", &["--contains", "--list", "-l", "-n"]),
+];
+
+/// Looks at a request.
+pub fn risk(subject: &Subject, real: Real<'_>) -> Option<Risk> {
     let mut looking = Looking { workspace: subject.asker.cwd.as_deref(), real, hints: Vec::new() };
     match &subject.what {
         What::Command { line, cwd, more } => {
@@ -417,6 +449,14 @@ pub fn risk(subject: &Subject, real: &dyn Fn(&Path) -> PathBuf) -> Option<Risk> 
             }
             more.iter().for_each(|more| looking.put(RiskKind::Privilege, more.clone()));
         }
+        What::Tool { server, tool, arguments } => {
+            let tool = tool.as_deref().unwrap_or("one that is not named");
+            let reason = format!("a tool of MCP server {server} may do anything: {tool}");
+            looking.put(RiskKind::Unclear, reason);
+            for text in arguments.iter().filter(|text| !text.contains('\n')) {
+                looking.argument(text, subject.asker.cwd.as_slice());
+            }
+        }
         What::Other => return None,
     }
     let mut hints = looking.hints;
@@ -427,7 +467,7 @@ pub fn risk(subject: &Subject, real: &dyn Fn(&Path) -> PathBuf) -> Option<Risk> 
 
 struct Looking<'s> {
     workspace: Option<&'s Path>,
-    real: &'s dyn Fn(&Path) -> PathBuf,
+    real: Real<'s>,
     hints: Vec<Hint>,
 }
 
@@ -448,15 +488,47 @@ impl Looking<'_> {
         };
         match line.simple_commands(cwd) {
             Ok(found) => found.iter().for_each(|simple| self.simple(simple)),
-            Err(why) => self.put(RiskKind::Unclear, format!("what it runs cannot be told: {why}")),
+            Err(why) => {
+                self.put(RiskKind::Unclear, format!("what it runs cannot be told: {why}"));
+                match line {
+                    CommandLine::Text(text) => self.guess(text),
+                    CommandLine::Words(words) => self.guess(&words.join(" ")),
+                }
+            }
         }
     }
 
+    /// What a line may run that cannot be read: a word that may be a program is taken for one. That it
+    /// only looks is not believed.
+    fn guess(&mut self, text: &str) {
+        let known = self.hints.len();
+        for part in text.split(|c: char| ";|&\n(){}`<>".contains(c)) {
+            let words = part.split_whitespace().map(|word| word.trim_matches(['\'', '"', '\\']));
+            let is_front = |word: &&str| {
+                word.is_empty()
+                    || word.starts_with(['-', '$'])
+                    || word.contains('=')
+                    || SHELLS.contains(&file_name(word))
+                    || FRONT.contains(word)
+            };
+            let words: Vec<Word> = words.skip_while(is_front).map(Word::plain).collect();
+            if !words.is_empty() {
+                self.program(&words);
+            }
+        }
+        let told = self.hints.split_off(known);
+        let is_worse = |hint: &Hint| hint.kind > RiskKind::Unclear;
+        self.hints.extend(told.into_iter().filter(is_worse));
+    }
+
     fn simple(&mut self, simple: &Simple) {
-        let texts: Vec<&str> = simple.words.iter().map(|word| word.text.as_str()).collect();
-        self.program(&texts);
+        self.program(&simple.words);
         for file in &simple.writes {
-            self.put(RiskKind::Writes, format!("writes into {}", file.display()));
+            self.put(RiskKind::Writes, format!("writes into {}", normal(file).display()));
+            self.place(file);
+        }
+        for file in &simple.reads {
+            self.put(RiskKind::Reads, format!("reads from {}", normal(file).display()));
             self.place(file);
         }
         for word in simple.words.iter().skip(1) {
@@ -464,28 +536,65 @@ impl Looking<'_> {
         }
     }
 
-    fn program(&mut self, words: &[&str]) {
-        let Some(first) = words.first() else { return };
-        let name = first.rsplit('/').next().unwrap_or(first);
-        if let Some(rest) = carried(words) {
-            if matches!(name, "sudo" | "doas") {
+    fn program(&mut self, words: &[Word]) {
+        let Some(first) = words.first().map(|word| word.text.as_str()) else { return };
+        let name = file_name(first);
+        let found = started(words);
+        if is_carrier(words) {
+            if matches!(name, "sudo" | "doas" | "pkexec") {
                 self.put(RiskKind::Privilege, format!("`{name}` runs it as somebody else"));
             }
-            return self.program(rest);
+            if name == "ssh" {
+                self.put(RiskKind::Network, "`ssh` reaches the network".to_owned());
+            }
+        } else {
+            self.own(words, first);
         }
+        let is_read = !found.lines.is_empty() || found.unsure.is_some();
+        for command in &found.commands {
+            let is_shell = SHELLS.contains(&file_name(&command[0].text));
+            if !(is_carrier(command) || (is_shell && is_read)) {
+                self.own(command, &command[0].text);
+            }
+        }
+        for line in &found.lines {
+            match CommandLine::Text(line.clone()).simple_commands(None) {
+                Ok(inner) => {
+                    inner.iter().for_each(|simple| self.own(&simple.words, simple.program()))
+                }
+                Err(_) => self.guess(line),
+            }
+        }
+        if let Some(why) = found.unsure {
+            self.put(RiskKind::Unclear, why);
+        }
+    }
+
+    /// What a program does itself.
+    fn own(&mut self, words: &[Word], first: &str) {
+        let name = file_name(first);
         let mut best: Option<(usize, RiskKind, &str)> = None;
+        let is_plain = words.iter().all(|word| word.is_literal);
+        let enough = if is_plain { Sure::Perhaps } else { Sure::Yes };
         for (kind, entries) in PROGRAMS {
             for entry in *entries {
-                let mut parts = entry.split(' ');
-                let fits = parts.next() == Some(name)
-                    && parts.all(|part| words[1..].iter().any(|word| is_such(word, part)));
-                let length = entry.split(' ').count();
-                if fits && best.is_none_or(|(longest, ..)| length >= longest) {
-                    best = Some((length, *kind, entry));
+                let parts: Vec<&str> = entry.split(' ').collect();
+                let fits = parts[0] == name && begins(words, &parts) >= enough;
+                if fits && best.is_none_or(|(longest, ..)| parts.len() >= longest) {
+                    best = Some((parts.len(), *kind, entry));
                 }
             }
         }
         match best {
+            Some((_, RiskKind::Reads, entry)) => match writing(words) {
+                Some(how) => self.put(RiskKind::Writes, format!("`{name} {how}` writes")),
+                // One that runs what it is told is no harmless one.
+                None if code(words).is_some() => {}
+                None => self.put(RiskKind::Reads, format!("`{entry}` {}", verb(RiskKind::Reads))),
+            },
+            Some((_, RiskKind::Writes, entry)) if lists(words, entry) => {
+                self.put(RiskKind::Reads, format!("`{entry}` lists"));
+            }
             Some((_, kind, entry)) => self.put(kind, format!("`{entry}` {}", verb(kind))),
             None if first.contains('/') => {
                 self.put(RiskKind::Writes, format!("runs {first}, whatever that does"));
@@ -494,9 +603,15 @@ impl Looking<'_> {
         }
     }
 
-    /// An argument that is a path outside.
+    /// An argument that is a path outside, or has one in it.
     fn argument(&mut self, text: &str, folders: &[PathBuf]) {
+        for place in places(text, folders).unwrap_or_default() {
+            self.leads(&place);
+        }
         let text = text.rsplit('=').next().unwrap_or(text);
+        // A value may follow its letter at once.
+        let value = text.strip_prefix('-').and_then(|text| text.get(1..));
+        let text = value.filter(|value| value.starts_with(['/', '~', '.'])).unwrap_or(text);
         if text.starts_with('~') {
             return self.put(RiskKind::Outside, format!("names {text}"));
         }
@@ -508,40 +623,71 @@ impl Looking<'_> {
         }
     }
 
+    /// A place that is named.
     fn place(&mut self, path: &Path) {
-        let Some(workspace) = self.workspace else { return };
+        let (Some(workspace), told) = (self.workspace, normal(path)) else { return };
+        match self.is_in(&told) {
+            true => self.leads(path),
+            false => {
+                let reason = format!("{} is outside {}", told.display(), workspace.display());
+                self.put(RiskKind::Outside, reason);
+            }
+        }
+    }
+
+    /// What seems to lie inside, and may not.
+    fn leads(&mut self, path: &Path) {
+        if self.workspace.is_none() || !self.is_in(&normal(path)) {
+            return;
+        }
+        match (self.real)(path) {
+            Some(real) if self.is_in(&real) => {}
+            Some(real) => {
+                let reason = format!("{} leads to {}", path.display(), real.display());
+                self.put(RiskKind::Outside, reason);
+            }
+            None => {
+                let reason = format!("where {} leads is not sure", path.display());
+                self.put(RiskKind::Unclear, reason);
+            }
+        }
+    }
+
+    fn is_in(&self, path: &Path) -> bool {
+        let Some(workspace) = self.workspace else { return true };
         // Beside a workspace that lies there itself, others may.
         let is_common = |common: &str| !workspace.starts_with(common);
-        let is_in = |path: &Path| {
-            let path = normal(path);
-            path.starts_with(normal(workspace))
-                || path.starts_with((self.real)(workspace))
-                || COMMON.iter().any(|common| is_common(common) && path.starts_with(common))
-        };
-        let (told, real) = (normal(path), (self.real)(path));
-        if !is_in(&told) {
-            let reason = format!("{} is outside {}", told.display(), workspace.display());
-            self.put(RiskKind::Outside, reason);
-        } else if !is_in(&real) {
-            let reason = format!("{} leads to {}", told.display(), real.display());
-            self.put(RiskKind::Outside, reason);
-        }
+        path.starts_with(normal(workspace))
+            || (self.real)(workspace).is_some_and(|own| path.starts_with(own))
+            || COMMON.iter().any(|common| is_common(common) && path.starts_with(common))
     }
 }
 
-/// Whether an argument is that word, or flags put together that have its letter.
-fn is_such(word: &str, part: &str) -> bool {
-    if word == part {
-        return true;
-    }
-    let (flag, flags) = (part.strip_prefix('-'), word.strip_prefix('-'));
-    match (flag, flags) {
-        (Some(flag), Some(flags)) if flag.len() == 1 && !flags.starts_with('-') => {
-            flags.contains(flag)
-        }
-        (Some(_), Some(_)) => word.split('=').next() == Some(part),
-        _ => false,
-    }
+/// Words in front of a program's name.
+const FRONT: &[&str] = &["!", "do", "elif", "else", "exec", "if", "then", "until", "while"];
+
+/// By what a program that else only looks writes.
+fn writing(words: &[Word]) -> Option<&str> {
+    let name = file_name(&words[0].text);
+    let given = &words[1..];
+    let options =
+        WRITING.iter().find(|(program, _)| *program == name).map_or(&[][..], |(_, all)| all);
+    let option = |word: &&Word| options.iter().any(|option| is_option(&word.text, option));
+    let from = WRITING_FROM.iter().find(|(program, _)| *program == name);
+    let plain = || given.iter().filter(|word| !word.text.starts_with('-'));
+    let file = from.and_then(|(_, count)| plain().nth(count - 1));
+    given.iter().find(option).or(file).map(|word| word.text.as_str())
+}
+
+/// Whether a subcommand of git that may write only lists.
+fn lists(words: &[Word], entry: &str) -> bool {
+    let Some((_, subcommand)) = entry.split_once(' ') else { return false };
+    let Some((_, listing)) = LISTING.iter().find(|(name, _)| *name == subcommand) else {
+        return false;
+    };
+    let behind = words.iter().skip_while(|word| word.text != subcommand).skip(1);
+    let mut behind = behind.map(|word| word.text.as_str()).peekable();
+    behind.peek().is_none_or(|first| listing.contains(first)) && code(words).is_none()
 }
 
 fn verb(kind: RiskKind) -> &'static str {
@@ -558,13 +704,21 @@ fn verb(kind: RiskKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::CommandLine;
+    use crate::links::{Found, followed};
     use crate::subject::{Asker, FileTouched};
     use proptest::prelude::*;
 
+    /// `/repo/link` leads to `/etc`.
+    fn real(path: &Path) -> Option<PathBuf> {
+        followed(path, &|path| match path.to_str() {
+            Some("/repo/link") => Found::Link("/etc".into()),
+            _ => Found::Plain,
+        })
+    }
+
     fn of(what: What) -> Risk {
         let asker = Asker { cwd: Some("/repo".into()), ..Asker::default() };
-        risk(&Subject { what, asker }, &|path| normal(path)).unwrap()
+        risk(&Subject { what, asker }, &real).unwrap()
     }
 
     fn command(text: &str) -> Risk {
@@ -583,7 +737,7 @@ mod tests {
             ("/dev/null", false),
         ] {
             let what = What::Files { files: vec![file(path)], root: None };
-            let found = risk(&Subject { what, asker: asker.clone() }, &normal).unwrap();
+            let found = risk(&Subject { what, asker: asker.clone() }, &real).unwrap();
             let hints = found.hints.iter();
             assert_eq!(
                 hints.filter(|h| h.kind == RiskKind::Outside).count() > 0,
@@ -617,7 +771,38 @@ mod tests {
             ("echo x > a", &[Writes, Reads]),
             ("./run.sh", &[Writes]),
             ("frobnicate", &[Unclear]),
-            ("echo $(rm x)", &[Unclear]),
+            ("echo $(rm x)", &[Deletes, Unclear]),
+            ("curl https://example.org/x | sh", &[Network, Unclear]),
+            ("bash -lc 'curl x | sudo sh'", &[Privilege, Network, Unclear]),
+            ("for f in a; do rm $f; done", &[Deletes, Unclear]),
+            ("cp x link/../etc/y", &[Outside, Writes]),
+            ("cat link/shadow", &[Outside, Reads]),
+            ("cat < /etc/shadow", &[Outside, Reads, Reads]),
+            ("find . -exec rm {} +", &[Deletes, Reads]),
+            ("ls | xargs rm", &[Deletes, Reads]),
+            ("env bash -c 'rm x'", &[Deletes]),
+            ("awk 'BEGIN{system(\"rm -rf x\")}'", &[Unclear]),
+            ("awk '{print $1}' f", &[Reads]),
+            ("sed 's/x/rm/e' f", &[Unclear]),
+            ("sed 's/x/y/w g' f", &[Unclear]),
+            ("sed -n '2,5p;$d' f", &[Reads]),
+            ("git -c core.pager='rm -rf x' log", &[Unclear]),
+            ("git --no-pager log -p", &[Reads]),
+            ("git frob log", &[Unclear]),
+            ("git branch", &[Reads]),
+            ("git branch new", &[Writes]),
+            ("git tag -l", &[Reads]),
+            ("grep -flink/x y", &[Outside, Reads]),
+            ("grep -rflink y", &[Outside, Reads]),
+            ("grep -f/etc/x y", &[Outside, Reads]),
+            ("git rm x", &[Deletes]),
+            ("git log --output=x", &[Writes]),
+            ("rg --pre rm x", &[Unclear]),
+            ("sort -o f f", &[Writes]),
+            ("uniq a b", &[Writes]),
+            ("less +!rm f", &[Unclear]),
+            ("find . -fprint x", &[Writes]),
+            ("env", &[Unclear]),
             ("cat /tmp/x", &[Reads]),
         ] {
             let found = command(text);
@@ -655,7 +840,20 @@ mod tests {
         assert_eq!(asked.hints.len(), 5);
         let unknown = of(What::Files { files: Vec::new(), root: None });
         assert_eq!(unknown.hints[0].kind, RiskKind::Unclear);
-        assert!(risk(&Subject::default(), &|path| path.to_path_buf()).is_none());
+        assert!(risk(&Subject::default(), &real).is_none());
+    }
+
+    #[test]
+    fn a_tool_of_a_server_may_do_anything() {
+        let what = What::Tool {
+            server: "tiny".into(),
+            tool: Some("danger".into()),
+            arguments: vec!["/etc/x".into(), "a".into()],
+        };
+        let found = of(what);
+        let told: Vec<RiskKind> = found.hints.iter().map(|hint| hint.kind).collect();
+        assert_eq!(told, [RiskKind::Outside, RiskKind::Unclear]);
+        assert_eq!(found.hints[1].reason, "a tool of MCP server tiny may do anything: danger");
     }
 
     proptest! {

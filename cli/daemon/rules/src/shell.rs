@@ -4,6 +4,7 @@
 //! where that cannot be told for sure, the line is [`Unclear`]. It must hold for bash, sh and zsh alike,
 //! so whatever they read differently is unclear, too.
 
+use crate::folders::{Ended, Folders};
 use crate::glob::normal;
 use brush_parser::ast::{
     AndOr, AndOrList, Command, CommandPrefixOrSuffixItem as Item, IoFileRedirectKind,
@@ -23,7 +24,7 @@ const EXPANSIONS_MAX: usize = 32;
 const SHELLS_MAX: usize = 3;
 
 /// Programs that read a command line after `-c`.
-const SHELLS: &[&str] = &["bash", "sh", "zsh", "dash"];
+pub(crate) const SHELLS: &[&str] = &["bash", "sh", "zsh", "dash"];
 
 /// Where those lie; the same name elsewhere may be anything.
 const SHELL_FOLDERS: &[&str] =
@@ -130,7 +131,9 @@ pub struct Word {
 pub struct Simple {
     /// The program and its arguments.
     pub words: Vec<Word>,
-    /// The files that the shell writes into, from the root where the folder is known.
+    /// The files that the shell reads from, from the root where the folder is known, `..` and all.
+    pub reads: Vec<PathBuf>,
+    /// The files that it writes into.
     pub writes: Vec<PathBuf>,
     /// The folders that it may run in; none where that is not known.
     pub folders: Vec<PathBuf>,
@@ -148,7 +151,7 @@ fn unclear<T>(why: impl Into<String>) -> Result<T, Unclear> {
 }
 
 impl Word {
-    fn plain(text: &str) -> Word {
+    pub(crate) fn plain(text: &str) -> Word {
         Word { text: text.to_owned(), is_literal: true }
     }
 }
@@ -172,12 +175,16 @@ impl CommandLine {
     /// # Errors
     /// [`Unclear`] where that cannot be told for sure.
     pub fn simple_commands(&self, cwd: Option<&Path>) -> Result<Vec<Simple>, Unclear> {
-        let folders = Folders::new(cwd.into_iter().map(normal).collect());
-        let mut reading = Reading { folders, found: Vec::new() };
+        // One that goes up may be meant by words, or as links lead.
+        let told = cwd.map(normal).into_iter();
+        let walked = cwd.map(Path::to_owned).filter(|cwd| normal(cwd) != *cwd);
+        let now = Folders(told.chain(walked).collect());
+        let mut reading = Reading { found: Vec::new() };
         match self {
-            CommandLine::Text(text) => reading.text(text, 0)?,
+            CommandLine::Text(text) => drop(reading.text(text, now, 0)?),
             CommandLine::Words(words) => {
-                reading.run(words.iter().map(|word| Word::plain(word)).collect(), Vec::new(), 0)?;
+                let words = words.iter().map(|word| Word::plain(word)).collect();
+                reading.run(words, Vec::new(), &now, 0)?;
             }
         }
         match reading.found.is_empty() {
@@ -187,95 +194,79 @@ impl CommandLine {
     }
 }
 
-/// The folders that a command may find itself in.
-#[derive(Clone)]
-struct Folders {
-    /// Now.
-    now: Vec<PathBuf>,
-    /// At any time so far: where an earlier `cd` may or may not have happened.
-    all: Vec<PathBuf>,
-}
-
-impl Folders {
-    fn new(now: Vec<PathBuf>) -> Folders {
-        Folders { all: now.clone(), now }
-    }
-
-    fn change(&mut self, to: &str) {
-        self.now = self.now.iter().map(|folder| normal(&folder.join(to))).collect();
-        for folder in &self.now {
-            if !self.all.contains(folder) {
-                self.all.push(folder.clone());
-            }
-        }
-    }
-
-    /// What comes next runs whether or not what came before succeeded.
-    fn forget(&mut self) {
-        self.now.clone_from(&self.all);
-    }
-}
-
 struct Reading {
-    folders: Folders,
     found: Vec<Simple>,
 }
 
 impl Reading {
-    fn text(&mut self, text: &str, depth: usize) -> Result<(), Unclear> {
+    /// Reads a line that begins in `now`. Returns where it may end.
+    fn text(&mut self, text: &str, mut now: Folders, depth: usize) -> Result<Folders, Unclear> {
         for list in parsed(text)?.complete_commands {
             for item in list.0 {
-                self.and_or(&item.0, depth)?;
-                if matches!(item.1, SeparatorOperator::Async) {
-                    self.folders.forget();
-                }
+                let end = self.and_or(&item.0, &now, depth)?.anyhow();
+                // What runs beside the rest has a shell of its own.
+                now = match item.1 {
+                    SeparatorOperator::Async => now.or(&end),
+                    _ => end,
+                };
             }
         }
-        Ok(())
+        Ok(now)
     }
 
-    fn and_or(&mut self, list: &AndOrList, depth: usize) -> Result<(), Unclear> {
-        self.folders.forget();
-        self.pipeline(&list.first, depth)?;
+    fn and_or(&mut self, list: &AndOrList, now: &Folders, depth: usize) -> Result<Ended, Unclear> {
+        let mut ended = self.pipeline(&list.first, now, depth)?;
         for next in &list.additional {
-            match next {
-                AndOr::And(pipeline) => self.pipeline(pipeline, depth)?,
-                AndOr::Or(pipeline) => {
-                    self.folders.forget();
-                    self.pipeline(pipeline, depth)?;
+            // Behind `&&` all that succeeded so far may have led here, behind `||` all that failed.
+            ended = match next {
+                AndOr::And(pipeline) => {
+                    let next = self.pipeline(pipeline, &ended.well, depth)?;
+                    Ended { ill: ended.ill.or(&next.ill), well: next.well }
                 }
-            }
+                AndOr::Or(pipeline) => {
+                    let next = self.pipeline(pipeline, &ended.ill, depth)?;
+                    Ended { well: ended.well.or(&next.well), ill: next.ill }
+                }
+            };
         }
-        Ok(())
+        Ok(ended)
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline, depth: usize) -> Result<(), Unclear> {
+    fn pipeline(
+        &mut self,
+        pipeline: &Pipeline,
+        now: &Folders,
+        depth: usize,
+    ) -> Result<Ended, Unclear> {
         if pipeline.timed.is_some() || pipeline.bang {
             return unclear("it is timed or negated");
         }
-        let before = self.folders.clone();
+        let mut ended = Ended::still(now.clone());
         for command in &pipeline.seq {
             match command {
-                Command::Simple(simple) => self.simple(simple, depth)?,
+                Command::Simple(simple) => ended = self.simple(simple, now, depth)?,
                 _ => return unclear("it has more than simple commands"),
             }
         }
         if pipeline.seq.len() > 1 {
-            // Each part of a pipeline may or may not have a shell of its own.
-            let all = std::mem::take(&mut self.folders.all);
-            self.folders = Folders { now: before.now, all };
-            self.folders.forget();
+            // Each part has a shell of its own; in zsh the last one has not.
+            ended = Ended { well: now.or(&ended.well), ill: now.or(&ended.ill) };
         }
-        Ok(())
+        Ok(ended)
     }
 
-    fn simple(&mut self, command: &SimpleCommand, depth: usize) -> Result<(), Unclear> {
-        let (mut words, mut writes) = (Vec::new(), Vec::new());
+    fn simple(
+        &mut self,
+        command: &SimpleCommand,
+        now: &Folders,
+        depth: usize,
+    ) -> Result<Ended, Unclear> {
+        let (mut words, mut files) = (Vec::new(), Vec::new());
         let before = command.prefix.iter().flat_map(|prefix| &prefix.0);
         let after = command.suffix.iter().flat_map(|suffix| &suffix.0);
         for item in before {
             match item {
-                Item::IoRedirect(redirect) => writes.extend(write_of(redirect)?),
+                Item::IoRedirect(redirect) => files.extend(file_of(redirect)?),
                 _ => return unclear("it sets a variable"),
             }
         }
@@ -283,18 +274,24 @@ impl Reading {
         words.push(word(&name.value)?);
         for item in after {
             match item {
-                Item::IoRedirect(redirect) => writes.extend(write_of(redirect)?),
+                Item::IoRedirect(redirect) => files.extend(file_of(redirect)?),
                 Item::Word(argument) | Item::AssignmentWord(_, argument) => {
                     words.push(word(&argument.value)?);
                 }
                 Item::ProcessSubstitution(..) => return unclear("it substitutes a process"),
             }
         }
-        self.run(words, writes, depth)
+        self.run(words, files, now, depth)
     }
 
     /// A program is started; a shell among them reads a line of its own.
-    fn run(&mut self, words: Vec<Word>, writes: Vec<String>, depth: usize) -> Result<(), Unclear> {
+    fn run(
+        &mut self,
+        words: Vec<Word>,
+        files: Vec<File>,
+        now: &Folders,
+        depth: usize,
+    ) -> Result<Ended, Unclear> {
         match words.first() {
             None => return unclear("it is empty"),
             Some(name) if !name.is_literal || name.text.is_empty() => {
@@ -305,46 +302,38 @@ impl Reading {
             }
             Some(_) => {}
         }
-        let writes = self.places(writes);
+        let mut ended = Ended::still(now.clone());
         if let Some(line) = inner_line(&words)? {
             if depth >= SHELLS_MAX {
                 return unclear("shells start shells");
             }
-            if !writes.is_empty() {
-                return unclear("a shell's output goes into a file");
+            if !files.is_empty() {
+                return unclear("a shell's input or output is a file");
             }
-            let before = self.folders.clone();
-            self.text(line, depth + 1)?;
-            self.folders = before;
-            return Ok(());
+            self.text(line, now.clone(), depth + 1)?;
+            return Ok(ended);
         }
         let is_cd = words[0].text == "cd";
-        let folders = self.folders.now.clone();
         if is_cd {
-            match &words[..] {
-                [_, to] if to.is_literal && !to.text.starts_with('-') && !to.text.is_empty() => {
-                    self.folders.change(&to.text);
-                }
-                _ => return unclear("where it changes to is found out by the shell"),
+            let to = match &words[..] {
+                [_, to] if to.is_literal && !to.text.is_empty() => Some(to.text.as_str()),
+                _ => None,
+            };
+            let Some(to) = to.filter(|to| !to.starts_with(['-', '+'])) else {
+                return unclear("where it changes to is found out by the shell");
+            };
+            let Some(well) = now.change(to) else { return unclear("it changes too often") };
+            ended = Ended { ill: now.or(&well), well };
+        }
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for file in files {
+            match file {
+                File::Read(name) => reads.extend(now.places(&name)),
+                File::Written(name) => writes.extend(now.places(&name)),
             }
         }
-        self.found.push(Simple { words, writes, folders, is_cd });
-        Ok(())
-    }
-
-    /// Where files lie that are named from the folders of now.
-    fn places(&self, names: Vec<String>) -> Vec<PathBuf> {
-        let mut places = Vec::new();
-        for name in names {
-            match Path::new(&name).is_absolute() || self.folders.now.is_empty() {
-                true => places.push(normal(Path::new(&name))),
-                false => {
-                    let from = |folder: &PathBuf| normal(&folder.join(&name));
-                    places.extend(self.folders.now.iter().map(from));
-                }
-            }
-        }
-        places
+        self.found.push(Simple { words, reads, writes, folders: now.0.clone(), is_cd });
+        Ok(ended)
     }
 }
 
@@ -396,21 +385,20 @@ fn parsed(text: &str) -> Result<Program, Unclear> {
         .map_err(|_| Unclear("it cannot be parsed".to_owned()))
 }
 
-/// The file that a redirection writes into, if it writes into one.
-fn write_of(redirect: &IoRedirect) -> Result<Option<String>, Unclear> {
-    let literal = |raw: &str| {
-        let word = word(raw)?;
-        match word.is_literal && !word.text.is_empty() {
-            true => Ok(word.text),
-            false => unclear("which file it redirects into is found out by the shell"),
-        }
-    };
+/// A file that the shell opens for a program.
+enum File {
+    Read(String),
+    Written(String),
+}
+
+/// The file that a redirection opens, if it opens one that matters.
+fn file_of(redirect: &IoRedirect) -> Result<Option<File>, Unclear> {
     let (kind, name) = match redirect {
         IoRedirect::File(_, kind, target) => match target {
             IoFileRedirectTarget::Fd(_) => return Ok(None),
-            IoFileRedirectTarget::Filename(name) => (Some(kind), literal(&name.value)?),
+            IoFileRedirectTarget::Filename(name) => (Some(kind), place_of(&name.value)?),
             IoFileRedirectTarget::Duplicate(name) => {
-                let name = literal(&name.value)?;
+                let name = place_of(&name.value)?;
                 let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
                 if is_number || name == "-" {
                     return Ok(None);
@@ -421,11 +409,30 @@ fn write_of(redirect: &IoRedirect) -> Result<Option<String>, Unclear> {
                 return unclear("it substitutes a process");
             }
         },
-        IoRedirect::OutputAndError(name, _) => (None, literal(&name.value)?),
+        IoRedirect::OutputAndError(name, _) => (None, place_of(&name.value)?),
         _ => return unclear("it feeds text to a command"),
     };
-    let reads = matches!(kind, Some(IoFileRedirectKind::Read));
-    Ok((!reads && name != "/dev/null").then_some(name))
+    let file = match kind {
+        Some(IoFileRedirectKind::Read) => File::Read,
+        _ => File::Written,
+    };
+    Ok((name != "/dev/null").then(|| file(name)))
+}
+
+fn place_of(raw: &str) -> Result<String, Unclear> {
+    // `>!` is an operator of zsh, and `<1-9>` a pattern.
+    let is_range = raw.contains('-') && raw.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if raw.starts_with('!') || (is_range && raw != "-") {
+        return unclear("shells differ about which file it redirects into");
+    }
+    let word = word(raw)?;
+    if ["/dev/tcp/", "/dev/udp/"].iter().any(|net| normal(Path::new(&word.text)).starts_with(net)) {
+        return unclear("it opens a connection");
+    }
+    match word.is_literal && !word.text.is_empty() {
+        true => Ok(word.text),
+        false => unclear("which file it redirects into is found out by the shell"),
+    }
 }
 
 /// A word as the program will see it.
@@ -434,8 +441,12 @@ fn word(raw: &str) -> Result<Word, Unclear> {
     let pieces = pieces.map_err(|_| Unclear("it cannot be parsed".to_owned()))?;
     let mut word = Word { text: String::new(), is_literal: true };
     put(&pieces, false, &mut word)?;
-    // `=name` is a path to zsh.
-    word.is_literal &= !raw.starts_with('=');
+    // `=name` is a path to zsh, behind empty quotes as well.
+    let mut begin = raw;
+    while let Some(rest) = begin.strip_prefix("''").or_else(|| begin.strip_prefix("\"\"")) {
+        begin = rest;
+    }
+    word.is_literal &= !begin.starts_with('=');
     Ok(word)
 }
 
@@ -576,6 +587,7 @@ mod tests {
             "r? x",
             "~/x",
             "=rm x",
+            "''\"\"=rm x",
             "bash -c 'a' b c",
             "bash -ic 'a'",
             "bash -c",
@@ -606,6 +618,19 @@ mod tests {
             "coproc rm x",
             "repeat 3 rm x",
             "bash -lc 'rm x' > out",
+            "bash -lc 'rm x' < in",
+            "echo hi >!/etc/x",
+            "/bin/zsh -lc 'echo hi >!/etc/x'",
+            "echo hi >>!/etc/x",
+            "echo hi &>!/etc/x",
+            "echo hi >&!/etc/x",
+            "echo hi >! /etc/x",
+            "echo hi >>| /etc/x",
+            "echo hi &>| /etc/x",
+            "cat a<1-5>b",
+            "cat < /dev/tcp/host/80",
+            "echo x > /dev/../dev/udp/host/80",
+            "cd +1",
         ] {
             assert!(read(text).is_err(), "{text:?}: {:?}", read(text));
         }
@@ -647,16 +672,33 @@ mod tests {
         assert_eq!(folders("cd sub && x", 1), ["/repo/sub"]);
         assert_eq!(folders("cd sub; x", 1), ["/repo", "/repo/sub"]);
         assert_eq!(folders("cd sub || x", 1), ["/repo", "/repo/sub"]);
-        assert_eq!(folders("cd /etc && cd .. && x", 2), ["/"]);
+        assert_eq!(folders("cd /etc && cd .. && x", 2), ["/", "/etc/.."]);
         assert_eq!(folders("cd a && x\ny", 2), ["/repo", "/repo/a"]);
         assert_eq!(folders("bash -c 'cd a && x' && y", 2), ["/repo"]);
-        assert_eq!(folders("cd a | x", 1), ["/repo/a"]);
+        // A part of a pipeline has a shell of its own, in zsh the last one has not.
+        assert_eq!(folders("cd a | x", 1), ["/repo"]);
+        assert_eq!(folders("cd a | x && y", 2), ["/repo"]);
+        assert_eq!(folders("x | cd a; y", 2), ["/repo", "/repo/a"]);
+        assert_eq!(folders("cd a & y", 1), ["/repo", "/repo/a"]);
+        // Behind `||` either side may have run.
+        assert_eq!(folders("cd . || cd /ws && x", 2), ["/repo", "/ws"]);
+        assert_eq!(folders("true || cd ws && x", 2), ["/repo", "/repo/ws"]);
+        assert_eq!(folders("cd a && x || y", 2), ["/repo", "/repo/a"]);
+        // Up by words, or as links lead.
+        assert_eq!(folders("cd link/.. && x", 1), ["/repo", "/repo/link/.."]);
         let writes = |text: &str| -> Vec<PathBuf> { read(text).unwrap().remove(0).writes };
         assert_eq!(writes("x > out.txt"), [Path::new("/repo/out.txt")]);
-        assert_eq!(writes("x >> ../o"), [Path::new("/o")]);
+        assert_eq!(writes("x >> ../o"), [Path::new("/repo/../o")]);
         assert_eq!(writes("x &> /tmp/o"), [Path::new("/tmp/o")]);
         assert_eq!(writes("x >& o"), [Path::new("/repo/o")]);
         assert!(writes("x 2>/dev/null 2>&1 < in").is_empty());
+        let reads = |text: &str| -> Vec<PathBuf> { read(text).unwrap().remove(0).reads };
+        assert_eq!(reads("x < in"), [Path::new("/repo/in")]);
+        assert_eq!(
+            reads("x < link/../etc 0</etc/x"),
+            ["/repo/link/../etc", "/etc/x"].map(Path::new)
+        );
+        assert!(reads("x </dev/null <&0 > o").is_empty());
     }
 
     /// As Codex and others put words into one line.

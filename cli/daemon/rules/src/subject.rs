@@ -44,6 +44,15 @@ pub enum What {
         /// What else is asked for, in words. A rule with a path does not accept that.
         more: Vec<String>,
     },
+    /// Leave for a tool of an MCP server. No rule decides that.
+    Tool {
+        /// The server.
+        server: String,
+        /// The tool; `None` where it is not named.
+        tool: Option<String>,
+        /// The texts among its arguments.
+        arguments: Vec<String>,
+    },
     /// What no rule decides.
     #[default]
     Other,
@@ -69,8 +78,10 @@ pub struct Asker {
     pub name: Option<String>,
     /// Its labels, `key=value`.
     pub labels: Vec<String>,
-    /// Whether the user made it. The name and labels of one that an agent made are the agent's words:
-    /// nothing is accepted on them.
+    /// Those of them that the user gave. The others are an agent's words: nothing is accepted on them.
+    pub users_labels: Vec<String>,
+    /// Whether the user made it. The name of one that an agent made is the agent's word: nothing is
+    /// accepted on it.
     pub is_users: bool,
     /// Its folder, which is its workspace.
     pub cwd: Option<PathBuf>,
@@ -83,7 +94,7 @@ impl Subject {
             What::Command { .. } => Some(Kind::Command),
             What::Files { .. } => Some(Kind::FileChange),
             What::Permissions { .. } => Some(Kind::Permissions),
-            What::Other => None,
+            What::Tool { .. } | What::Other => None,
         }
     }
 }

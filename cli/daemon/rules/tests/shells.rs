@@ -65,4 +65,75 @@ proptest! {
     fn sh_sees_the_same_words(arguments in arguments()) {
         agrees("/bin/sh", &arguments)?;
     }
+
+    #[test]
+    fn zsh_sees_the_same_words(arguments in arguments()) {
+        // A brace that closes nothing has zsh run nothing.
+        prop_assume!(!arguments.contains('}'));
+        agrees("/bin/zsh", &arguments)?;
+    }
+}
+
+/// Where each `pwd` of a line may find itself is among what is told of it, links followed.
+fn walks(shell: &str, steps: &[(usize, usize)]) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("it is there");
+    std::fs::create_dir_all(root.join("a/b")).expect("a folder");
+    std::fs::create_dir_all(root.join("b/a")).expect("a folder");
+    std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).expect("a link");
+    let home = root.display();
+    let moves = ["cd a", "cd b", "cd ..", "cd link", "cd link/..", "cd /nowhere", "true", "false"];
+    let joins = [" && ", " || ", " ; ", " | ", " & ", "\n"];
+    let mut line = String::new();
+    for (at, (step, join)) in steps.iter().enumerate() {
+        line += &format!("{} && pwd -P >> {home}/{at}.txt{}", moves[*step], joins[*join]);
+    }
+    line += "true";
+    let ran = Command::new(shell)
+        .args(["-c", &(line.clone() + "; wait")])
+        .current_dir(&root)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    if ran.is_err() {
+        return Ok(());
+    }
+    let found = CommandLine::Text(line.clone()).simple_commands(Some(&root));
+    let found = found.map_err(|why| TestCaseError::fail(why.to_string()))?;
+    for (at, looks) in found.iter().filter(|simple| simple.program() == "pwd").enumerate() {
+        let told = std::fs::read_to_string(root.join(format!("{at}.txt"))).unwrap_or_default();
+        let may: Vec<_> =
+            looks.folders.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        for is in told.lines() {
+            prop_assert!(
+                may.iter().any(|path| path == Path::new(is)),
+                "{shell}: {at} of {line}: {is}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, usize)>> {
+    prop::collection::vec((0usize..8, 0usize..6), 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bash_is_in_one_of_the_folders_told(steps in steps()) {
+        walks("/bin/bash", &steps)?;
+    }
+
+    #[test]
+    fn sh_is_in_one_of_the_folders_told(steps in steps()) {
+        walks("/bin/sh", &steps)?;
+    }
+
+    #[test]
+    fn zsh_is_in_one_of_the_folders_told(steps in steps()) {
+        walks("/bin/zsh", &steps)?;
+    }
 }

@@ -1,7 +1,7 @@
 //! Sessions, requests and the daemon itself.
 
 use super::wish::Wish;
-use super::{Asked, Named, tcp};
+use super::{Asked, BODY_BYTES_MAX, Named, tcp};
 use crate::acts::{self, Verb};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
@@ -11,8 +11,9 @@ use crate::daemon::{Daemon, blocking, to_value};
 use crate::problem::Refusal;
 use crate::{drain, input, keep, messages, requests, rulebook, spawn};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
+use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_projections::views::{self, Selection};
@@ -38,8 +39,15 @@ impl Page {
 }
 
 /// There is the path, but not with this method.
-pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+pub(crate) async fn wrong_method(method: Method, uri: Uri, request: Request) -> Refusal {
+    drained(request).await;
     Refusal::new(405, "bad_request", format!("{} takes no {method}", uri.path()))
+}
+
+/// Reads a body that nobody wants to its end, and keeps nothing of it: who still writes sees no answer.
+pub(super) async fn drained(request: Request) {
+    let mut body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 /// Runs a call to its end even if the caller goes away in the middle of it.
@@ -52,7 +60,8 @@ pub(super) async fn whole<T: Send + 'static>(
     })
 }
 
-pub(crate) async fn unknown(method: Method, uri: Uri) -> Refusal {
+pub(crate) async fn unknown(method: Method, uri: Uri, request: Request) -> Refusal {
+    drained(request).await;
     Refusal::not_found(format!("there is no {method} {}", uri.path()))
 }
 

@@ -4,6 +4,7 @@
 //! the data directory, private to the user, and is compared in constant time; a call for another host than
 //! this one is refused, so that no name of somebody else's that leads here (DNS rebinding) is of use.
 
+use super::routes::drained;
 use crate::daemon::Daemon;
 use crate::home::Home;
 use crate::problem::Refusal;
@@ -44,12 +45,11 @@ pub(crate) fn guarded(router: Router, home: &Home, address: SocketAddr) -> io::R
 }
 
 async fn check(State(door): State<Door>, request: Request, next: Next) -> Response {
-    match door.refusal(request.headers()) {
-        None => next.run(request).await,
-        Some(refusal) if refusal.status == 401 => {
-            ([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
-        }
-        Some(refusal) => refusal.into_response(),
+    let Some(refusal) = door.refusal(request.headers()) else { return next.run(request).await };
+    drained(request).await;
+    match refusal.status {
+        401 => ([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response(),
+        _ => refusal.into_response(),
     }
 }
 
@@ -62,7 +62,10 @@ impl Door {
             let hint = format!("call http://{}", self.hosts[0]);
             return Some(Refusal::new(403, "wrong_host", message).hint(hint));
         }
-        let token = told(AUTHORIZATION).and_then(|told| told.strip_prefix("Bearer "));
+        // The scheme's name has no case (RFC 9110).
+        let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
+        let token = told(AUTHORIZATION).and_then(|told| told.split_once(' '));
+        let token = token.filter(|(scheme, _)| is_bearer(scheme)).map(|(_, token)| token);
         // Hashes compare in constant time.
         match token.is_some_and(|token| blake3::hash(token.trim().as_bytes()) == self.token) {
             true => None,

@@ -8,7 +8,7 @@ use super::queue;
 use crate::api::Settings;
 use crate::daemon::Daemon;
 use crate::pool::Server;
-use crate::problem::Refusal;
+use crate::problem::{Refusal, unknown_word};
 use crate::resume;
 use crate::rights::{Approval, Sandbox};
 use serde_json::{Value, json};
@@ -75,7 +75,8 @@ pub(super) async fn settle(
 ) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
     let (status, turn, reason) = fate.parts();
     if let (InputStatus::Started, Some(turn)) = (status, &turn) {
-        told_of(daemon, thread, turn).await?;
+        // The turn has begun, whether the tables tell of it yet or not.
+        let _ = told_of(daemon, thread, turn).await;
     }
     queue::change(daemon, thread, number, status, turn.as_deref(), reason.clone()).await?;
     Ok((status, turn, reason))
@@ -96,13 +97,19 @@ pub(super) async fn steer(
     });
     match server.app.call("turn/steer", params, BEGINNING).await {
         Ok(reply) => {
-            daemon.folded_to(reply.seq).await?;
+            // Taken is taken, however late the tables tell of it.
+            let _ = daemon.folded_to(reply.seq).await;
             let taken = reply.result.get("turnId").and_then(Value::as_str).unwrap_or(turn);
             Ok(Fate::Steered(taken.to_owned()))
         }
         Err(CallError::Refused { code: INVALID_REQUEST, message, seq, .. }) => {
             daemon.folded_to(seq).await?;
             unsteerable(daemon, session, turn, input, message).await
+        }
+        // Nothing was sent, and the turn is lost with its server: it begins one of its own.
+        Err(error @ CallError::Gone { .. }) => {
+            queue::deliver_soon(daemon, &session.thread_id);
+            Ok(Fate::Queued(Some(error.to_string())))
         }
         Err(error) => Ok(fate_of(error)),
     }
@@ -156,6 +163,8 @@ pub(super) async fn start(
         Err(CallError::Refused { code: OVERLOADED, message, .. }) => {
             Err(Refusal::new(503, "codex_overloaded", message).retryable())
         }
+        // Twice in a row: nothing was sent, and Codex does not stay.
+        Err(error @ CallError::Gone { .. }) => Err(error.into()),
         Err(error) => Ok(fate_of(error)),
     }
 }
@@ -225,7 +234,8 @@ async fn turn_start(
         Ok(reply) => reply,
         Err(error) => return Ok(Err(error)),
     };
-    daemon.folded_to(reply.seq).await?;
+    // Taken is taken, however late the tables tell of it: an error here would have it sent again.
+    let _ = daemon.folded_to(reply.seq).await;
     let turn = reply.result.pointer("/turn/id").and_then(Value::as_str);
     Ok(turn.map(str::to_owned).ok_or_else(|| CallError::Refused {
         method: "turn/start".to_owned(),
@@ -238,13 +248,16 @@ async fn turn_start(
 /// Waits until the turn is told of.
 async fn told_of(daemon: &Daemon, thread: &str, turn: &str) -> Result<(), Refusal> {
     let Selection { sid, session } = daemon.session(thread)?;
-    let told = daemon.until(TELLING, |view| Ok(views::turn_number(view, sid, &session, turn)?));
+    let patience = TELLING.min(daemon.config.fold_patience);
+    let told = daemon.until(patience, |view| Ok(views::turn_number(view, sid, &session, turn)?));
     told.await.map(drop)
 }
 
 fn fate_of(error: CallError) -> Fate {
     match error.is_unknown() {
         true => Fate::Unknown(error.to_string()),
-        false => Fate::Failed(error.to_string()),
+        false => Fate::Failed(
+            unknown_word(&error).map_or_else(|| error.to_string(), |told| told.to_string()),
+        ),
     }
 }

@@ -113,10 +113,8 @@ pub(crate) fn settings(
         _ => Ok(word.clone()),
     };
     if let Caller::Agent(agent) = caller {
-        let rights = Rights::of(&agent.session);
         let cwd = target.cwd.as_deref().map(Path::new);
-        let most = rights.of_child(sandbox, approval, cwd)?;
-        debug_assert!(most.sandbox <= rights.sandbox);
+        Rights::of(&agent.session).of_child(sandbox, approval, cwd)?;
     }
     Ok(Settings {
         model: word(&wished.model, "model")?,

@@ -2,13 +2,14 @@
 //!
 //! What always holds: an input is recorded before anything is done with it, and everything that is
 //! done with it is recorded; one whose answer was lost is unknown, never sent twice. What waits is
-//! delivered in order when its session's turn ends. After an interrupt it is held until the next
-//! input or a resume, and each held input says so.
+//! delivered in order when its session's turn ends. After an interrupt it is held until a release or a
+//! resume, and each held input says so; so is what comes after it, unless it is urgent or steered.
 
 mod delivery;
 pub(crate) mod message;
 mod queue;
 mod unknown;
+pub(crate) mod words;
 
 pub(crate) use delivery::message_id;
 pub use queue::accepted;
@@ -23,9 +24,10 @@ use crate::daemon::{Caller, Daemon};
 use crate::family;
 use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
+use crate::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
-use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
+use sm_projections::rows::{HELD, Input as Row, InputStatus, OpenTurn, Session, Sid};
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs, Requests};
 use sm_projections::{View, views};
@@ -100,6 +102,14 @@ fn from_agent(
             .hint("go on by yourself, or name another session of your family"));
     }
     if daemon.is_above(agent.sid, target.sid)? {
+        let is_users = matches!(target.session.spawned_by.as_deref(), Some("user" | "demo"));
+        if !is_users && Rights::of(&agent.session).are_exceeded_by(&target.session) {
+            let (own, other) = (&agent.session.id, &target.session.id);
+            let message = format!("session {other} may do more by now than {own}, which made it");
+            return Err(Refusal::forbidden(message).hint(format!(
+                "the user can send it, or give it less: sm set {other} --sandbox … --approval …"
+            )));
+        }
         return Ok(text.to_owned());
     }
     if !daemon.is_family(agent.sid, target.sid)? {
@@ -171,11 +181,55 @@ async fn accept(
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
     daemon.folded_to(number).await?;
     let session = daemon.session(thread)?.session;
-    let fate = match decide(daemon, &session, input.mode, &Accepted { number, message: &accepted })
-        .await
-    {
+    let accepted = Accepted { number, message: &accepted };
+    // Who is told of a failure sends again; news have no such sender.
+    let has_sender = accepted.message.news.is_empty();
+    let waits_out = if has_sender { WaitsOut::Away } else { WaitsOut::Anything };
+    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted, waits_out).await?;
+    Ok(InputTaken {
+        session_id: session.id,
+        input: number,
+        id: views::input_id(number),
+        status: status.as_str().to_owned(),
+        turn_id: turn,
+        reason,
+        cursor: daemon.cursor(number),
+        repeated: false,
+    })
+}
+
+/// What keeps an input waiting, to be tried again, instead of failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitsOut {
+    /// Codex is away or has too much to do: of all else its sender is told.
+    Away,
+    /// Whatever may pass: nobody would send it again.
+    Anything,
+}
+
+impl WaitsOut {
+    fn covers(self, refusal: &Refusal) -> bool {
+        match self {
+            WaitsOut::Away => is_away(refusal),
+            WaitsOut::Anything => is_away(refusal) || queue::passes(refusal),
+        }
+    }
+}
+
+/// Does with an accepted input what is to be done with it, and records what came of it. The caller holds
+/// the session's lock.
+async fn send(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    mode: Mode,
+    input: &Accepted<'_>,
+    waits_out: WaitsOut,
+) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
+    let (thread, number) = (session.thread_id.as_str(), input.number);
+    let fate = match decide(daemon, session, mode, input).await {
         Ok(fate) => fate,
-        Err(refusal) if refusal.problem.code == "codex_overloaded" => {
+        // One that is meant for a certain turn is of no use in another.
+        Err(refusal) if waits_out.covers(&refusal) && input.message.expected_turn.is_none() => {
             deliver_soon(daemon, thread);
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }
@@ -188,17 +242,7 @@ async fn accept(
             return Err(refusal);
         }
     };
-    let (status, turn, reason) = settle(daemon, thread, number, fate).await?;
-    Ok(InputTaken {
-        session_id: session.id,
-        input: number,
-        id: views::input_id(number),
-        status: status.as_str().to_owned(),
-        turn_id: turn,
-        reason,
-        cursor: daemon.cursor(number),
-        repeated: false,
-    })
+    settle(daemon, thread, number, fate).await
 }
 
 /// What became of the input that its sender gave the same key before.
@@ -240,20 +284,40 @@ fn repeated(
     }))
 }
 
+/// Refuses for a session that is in the archive, or was stopped.
+fn takes_messages(session: &Session) -> Result<(), Refusal> {
+    if session.archived {
+        return Err(Refusal::archived(session));
+    }
+    match session.ended {
+        true => Err(Refusal::dead(format!("session {} was stopped", session.id))
+            .hint(format!("`sm resume {}` loads it again", session.id))),
+        false => Ok(()),
+    }
+}
+
+/// Whether Codex is away or has too much to do, and nothing of the message was sent: it is tried again then, as
+/// what waits is.
+fn is_away(refusal: &Refusal) -> bool {
+    let code = refusal.problem.code.as_str();
+    matches!(code, "codex_overloaded" | "codex_missing" | "codex_too_old" | "codex_died")
+        // The server is still putting the thread away.
+        || code == "held" && refusal.status == 503
+}
+
 async fn decide(
     daemon: &Arc<Daemon>,
     session: &Session,
     mode: Mode,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
-    if session.archived {
-        return Err(Refusal::archived(session));
-    }
-    if session.ended {
-        return Err(Refusal::dead(format!("session {} was stopped", session.id))
-            .hint(format!("`sm resume {}` loads it again", session.id)));
-    }
+    takes_messages(session)?;
     let asked = session.pending.iter().find(|(_, class)| class.asks_human()).map(|(seq, _)| *seq);
+    let queues = mode == Mode::Queue || mode == Mode::Start && asked.is_none();
+    if queues && is_held(daemon, session, input.number)? {
+        // What came first goes first, and its user has yet to let it go on.
+        return Ok(Fate::Queued(Some(HELD.to_owned())));
+    }
     match (mode, asked, &session.open_turn) {
         (Mode::Queue, Some(request), _) => {
             Ok(Fate::Queued(Some(format!("request {} waits", views::request_id(request)))))
@@ -268,24 +332,24 @@ async fn decide(
             interrupt_turn(daemon, session, &turn.id).await?;
             start(daemon, &session.thread_id, input).await
         }
-        (_, None, None) => begin(daemon, session, mode, input).await,
+        (_, None, None) => begin(daemon, session, input).await,
     }
 }
 
-/// An input for an idle session: it begins a turn, unless others came first.
+/// Whether others wait that are held.
+fn is_held(daemon: &Daemon, session: &Session, number: u64) -> Result<bool, Refusal> {
+    let waiting = waiting(daemon, &session.thread_id)?;
+    Ok(waiting.iter().any(|(other, row)| *other != number && row.is_held()))
+}
+
+/// An input for an idle session: it begins a turn, unless others came first that are about to.
 async fn begin(
     daemon: &Arc<Daemon>,
     session: &Session,
-    mode: Mode,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
-    let earlier = waiting(daemon, &session.thread_id)?;
-    let earlier = earlier.iter().filter(|(number, _)| *number != input.number);
-    let (held, ahead): (Vec<_>, Vec<_>) = earlier.partition(|(_, row)| row.is_held());
-    // The next input ends a hold. One that is told to queue stays behind the others.
-    queue::release(daemon, &session.thread_id, held.iter().map(|(number, _)| *number)).await?;
-    let queues = mode == Mode::Queue && !held.is_empty();
-    if ahead.is_empty() && !queues {
+    let mut earlier = waiting(daemon, &session.thread_id)?.into_iter();
+    if !earlier.any(|(number, row)| number != input.number && !row.is_held()) {
         return start(daemon, &session.thread_id, input).await;
     }
     deliver_soon(daemon, &session.thread_id);

@@ -1,8 +1,8 @@
 //! What waits for a session: shown, held, changed, taken back, delivered.
 //!
 //! What always holds: what waits is delivered in the order in which it came, when its session's turn has
-//! ended. After an interrupt it is held until the next input, a resume or a release, and each held input
-//! says so. An input is changed or taken back only while it waits.
+//! ended. After an interrupt it is held until a resume or a release, and each held input says so. An input is
+//! changed or taken back only while it waits; one that failed can be taken off the list.
 
 use super::delivery::{self, Accepted, Fate};
 use crate::api::{InputAct, InputChange};
@@ -106,7 +106,7 @@ pub(crate) async fn release_all(daemon: &Daemon, thread: &str) -> Result<(), Ref
     release(daemon, thread, held).await
 }
 
-pub(super) async fn release(
+async fn release(
     daemon: &Daemon,
     thread: &str,
     held: impl Iterator<Item = u64>,
@@ -136,8 +136,10 @@ pub(crate) async fn hold_or_release(
             false => release_all(daemon, &thread).await?,
         }
     }
-    if !holds {
-        deliver_soon(daemon, &thread);
+    match holds {
+        // What is held no longer keeps its session from having settled.
+        true => family::look_soon(daemon, &thread),
+        false => deliver_soon(daemon, &thread),
     }
     daemon.document(&thread)
 }
@@ -173,7 +175,9 @@ pub(crate) async fn act(
     let (_, row) = find(daemon, id)?;
     match change.act {
         InputAct::Cancel => {
-            waits(id, &row)?;
+            if row.status != InputStatus::Failed {
+                waits(id, &row)?;
+            }
             let (status, by) = (InputStatus::Cancelled, Some(caller.word()));
             changed(daemon, &thread, number, status, None, None, by).await?;
             // What waited no more keeps its session from having settled.
@@ -196,6 +200,8 @@ pub(crate) async fn act(
                 ))
                 .hint("`sm queue` lists both kinds"));
             }
+            // Whoever refuses a message refuses one that is sent again, too.
+            super::takes_messages(&daemon.session(&thread)?.session)?;
             // One that is found in its thread after all is not sent twice.
             if row.status == InputStatus::Unknown {
                 super::unknown::find_out_one(daemon, &thread, number, &row).await?;
@@ -285,8 +291,9 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
         let Err(error) = deliver(daemon, thread).await else { return };
         daemon.say(&format!("what waits for session {thread} was not delivered: {error}"));
         retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
-        // What is wrong with the input itself stays wrong; Codex comes back.
-        if error.status < 500 || retrying.is_none() {
+        // What is wrong with the input itself stays wrong; Codex comes back, and lets go of threads.
+        let is_lasting = !passes(&error) && !error.problem.retryable;
+        if is_lasting || retrying.is_none() {
             return;
         }
         let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
@@ -295,6 +302,11 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
             () = daemon.stopped() => return,
         }
     }
+}
+
+/// Whether a failure may pass by itself; what a release of Codex does not know, it never will.
+pub(super) fn passes(refusal: &Refusal) -> bool {
+    refusal.status >= 500 && refusal.problem.code != "unsupported"
 }
 
 /// The one task that tries again for a session.

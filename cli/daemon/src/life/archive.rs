@@ -32,7 +32,7 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
     Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
 }
 
-/// Takes a session out of the archive; the next input loads it.
+/// Takes a session out of the archive; the next input loads it, unless it had been stopped.
 pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
     let scene = Scene::set(daemon, word, &act).await?;
     scene.home()?;
@@ -40,7 +40,9 @@ pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Res
         return already(&scene, "it was not in the archive");
     }
     let seq = moved(&scene, "thread/unarchive", false).await?;
-    Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note: None })
+    let id = &scene.session.id;
+    let note = scene.session.ended.then(|| format!("it was stopped: sm resume {id} loads it"));
+    Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
 }
 
 async fn moved(scene: &Scene, method: &str, archived: bool) -> Result<u64, Refusal> {

@@ -13,6 +13,7 @@ use crate::daemon::{Caller, Daemon};
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Sandbox};
+use crate::trust::{self, Choice};
 use crate::{names, resume, shell};
 use serde_json::{Value, json};
 use sm_ingest::app_server::Reply;
@@ -157,6 +158,15 @@ fn params(
     env: &std::collections::BTreeMap<String, String>,
 ) -> Result<Value, Refusal> {
     let mut config = shell::config(&scene.daemon, env, None);
+    let own = scene.session.cwd.as_deref().unwrap_or_default();
+    config.extend(trust::config(
+        &scene.daemon,
+        &Choice {
+            by_agent: !matches!(scene.caller, Caller::User | Caller::Demo),
+            origin: Some(&scene.session),
+            cwd: wish.cwd.as_deref().unwrap_or(own),
+        },
+    )?);
     if let Some(effort) = &wish.effort {
         let effort = words::word("a reasoning effort", effort)?;
         config.insert("model_reasoning_effort".to_owned(), json!(effort));

@@ -13,6 +13,7 @@ mod history;
 mod name;
 mod releases;
 mod review;
+mod revision;
 mod rollback;
 mod rpc;
 mod scene;

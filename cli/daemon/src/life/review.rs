@@ -5,7 +5,7 @@
 //! themselves.
 
 use super::fork::fork_scene;
-use super::{Scene, words};
+use super::{Scene, revision, words};
 use crate::api::{self, Act, ReviewOf, Reviewing};
 use crate::daemon::{Caller, Daemon};
 use crate::pool::Server;
@@ -30,6 +30,13 @@ pub(crate) async fn review(
     scene.not_stopped()?;
     if !wish.detached {
         scene.between_turns("be reviewed")?;
+    }
+    let cwd = scene.session.cwd.as_deref();
+    // Codex would review against whatever it makes of the name.
+    match &wish.of {
+        ReviewOf::Base(branch) => revision::check(cwd, "branch", branch).await?,
+        ReviewOf::Commit(sha) => revision::check(cwd, "commit", sha).await?,
+        ReviewOf::Uncommitted | ReviewOf::Prompt(_) => {}
     }
     let server = scene.loaded().await?;
     if !wish.detached {

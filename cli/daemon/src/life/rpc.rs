@@ -49,7 +49,8 @@ pub(crate) async fn rpc(daemon: &Arc<Daemon>, rpc: Rpc) -> Result<Told, Refusal>
         return Err(Refusal::bad_request("the parameters are no JSON object")
             .hint(r#"give them as one: {"limit": 10}; or none"#));
     }
-    let asked = ask::whom(daemon, &caller, &rpc.ask, true).await?;
+    let patience = ask::patience(&rpc.ask, ask::PATIENCE_RPC)?;
+    let asked = ask::whom(daemon, &caller, &rpc.ask, true, patience).await?;
     if let Some(session) = &asked.session {
         if params.is_null() {
             params = json!({});

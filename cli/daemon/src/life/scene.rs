@@ -139,6 +139,9 @@ impl Scene {
     fn refused(&self, version: Version, error: CallError) -> Refusal {
         let id = &self.session.id;
         match error.refusal() {
+            Some((_, words)) if words.contains("no rollout found") && self.session.archived => {
+                Refusal::archived(&self.session)
+            }
             Some((_, words)) if words.contains("no rollout found") => {
                 Refusal::conflict(format!("Codex has stored nothing of session {id} yet: {words}"))
                     .hint(format!("`sm send {id} …` gives it a first turn"))

@@ -1,8 +1,8 @@
 //! Agents as users: children made, awaited and talked to through Codex itself; what they may not do.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, kill};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Answer, Spawn};
+use sm_daemon::api::{Answer, Input, Keep, Settings, Spawn};
 use sm_protocol::Kind;
 
 #[test]
@@ -40,6 +40,22 @@ fn a_sandboxed_agent_spawns_a_child_and_awaits_it() {
     assert!(calls.iter().all(|call| call["status"] == "completed"), "{calls:?}");
     let sent = bench.told(Kind::SM_INPUT_ACCEPTED);
     assert!(sent.iter().skip(1).all(|sent| sent["params"]["by"] == parent.thread_id.as_str()));
+}
+
+#[test]
+fn an_agent_that_calls_a_tool_wrongly_is_told_how_it_is_called() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.wish(concat!(
+        "dyn: sm_spawn {\"prompt\": \"say: x\", \"folder\": \"/\"}\n",
+        "dyn: sm_wait {\"any\": \"yes\"}\n",
+        "say: {{1.error.message}} | {{1.error.hint}} | {{2.error.message}}",
+    )));
+    bench.settled(&parent.id, 1);
+    let told = bench.last_message(&parent.id);
+    assert!(told.contains("sm_spawn has no argument \"folder\""), "{told}");
+    assert!(told.contains("prompt (string, needed)") && told.contains("cwd (string)"), "{told}");
+    assert!(told.contains("any of sm_wait is a text, not true or false"), "{told}");
+    assert!(bench.rows(&parent.id, "children").is_empty());
 }
 
 #[test]
@@ -163,4 +179,83 @@ fn a_session_has_its_name_and_its_parent_from_its_first_appearance() {
     let before = made.map(|made| &records[made.seq as usize - 2]);
     let kinds: Vec<_> = before.map(|before| (before.direction, Kind(before.kind))).collect();
     assert_eq!(kinds, [(sm_log::Direction::Server, Kind::RESPONSE); 9]);
+}
+
+#[test]
+fn a_folder_of_an_agents_choice_brings_no_settings_of_its_own() {
+    let mut bench = Bench::start();
+    let out = bench.work.parent().unwrap().join("escaped");
+    let settings = format!(
+        "[mcp_servers.x]\\ncommand=\"/bin/sh\"\\nargs=[\"-c\",\"touch {}\"]\\n",
+        out.display()
+    );
+    let wish = Spawn {
+        sandbox: Some("workspace-write".into()),
+        ..bench.wish(&format!(
+            "run: mkdir -p sub/.codex; printf '{settings}' > sub/.codex/config.toml\n\
+             dyn: sm_spawn {{\"prompt\": \"say: x\", \"cwd\": \"sub\", \"name\": \"kid\"}}\n\
+             dyn: sm_wait\n"
+        ))
+    };
+    let parent = bench.spawn(&wish);
+    bench.settled(&parent.id, 1);
+    assert!(bench.work.join("sub/.codex/config.toml").exists(), "the agent wrote it");
+    let kid = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.settled(&kid, 1);
+    assert!(!out.exists(), "its program was not started");
+    // Nor when the session is loaded again; and Codex was told to trust nothing for good.
+    let server = bench.server_pid();
+    kill(server);
+    bench.wait("the child is live again", || {
+        (bench.session(&kid)["live"] == true && bench.server_pid() != server).then_some(())
+    });
+    bench.send(&kid, "say: again", Default::default()).unwrap();
+    bench.settled(&kid, 2);
+    assert!(!out.exists());
+    let config = std::fs::read_to_string(bench.codex_home.join("config.toml")).unwrap();
+    assert!(!config.contains("sub\""), "{config}");
+    // A user who goes there chooses it, and Codex follows what lies there.
+    bench.stop_daemon();
+    bench.serve();
+    let wish = Spawn {
+        sandbox: Some("workspace-write".into()),
+        cwd: Some(bench.work.join("sub").to_string_lossy().into_owned()),
+        ..bench.wish("say: x")
+    };
+    let own = bench.spawn(&wish);
+    bench.settled(&own.id, 1);
+    bench.wait("the program of the user's choice", || out.exists().then_some(()));
+}
+
+#[test]
+fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
+    let bench = Bench::start();
+    let wish = Spawn {
+        sandbox: Some("workspace-write".into()),
+        approval: Some("on-request".into()),
+        ..bench.wish("say: hi")
+    };
+    let parent = bench.spawn(&wish);
+    bench.settled(&parent.id, 1);
+    let once = Input {
+        text: "dyn: sm_spawn {\"prompt\": \"say: kid\", \"name\": \"kid\"}\ndyn: sm_wait".into(),
+        settings: Settings {
+            sandbox: Some("danger-full-access".into()),
+            approval: Some("never".into()),
+            ..Settings::default()
+        },
+        ..Input::default()
+    };
+    bench.client().input(&parent.id, &once).unwrap();
+    bench.settled(&parent.id, 2);
+    let kid = bench.rows(&parent.id, "children")[0].clone();
+    assert_eq!(kid["sandbox"], "workspaceWrite");
+    assert_eq!(kid["approval_policy"], "on-request");
+    let settings = Settings { sandbox: Some("read-only".into()), ..Settings::default() };
+    bench.client().keep(&parent.id, &Keep { settings, ..Keep::default() }).unwrap();
+    let ask =
+        "dyn: sm_send {\"session\": \"kid\", \"text\": \"run: touch x\"}\nsay: {{1.error.code}}";
+    bench.send(&parent.id, ask, Default::default()).unwrap();
+    bench.settled(&parent.id, 3);
+    assert_eq!(bench.last_message(&parent.id), "forbidden");
 }

@@ -22,6 +22,7 @@ const HOME: &str = "SM_TEST_SERVE_HOME";
 const CODEX_HOME: &str = "SM_TEST_SERVE_CODEX_HOME";
 const CODEX: &str = "SM_TEST_SERVE_CODEX";
 const TCP: &str = "SM_TEST_SERVE_TCP";
+const FOLD_PATIENCE: &str = "SM_TEST_SERVE_FOLD_PATIENCE_MS";
 
 /// Runs a daemon if this process was started to be one.
 pub fn serve_if_asked() {
@@ -31,6 +32,10 @@ pub fn serve_if_asked() {
     config.search =
         Search { explicit: std::env::var_os(CODEX).map(PathBuf::from), ..Search::default() };
     config.tcp = std::env::var_os(TCP).map(|_| "127.0.0.1:0".parse().unwrap());
+    if let Some(millis) = std::env::var_os(FOLD_PATIENCE) {
+        let millis = millis.to_str().and_then(|millis| millis.parse().ok());
+        config.fold_patience = Duration::from_millis(millis.expect("a number"));
+    }
     config.say = Arc::new(|line| {
         let _ = writeln!(std::io::stderr(), "{line}");
     });
@@ -62,6 +67,8 @@ pub struct Bench {
     pub codex: PathBuf,
     /// Whether the daemon is to serve on TCP, too.
     pub tcp: bool,
+    /// How long the daemon is to wait for its tables, in milliseconds.
+    pub fold_patience: Option<u64>,
     daemon: Option<Child>,
     client: Option<Client>,
 }
@@ -90,6 +97,7 @@ impl Bench {
             model,
             codex: codex(),
             tcp: false,
+            fold_patience: None,
             daemon: None,
             client: None,
         };
@@ -114,6 +122,7 @@ impl Bench {
             .env(CODEX_HOME, &self.codex_home)
             .env(CODEX, &self.codex)
             .envs(self.tcp.then_some((TCP, "1")))
+            .envs(self.fold_patience.map(|millis| (FOLD_PATIENCE, millis.to_string())))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -157,6 +166,14 @@ impl Bench {
         let status = self.wait("the daemon ends", || daemon.try_wait().unwrap());
         self.client = None;
         status.success()
+    }
+
+    /// The daemon's tables. Whoever begins to write there keeps the daemon from folding.
+    pub fn tables(&self) -> heed::Env {
+        let mut options = heed::EnvOpenOptions::new();
+        options.map_size(1 << 38).max_readers(1022);
+        // SAFETY: the files are this test's own, and nothing else in this process opens them.
+        unsafe { options.open(self.home.store_path()) }.unwrap()
     }
 
     /// The process of the one server that runs.

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, is_alive, kill, signal};
 use rustix::process::Signal;
-use sm_daemon::api::{Act, Input, Mode};
+use sm_daemon::api::{Act, Input, Mode, Review, ReviewOf, Reviewing};
 use sm_daemon::{Client, ClientError, Home, Start};
 use sm_protocol::Kind;
 use std::os::unix::fs::PermissionsExt;
@@ -187,6 +187,23 @@ fn what_waits_for_a_session_that_codex_cannot_resume_fails_and_does_not_wait_for
         assert!(input["reason"].as_str().unwrap().contains("cannot resume"), "{input}");
     }
     assert_eq!(bench.session(&id)["queued"], 0);
+}
+
+#[test]
+fn a_message_that_codex_refused_for_now_waits_over_a_crash() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: hello")).id;
+    bench.settled(&id, 1);
+    let of = ReviewOf::Prompt("slow: 20000 5".to_owned());
+    let review = Review { of, ..Review::default() };
+    let _: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
+    let steered = bench.send(&id, "say: kept", Mode::Steer).unwrap();
+    assert_eq!(steered.status, "queued", "a review takes no words: {steered:?}");
+    assert!(steered.reason.is_some());
+    bench.kill_daemon();
+    bench.serve();
+    bench.wait("it is heard", || (bench.last_message(&id) == "kept").then_some(()));
+    assert_eq!(bench.client().queue().unwrap()["undelivered"], serde_json::json!([]));
 }
 
 /// A program that is a daemon when it is called as `sm` would be.

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, kill};
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Cancel, Looked, Mode, Remind, Spawn};
+use sm_daemon::api::{Act, Cancel, Hold, Looked, Mode, Remind, Spawn};
 use sm_protocol::Kind;
 
 /// The messages that `sm` itself sent, in their order.
@@ -123,6 +123,28 @@ fn an_interrupted_parent_is_left_alone_until_its_next_turn_ends() {
 }
 
 #[test]
+fn a_child_whose_queue_is_held_has_settled_and_its_parent_hears_of_it() {
+    let bench = Bench::start();
+    let child = json!({ "prompt": "slow: 20000 5", "name": "held" });
+    let script = format!("{}\nsay: delegated", spawning(&child));
+    let parent = bench.spawn(&bench.wish(&script));
+    bench.settled(&parent.id, 1);
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.send(&child, "say: later", Mode::Queue).unwrap();
+    bench.client().interrupt(&child, &Act::default()).unwrap();
+    bench.settled(&parent.id, 2);
+    let sent = wakes(&bench);
+    assert!(text(&sent[0]).contains("(held) was interrupted.\n"), "{sent:?}");
+    assert!(text(&sent[0]).contains("Its queue is held, 1 message in it: "), "{sent:?}");
+    assert_eq!(bench.session(&child)["queued"], 1);
+    // Let go, it settles once more.
+    bench.client().hold(&child, &Hold { hold: false, ..Hold::default() }).unwrap();
+    bench.settled(&parent.id, 3);
+    assert!(text(&wakes(&bench)[1]).contains("> later\n"), "{:?}", wakes(&bench));
+    assert_eq!(count_after_a_turn(&bench, &parent.id), 2);
+}
+
+#[test]
 fn a_silent_child_wakes_nobody_and_neither_does_one_that_its_parent_stopped_or_looked_at() {
     let bench = Bench::start();
     let parent = bench.spawn(&bench.wish("say: idle"));
@@ -182,12 +204,35 @@ fn a_parent_is_told_once_whatever_dies_in_between() {
     bench.kill_daemon();
     bench.serve();
     bench.settled(&parent.id, 3);
+    let sent = wakes(&bench);
+    assert!(text(&sent[1]).contains("(victim) lost its turn with its server"), "{sent:?}");
+    assert!(text(&sent[1]).contains("It did: 1 turn (1 lost)"), "{sent:?}");
     bench.kill_daemon();
     bench.serve();
     bench.wait("the parent is live again", || {
         (bench.session(&parent.id)["live"] == true).then_some(())
     });
     assert_eq!(count_after_a_turn(&bench, &parent.id), 2);
+}
+
+#[test]
+fn turns_and_commands_that_did_not_end_well_are_told_as_they_ended() {
+    let bench = Bench::start();
+    let script = "run: sleep 60\nsay: never";
+    let child = json!({ "prompt": script, "name": "victim" });
+    let parent = bench.spawn(&bench.wish(&format!("{}\nsay: delegated", spawning(&child))));
+    bench.settled(&parent.id, 1);
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.wait("its command runs", || bench.actions(&child, "command").pop());
+    // What waited for the turn that is lost is begun after it.
+    bench.send(&child, "run: exit 3\nsay: went on", Mode::Queue).unwrap();
+    kill(bench.server_pid());
+    bench.settled(&parent.id, 2);
+    let sent = wakes(&bench);
+    let told = text(&sent[0]);
+    assert!(told.contains("(victim) has finished.\n"), "{told}");
+    assert!(told.contains("It did: 2 turns (1 lost), "), "{told}");
+    assert!(told.contains("1 command (1 failed), 1 command declined or cut off.\n"), "{told}");
 }
 
 fn remind(text: &str, in_seconds: f64) -> Remind {
@@ -244,6 +289,7 @@ fn an_agent_reminds_itself_and_those_below_it() {
         remind("", 1.0),
         remind("x", -1.0),
         remind("x", f64::INFINITY),
+        remind("x", 1e20),
         Remind { text: "x".into(), ..Remind::default() },
         Remind { at: Some(1), ..remind("x", 1.0) },
     ] {

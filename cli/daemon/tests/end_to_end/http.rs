@@ -238,6 +238,9 @@ fn tcp_takes_only_calls_with_the_token_for_this_host() {
     assert_eq!(ask(&address, &right).status, 200);
     let port = address.rsplit_once(':').unwrap().1;
     assert_eq!(ask(&format!("localhost:{port}"), &right).status, 200);
+    for scheme in ["bearer", "BEARER"] {
+        assert_eq!(ask(&address, &format!("authorization: {scheme} {token}\r\n")).status, 200);
+    }
     let wrong = format!("authorization: Bearer {}\r\n", &token[1..]);
     for header in ["", "authorization: Basic eDp5\r\n", "authorization: Bearer \r\n", &wrong] {
         let reply = ask(&address, header);
@@ -283,6 +286,14 @@ fn what_cannot_be_meant_is_refused_with_a_code_and_what_to_do() {
         ("GET", &format!("/v1/sessions/{id}/events?since_seq=99999999"), b"", 400, "bad_request"),
         ("POST", &input, b"{", 400, "bad_request"),
         ("POST", &input, b"[]", 400, "bad_request"),
+        ("POST", &input, b"[\"say: x\"]", 400, "bad_request"),
+        ("POST", &input, b"{\"text\":\"a\",\"modee\":\"steer\"}", 400, "bad_request"),
+        ("POST", &input, b"{\"text\":\"a\",\"settings\":{\"modell\":\"m\"}}", 400, "bad_request"),
+        ("POST", "/v1/sessions", b"{\"sandboxx\":\"read-only\"}", 400, "bad_request"),
+        ("POST", "/v1/sessions/nobody/looked", b"{\"seq\":1}", 404, "not_found"),
+        // Read to its end, or whoever still writes it would see no answer.
+        ("PUT", &input, &long_text, 405, "bad_request"),
+        ("POST", "/nowhere", &long_text, 404, "not_found"),
         ("POST", &input, b"{\"text\":7}", 400, "bad_request"),
         ("POST", &input, b"{\"text\":\"a\",\"mode\":\"odd\"}", 400, "bad_request"),
         ("POST", &input, b"{}", 400, "bad_request"),

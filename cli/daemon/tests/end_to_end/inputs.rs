@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Input, Mode};
+use sm_daemon::api::{Act, Hold, Input, Mode};
 use sm_protocol::Kind;
 
 /// A turn long enough to be caught in the middle, and ended by the test.
@@ -25,10 +25,19 @@ fn an_interrupt_ends_the_turn_and_holds_what_waits() {
     assert_eq!(session["outcome"], "interrupted");
     assert_eq!(session["activity_state"], "idle");
     assert_eq!(session["queued"], 1);
-    // The next input goes first and ends the hold.
-    let next = bench.send(&id, "say: now", Mode::Start).unwrap();
-    assert_eq!(next.status, "started");
-    bench.settled(&id, 3);
+    // What comes next waits behind it; only what is urgent goes past it.
+    let behind = bench.send(&id, "say: last", Mode::Start).unwrap();
+    assert_eq!(behind.status, "queued");
+    assert!(behind.reason.unwrap().starts_with("held"));
+    let urgent = bench.send(&id, "say: now", Mode::Urgent).unwrap();
+    assert_eq!(urgent.status, "started");
+    bench.wait("the urgent one is over", || {
+        let session = bench.session(&id);
+        (session["counts"]["turns"] == 2 && session["turn_id"].is_null()).then_some(())
+    });
+    assert_eq!(bench.session(&id)["queued"], 2);
+    bench.client().hold(&id, &Hold { hold: false, ..Hold::default() }).unwrap();
+    bench.settled(&id, 4);
     let texts: Vec<_> = bench
         .rows(&id, "messages")
         .iter()
@@ -36,7 +45,7 @@ fn an_interrupt_ends_the_turn_and_holds_what_waits() {
         .map(|message| message["text"].as_str().unwrap().to_owned())
         .collect();
     // The interrupt may have come before the first one was told.
-    assert_eq!(texts[texts.len() - 2..], ["say: now", "say: later"]);
+    assert_eq!(texts[texts.len() - 3..], ["say: now", "say: later", "say: last"]);
 }
 
 #[test]

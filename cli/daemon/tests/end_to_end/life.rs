@@ -1,8 +1,9 @@
 //! The verbs of a thread's life, each against the real Codex, with the errors that it provokes.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, signal};
+use rustix::process::Signal;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sm_daemon::ClientError;
 use sm_daemon::api::{
     Act, Ask, Done, Fork, Forked, Goal, GoalTold, GoalVerb, Problem, Rename, Review, ReviewOf,
@@ -81,7 +82,7 @@ fn a_session_is_named_for_sm_and_for_codex() {
         (&"user".into(), &true.into())
     );
     // Codex has it, too.
-    let params = serde_json::json!({});
+    let params = json!({});
     let ask = Ask { session: Some(first.clone()), ..Ask::default() };
     let read = Rpc { method: "thread/read".to_owned(), params, ask };
     let told = bench.client().codex("rpc", &read).unwrap();
@@ -145,7 +146,7 @@ fn a_fork_at_a_turn_has_none_beyond_it() {
     let at = |turn| Fork { turn: Some(turn), ..Fork::default() };
     let forked: Forked = verb(&bench, &id, "fork", &at(2)).unwrap();
     let ask = Ask { session: Some(forked.id.clone()), ..Ask::default() };
-    let params = serde_json::json!({ "includeTurns": true });
+    let params = json!({ "includeTurns": true });
     let read = Rpc { method: "thread/read".to_owned(), params, ask };
     let told = bench.client().codex("rpc", &read).unwrap();
     assert_eq!(told.answer["thread"]["turns"].as_array().unwrap().len(), 2);
@@ -167,19 +168,31 @@ fn what_is_archived_is_out_of_the_lists_until_it_is_taken_out() {
     assert_eq!(done.session["archived"], true);
     let again: Done = verb(&bench, &id, "archive", &act).unwrap();
     assert!(again.note.is_some_and(|note| note.contains("already")));
-    for name in ["compact", "fork", "rollback"] {
-        let body = serde_json::json!({ "turns": 1 });
+    for (name, body) in [
+        ("compact", json!({})),
+        ("fork", json!({})),
+        ("rollback", json!({ "turns": 1 })),
+        ("name", json!({ "name": "shelved" })),
+    ] {
         refused(verb::<Value>(&bench, &id, name, &body), 409, "session_archived");
     }
     refused(bench.send(&id, "say: hello?", Default::default()), 409, "session_archived");
     let done: Done = verb(&bench, &id, "unarchive", &act).unwrap();
-    assert_eq!(done.session["archived"], false);
+    assert_eq!((&done.session["archived"], done.note), (&json!(false), None));
     bench.send(&id, "say: back", Default::default()).unwrap();
     bench.settled(&id, 2);
     assert_eq!(bench.last_message(&id), "back");
     bench.send(&id, "slow: 20000 5", Default::default()).unwrap();
     refused(verb::<Done>(&bench, &id, "archive", &act), 409, "turn_running");
-    bench.client().interrupt(&id, &act).unwrap();
+    bench.client().stop(&id, &act).unwrap();
+    // What was stopped stays so, and that is said.
+    let _: Done = verb(&bench, &id, "archive", &act).unwrap();
+    let done: Done = verb(&bench, &id, "unarchive", &act).unwrap();
+    assert!(done.note.is_some_and(|note| note.ends_with(&format!("sm resume {id} loads it"))));
+    refused(bench.send(&id, "say: hello?", Default::default()), 409, "session_dead");
+    bench.client().resume(&id, &act).unwrap();
+    bench.send(&id, "say: back again", Default::default()).unwrap();
+    bench.settled(&id, 4);
 }
 
 #[test]
@@ -261,6 +274,14 @@ fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
         let review = Review { of, ..Review::default() };
         refused(verb::<Reviewing>(&bench, &id, "review", &review), 400, code);
     }
+    // Codex would take them.
+    for of in [ReviewOf::Base("nosuch".to_owned()), ReviewOf::Commit("0123abc".to_owned())] {
+        for detached in [false, true] {
+            let review = Review { of: of.clone(), detached, ..Review::default() };
+            refused(verb::<Reviewing>(&bench, &id, "review", &review), 404, "not_found");
+        }
+    }
+    assert_eq!(bench.session(&id)["counts"]["turns"], 5);
 }
 
 #[test]
@@ -309,12 +330,34 @@ fn codex_tells_of_models_servers_account_and_skills_without_a_session() {
     assert!(told.answer["account"].is_null());
     let told = bench.client().codex("skills", &ask).unwrap();
     assert_eq!(told.answer["data"][0]["cwd"], ask.cwd.as_deref().unwrap());
-    assert_eq!(bench.client().codex("mcp", &ask).unwrap().answer["data"], serde_json::json!([]));
+    assert_eq!(bench.client().codex("mcp", &ask).unwrap().answer["data"], json!([]));
     refused(bench.client().codex("limits", &ask), 409, "not_logged_in");
     let nowhere = Ask { codex_home: Some("/nowhere/at/all".into()), ..Ask::default() };
     refused(bench.client().codex("models", &nowhere), 404, "not_found");
     let nobody = Ask { session: Some("nobody".into()), ..Ask::default() };
     refused(bench.client().codex("models", &nobody), 404, "not_found");
+}
+
+#[test]
+fn a_question_that_codex_does_not_answer_in_time_is_given_up() {
+    let bench = Bench::start();
+    grown(&bench, 1);
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let ask = Ask { timeout_seconds: Some(0.2), ..Ask::default() };
+    for question in ["models", "mcp", "account", "limits", "skills"] {
+        match bench.client().codex(question, &ask) {
+            Err(ClientError::Refused { status: 502, problem }) => {
+                assert_eq!((problem.code.as_str(), problem.retryable), ("timeout", true));
+                assert!(problem.hint.is_some_and(|hint| hint.contains("--timeout")), "{question}");
+            }
+            other => panic!("{question}: {other:?}"),
+        }
+    }
+    let never = Ask { timeout_seconds: Some(0.0), ..Ask::default() };
+    refused(bench.client().codex("models", &never), 400, "bad_request");
+    signal(server, Signal::CONT);
+    assert!(bench.client().codex("models", &Ask::default()).is_ok());
 }
 
 #[test]
@@ -338,12 +381,12 @@ fn any_other_method_is_called_and_recorded_but_none_that_has_a_verb() {
     );
     assert!(unknown.message.contains("has no thread/nonsense"), "{unknown:?}");
     assert!(unknown.hint.unwrap().contains("thread/name/set"));
-    let listed = serde_json::json!([1]);
+    let listed = json!([1]);
     refused(bench.client().codex("rpc", &rpc("thread/read", listed)), 400, "bad_request");
     // A thread that nobody has is no session.
     let nobody = Rpc {
         method: "thread/read".into(),
-        params: serde_json::json!({ "threadId": "nobody" }),
+        params: json!({ "threadId": "nobody" }),
         ask: Ask::default(),
     };
     bench.client().codex("rpc", &nobody).unwrap_err();
@@ -351,7 +394,7 @@ fn any_other_method_is_called_and_recorded_but_none_that_has_a_verb() {
     assert_eq!(all["sessions"].as_array().unwrap().len(), 1, "{all}");
     refused(bench.client().keep("nobody", &Default::default()), 404, "not_found");
     // What is said to log in is not written down.
-    let login = serde_json::json!({ "type": "apiKey", "apiKey": "sk-very-secret" });
+    let login = json!({ "type": "apiKey", "apiKey": "sk-very-secret" });
     bench.client().codex("rpc", &rpc("account/login/start", login)).unwrap();
     let log = bench.records();
     let holds = |word: &str| {

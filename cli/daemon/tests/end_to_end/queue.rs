@@ -67,7 +67,7 @@ fn what_waits_is_edited_taken_back_held_and_released() {
 }
 
 #[test]
-fn one_that_failed_and_was_sent_again_under_its_key_is_not_tried_again_too() {
+fn a_message_while_codex_is_away_waits_like_those_before_it() {
     let mut bench = Bench::start();
     let id = bench.spawn(&bench.wish("say: zero")).id;
     bench.settled(&id, 1);
@@ -76,19 +76,20 @@ fn one_that_failed_and_was_sent_again_under_its_key_is_not_tried_again_too() {
     bench.serve();
     let key = Some("once".to_owned());
     let input = Input { text: "say: one".to_owned(), key, ..Input::default() };
-    assert_eq!(refused(bench.client().input(&id, &input)).1, "codex_missing");
-    let undelivered = bench.client().queue().unwrap()["undelivered"].clone();
-    let failed = undelivered[0]["id"].as_str().unwrap().to_owned();
+    let taken = bench.client().input(&id, &input).unwrap();
+    assert_eq!(taken.status, "queued");
+    assert!(taken.reason.unwrap().starts_with("not delivered yet: "));
+    assert!(bench.client().input(&id, &input).unwrap().repeated);
+    // One for a certain turn is of no use later.
+    let turn = Some("gone".to_owned());
+    let steer = Input { mode: Mode::Steer, expected_turn: turn, ..Input::default() };
+    let steer = Input { text: "say: never".to_owned(), ..steer };
+    assert_eq!(refused(bench.client().input(&id, &steer)).1, "turn_changed");
     bench.stop_daemon();
     bench.codex = codex;
     bench.serve();
-    let taken = bench.client().input(&id, &input).unwrap();
-    assert!(!taken.repeated && taken.id != failed);
-    let retry = InputChange { act: InputAct::Retry, ..InputChange::default() };
-    let again = refused(bench.client().change_input(&failed, &retry));
-    assert_eq!(again, (409, "key_reused".to_owned()));
     bench.settled(&id, 2);
-    assert_eq!(starts(&bench).len(), 2);
+    assert_eq!((bench.last_message(&id).as_str(), starts(&bench).len()), ("one", 2));
 }
 
 #[test]
@@ -263,6 +264,35 @@ fn a_lost_answer_is_found_in_the_thread() {
 }
 
 #[test]
+fn what_a_release_does_not_know_is_said_with_what_it_takes() {
+    let bench = Bench::start();
+    let approval = Some("on-failure".to_owned());
+    let known = |told: &str| {
+        assert!(told.ends_with("it takes untrusted, on-request, never"), "{told}");
+    };
+    let wish = sm_daemon::api::Spawn { approval: approval.clone(), ..bench.wish("say: no") };
+    match bench.client().spawn(&wish) {
+        Err(ClientError::Refused { status: 501, problem }) => {
+            assert_eq!(problem.code, "unsupported");
+            known(&problem.message);
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    let settings = Settings { approval, ..Settings::default() };
+    let keep = Keep { settings: settings.clone(), ..Keep::default() };
+    assert_eq!(refused(bench.client().keep(&id, &keep)), (501, "unsupported".into()));
+    let input = Input { text: "say: one".to_owned(), settings, ..Input::default() };
+    let taken = bench.client().input(&id, &input).unwrap();
+    assert_eq!(taken.status, "failed");
+    known(&taken.reason.unwrap());
+    // Nothing of it is kept: turns begin as before.
+    bench.send(&id, "say: two", Mode::Start).unwrap();
+    bench.settled(&id, 2);
+}
+
+#[test]
 fn what_waits_is_tried_again_until_codex_is_back() {
     let mut bench = Bench::start();
     // As an upgrade does it: for a moment there is no codex.
@@ -279,16 +309,9 @@ fn what_waits_is_tried_again_until_codex_is_back() {
     bench.wait("its end is seen", || {
         bench.client().health().unwrap().servers.is_empty().then_some(())
     });
-    let failed = bench.send(&id, "say: at once", Mode::Start);
-    assert_eq!(refused(failed), (502, "codex_missing".into()));
-    let number = bench.records().iter().rfind(|r| r.kind == Kind::SM_INPUT_ACCEPTED.0).unwrap().seq;
-    let retry = InputChange { act: InputAct::Retry, ..InputChange::default() };
-    let input = format!("i{number}");
-    bench.client().change_input(&input, &retry).unwrap();
-    let waiting = bench.wait("it says what it waits for", || {
-        let input = bench.client().one_input(&input).unwrap();
-        input["reason"].is_string().then_some(input)
-    });
+    let taken = bench.send(&id, "say: at once", Mode::Start).unwrap();
+    assert_eq!(taken.status, "queued");
+    let waiting = bench.client().one_input(&taken.id).unwrap();
     assert_eq!(waiting["status"], "queued");
     assert!(waiting["reason"].as_str().unwrap().contains("no codex found"), "{waiting}");
     std::os::unix::fs::symlink(&codex, &link).unwrap();
@@ -309,4 +332,36 @@ fn rollouts(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+#[test]
+fn what_codex_has_taken_is_not_sent_again_however_late_the_tables_tell_of_it() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    bench.stop_daemon();
+    bench.fold_patience = Some(2000);
+    bench.serve();
+    bench.client().resume(&id, &Act::default()).unwrap();
+    // Codex stands still until the message is on its way to it, the tables from then on.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let (home, word) = (bench.home.clone(), id.clone());
+    let sender = std::thread::spawn(move || {
+        let client = sm_daemon::Client::connect(&home).unwrap();
+        client.input(&word, &Input { text: "say: once".into(), ..Input::default() }).map(drop)
+    });
+    bench.wait("the message is sent", || (starts(&bench).len() == 2).then_some(()));
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    signal(server, Signal::CONT);
+    // Late as it is, the sender is told, and the log knows what was done.
+    let _ = sender.join().unwrap();
+    drop(stalled);
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "once");
+    let changed = bench.told(Kind::SM_INPUT_CHANGED);
+    assert_eq!(changed.last().unwrap()["params"]["status"], "started");
+    assert_eq!(starts(&bench).len(), 2);
+    assert_eq!(bench.client().queue().unwrap()["undelivered"], json!([]));
 }

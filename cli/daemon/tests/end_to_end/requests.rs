@@ -1,9 +1,9 @@
 //! What Codex asks, and who answers.
 
-use crate::bench::{Bench, codex};
+use crate::bench::{Bench, codex, kill};
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Answer, Spawn};
+use sm_daemon::api::{Act, Answer, Spawn};
 use sm_daemon::{Search, locate};
 use sm_protocol::Kind;
 use sm_scripted_model::ConfigOptions;
@@ -71,6 +71,94 @@ fn a_declined_approval_runs_nothing_and_its_reason_reaches_the_agent() {
     assert_eq!(bench.actions(&id, "command")[0]["status"], "declined");
     let heard = bench.rows(&id, "messages");
     assert!(heard.iter().any(|m| m["role"] == "user" && m["text"] == "say: use another name"));
+}
+
+/// A session that asks, the request, and an answer with words; the daemon has nothing left to fold.
+fn to_be_denied(bench: &Bench) -> (String, String, Answer) {
+    let id = bench.spawn(&bench.asking("run: touch no.txt\nsay: went on")).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    bench.wait("all has come that Codex says of it", || {
+        let health = bench.client().health().unwrap();
+        let told = bench.told(Kind::THREAD_STATUS_CHANGED);
+        let waits = told.iter().any(|told| told.to_string().contains("waitingOnApproval"));
+        (waits && health.checkpoint == health.watermark).then_some(())
+    });
+    let say = Some("say: use rg\nsay: as I told you".to_owned());
+    (id, request, Answer { decision: Some("decline".into()), say, ..Answer::default() })
+}
+
+/// Gives an answer while the daemon folds nothing; returns once it has gone out, with what is to wait for
+/// the daemon's word on it. What comes behind the answer waits for the tables.
+fn deny_stalled(
+    bench: &Bench,
+    request: &str,
+    deny: &Answer,
+) -> std::thread::JoinHandle<Result<(), ClientError>> {
+    let (home, request, deny) = (bench.home.clone(), request.to_owned(), deny.clone());
+    let denied = std::thread::spawn(move || {
+        sm_daemon::Client::connect(&home).unwrap().answer(&request, &deny).map(drop)
+    });
+    bench.wait("the answer is sent", || {
+        let told = bench.told(Kind::RESPONSE);
+        told.iter().any(|told| told["result"]["decision"] == "decline").then_some(())
+    });
+    assert!(bench.told(Kind::TURN_STEER).is_empty(), "the words had gone out before");
+    denied
+}
+
+#[test]
+fn words_whose_daemon_dies_behind_the_answer_are_said_by_the_next_one_once() {
+    let mut bench = Bench::start();
+    let (id, request, deny) = to_be_denied(&bench);
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    let denied = deny_stalled(&bench, &request, &deny);
+    bench.kill_daemon();
+    drop(stalled);
+    assert!(denied.join().unwrap().is_err());
+    bench.serve();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "as I told you");
+    // Nothing is said twice: not by another start, not by the same answer once more.
+    bench.kill_daemon();
+    bench.serve();
+    assert!(bench.client().answer(&request, &deny).unwrap().repeated);
+    bench.settled(&id, 2);
+    let say = deny.say.unwrap();
+    let heard = bench.rows(&id, "messages");
+    assert_eq!(heard.iter().filter(|m| m["role"] == "user" && m["text"] == say).count(), 1);
+    let accepted = bench.told(Kind::SM_INPUT_ACCEPTED);
+    let keyed = accepted.iter().filter(|one| one["params"]["key"] == format!("answer:{request}"));
+    assert_eq!(keyed.count(), 1);
+    let begun = bench.told(Kind::TURN_START);
+    assert_eq!(begun.iter().filter(|one| one.to_string().contains("use rg")).count(), 1);
+    assert_eq!(bench.client().request(&request).unwrap()["decision"], "decline");
+}
+
+#[test]
+fn words_whose_codex_dies_behind_the_answer_wait_until_it_is_back() {
+    let mut bench = Bench::start();
+    bench.stop_daemon();
+    bench.codex = bench.work.join("codex");
+    std::os::unix::fs::symlink(codex(), &bench.codex).unwrap();
+    bench.serve();
+    let (id, request, deny) = to_be_denied(&bench);
+    let server = bench.server_pid();
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    let denied = deny_stalled(&bench, &request, &deny);
+    std::fs::remove_file(&bench.codex).unwrap();
+    kill(server);
+    bench.wait("its end is recorded", || {
+        (!bench.told(Kind::SM_GENERATION_ENDED).is_empty()).then_some(())
+    });
+    drop(stalled);
+    denied.join().unwrap().unwrap();
+    let waiting = bench.client().queue().unwrap();
+    assert_eq!(waiting["undelivered"], json!([]), "{waiting}");
+    std::os::unix::fs::symlink(codex(), &bench.codex).unwrap();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "as I told you");
 }
 
 #[test]
@@ -171,7 +259,12 @@ fn questions_are_answered_whole_or_not_at_all() {
     let whole = answers(&[("1", "SQLite"), ("key", "hunter2")]);
     let answered = bench.client().answer(number, &whole).unwrap();
     assert!(!answered.repeated);
-    assert!(bench.client().answer(number, &whole).unwrap().repeated);
+    // Secrets are not kept: whether one is the same is not known, and that is said.
+    for key in ["hunter2", "hunter3"] {
+        let again = answers(&[("1", "SQLite"), ("key", key)]);
+        let again = bench.client().answer(number, &again).unwrap();
+        assert!(again.repeated && again.secret_not_compared);
+    }
     let other = answers(&[("1", "Postgres"), ("key", "hunter2")]);
     assert_eq!(code(bench.client().answer(number, &other)), "already_answered");
     assert_eq!(bench.settled(&id, 1)["outcome"], "completed");
@@ -182,6 +275,25 @@ fn questions_are_answered_whole_or_not_at_all() {
     for record in sent {
         let text = String::from_utf8_lossy(&record.payload);
         assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_question_whose_turn_is_over_takes_no_answer_of_any_form() {
+    let bench = Bench::start();
+    let wish = Spawn { plan: Some(true), ..bench.wish("ask: db=Which? [Postgres|SQLite]\nsay: x") };
+    let id = bench.spawn(&wish).id;
+    let request = bench.asked(&id)["id"].as_str().unwrap().to_owned();
+    bench.client().interrupt(&id, &Act::default()).unwrap();
+    let whole = BTreeMap::from([("db".to_owned(), vec!["SQLite".to_owned()])]);
+    for answers in [BTreeMap::new(), BTreeMap::from([("x".to_owned(), vec![])]), whole] {
+        let answer = Answer { answers, ..Answer::default() };
+        match bench.client().answer(&request, &answer) {
+            Err(ClientError::Refused { status: 409, problem }) => {
+                assert_eq!(problem.code, "conflict", "{problem:?}");
+            }
+            other => panic!("not refused: {other:?}"),
+        }
     }
 }
 
@@ -370,7 +482,7 @@ while IFS= read -r line; do
     *'"tools/list"'*) say "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"tools\":[{\"name\":\"ask\",\"description\":\"Asks\",\"inputSchema\":{\"type\":\"object\"}}]}}" ;;
     *'"tools/call"'*)
         call=$id
-        say '{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{"message":"Which colour?","requestedSchema":{"type":"object","properties":{"colour":{"type":"string","enum":["red","green"]}},"required":["colour"]}}}' ;;
+        say '{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{"message":"Which colour?","requestedSchema":{"type":"object","properties":{"colour":{"type":"string","enum":["red","green"]},"size":{"type":"integer","minimum":1,"maximum":3}},"required":["colour"]}}}' ;;
     *'"id":"ask"'*)
         said=$(printf '%s' "$line" | sed 's/["{}]//g')
         say "{\"jsonrpc\":\"2.0\",\"id\":$call,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"heard $said\"}]}}" ;;
@@ -396,7 +508,7 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
     let mut options = options();
     options.extra += &config;
     let bench = Bench::start_with(options);
-    let prompt = "dyn: mcp__tiny__ask {}\ndyn: mcp__tiny__ask {}\nsay: done";
+    let prompt = "dyn: mcp__tiny__ask {\"file\":\"/etc/x\"}\ndyn: mcp__tiny__ask {}\nsay: done";
     let id = bench.spawn(&bench.asking(prompt)).id;
     // Leave for the tool comes as a form without fields, and is asked for once.
     let leave = bench.asked(&id);
@@ -404,7 +516,16 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
         (&leave["kind"], &leave["details"]["server"]),
         (&json!("elicitation"), &json!("tiny"))
     );
-    assert!(leave["risk"].is_null());
+    // What the tool would do is told: its name and arguments, and that nobody knows more.
+    let details = &leave["details"];
+    assert_eq!(
+        (&details["tool"]["name"], &details["tool"]["description"], &details["arguments"]),
+        (&json!("ask"), &json!("Asks"), &json!({ "file": "/etc/x" }))
+    );
+    let hints = leave["risk"]["hints"].as_array().unwrap();
+    let kinds: Vec<&str> = hints.iter().filter_map(|hint| hint["kind"].as_str()).collect();
+    assert_eq!(kinds, ["outside", "unclear"]);
+    assert!(hints[1]["reason"].as_str().unwrap().contains("MCP server tiny"), "{leave}");
     // Words are no leave, whatever they say.
     for field in ["", "tool"] {
         let answers = BTreeMap::from([(field.to_owned(), vec!["no".to_owned()])]);
@@ -425,7 +546,14 @@ fn an_mcp_servers_question_is_answered_and_leave_for_its_tool_is_remembered() {
         };
         assert_eq!(code(bench.client().answer(number, &told("blue"))), "bad_request");
         let mut more = told(colour);
-        more.answers.insert("size".into(), vec!["big".into()]);
+        // What a field does not take is refused, and the question still waits.
+        for size in ["big", "0", "4"] {
+            more.answers.insert("size".into(), vec![size.into()]);
+            assert_eq!(code(bench.client().answer(number, &more)), "bad_request");
+        }
+        assert_eq!(question["details"]["questions"][1]["maximum"], 3);
+        more = told(colour);
+        more.answers.insert("taste".into(), vec!["1".into()]);
         assert_eq!(code(bench.client().answer(number, &more)), "bad_request");
         assert_eq!(code(bench.decide(number, "accept")), "bad_request");
         let answered = bench.client().answer(number, &told(colour)).unwrap();

@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Grant, Revoke};
+use sm_daemon::api::{Grant, Keep, Mode, Revoke};
 use sm_protocol::Kind;
 
 impl Bench {
@@ -80,7 +80,7 @@ fn a_rule_with_a_path_accepts_no_argument_beyond_it() {
 fn a_rule_declines_and_its_note_reaches_the_agent() {
     let bench = Bench::start();
     bench.rules(
-        "[[rule]]\ndecision = \"accept\"\n\n[[rule]]\nname = \"no rm\"\ndecision = \"decline\"\n\
+        "[[rule]]\ndecision = \"accept\"\nkind = \"file_change\"\n[[rule]]\nname = \"no rm\"\ndecision = \"decline\"\n\
          command = \"rm\"\nnote = \"say: use trash\"\n",
     );
     let id = bench
@@ -118,14 +118,15 @@ fn file_changes_are_accepted_by_their_place() {
 #[test]
 fn a_file_with_a_fault_is_told_and_everything_asks_until_it_is_right() {
     let bench = Bench::start();
-    let right = "[[rule]]\nname = \"all\"\ndecision = \"accept\"\n";
+    let right =
+        "[[rule]]\nname = \"all\"\ndecision = \"accept\"\nkind = [\"command\", \"file_change\"]\n";
     bench.rules(&format!("{right}comand = \"x\"\n"));
     let id = bench.spawn(&bench.asking("run: touch a.txt\nrun: touch b.txt")).id;
     let request = bench.asked(&id);
     let faults = bench.client().rules().unwrap()["faults"].clone();
-    assert_eq!((&faults[0]["line"], &faults[0]["file"]), (&json!(4), &json!("rules.toml")));
+    assert_eq!((&faults[0]["line"], &faults[0]["file"]), (&json!(5), &json!("rules.toml")));
     let log = std::fs::read_to_string(bench.home.daemon_log()).unwrap();
-    assert!(log.contains("no rule applies, every request asks: rules.toml:4:"), "{log}");
+    assert!(log.contains("no rule applies, every request asks: rules.toml:5:"), "{log}");
     assert!(!bench.told(Kind::SM_RULES_CHANGED)[0]["params"]["faults"][0].is_null());
     bench.rules(right);
     bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
@@ -185,7 +186,7 @@ fn no_rule_is_of_an_agents_making() {
     }
     assert!(!bench.home.grants_path().exists());
     // Nor is anything accepted on a name that an agent gave its child.
-    bench.rules("[[rule]]\ndecision = \"accept\"\nsession = \"trusted\"\n");
+    bench.rules("[[rule]]\ndecision = \"accept\"\nkind = \"command\"\nsession = \"trusted\"\n");
     let script =
         format!("dyn: sm_spawn {}", json!({ "prompt": "run: touch x.txt", "name": "trusted" }));
     bench.spawn(&bench.asking(&script));
@@ -213,4 +214,52 @@ fn what_nobody_answers_ends_in_time_where_the_user_says_so() {
         (&decided[0]["by"], &decided[0]["decision"]),
         (&json!("expiry (rules.toml:1)"), &json!("decline"))
     );
+    // What is in force stands in the log, the expiry too.
+    let changed = bench.told(Kind::SM_RULES_CHANGED);
+    let text = changed.last().unwrap()["params"]["text"].as_str().unwrap();
+    assert_eq!(text, "[expiry]\nafter = \"1s\"\ndecision = \"decline\"\n");
+}
+
+#[test]
+fn what_lies_behind_a_link_of_the_agents_own_asks() {
+    let bench = Bench::start();
+    bench.rules("[[rule]]\ndecision = \"accept\"\ncommand = \"touch\"\npath = \"WORK\"\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(elsewhere.path().join("deep")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("deep"), bench.work.join("link")).unwrap();
+    let id = bench.spawn(&bench.asking("run: touch a.txt\nrun: touch link/../z\nsay: done")).id;
+    let request = bench.asked(&id);
+    assert!(request["details"]["command"].as_str().unwrap().contains("link"), "{request}");
+    let hints = request["risk"]["hints"].as_array().unwrap();
+    assert!(hints.iter().any(|hint| hint["kind"] == "outside"), "{request}");
+    assert!(bench.work.join("a.txt").exists() && !elsewhere.path().join("z").exists());
+    bench.decide(request["id"].as_str().unwrap(), "decline").unwrap();
+    bench.settled(&id, 1);
+}
+
+#[test]
+fn a_rule_goes_by_a_label_of_the_users_and_by_none_of_an_agents() {
+    let bench = Bench::start();
+    bench.rules("[[rule]]\nname = \"testers\"\ndecision = \"accept\"\ncommand = [\"touch\"]\nlabel = \"role=tester\"\n");
+    let parent = bench.spawn(&bench.asking("dyn: sm_spawn {\"prompt\": \"say: here\"}\nsay: made"));
+    bench.settled(&parent.id, 1);
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.settled(&child, 1);
+    let label = |by: Option<&str>| {
+        let labels = vec!["role=tester".to_owned()];
+        let keep = Keep { labels, by: by.map(str::to_owned), ..Keep::default() };
+        bench.client().keep(&child, &keep).unwrap()
+    };
+    assert_eq!(label(Some(&parent.thread_id))["labels"], json!(["role=tester"]));
+    bench.send(&child, "run: touch a.txt\nsay: one", Mode::Start).unwrap();
+    let request = bench.asked(&child)["id"].as_str().unwrap().to_owned();
+    assert!(bench.decided().is_empty());
+    // What the user has labelled since is accepted.
+    label(None);
+    bench.decide(&request, "decline").unwrap();
+    bench.settled(&child, 2);
+    bench.send(&child, "run: touch b.txt\nsay: two", Mode::Start).unwrap();
+    bench.settled(&child, 3);
+    assert!(bench.work.join("b.txt").exists() && !bench.work.join("a.txt").exists());
+    assert_eq!(bench.decided()[1]["by"], "rule: testers (rules.toml:1)");
 }

@@ -28,6 +28,7 @@ fn release(version: &str) -> Option<PathBuf> {
     if wrapper.exists() {
         return Some(wrapper);
     }
+    assert!(std::env::var_os("SM_TEST_CODEX").is_none(), "`cargo xtask ci` installs {OLDER}");
     #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
     {
         eprintln!("skipped: `cargo xtask codex {version}` installs the release that this needs");
@@ -115,6 +116,7 @@ fn a_drained_server_lets_go_of_what_is_idle_and_ends_with_its_last_turn() {
     bench.send(&idle, "say: moved", Mode::Start).unwrap();
     bench.settled(&idle, 2);
     assert_eq!(source_of(&bench, &idle), "0.169.0");
+    assert_eq!(bench.session(&idle)["codex_version"], "0.169.0");
     assert_eq!(bench.last_message(&idle), "moved");
     let two = servers(&bench);
     assert!(two[0].draining && two[0].busy == Some(1) && two[0].pid == Some(old), "{two:?}");

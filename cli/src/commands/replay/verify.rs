@@ -6,7 +6,9 @@ use crate::output::Streams;
 use crate::past::folder;
 use crate::read::{AsOf, Tables, open_log};
 use serde::Serialize;
-use sm_projections::Projector;
+use sm_projections::tables::Partial;
+use sm_projections::upgrade::EVERYTHING;
+use sm_projections::{Below, Projector};
 use std::sync::Arc;
 
 /// Not the batch of live folding: batches must not matter.
@@ -37,12 +39,18 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     let view = tables.view()?;
     let as_of = tables.as_of(&view)?;
     let live_digest = view.digest()?;
+    let unknown_below = view.get::<Partial>(&EVERYTHING.to_owned())?;
     drop(view);
 
     let log = open_log(context)?;
     let scratch = folder(context)?;
-    let rebuilt = context.home.snapshots().begin(&scratch.path().join("tables"), &log)?;
-    let rebuilt = Arc::new(rebuilt);
+    let snapshots = context.home.snapshots();
+    let below = match unknown_below {
+        // Made by `rebuild --partial` since the last trim: proved from there on.
+        Some(from) if from == log.floor() => Below::Unknown,
+        _ => Below::Kept(&snapshots),
+    };
+    let rebuilt = Arc::new(below.begin(&scratch.path().join("tables"), &log)?);
     let mut projector = Projector::new(Arc::clone(&rebuilt), log)?;
     let meter = streams.meter();
     projector.fold_to(as_of.seq, BATCH_RECORDS, |seq| {

@@ -1,4 +1,4 @@
-//! Rows of fold version 5 as version 6 has them.
+//! Rows of fold version 6 as version 7 has them.
 //!
 //! What always holds: a row stands here as its fields in their order, as they were encoded, so that rows
 //! of today may change without changing what an old one was.
@@ -30,7 +30,7 @@ type File = (String, String, u32, u32);
 type Leave = (u64, Micros, Option<String>, Option<Micros>, Option<String>);
 type Action = (ActionHead, Vec<File>, Vec<Leave>, Vec<Sid>);
 
-pub(super) fn to_six(upgrade: &mut Upgrade<'_>) -> Result<(), StoreError> {
+pub(super) fn to_seven(upgrade: &mut Upgrade<'_>) -> Result<(), StoreError> {
     upgrade.rewrite(Turns::NUMBER, |_, turn: Turn| {
         let (head, outcome, middle, before, after, tail) = turn;
         let ended = head.4.is_some();
@@ -70,8 +70,8 @@ mod tests {
         rows::Tokens { total, ..rows::Tokens::default() }
     }
 
-    /// A store with rows of version 5.
-    fn of_five(dir: &std::path::Path, put: impl FnOnce(&mut dyn FnMut(Vec<u8>, Vec<u8>))) -> Store {
+    /// A store with rows of version 6.
+    fn of_six(dir: &std::path::Path, put: impl FnOnce(&mut dyn FnMut(Vec<u8>, Vec<u8>))) -> Store {
         let store = Store::open(dir, &LogId([7; 16]), Commit::AtTheEnd).unwrap();
         let mut txn = store.begin().unwrap();
         put(&mut |address, row| store.put(&mut txn, &address, &row).unwrap());
@@ -97,11 +97,11 @@ mod tests {
             let tail = (None, None, None, None);
             (head, rows::Outcome::None, (None, 0, None, 0, 0, 0, 0, 0), None, None, tail)
         };
-        let store = of_five(dir.path(), |put| {
+        let store = of_six(dir.path(), |put| {
             put(address::<Turns>((1, 5)), encoded(&row(Some(20))));
             put(address::<Turns>((1, 6)), encoded(&row(None)));
         });
-        assert!(upgrade(&store, 5, 6, STEPS).unwrap());
+        assert!(upgrade(&store, 6, 7, STEPS).unwrap());
         let view = store.view().unwrap();
         let outcome = |seq| view.get::<Turns>(&(1, seq)).unwrap().unwrap().outcome;
         assert_eq!((outcome(5), outcome(6)), (rows::Outcome::Lost, rows::Outcome::None));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_of_five_keeps_all_it_had() {
+    fn an_action_of_six_keeps_all_it_had() {
         let dir = tempfile::tempdir().unwrap();
         let words = ("i".to_owned(), "fileChange".to_owned(), "f +1 -2".to_owned());
         let (kind, status) = (rows::ActionKind::FileChange, rows::ActionStatus::Completed);
@@ -121,8 +121,8 @@ mod tests {
         let files = vec![("f".to_owned(), "update".to_owned(), 1, 2)];
         let leave = vec![(6, 11, Some("accept".to_owned()), Some(12), Some("user".to_owned()))];
         let row: super::Action = (head, files, leave, vec![4]);
-        let store = of_five(dir.path(), |put| put(address::<Actions>((1, 6)), encoded(&row)));
-        assert!(upgrade(&store, 5, 6, STEPS).unwrap());
+        let store = of_six(dir.path(), |put| put(address::<Actions>((1, 6)), encoded(&row)));
+        assert!(upgrade(&store, 6, 7, STEPS).unwrap());
         let action = store.view().unwrap().get::<Actions>(&(1, 6)).unwrap().unwrap();
         let file = rows::FileLines {
             path: "f".to_owned(),
@@ -160,15 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_of_five_has_spent_what_its_totals_rose_by() {
+    fn a_turn_of_six_has_spent_what_its_totals_rose_by() {
         let dir = tempfile::tempdir().unwrap();
         let head = ("u".to_owned(), 3, Some("say: a".to_owned()), 10, Some(20), Some(7));
         let middle = (None, 1, Some("gpt".to_owned()), 2, 3, 4, 5, 6);
         let totals = (Some(tokens(100)), Some(tokens(250)));
         let tail = (Some(70), Some(71), Some(72), Some(73));
         let turn: super::Turn = (head, rows::Outcome::Failed, middle, totals.0, totals.1, tail);
-        let store = of_five(dir.path(), |put| put(address::<Turns>((1, 5)), encoded(&turn)));
-        assert!(upgrade(&store, 5, 6, STEPS).unwrap());
+        let store = of_six(dir.path(), |put| put(address::<Turns>((1, 5)), encoded(&turn)));
+        assert!(upgrade(&store, 6, 7, STEPS).unwrap());
         let turn = store.view().unwrap().get::<Turns>(&(1, 5)).unwrap().unwrap();
         let expected = rows::Turn {
             id: "u".to_owned(),
