@@ -8,7 +8,7 @@
 
 use crate::fold::{fold, fold_gap};
 use crate::projector::{FoldError, Projector};
-use crate::rows::{Session, Sid, Source};
+use crate::rows::{ANCESTORS_MAX, Session, Sid, Source};
 use crate::snapshot::Snapshots;
 use crate::state::State;
 use crate::store::{Commit, Store, StoreError, View};
@@ -24,9 +24,6 @@ const MOST_OF_THE_LOG: u64 = 3;
 
 /// How many records are folded between two reports of progress.
 const REPORT_RECORDS: usize = 4096;
-
-/// How far up a family tree is followed.
-const ANCESTORS_MAX: usize = 64;
 
 /// Which sessions are asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

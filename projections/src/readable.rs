@@ -201,7 +201,7 @@ impl Text {
 
     fn turn(&mut self, session: &Session, seq: u64, turn: &Turn) {
         let text = format!(
-            "  turn {} line {}..{} {} to {}: {} {}{}{}",
+            "  turn {} line {}..{} {} to {}: {} {}{}{}{}{}",
             turn.number,
             self.line(seq),
             self.ended(turn.end_seq),
@@ -209,13 +209,20 @@ impl Text {
             turn.ended_at.map_or("open".to_owned(), |at| self.ms(at)),
             turn.outcome.as_str().unwrap_or("open"),
             self.words(turn.prompt.as_deref().unwrap_or(""), true),
+            turn.spent.map_or(String::new(), |spent| format!(", {} tokens", spent.total)),
             if turn.retries > 0 { format!(", {} retries", turn.retries) } else { String::new() },
             turn.error
                 .as_ref()
                 .map_or(String::new(), |error| format!(", error {}", self.words(error, true))),
+            match (turn.dropped_seq, self.form) {
+                // What was to go stands in the client's request.
+                (None, _) | (_, Form::Bare) => String::new(),
+                (Some(seq), _) => format!(", dropped by line {}", self.line(seq)),
+            },
         );
+        let newest = turn.end_seq.max(turn.dropped_seq);
         let row = format!("turn {} of session {}", turn.number, session.thread_id);
-        self.put(&row, turn.end_seq.or(Some(seq)), text);
+        self.put(&row, newest.or(Some(seq)), text);
     }
 
     fn action(&mut self, session: &Session, seq: u64, action: &Action) {
@@ -225,7 +232,7 @@ impl Text {
             let _ = write!(facts, " exit {code}");
         }
         for file in &action.files {
-            let path = self.words(&file.path, false);
+            let path = self.words(&file.names(), false);
             let _ = write!(facts, " [{} {path} +{} -{}]", file.kind, file.plus, file.minus);
         }
         for approval in &action.approvals {

@@ -75,10 +75,15 @@ pub fn id_hash(parts: &[&str]) -> IdHash {
     hash
 }
 
+/// Whether a turn is called by a plain number, as old releases call it.
+pub fn is_numbered(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What a turn is found by. Old releases number turns from 0 in each life of the server, so there the
 /// life is part of the name.
 pub fn turn_key(id: &str, source: u64, generation: u32) -> IdHash {
-    match id.bytes().all(|byte| byte.is_ascii_digit()) {
+    match is_numbered(id) {
         true => id_hash(&[id, &source.to_string(), &generation.to_string()]),
         false => id_hash(&[id]),
     }

@@ -5,6 +5,8 @@
 //! transaction. What a step cannot derive from the older rows it does not guess: it is noted in the
 //! table `partial`, with the seq from which on it is known.
 
+mod six;
+
 use crate::store::{Store, StoreError};
 use crate::table::{Table, put_address};
 use crate::tables::{Partial, Sessions};
@@ -40,6 +42,7 @@ pub const STEPS: &[Step] = &[
             upgrade.partial("users_labels")
         },
     },
+    Step { from: 6, run: six::to_seven },
 ];
 
 /// Tables on their way from one version to the next.

@@ -3,7 +3,7 @@
 
 use crate::folded::{folded, transcripts};
 use serde_json::Value;
-use sm_projections::tables::{Actions, Requests, Sessions};
+use sm_projections::tables::{Actions, Requests, Sessions, Threads};
 use sm_projections::views;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,9 @@ struct Count {
     file_changes: BTreeMap<String, String>,
     messages: BTreeSet<String>,
     requests: usize,
+    tokens: Option<u64>,
+    spent: u64,
+    answered: bool,
 }
 
 /// What a transcript tells of each thread.
@@ -25,8 +28,9 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let message: Value = serde_json::from_slice(line).unwrap();
         let params = &message["params"];
-        // Old releases number turns from 0 in each life of the server.
+        // Old releases number turns from 0 in each life of the server, and when a thread is loaded again.
         life += u32::from(message["result"]["userAgent"].is_string());
+        life += u32::from(message["result"]["model"].is_string());
         let named = |id: &Value| match id.as_str().unwrap() {
             id if id.parse::<u64>().is_ok() => format!("{life}/{id}"),
             id => id.to_owned(),
@@ -54,7 +58,19 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
                 count.turns.insert(turn.clone());
                 count.outcomes.entry(turn).or_insert(status);
             }
+            "thread/tokenUsage/updated" => {
+                let usage = &params["tokenUsage"];
+                let told = |of: &str| usage[of]["totalTokens"].as_u64().unwrap();
+                // Every total that is not the one before is one more call; but what a fork begins
+                // with is its origin's, and is told before anything was answered in it.
+                let own = count.tokens.is_some() || told("total") == told("last") || count.answered;
+                if own && count.tokens != Some(told("total")) {
+                    count.spent += told("last");
+                }
+                count.tokens = Some(told("total"));
+            }
             "item/started" | "item/completed" => {
+                count.answered |= params["item"]["type"] != "userMessage";
                 count.reviewing |= params["item"]["type"] == "enteredReviewMode";
                 // Some releases tell of a sub-agent's turn by its items only.
                 count.turns.insert(named(&params["turnId"]));
@@ -103,6 +119,15 @@ fn folds_agree_with_an_independent_count() {
             assert_eq!(counts.file_changes, count.file_changes.len() as u64, "{}", of("changes"));
             assert_eq!(counts.messages, count.messages.len() as u64, "{}", of("messages"));
             assert_eq!(counts.requests, count.requests as u64, "{}", of("requests"));
+            let sid = view.get::<Threads>(&thread).unwrap().unwrap();
+            let turns = views::turns(&view, sid, usize::MAX, |_| true).unwrap();
+            let spent = turns.iter().filter_map(|turn| turn.tokens.as_ref());
+            assert_eq!(
+                spent.map(|spent| spent.total).sum::<u64>(),
+                count.spent,
+                "{}",
+                of("tokens")
+            );
             for (status, commands, changes) in [
                 ("completed", counts.commands_completed, counts.file_changes_completed),
                 ("failed", counts.commands_failed, counts.file_changes_failed),

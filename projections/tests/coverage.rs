@@ -6,10 +6,13 @@
 
 use crate::folded::{fixtures, folded};
 use serde_json::Value;
+use sm_log::{Direction, LogId, Record};
 use sm_projections::fold;
 use sm_projections::readable::{self, Form, joined};
 use sm_projections::rows::ActionKind;
+use sm_projections::state::{Nothing, State};
 use sm_projections::tables::Requests;
+use sm_projections::{Commit, Store, views};
 use sm_protocol::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -291,4 +294,30 @@ fn what_is_not_folded_changes_nothing() {
         assert_eq!(bare(&whole), bare(&(kept.join("\n") + "\n")), "{}", path.display());
     }
     assert!(left_out > 1000, "only {left_out} messages are not folded");
+}
+
+/// As builds recorded them that had no number for either: by method, under the general kind.
+#[test]
+fn a_method_that_has_a_kind_by_now_is_no_unknown_one() {
+    let mut state = State::default();
+    for (seq, method) in [(1, "hook/started"), (2, "hook/of/tomorrow")] {
+        let payload = format!(r#"{{"method":"{method}","params":{{"threadId":"t"}}}}"#);
+        let record = Record {
+            seq,
+            time: 0,
+            session: b"t",
+            source: 0,
+            generation: 0,
+            kind: Kind::NOTIFICATION.0,
+            direction: Direction::Server,
+            flags: 0,
+            payload: payload.as_bytes(),
+        };
+        fold::fold(&mut state, &Nothing, &record);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &LogId([7; 16]), Commit::AtTheEnd).unwrap();
+    store.write(&state.leave(2)).unwrap();
+    let census = views::census(&store.view().unwrap()).unwrap();
+    assert_eq!(census.unknown_methods, BTreeMap::from([("hook/of/tomorrow".to_owned(), 1)]));
 }

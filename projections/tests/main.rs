@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
+mod changes;
 mod count;
 mod coverage;
 mod determinism;
@@ -12,4 +13,5 @@ mod moments;
 mod phases;
 mod properties;
 mod requests;
+mod rollback;
 mod snapshots;

@@ -1,6 +1,6 @@
 //! What is asked for is seen as what a session does, also where its item was never told of.
 
-use crate::folded::{Folded, folded, transcripts};
+use crate::folded::{Folded, fixtures, folded, transcripts};
 use serde_json::{Value, json};
 use sm_projections::rows::{ActionKind, ActionStatus, ActivityState, RequestClass, Session};
 use sm_projections::tables::{Requests, Sessions, Threads, Turns};
@@ -131,4 +131,41 @@ fn every_release_s_turns_are_found_by_what_it_calls_them() {
         }
     }
     assert!(numbered > 5, "{numbered} turns with plain numbers");
+}
+
+/// 0.80 and 0.98 begin at "0" again when a thread is loaded again within one life of the server.
+#[test]
+fn a_number_given_again_to_a_thread_that_was_loaded_again_is_another_turn() {
+    for (release, expected) in [("0.80.0", 3), ("0.98.0", 4), ("0.169.0", 4)] {
+        let path = fixtures().join(format!("codex/{release}/reload.tap.jsonl"));
+        let bytes = std::fs::read(path).unwrap();
+        let mut lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        // Told twice in a row, nothing is another turn.
+        let twice: Vec<&[u8]> = lines.iter().flat_map(|line| [*line, *line]).collect();
+        // Before it begins, the turn that has its number is not found under it.
+        let loaded = lines.iter().rposition(|line| contains(line, b"\"model\":")).unwrap();
+        let folded_all = folded(&bytes, usize::MAX);
+        for folded in [&folded_all, &folded(&twice[2..].concat(), usize::MAX)] {
+            let view = folded.store.view().unwrap();
+            let session = sessions(folded).remove(0);
+            let turns = views::turns(&view, 0, usize::MAX, |_| true).unwrap();
+            assert_eq!(turns.len(), expected, "{release}");
+            assert!(turns.iter().all(|turn| turn.outcome == Some("completed")), "{release}");
+            let commands: Vec<u32> = turns.iter().map(|turn| turn.commands).collect();
+            assert_eq!(commands, [1, 0, 1, 1][..expected], "{release}");
+            let newest = turns.last().unwrap();
+            let found = views::turn_number(&view, 0, &session, &newest.turn_id).unwrap();
+            assert_eq!(found, Some(newest.seq), "{release}");
+        }
+        lines.truncate(loaded + 1);
+        let folded = folded(&lines.concat(), usize::MAX);
+        let session = sessions(&folded).remove(0);
+        let view = folded.store.view().unwrap();
+        let found = views::turn_number(&view, 0, &session, "0").unwrap();
+        assert_eq!(found, None, "{release}");
+    }
+}
+
+fn contains(line: &[u8], words: &[u8]) -> bool {
+    line.windows(words.len()).any(|window| window == words)
 }

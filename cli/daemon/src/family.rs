@@ -215,8 +215,9 @@ fn head(one: &NewsDoc) -> String {
     _ = writeln!(text, "It did: {}.", deeds.join(", "));
     if !one.files.is_empty() {
         let named = one.files.iter().take(FILES_MAX);
-        let named: Vec<String> =
-            named.map(|file| format!("{} (+{} -{})", file.path, file.plus, file.minus)).collect();
+        let named: Vec<String> = named
+            .map(|file| format!("{} (+{} -{})", file.names(), file.plus, file.minus))
+            .collect();
         let more = match one.files.len().saturating_sub(FILES_MAX) {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -155,23 +155,22 @@ fn print(streams: &mut Streams, change: &ChangeDoc) -> Result<(), Error> {
         (_, _, to) => to.unwrap_or("?").to_owned(),
     };
     let mut did = Vec::new();
-    let mut count = |count: u64, one: &str, many: &str| {
+    let mut count = |count: u64, one: &str, many: &str, ends: &str| {
         if count > 0 {
-            did.push(format!("{count} {}", if count == 1 { one } else { many }));
+            did.push(format!("{count} {}{ends}", if count == 1 { one } else { many }));
         }
     };
-    count(change.turns.len() as u64, "turn", "turns");
-    count(change.commands, "command", "commands");
-    count(change.commands_failed, "of them failed", "of them failed");
-    count(change.files.len() as u64, "file", "files");
-    count(change.requests, "request", "requests");
+    count(change.turns.len() as u64, "turn", "turns", "");
+    count(change.commands, "command", "commands", &ends(change));
+    count(change.files.len() as u64, "file", "files", "");
+    count(change.requests, "request", "requests", "");
     if change.tokens > 0 {
         did.push(format!("{} tokens", tokens(change.tokens)));
     }
     streams.line(format_args!("  {} {name}  {state}  {}", change.id, did.join(", ")))?;
     for file in &change.files {
         let (plus, minus) = (file.plus, file.minus);
-        streams.line(format_args!("      {} +{plus} -{minus}", clean(&file.path)))?;
+        streams.line(format_args!("      {} +{plus} -{minus}", clean(&file.names())))?;
     }
     let failed = change.turns.iter().filter_map(|turn| turn.error.as_deref());
     for error in failed {
@@ -184,6 +183,21 @@ fn print(streams: &mut Streams, change: &ChangeDoc) -> Result<(), Error> {
         streams.line(format_args!("      last: {}", cut(&clean(last), 100)))?;
     }
     Ok(())
+}
+
+/// How those commands ended that did not end well.
+fn ends(change: &ChangeDoc) -> String {
+    let ends = [
+        (change.commands_failed, "failed"),
+        (change.commands_declined, "declined"),
+        (change.commands_interrupted, "interrupted"),
+    ];
+    let ends = ends.iter().filter(|(count, _)| *count > 0);
+    let ends: Vec<String> = ends.map(|(count, how)| format!("{count} {how}")).collect();
+    match ends.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", ends.join(", ")),
+    }
 }
 
 impl Seen {

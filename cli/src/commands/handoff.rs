@@ -357,12 +357,13 @@ impl From {
         let mut files: BTreeMap<String, Changed> = BTreeMap::new();
         for action in changes.filter(|action| action.status == "completed") {
             for file in &action.files {
-                let changed = files.entry(file.path.clone()).or_default();
-                changed.path.clone_from(&file.path);
+                let mut changed = files.remove(&file.path).unwrap_or_default();
+                file.name_now().clone_into(&mut changed.path);
                 changed.kind.clone_from(&file.kind);
                 changed.plus += u64::from(file.plus);
                 changed.minus += u64::from(file.minus);
                 changed.cursor = self.cursor(action.end_seq.unwrap_or(action.seq));
+                files.insert(changed.path.clone(), changed);
             }
         }
         files.into_values().collect()

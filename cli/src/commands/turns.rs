@@ -57,6 +57,11 @@ impl Turns {
         if let (Some(number), []) = (self.turn, turns.as_slice()) {
             return Err(no_turn(&found.session.id, number, found.session.counts.turns));
         }
+        // Where nothing goes on, an open turn lasts up to the newest record.
+        let now = match tables.lives().of(&view, &found.session)? {
+            Some(true) => tables.now(),
+            _ => found.session.last_at,
+        };
         let answer = Answer {
             schema: "sm.turns/1",
             turns,
@@ -73,7 +78,7 @@ impl Turns {
             return Ok(Exit::Ok);
         }
         print(streams, &answer.turns, tables.now())?;
-        let (now, style) = (tables.now(), streams.style);
+        let style = streams.style;
         let drawn = match (self.turn, answer.turns.as_slice()) {
             (Some(_), [turn]) => timeline::phases(turn, now, style),
             (_, turns) => {

@@ -147,6 +147,15 @@ fn a_diff_tells_what_happened_between_and_nothing_else() {
             assert_eq!(state(&parts[0], "to"), state(&parts[1], "from"), "at {cut}");
         }
     }
+    let ends = ["commands_failed", "commands_declined", "commands_interrupted"];
+    for name in &ends[..2] {
+        assert_eq!(all[name], now["counts"][name], "{name} means the same everywhere");
+    }
+    let badly: u64 = ends.iter().filter_map(|name| all[name].as_u64()).sum();
+    let well = now["counts"]["commands_completed"].as_u64().expect("a count");
+    assert_eq!(all["commands"].as_u64(), Some(badly + well), "{all}");
+    let told = sm.run(&["diff", "--from", "0"]).text();
+    assert!(told.contains("5 commands (2 declined)"), "{told}");
     let backwards = sm.run(&["diff", "--from", "20", "--to", "10"]);
     assert_eq!(backwards.code, 2, "{}", backwards.err);
 }
@@ -175,4 +184,23 @@ fn catching_up_goes_on_from_where_the_user_was() {
     std::fs::remove_dir_all(sm.home().join("projections")).expect("they were there");
     sm.json(&["import", &of("0.169.0/failures.jsonl")]);
     assert_eq!(sm.json(&["catchup"])["from"], 0);
+}
+
+#[test]
+fn an_open_turn_of_an_import_lasts_up_to_its_last_record() {
+    let sm = Sm::new();
+    let path =
+        captures(false).into_iter().find(|path| path.ends_with("0.169.0/stops-running.jsonl"));
+    sm.json(&["import", path.expect("a capture").to_str().expect("a plain path")]);
+    let turn = &sm.json(&["turns"])["turns"][0];
+    assert_eq!(turn["outcome"], Value::Null);
+    let told = sm.run(&["turns", "--turn", "1"]).text();
+    let open = told.lines().find(|line| line.contains(" so far")).expect("an open phase");
+    let lasts = open.split(" so far").next().and_then(|head| head.split_whitespace().last());
+    // It was recorded in a few seconds, hours or years ago.
+    let lasts = lasts.expect("a time");
+    assert!(
+        lasts.ends_with('s') && !lasts.contains(['m', 'h', 'd']) || lasts.ends_with("ms"),
+        "{open}"
+    );
 }

@@ -23,6 +23,8 @@ fn differs_by_nature(name: &str) -> bool {
         "decision",
         "decided_by",
         "requests",
+        // A rollback's answer tells of one only where its request is known.
+        "turns_dropped",
         // The client's answer ends a wait before the server tells so.
         "phases",
         "time_in",

@@ -88,6 +88,8 @@ kinds! {
     THREAD_GOAL_UPDATED = 42, "thread/goal/updated";
     /// A thread has no goal any more.
     THREAD_GOAL_CLEARED = 43, "thread/goal/cleared";
+    /// A thread's newest turns were taken out of its history.
+    THREAD_REVERTED = 44, "thread/reverted";
     /// A turn began.
     TURN_STARTED = 48, "turn/started";
     /// A turn ended.
@@ -170,6 +172,10 @@ kinds! {
     TURN_STEER = 133, "turn/steer";
     /// A client ends a running turn.
     TURN_INTERRUPT = 134, "turn/interrupt";
+    /// A client takes back a turn and all after it.
+    THREAD_REVERT = 135, "thread/revert";
+    /// A client takes back the newest turns, so many.
+    THREAD_ROLLBACK = 136, "thread/rollback";
 
     /// `sm` began to read a source.
     SM_SOURCE_OPENED = 32768, "sm/source/opened";

@@ -630,6 +630,35 @@ pub struct Question<'a> {
     pub is_secret: Flag,
 }
 
+/// A client's `thread/revert` or `thread/rollback`.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CutRequest<'a> {
+    /// The first turn that goes.
+    #[serde(borrow)]
+    pub before_turn_id: Text<'a>,
+    /// How many go.
+    pub num_turns: Int,
+}
+
+/// The answer to it.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct CutAnswer<'a> {
+    /// The thread without them.
+    #[serde(borrow)]
+    pub thread: Obj<CutThread<'a>>,
+}
+
+/// A thread with its turns; none stand there where they are read page by page.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct CutThread<'a> {
+    /// Those that are left, oldest first.
+    #[serde(borrow)]
+    pub turns: List<Obj<Turn<'a>>>,
+}
+
 /// A client's answer to an approval or to questions.
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]

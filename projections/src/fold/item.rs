@@ -62,6 +62,7 @@ impl Step<'_> {
     pub(super) fn item_started(&mut self, sid: Sid, payload: &[u8]) {
         let Some(event) = self.params::<ItemEvent<'_>>(payload) else { return };
         let Some(item) = event.item.get() else { return };
+        self.begins_in(sid, event.turn_id.filled());
         let Some(action) = self.item(sid, event.turn_id.filled(), item) else { return };
         if self.action(sid, action).ended_at.is_none() {
             self.tell(sid, action, item);
@@ -278,14 +279,15 @@ fn files_of(item: &Item<'_>) -> Vec<FileLines> {
 }
 
 /// The plus and minus lines of one file: an added or deleted file's text is all plus or all minus,
-/// an update's diff is counted line by line.
+/// whatever it looks like; an update's diff is counted line by line.
 fn lines_of(change: &Change<'_>) -> FileLines {
-    let kind = change.kind.get().and_then(|kind| kind.kind.get()).unwrap_or("update");
+    let told = change.kind.get();
+    let kind = told.and_then(|kind| kind.kind.get()).unwrap_or("update");
+    let moved_to = told.and_then(|kind| kind.move_path.filled());
     let diff = change.diff.get().unwrap_or("");
-    let unified = diff.starts_with("@@") || diff.starts_with("--- ") || diff.contains("\n@@");
     let (plus, minus) = match kind {
-        "add" if !unified => (diff.lines().count(), 0),
-        "delete" if !unified => (0, diff.lines().count()),
+        "add" => (diff.lines().count(), 0),
+        "delete" => (0, diff.lines().count()),
         _ => count_diff(diff),
     };
     FileLines {
@@ -293,6 +295,7 @@ fn lines_of(change: &Change<'_>) -> FileLines {
         kind: kind.to_owned(),
         plus: plus as u32,
         minus: minus as u32,
+        moved_to: moved_to.map(str::to_owned),
     }
 }
 
@@ -386,9 +389,9 @@ fn file_summary(files: &[FileLines]) -> String {
     let (plus, minus) = files.iter().fold((0, 0), |(p, m), file| (p + file.plus, m + file.minus));
     match files {
         [] => String::new(),
-        [file] => line(&format!("{} +{plus} -{minus}", file.path)),
+        [file] => line(&format!("{} +{plus} -{minus}", file.names())),
         [file, rest @ ..] => {
-            line(&format!("{} and {} more +{plus} -{minus}", file.path, rest.len()))
+            line(&format!("{} and {} more +{plus} -{minus}", file.names(), rest.len()))
         }
     }
 }
@@ -450,6 +453,20 @@ mod tests {
             let item: Item<'_> = serde_json::from_str(item).unwrap();
             let kind = ActionKind::of_item(item.kind.get().unwrap());
             assert_eq!(summary_of(kind, &item, &[]), expected);
+        }
+    }
+
+    #[test]
+    fn a_files_whole_text_is_no_diff_whatever_it_looks_like() {
+        for (kind, diff, expected) in [
+            ("add", "--- a/f\\n+++ b/f\\n@@ -1,2 +1,2 @@\\n-old\\n+new\\n ctx\\n", (6, 0)),
+            ("add", "select 1;\\n@@rowcount\\nfoo\\n", (3, 0)),
+            ("delete", "--- \\ntitle\\n--- \\nbody\\n", (0, 4)),
+            ("update", "@@ -1,2 +1,2 @@\\n-old\\n+new\\n ctx\\n", (1, 1)),
+        ] {
+            let change = format!(r#"{{"path":"f","kind":{{"type":"{kind}"}},"diff":"{diff}"}}"#);
+            let file = lines_of(&serde_json::from_str(&change).unwrap());
+            assert_eq!((file.plus, file.minus), expected, "{change}");
         }
     }
 

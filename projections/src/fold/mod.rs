@@ -6,6 +6,7 @@
 //! evidence changes a session's state, and the record that did is kept beside it.
 
 mod activity;
+mod cut;
 mod goal;
 mod hook;
 mod item;
@@ -25,7 +26,7 @@ use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 6;
+pub const FOLD_VERSION: u32 = 7;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]
@@ -150,7 +151,23 @@ impl Step<'_> {
             (Direction::Client, Kind::RESPONSE | Kind::ERROR_RESPONSE) => {
                 self.client_answer(kind, record.payload);
             }
-            (Direction::Client | Direction::Own, _) => {}
+            (Direction::Client, _) => self.client_call(sid, kind, record.payload),
+            (Direction::Own, _) => {}
+        }
+    }
+
+    /// A client's request: but for what it wants taken back, Codex tells what became of it.
+    fn client_call(&mut self, sid: Option<Sid>, kind: Kind, payload: &[u8]) {
+        let kind = match kind {
+            // Its method may have a number by now.
+            Kind::REQUEST => {
+                let method = sm_protocol::Envelope::scan(payload).method;
+                method.and_then(|method| Kind::of_method(&method)).unwrap_or(kind)
+            }
+            kind => kind,
+        };
+        if let (Some(sid), Kind::THREAD_REVERT | Kind::THREAD_ROLLBACK) = (sid, kind) {
+            self.cut_asked(sid, kind, payload);
         }
     }
 
@@ -159,7 +176,15 @@ impl Step<'_> {
         match kind {
             Kind::RESPONSE => {
                 if let Some(answer) = self.read::<Answer<_>>(payload) {
-                    self.thread_answered(answer.result.get(), payload);
+                    self.thread_answered(&answer, payload);
+                }
+                if let Some(sid) = sid {
+                    self.cut_answered(sid, kind, payload);
+                }
+            }
+            Kind::ERROR_RESPONSE => {
+                if let Some(sid) = sid {
+                    self.cut_answered(sid, kind, payload);
                 }
             }
             Kind::REQUEST => {
@@ -201,6 +226,7 @@ impl Step<'_> {
             Kind::THREAD_TOKEN_USAGE_UPDATED => self.tokens_updated(sid, payload),
             Kind::THREAD_ARCHIVED => self.session(sid).archived = true,
             Kind::THREAD_UNARCHIVED => self.session(sid).archived = false,
+            Kind::THREAD_REVERTED => self.reverted(sid),
             Kind::THREAD_GOAL_UPDATED => self.goal_updated(sid, payload),
             Kind::THREAD_GOAL_CLEARED => self.session(sid).goal = None,
             Kind::TURN_STARTED => self.turn_started(sid, payload),

@@ -1,8 +1,9 @@
-//! Requests: what Codex asked, and the first of four things that ends the wait.
+//! Requests: what Codex asked, and what ends the wait.
 //!
 //! What always holds: a request waits until `serverRequest/resolved`, the recorded answer, its
-//! item's first output or completion or its turn's end, whichever comes first (old releases send no
-//! `resolved`, and an interrupt may send neither that nor a completion). Its number never changes.
+//! item's first output or completion, its turn's end or its server's, whichever comes first (old
+//! releases send no `resolved`, and an interrupt may send neither that nor a completion). Its number
+//! never changes.
 
 use super::Step;
 use crate::rows::{
@@ -44,13 +45,15 @@ impl Step<'_> {
             }
             self.end_request(earlier, RequestStatus::Cleared, None);
         }
-        let number = self.at.seq;
+        if let Some(sid) = sid {
+            self.begins_in(sid, params.turn_id.filled());
+        }
         let turn = sid.and_then(|sid| self.turn_of(sid, params.turn_id.filled()));
         let action = match (sid, turn, item_id) {
             (Some(sid), Some(_), Some(item)) => self.action_number(sid, turn, item),
             _ => None,
         };
-        let mut row = Request {
+        let row = Request {
             session: sid,
             turn,
             action,
@@ -60,38 +63,40 @@ impl Step<'_> {
             generation: self.at.generation,
             class: class_of(kind),
             method: self.method_of(kind, payload),
+            summary: self.request_summary(sid, action, &params),
             reason: params.reason.filled().map(line),
             asked_at: self.at.time,
             ..Request::default()
         };
-        row.summary = self.request_summary(sid, action, &params);
-        let class = row.class;
+        self.wait_for(row);
+        if let (Some(sid), None) = (sid, told) {
+            self.settle(sid);
+            self.enter_phase(sid);
+        }
+    }
+
+    /// A new request waits: its session, turn and action know of it.
+    fn wait_for(&mut self, row: Request) {
+        let number = self.at.seq;
+        let Request { session, turn, action, class, asked_at, .. } = row;
         let unlinked = action.is_none() && row.item_id.is_some();
-        self.state.requests.put(number, row);
-        self.state.waiting.put(waiting, number);
+        self.state.waiting.put(self.waiting_key(&row.rpc_id), number);
         self.state.pending.put(number, ());
-        if let (Some(sid), Some(action)) = (sid, action) {
-            let asked_at = self.at.time;
+        self.state.requests.put(number, row);
+        let Some(sid) = session else { return };
+        if let Some(action) = action {
             let approval = Approval { request: number, asked_at, ..Approval::default() };
             self.action(sid, action).approvals.push(approval);
         }
-        if let Some(sid) = sid {
-            let session = self.session(sid);
-            session.pending.push((number, class));
-            session.counts.requests += 1;
-            if unlinked {
-                session.unlinked.push(number);
-            }
-            if let Some(turn) = turn {
-                self.turn(sid, turn).requests += 1;
-            }
-            if unlinked {
-                self.request_is_last_action(sid, number, class);
-            }
-            if told.is_none() {
-                self.settle(sid);
-                self.enter_phase(sid);
-            }
+        if let Some(turn) = turn {
+            self.turn(sid, turn).requests += 1;
+        }
+        let session = self.session(sid);
+        session.pending.push((number, class));
+        session.counts.requests += 1;
+        if unlinked {
+            session.unlinked.push(number);
+            self.request_is_last_action(sid, number, class);
         }
     }
 
@@ -158,11 +163,14 @@ impl Step<'_> {
         }
     }
 
+    /// The requests for leave to do that action, oldest first.
+    fn asked_for(&mut self, sid: Sid, action: u64) -> Vec<u64> {
+        self.action(sid, action).approvals.iter().map(|approval| approval.request).collect()
+    }
+
     /// A request that came before its item takes its line from the item.
     pub(super) fn name_requests(&mut self, sid: Sid, action: u64, summary: &str) {
-        let asked: Vec<u64> =
-            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
-        for number in asked {
+        for number in self.asked_for(sid, action) {
             let row = self.state.requests.entry(self.base, &number);
             if row.summary.is_empty() {
                 summary.clone_into(&mut row.summary);
@@ -287,14 +295,12 @@ impl Step<'_> {
     /// What an action's end tells of the leave that was asked for it: it ends the wait, and where
     /// nobody recorded the decision it shows what it must have been.
     pub(super) fn end_requests_of_action(&mut self, sid: Sid, action: u64, status: ActionStatus) {
-        let asked: Vec<u64> =
-            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
         let shown = match status {
             ActionStatus::Completed | ActionStatus::Failed => Some("accept"),
             ActionStatus::Declined => Some("decline"),
             _ => None,
         };
-        for number in asked {
+        for number in self.asked_for(sid, action) {
             let row = self.state.requests.entry(self.base, &number);
             match (row.status, shown) {
                 (RequestStatus::Pending, Some(shown)) => {
@@ -311,9 +317,7 @@ impl Step<'_> {
 
     /// An action that runs was given leave, whoever gave it: the oldest releases tell nothing else.
     pub(super) fn leave_is_shown(&mut self, sid: Sid, action: u64) {
-        let asked: Vec<u64> =
-            self.action(sid, action).approvals.iter().map(|approval| approval.request).collect();
-        for number in asked {
+        for number in self.asked_for(sid, action) {
             self.end_request(number, RequestStatus::Answered, Some("accept".to_owned()));
         }
     }

@@ -1,10 +1,10 @@
 //! Sessions: how threads become them, and what Codex tells about a thread as a whole.
 
 use super::Step;
-use crate::rows::{Health, Session, Sid, SourceKind, Tokens, line};
+use crate::rows::{ANCESTORS_MAX, ActionKind, Health, Session, Sid, SourceKind, Tokens, line};
 use crate::table::{Key, id_hash};
 use sm_protocol::message::{
-    NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
+    Answer, NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
     TokenUsageUpdated,
 };
 use sm_protocol::{Int, Text};
@@ -14,9 +14,6 @@ const ID_DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// The longest name kept, in bytes.
 const NAME_BYTES_MAX: usize = 120;
-
-/// How far up a family tree is followed; a longer one is a loop.
-const ANCESTORS_MAX: usize = 64;
 
 /// The first `len` digits of the short id of a provider's thread.
 pub(super) fn short_id(provider: &str, thread: &str, len: usize) -> String {
@@ -108,13 +105,24 @@ impl Step<'_> {
     }
 
     /// A response may carry a thread: the answer to starting, resuming, forking or reading one.
-    pub(super) fn thread_answered(&mut self, result: Option<&ThreadOpened<'_>>, payload: &[u8]) {
-        let Some(opened) = result else { return };
+    pub(super) fn thread_answered(
+        &mut self,
+        answer: &Answer<'_, ThreadOpened<'_>>,
+        payload: &[u8],
+    ) {
+        let Some(opened) = answer.result.get() else { return };
         let Some(sid) = self.thread_opened(opened) else { return self.greeted(payload) };
         // Only an answer that tells the settings in force has loaded the thread.
         if opened.model.get().is_some() || opened.cwd.get().is_some() {
             self.attach(sid);
-            self.session(sid).ended = false;
+            let seq = self.at.seq;
+            let session = self.session(sid);
+            session.ended = false;
+            let by = answer.id.map_or("", |id| id.get());
+            if session.loaded_by != by {
+                by.clone_into(&mut session.loaded_by);
+                session.loaded_seq = seq;
+            }
             self.settle(sid);
         }
     }
@@ -261,27 +269,49 @@ impl Step<'_> {
         let tokens = Tokens { context: last.total, window, ..counts(total) };
         let session = self.session(sid);
         let turn = session.open_turn.as_ref().map(|turn| turn.seq);
-        // What a fork, or a thread from before the log, is first told to have spent was spent
-        // elsewhere, but for the model call that just ended. After a rollback Codex counts anew.
-        let known = session.tokens.filter(|known| known.total <= tokens.total);
-        let fell = known.is_none() && session.tokens.is_some();
-        let before = known.unwrap_or_else(|| match turn {
-            Some(_) => tokens.less(last),
-            None => tokens,
-        });
+        let known = session.tokens;
+        let before = match known {
+            Some(known) if !is_rewound(known, tokens, last) => known,
+            // What a fork, or a thread from before the log, is first told to have spent was spent
+            // elsewhere, but for the model call that just ended; old releases tell it at the begin of
+            // a call, too.
+            None if tokens.total > last.total && !self.is_answered(sid, turn) => tokens,
+            _ if turn.is_some() => tokens.less(last),
+            _ => tokens,
+        };
+        let session = self.session(sid);
         if session.tokens.is_none() {
             session.tokens_inherited = before.total;
         }
         session.tokens = Some(tokens);
         let Some(turn) = turn else { return };
+        let spent = tokens.less(before);
         let row = self.turn(sid, turn);
-        match fell {
-            true => row.tokens_before = Some(before),
-            false => _ = row.tokens_before.get_or_insert(before),
-        }
-        row.tokens_after = Some(tokens);
-        self.spend(sid, tokens.total.saturating_sub(before.total));
+        row.spent = Some(row.spent.unwrap_or_default().plus(spent));
+        self.spend(sid, spent.total);
     }
+
+    /// Whether the model has answered in that turn. It may look at all that the session did.
+    fn is_answered(&mut self, sid: Sid, turn: Option<u64>) -> bool {
+        let actions = self.state.actions.keys(self.base, &sid.to_bytes());
+        actions.into_iter().rev().any(|key| {
+            let action = self.state.actions.get(self.base, &key);
+            action.is_some_and(|action| {
+                turn.is_some()
+                    && action.turn == turn
+                    && !matches!(action.kind, ActionKind::UserMessage | ActionKind::Hook)
+            })
+        })
+    }
+}
+
+/// Whether Codex counts from an earlier total than `known`, as it does once turns were taken out of the
+/// thread's history: the newest call alone makes more than the total grew by. A total that is told again
+/// is none, whatever call stands beside it (a rollback to 0.125 repeats it beside an estimate).
+fn is_rewound(known: Tokens, now: Tokens, last: Tokens) -> bool {
+    let without_last = now.total.checked_sub(last.total);
+    now.total < known.total
+        || now.total > known.total && without_last.is_some_and(|before| before < known.total)
 }
 
 fn counts(told: &sm_protocol::message::Tokens) -> Tokens {

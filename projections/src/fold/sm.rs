@@ -2,10 +2,10 @@
 
 use super::Step;
 use crate::rows::{Input, InputStatus, Reminder, Sid, Trim, line};
-use crate::table::{Key, id_hash};
+use crate::table::id_hash;
 use sm_protocol::synthetic::{
     InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, News, ReminderSet,
-    SessionEnded, SessionSpawned, Synthetic, TurnsDropped,
+    SessionEnded, SessionSpawned, Synthetic,
 };
 
 impl Step<'_> {
@@ -30,7 +30,7 @@ impl Step<'_> {
             (Synthetic::SessionArchived(archived), Some(sid)) => {
                 self.session(sid).archived = archived.archived;
             }
-            (Synthetic::TurnsDropped(dropped), Some(sid)) => self.turns_dropped(sid, &dropped),
+            (Synthetic::TurnsDropped(dropped), Some(sid)) => self.drop_turns(sid, &dropped.turns),
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
             (Synthetic::InputEdited(edited), _) => self.input_edited(&edited),
@@ -97,25 +97,6 @@ impl Step<'_> {
                 session.told_seq = session.told_seq.max(*seq);
             }
         }
-    }
-
-    /// Turns that are no part of the session's history any more. What they said is no more its last
-    /// message; what they did and cost stays counted.
-    fn turns_dropped(&mut self, sid: Sid, dropped: &TurnsDropped) {
-        let seq = self.at.seq;
-        for number in &dropped.turns {
-            let Some(turn) = self.state.turns.get_mut(self.base, &(sid, *number)) else { continue };
-            if turn.dropped_seq.is_none() {
-                turn.dropped_seq = Some(seq);
-                self.session(sid).counts.turns_dropped += 1;
-            }
-        }
-        let kept = self.state.turns.keys(self.base, &sid.to_bytes());
-        let last_message = kept.into_iter().rev().find_map(|key| {
-            let turn = self.state.turns.get(self.base, &key)?;
-            turn.message_seq.filter(|_| turn.dropped_seq.is_none())
-        });
-        self.session(sid).last_message_seq = last_message;
     }
 
     fn trimmed(&mut self, trimmed: LogTrimmed) {

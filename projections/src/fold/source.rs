@@ -1,7 +1,8 @@
 //! Sources: where records come from, and what the end of a life of one means.
 
+use super::turn::End;
 use super::{At, Step};
-use crate::rows::{ActionStatus, Generation, Outcome, Source, SourceKind};
+use crate::rows::{ActionStatus, Generation, Source, SourceKind};
 use serde::Deserialize;
 use sm_protocol::Text;
 use sm_protocol::message::Answer;
@@ -105,7 +106,7 @@ impl Step<'_> {
         for sid in self.attached(ended.source, ended.generation) {
             self.orphan_requests_of(sid);
             if let Some(open) = self.session(sid).open_turn.clone() {
-                self.close_turn(sid, open.seq, Outcome::Lost, Some(&ended.reason));
+                self.close_turn(sid, open.seq, &End::WithProcess(&ended.reason));
             }
             self.close_open_items(sid, ActionStatus::Lost);
             let session = self.session(sid);

@@ -1,17 +1,28 @@
 //! Turns: opened and closed once each, whatever is missing, repeated or late.
 //!
 //! What always holds: a session has at most one open turn. A turn that ended is never reopened; one
-//! that was given up (lost with its process, or left without an outcome because the next one began) is
+//! that was given up (lost with its process, or because the next one began and nobody told its end) is
 //! put right when its real end is told after all. A turn inside a turn
 //! (a review runs as one) is part of the outer one, under its own id.
 
 use super::Step;
 use crate::rows::{
-    ActionKind, ActionStatus, Health, Micros, OpenTurn, Outcome, RequestStatus, Sid, Turn, line,
+    ActionKind, ActionStatus, Counts, Health, Micros, OpenTurn, Outcome, RequestStatus, Sid, Turn,
+    line,
 };
-use crate::table::{IdHash, turn_key};
+use crate::table::{IdHash, is_numbered, turn_key};
 use sm_protocol::Kind;
 use sm_protocol::message::{AboutItem, ErrorEvent, ModelRerouted, TurnEvent};
+
+/// How a turn comes to its end.
+pub(super) enum End<'e> {
+    /// Codex told: the outcome, and the error if there was one.
+    Told(Outcome, Option<&'e str>),
+    /// Its process ended first, for that reason.
+    WithProcess(&'e str),
+    /// Another turn began, and nobody told how this one ended.
+    Untold,
+}
 
 impl Step<'_> {
     /// The row of a turn that is known to exist.
@@ -23,6 +34,18 @@ impl Step<'_> {
     pub(super) fn turn_number(&mut self, sid: Sid, id: &str) -> Option<u64> {
         let key = (sid, self.turn_key(id));
         self.state.turn_ids.get(self.base, &key).copied()
+    }
+
+    /// Something begins in a turn of that id: where the id is an older turn's number, given again, it no
+    /// more stands for that one. What only ends is never taken for a begin, or a record told twice would
+    /// make a turn.
+    pub(super) fn begins_in(&mut self, sid: Sid, id: Option<&str>) {
+        let Some(id) = id.filter(|id| is_numbered(id)) else { return };
+        let Some(turn) = self.turn_number(sid, id) else { return };
+        let ended = self.state.turns.get(self.base, &(sid, turn)).and_then(|turn| turn.end_seq);
+        if self.session(sid).has_renumbered(id, ended) {
+            self.state.turn_ids.remove((sid, self.turn_key(id)));
+        }
     }
 
     fn turn_key(&self, id: &str) -> IdHash {
@@ -47,6 +70,7 @@ impl Step<'_> {
         let Some(event) = self.params::<TurnEvent<'_>>(payload) else { return };
         let Some(told) = event.turn.get() else { return };
         let Some(id) = told.id.filled() else { return };
+        self.begins_in(sid, Some(id));
         if self.turn_number(sid, id).is_some() {
             if let Some(open) = &mut self.session(sid).open_turn {
                 open.announced |= open.id == id;
@@ -73,8 +97,7 @@ impl Step<'_> {
     fn open_turn(&mut self, sid: Sid, id: &str, announced: bool) -> u64 {
         let at = self.at;
         if let Some(open) = self.session(sid).open_turn.clone() {
-            let why = "its end was not told: another turn began";
-            self.close_turn(sid, open.seq, Outcome::None, Some(why));
+            self.close_turn(sid, open.seq, &End::Untold);
         }
         let session = self.session(sid);
         session.counts.turns += 1;
@@ -87,7 +110,6 @@ impl Step<'_> {
             number: session.counts.turns as u32,
             started_at: at.time,
             model: session.model.clone(),
-            tokens_before: session.tokens,
             ..Turn::default()
         };
         self.state.turns.put((sid, at.seq), turn);
@@ -111,33 +133,37 @@ impl Step<'_> {
             Some(turn) => turn,
             None => self.open_turn(sid, id, false),
         };
-        self.close_turn(sid, turn, outcome, error);
+        self.close_turn(sid, turn, &End::Told(outcome, error));
     }
 
     /// Ends a turn: with it end its items and its requests.
-    pub(super) fn close_turn(
-        &mut self,
-        sid: Sid,
-        turn: u64,
-        outcome: Outcome,
-        error: Option<&str>,
-    ) {
+    pub(super) fn close_turn(&mut self, sid: Sid, turn: u64, end: &End<'_>) {
         let at = self.at;
+        let (outcome, error) = match *end {
+            End::Told(outcome, error) => (outcome, error),
+            End::WithProcess(reason) => (Outcome::Lost, Some(reason)),
+            End::Untold => (Outcome::Lost, Some("its end was not told: another turn began")),
+        };
         let row = self.turn(sid, turn);
         let before = row.outcome;
         // What Codex itself told of the end stands; what was concluded without it gives way.
-        let concluded = matches!(outcome, Outcome::Lost | Outcome::None);
+        let concluded = outcome == Outcome::Lost;
         if !matches!(before, Outcome::Lost | Outcome::None) || row.ended_at.is_some() && concluded {
             return;
         }
         row.outcome = outcome;
         row.end_seq = Some(at.seq);
         row.error = error.map(line);
-        let ended_at = self.end_time(sid, outcome == Outcome::Lost);
+        let with_process = matches!(end, End::WithProcess(_));
+        let ended_at = self.end_time(sid, with_process);
         self.turn(sid, turn).ended_at = Some(ended_at);
         let session = self.session(sid);
-        *outcome_count(&mut session.counts, before) -= u64::from(before != Outcome::None);
-        *outcome_count(&mut session.counts, outcome) += u64::from(outcome != Outcome::None);
+        if let Some(count) = outcome_count(&mut session.counts, before) {
+            *count -= 1;
+        }
+        if let Some(count) = outcome_count(&mut session.counts, outcome) {
+            *count += 1;
+        }
         if session.last_turn_seq == Some(turn) {
             session.outcome = outcome;
             session.settled_seq = Some(at.seq);
@@ -148,20 +174,13 @@ impl Step<'_> {
             session.flag_input = false;
             session.retrying = None;
             let unlinked = std::mem::take(&mut session.unlinked);
-            let status = match outcome {
-                Outcome::Lost => ActionStatus::Lost,
-                _ => ActionStatus::Interrupted,
+            let (items, requests) = match with_process {
+                true => (ActionStatus::Lost, RequestStatus::Orphaned),
+                false => (ActionStatus::Interrupted, RequestStatus::Cleared),
             };
-            self.end_unlinked(sid, &unlinked, status);
-            self.close_open_items(sid, status);
-            self.end_requests_of_turn(
-                sid,
-                turn,
-                match outcome {
-                    Outcome::Lost => RequestStatus::Orphaned,
-                    _ => RequestStatus::Cleared,
-                },
-            );
+            self.end_unlinked(sid, &unlinked, items);
+            self.close_open_items(sid, items);
+            self.end_requests_of_turn(sid, turn, requests);
         }
     }
 
@@ -213,11 +232,12 @@ impl Step<'_> {
     }
 }
 
-fn outcome_count(counts: &mut crate::rows::Counts, outcome: Outcome) -> &mut u64 {
+fn outcome_count(counts: &mut Counts, outcome: Outcome) -> Option<&mut u64> {
     match outcome {
-        Outcome::Completed | Outcome::None => &mut counts.turns_completed,
-        Outcome::Interrupted => &mut counts.turns_interrupted,
-        Outcome::Failed => &mut counts.turns_failed,
-        Outcome::Lost => &mut counts.turns_lost,
+        Outcome::None => None,
+        Outcome::Completed => Some(&mut counts.turns_completed),
+        Outcome::Interrupted => Some(&mut counts.turns_interrupted),
+        Outcome::Failed => Some(&mut counts.turns_failed),
+        Outcome::Lost => Some(&mut counts.turns_lost),
     }
 }

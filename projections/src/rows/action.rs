@@ -2,6 +2,7 @@
 
 use super::{Micros, Sid};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What an item is.
 #[derive(
@@ -168,7 +169,7 @@ impl ActionStatus {
 /// One file of a file change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileLines {
-    /// The file.
+    /// The file, by the name that it had before.
     pub path: String,
     /// `add`, `delete`, `update`, or as Codex names it.
     pub kind: String,
@@ -176,6 +177,23 @@ pub struct FileLines {
     pub plus: u32,
     /// Lines taken away.
     pub minus: u32,
+    /// Where it was moved to.
+    pub moved_to: Option<String>,
+}
+
+impl FileLines {
+    /// Its name, or both where it was moved.
+    pub fn names(&self) -> Cow<'_, str> {
+        file_names(&self.path, self.moved_to.as_deref())
+    }
+}
+
+/// A file's name, or both where it was moved.
+pub(crate) fn file_names<'n>(path: &'n str, moved_to: Option<&str>) -> Cow<'n, str> {
+    match moved_to {
+        Some(moved_to) => Cow::Owned(format!("{path} → {moved_to}")),
+        None => Cow::Borrowed(path),
+    }
 }
 
 /// Leave that was asked for an action.

@@ -13,13 +13,14 @@ mod span;
 mod trim;
 mod turn;
 
+pub(crate) use action::file_names;
 pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
 pub use input::{HELD, Input, InputStatus};
 pub use reminder::Reminder;
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{
-    ActivityState, Counts, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn, Session,
-    SessionHead, Tokens,
+    ActivityState, Counts, Cut, CutTurns, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn,
+    Session, SessionHead, Tokens,
 };
 pub use source::{Generation, Source, SourceKind};
 pub use span::{Phase, Span};
@@ -31,6 +32,9 @@ pub type Micros = i64;
 
 /// A session's number: dense from 0, in the order in which the log first names their threads.
 pub type Sid = u32;
+
+/// How far up a family tree is followed; a longer one is a loop.
+pub(crate) const ANCESTORS_MAX: usize = 64;
 
 /// The longest text a row keeps, in bytes; a longer one is cut at a character and ends in `…`.
 pub const LINE_BYTES_MAX: usize = 200;

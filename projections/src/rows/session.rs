@@ -1,6 +1,7 @@
 //! A session: one thread of one provider.
 
 use super::{ActionKind, ActionStatus, Micros, Outcome, Phase, RequestClass, Sid};
+use crate::table::is_numbered;
 use serde::{Deserialize, Serialize};
 use sm_protocol::synthetic::Settings;
 
@@ -128,15 +129,15 @@ pub struct Counts {
     pub turns_interrupted: u64,
     /// Of those, failed.
     pub turns_failed: u64,
-    /// Of those, lost with their process.
+    /// Of those, lost: with their process, or because nobody told how they ended.
     pub turns_lost: u64,
     /// Of those, taken out of the session's history again.
     pub turns_dropped: u64,
     /// Commands.
     pub commands: u64,
-    /// Of those, ended with exit code 0.
+    /// Of those, ended well: with exit code 0.
     pub commands_completed: u64,
-    /// Of those, ended otherwise.
+    /// Of those, failed.
     pub commands_failed: u64,
     /// Of those, declined.
     pub commands_declined: u64,
@@ -191,6 +192,36 @@ impl Tokens {
             ..self
         }
     }
+
+    /// What was spent with `more` besides; context and window are those of `more`.
+    pub fn plus(self, more: Tokens) -> Tokens {
+        Tokens {
+            total: self.total.saturating_add(more.total),
+            input: self.input.saturating_add(more.input),
+            cached: self.cached.saturating_add(more.cached),
+            output: self.output.saturating_add(more.output),
+            reasoning: self.reasoning.saturating_add(more.reasoning),
+            ..more
+        }
+    }
+}
+
+/// A client's wish to take a thread's newest turns back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The JSON text of its request's id.
+    pub rpc_id: String,
+    /// Which turns.
+    pub turns: CutTurns,
+}
+
+/// Which turns are to be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CutTurns {
+    /// This one and all after it.
+    From(u64),
+    /// So many of those that a user began.
+    Newest(u64),
 }
 
 /// What a thread pursues turn after turn.
@@ -356,6 +387,20 @@ pub struct Session {
 
     /// The labels that the user gave: rules go by no others.
     pub users_labels: Vec<String>,
+    /// The record with which a server last loaded its thread.
+    pub loaded_seq: u64,
+    /// The JSON text of that answer's id: the same answer told again loads nothing.
+    pub loaded_by: String,
+    /// What a client wants taken out of its history, while Codex has not answered.
+    pub cut: Option<Cut>,
+}
+
+impl Session {
+    /// Whether the turn that this session's server calls `id` is another than the one that ended with
+    /// record `end_seq`: old releases number a thread's turns from 0 again each time they load it.
+    pub fn has_renumbered(&self, id: &str, end_seq: Option<u64>) -> bool {
+        is_numbered(id) && end_seq.is_some_and(|end| end < self.loaded_seq)
+    }
 }
 
 #[cfg(test)]

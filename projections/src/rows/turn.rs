@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 pub enum Outcome {
-    /// It has not ended, or nobody told how; of a session: no turn has ended.
+    /// It has not ended; of a session: no turn has ended.
     #[default]
     None,
     /// It ran to its end.
@@ -17,7 +17,7 @@ pub enum Outcome {
     Interrupted,
     /// It failed.
     Failed,
-    /// Its process ended first.
+    /// Its process ended first, or the next turn began and nobody told how this one ended.
     Lost,
 }
 
@@ -67,10 +67,8 @@ pub struct Turn {
     pub messages: u32,
     /// Requests to the client.
     pub requests: u32,
-    /// The thread's totals when it began.
-    pub tokens_before: Option<Tokens>,
-    /// The thread's totals when they were last told within it.
-    pub tokens_after: Option<Tokens>,
+    /// What it cost, a rewound thread's calls included; `None` until told.
+    pub spent: Option<Tokens>,
     /// The record of its last plan.
     pub plan_seq: Option<u64>,
     /// The record of its last diff.

@@ -1,11 +1,12 @@
 //! Actions as documents: what a session did, one each however many records told of it.
 
-use super::{request_id, time, who};
-use crate::rows::{Action, ActionKind, RequestStatus, Sid};
+use super::{millis, request_id, time, who};
+use crate::rows::{Action, ActionKind, RequestStatus, Sid, file_names};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Actions, Requests, Sessions, Threads};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// One action.
 #[derive(Debug, Clone, Serialize)]
@@ -63,8 +64,10 @@ pub struct ActionDoc {
 /// One file of a file change.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileDoc {
-    /// The file.
+    /// The file, by the name that it had before.
     pub path: String,
+    /// Where it was moved to; null where it was not.
+    pub moved_to: Option<String>,
     /// `add`, `delete` or `update`.
     pub kind: String,
     /// Lines added.
@@ -168,7 +171,7 @@ pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc
         agents,
         started_at: time(action.started_at),
         ended_at: action.ended_at.and_then(time),
-        elapsed_ms: action.ended_at.map(|ended| (ended - action.started_at) / 1000),
+        elapsed_ms: action.ended_at.map(|ended| millis(action.started_at, ended)),
         duration_ms: action.duration_ms,
         started_micros: action.started_at,
         ended_micros: action.ended_at,
@@ -177,8 +180,20 @@ pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc
 
 impl From<crate::rows::FileLines> for FileDoc {
     fn from(file: crate::rows::FileLines) -> FileDoc {
-        let crate::rows::FileLines { path, kind, plus, minus } = file;
-        FileDoc { path, kind, plus, minus }
+        let crate::rows::FileLines { path, kind, plus, minus, moved_to } = file;
+        FileDoc { path, moved_to, kind, plus, minus }
+    }
+}
+
+impl FileDoc {
+    /// What it is called after the change.
+    pub fn name_now(&self) -> &str {
+        self.moved_to.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Its name, or both where it was moved.
+    pub fn names(&self) -> Cow<'_, str> {
+        file_names(&self.path, self.moved_to.as_deref())
     }
 }
 
@@ -196,6 +211,6 @@ fn approval_doc(
         decided_by_thread,
         asked_at: time(approval.asked_at),
         decided_at: approval.decided_at.and_then(time),
-        latency_ms: approval.decided_at.map(|at| (at - approval.asked_at) / 1000),
+        latency_ms: approval.decided_at.map(|at| millis(approval.asked_at, at)),
     })
 }

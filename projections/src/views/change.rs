@@ -1,7 +1,7 @@
 //! What changed between two moments, one document a session.
 
 use super::{FileDoc, request_id};
-use crate::rows::{Action, ActionKind, ActionStatus, Session, Sid, Turn};
+use crate::rows::{Action, ActionKind, ActionStatus, FileLines, Session, Sid, Turn};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Actions, Sessions, Threads, Turns};
@@ -28,8 +28,12 @@ pub struct ChangeDoc {
     pub turns: Vec<TurnChange>,
     /// Commands that ended in between.
     pub commands: u64,
-    /// Of those, otherwise than well.
+    /// Of those, failed.
     pub commands_failed: u64,
+    /// Of those, declined.
+    pub commands_declined: u64,
+    /// Of those, cut off with their turn or their process.
+    pub commands_interrupted: u64,
     /// Files that were changed in between, each once.
     pub files: Vec<FileDoc>,
     /// Requests that wait, those of before included.
@@ -93,8 +97,10 @@ fn change(
     sid: Sid,
     session: Session,
 ) -> Result<ChangeDoc, StoreError> {
-    let before = match then.get::<Threads>(&session.thread_id)? {
-        Some(sid) => then.get::<Sessions>(&sid)?,
+    // Then it may have had another number.
+    let known_as = then.get::<Threads>(&session.thread_id)?;
+    let before = match known_as {
+        Some(known_as) => then.get::<Sessions>(&known_as)?,
         None => None,
     };
     let was = before.clone().unwrap_or_default();
@@ -102,26 +108,21 @@ fn change(
         Some(parent) => now.get::<Sessions>(&parent)?.map(|parent| parent.id),
         None => None,
     };
-    let (mut commands, mut commands_failed, mut files) = (0, 0, Vec::new());
     let mut actions = ended_since(now, sid, after, after)?;
     for item in &was.open_items {
         let action = now.get::<Actions>(&(sid, item.seq))?;
         actions.extend(action.filter(|action| action.end_seq.is_some_and(|end| end > after)));
     }
-    for action in actions {
-        match action.kind {
-            ActionKind::Command => {
-                commands += 1;
-                commands_failed += u64::from(action.status != ActionStatus::Completed);
-            }
-            ActionKind::FileChange if action.status == ActionStatus::Completed => {
-                add_files(&mut files, action);
-            }
-            _ => {}
-        }
+    let deeds = Deeds::of(actions);
+    let turns = turns_since(now, sid, after)?;
+    let mut tokens = 0;
+    for turn in &turns {
+        let known = match known_as {
+            Some(known_as) => spent_in(then, known_as, turn.seq)?,
+            None => 0,
+        };
+        tokens += spent_in(now, sid, turn.seq)?.saturating_sub(known);
     }
-    let spent = session.tokens.map_or(0, |tokens| tokens.total);
-    let known = was.tokens.map_or(session.tokens_inherited, |tokens| tokens.total);
     let state = before.as_ref().map(|before| before.state.as_str());
     let news = session.counts.errors > was.counts.errors;
     Ok(ChangeDoc {
@@ -130,13 +131,15 @@ fn change(
         began: before.is_none(),
         state: FromTo { from: state, to: Some(session.state.as_str()) },
         outcome: FromTo { from: was.outcome.as_str(), to: session.outcome.as_str() },
-        turns: turns_since(now, sid, after)?,
-        commands,
-        commands_failed,
-        files,
+        turns,
+        commands: deeds.commands,
+        commands_failed: deeds.failed,
+        commands_declined: deeds.declined,
+        commands_interrupted: deeds.interrupted,
+        files: deeds.files,
         waiting: session.pending.iter().map(|(seq, _)| request_id(*seq)).collect(),
         requests: session.counts.requests.saturating_sub(was.counts.requests),
-        tokens: spent.saturating_sub(known),
+        tokens,
         records: session.counts.records.saturating_sub(was.counts.records),
         error: session.last_error.clone().filter(|_| news),
         last_action: session.last_action.map(|action| action.summary),
@@ -144,6 +147,12 @@ fn change(
         id: session.id,
         thread_id: session.thread_id,
     })
+}
+
+/// The tokens that a turn has cost.
+fn spent_in(view: &View<'_>, sid: Sid, turn: u64) -> Result<u64, StoreError> {
+    let row = view.get::<Turns>(&(sid, turn))?;
+    Ok(row.and_then(|turn| turn.spent).map_or(0, |spent| spent.total))
 }
 
 /// The actions that began after seq `begun` and ended after seq `ended`, oldest first.
@@ -164,23 +173,58 @@ pub(super) fn ended_since(
     Ok(actions)
 }
 
-pub(super) fn add_files(files: &mut Vec<FileDoc>, action: Action) {
-    for file in action.files {
-        match files.iter_mut().find(|known| known.path == file.path) {
+/// What ended actions come to.
+#[derive(Default)]
+pub(super) struct Deeds {
+    /// Commands.
+    pub commands: u64,
+    /// Of those, failed.
+    pub failed: u64,
+    /// Of those, declined.
+    pub declined: u64,
+    /// Of those, cut off with their turn or their process.
+    pub interrupted: u64,
+    /// Files that were changed, each once, by the name that it has now.
+    pub files: Vec<FileDoc>,
+}
+
+impl Deeds {
+    pub fn of(actions: impl IntoIterator<Item = Action>) -> Deeds {
+        let mut deeds = Deeds::default();
+        for action in actions {
+            match (action.kind, action.status) {
+                (ActionKind::Command, status) => deeds.command(status),
+                (ActionKind::FileChange, ActionStatus::Completed) => {
+                    action.files.into_iter().for_each(|file| deeds.file(file));
+                }
+                _ => {}
+            }
+        }
+        deeds
+    }
+
+    fn command(&mut self, status: ActionStatus) {
+        self.commands += 1;
+        match status {
+            ActionStatus::InProgress | ActionStatus::Completed => {}
+            ActionStatus::Failed => self.failed += 1,
+            ActionStatus::Declined => self.declined += 1,
+            ActionStatus::Interrupted | ActionStatus::Lost => self.interrupted += 1,
+        }
+    }
+
+    fn file(&mut self, file: FileLines) {
+        match self.files.iter_mut().find(|known| known.name_now() == file.path) {
             Some(known) => {
                 known.plus += file.plus;
                 known.minus += file.minus;
+                known.moved_to = file.moved_to.or(known.moved_to.take());
                 // A file that was made and then changed was made.
                 if file.kind == "delete" {
                     known.kind = file.kind;
                 }
             }
-            None => files.push(FileDoc {
-                path: file.path,
-                kind: file.kind,
-                plus: file.plus,
-                minus: file.minus,
-            }),
+            None => self.files.push(FileDoc::from(file)),
         }
     }
 }

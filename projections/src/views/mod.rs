@@ -47,6 +47,11 @@ pub fn time(micros: Micros) -> Option<String> {
     jiff::Timestamp::from_microsecond(told).ok().map(|time| format!("{time:.6}"))
 }
 
+/// From one moment to another, in milliseconds; 0 where times went back.
+fn millis(from: Micros, to: Micros) -> i64 {
+    (to - from).max(0) / 1000
+}
+
 /// Who did something, as it is shown: a session by its short id, beside it its thread; `user` and `sm`
 /// as they are.
 fn who(
@@ -96,7 +101,10 @@ pub fn census(view: &View<'_>) -> Result<CensusDoc, StoreError> {
         true
     })?;
     view.scan::<Methods>(&[], &[], |method, count| {
-        census.unknown_methods.insert(method, count);
+        // Records from before a method had a number.
+        if Kind::of_method(&method).is_none() {
+            census.unknown_methods.insert(method, count);
+        }
         true
     })?;
     view.scan::<Troubles>(&[], &[], |trouble, count| {

@@ -4,11 +4,11 @@
 //! human, or is gone; a record that its parent was told of is no news any more. Sub-agents that Codex
 //! made itself have none: Codex tells of them.
 
-use super::change::{add_files, ended_since, turns_since};
+use super::change::{Deeds, ended_since, turns_since};
 use super::input::waiting;
 use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
-use crate::rows::{ActionKind, ActionStatus, Outcome, Session, Sid};
+use crate::rows::{Outcome, Session, Sid};
 use crate::store::{StoreError, View};
 use crate::tables::{Requests, Sessions, Turns};
 
@@ -51,11 +51,11 @@ pub struct NewsDoc {
     /// Tokens spent in them.
     pub tokens: u64,
     /// Commands that ended since.
-    pub commands: u32,
+    pub commands: u64,
     /// Of those, the ones that failed.
-    pub commands_failed: u32,
+    pub commands_failed: u64,
     /// Those that never ran to their end: declined, interrupted, lost.
-    pub commands_stopped: u32,
+    pub commands_stopped: u64,
     /// Files that were changed since, each once.
     pub files: Vec<FileDoc>,
 }
@@ -180,27 +180,13 @@ impl Look<'_, '_> {
         let (mut micros, mut tokens) = (0, 0);
         for turn in &turns {
             let Some(row) = view.get::<Turns>(&(sid, turn.seq))? else { continue };
-            micros += row.ended_at.map_or(0, |ended| ended - row.started_at);
+            micros += row.ended_at.map_or(0, |ended| (ended - row.started_at).max(0));
             tokens += turn_doc(view, sid, turn.seq, row)?.tokens.map_or(0, |tokens| tokens.total);
         }
         // What began before its parent was told may have ended after.
         let begin = turns.first().map_or(session.told_seq, |turn| turn.seq.saturating_sub(1));
-        let (mut commands, mut failed, mut stopped, mut files) = (0, 0, 0, Vec::new());
-        for action in ended_since(view, sid, begin, session.told_seq)? {
-            match action.kind {
-                ActionKind::Command => match action.status {
-                    ActionStatus::Completed | ActionStatus::InProgress => commands += 1,
-                    ActionStatus::Failed => (commands, failed) = (commands + 1, failed + 1),
-                    ActionStatus::Declined | ActionStatus::Interrupted | ActionStatus::Lost => {
-                        stopped += 1;
-                    }
-                },
-                ActionKind::FileChange if action.status == ActionStatus::Completed => {
-                    add_files(&mut files, action);
-                }
-                _ => {}
-            }
-        }
+        let deeds = Deeds::of(ended_since(view, sid, begin, session.told_seq)?);
+        let stopped = deeds.declined + deeds.interrupted;
         let (_, held) = waiting(view, sid, &session)?;
         Ok(NewsDoc {
             session,
@@ -211,10 +197,10 @@ impl Look<'_, '_> {
             turns,
             micros,
             tokens,
-            commands,
-            commands_failed: failed,
+            commands: deeds.commands - stopped,
+            commands_failed: deeds.failed,
             commands_stopped: stopped,
-            files,
+            files: deeds.files,
         })
     }
 }

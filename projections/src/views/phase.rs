@@ -1,6 +1,6 @@
 //! The phases of a turn as documents.
 
-use super::{request_id, time};
+use super::{millis, request_id, time};
 use crate::rows::{Action, ActionKind, ActionStatus, Phase, Sid, Span, Turn};
 use crate::store::{StoreError, View};
 use crate::table::Key;
@@ -147,7 +147,7 @@ fn phase(
         seq,
         began_at: time(span.began_at),
         ended_at: ended.and_then(time),
-        duration_ms: ended.map(|ended| (ended - span.began_at).max(0) / 1000),
+        duration_ms: ended.map(|ended| millis(span.began_at, ended)),
         tokens: span.tokens,
         request_id: request.map(request_id),
         action,

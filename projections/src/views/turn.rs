@@ -1,6 +1,6 @@
 //! Turns as documents.
 
-use super::{PhaseDoc, TimeIn, TokensDoc, phases, time, time_in};
+use super::{PhaseDoc, TimeIn, TokensDoc, millis, phases, time, time_in};
 use crate::rows::{Session, Sid, Turn};
 use crate::store::{StoreError, View};
 use crate::table::{Key, turn_key};
@@ -44,7 +44,7 @@ pub struct TurnDoc {
     pub messages: u32,
     /// Requests to the client.
     pub requests: u32,
-    /// Tokens spent in it: the thread's totals at its end less those at its begin.
+    /// Tokens spent in it: what the thread's totals rose by, and the calls since they were rewound.
     pub tokens: Option<TokensDoc>,
     /// How long it was in each phase.
     pub time_in: Vec<TimeIn>,
@@ -73,7 +73,11 @@ pub fn turn_number(
     session: &Session,
     id: &str,
 ) -> Result<Option<u64>, StoreError> {
-    view.get::<TurnIds>(&(sid, turn_key(id, session.source, session.generation)))
+    let key = (sid, turn_key(id, session.source, session.generation));
+    let Some(number) = view.get::<TurnIds>(&key)? else { return Ok(None) };
+    let turn = view.get::<Turns>(&(sid, number))?;
+    let is_older = turn.is_some_and(|turn| session.has_renumbered(id, turn.end_seq));
+    Ok((!is_older).then_some(number))
 }
 
 /// The newest `last` turns of a session that `keep` wants, oldest first. Phases are looked up for these
@@ -99,8 +103,6 @@ pub fn turns(
 /// One turn as a document.
 pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnDoc, StoreError> {
     let phases = phases(view, sid, seq, &turn)?;
-    let spent = turn.tokens_after;
-    let spent = spent.map(|after| after.less(turn.tokens_before.unwrap_or_default()).into());
     Ok(TurnDoc {
         number: turn.number,
         turn_id: turn.id,
@@ -109,7 +111,7 @@ pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnD
         prompt: turn.prompt,
         started_at: time(turn.started_at),
         ended_at: turn.ended_at.and_then(time),
-        duration_ms: turn.ended_at.map(|ended| (ended - turn.started_at) / 1000),
+        duration_ms: turn.ended_at.map(|ended| millis(turn.started_at, ended)),
         outcome: turn.outcome.as_str(),
         error: turn.error,
         retries: turn.retries,
@@ -119,7 +121,7 @@ pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnD
         tool_calls: turn.tool_calls,
         messages: turn.messages,
         requests: turn.requests,
-        tokens: spent,
+        tokens: turn.spent.map(TokensDoc::from),
         plan_seq: turn.plan_seq,
         diff_seq: turn.diff_seq,
         message_seq: turn.message_seq,

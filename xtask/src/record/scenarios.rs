@@ -227,6 +227,12 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "reload",
+        about: "resumed in the same server while it is loaded, then out of the archive",
+        play: threads::reload,
+        ..PLAIN
+    },
+    Scenario {
         name: "resume",
         about: "two restarts, two threads resumed each time, one with its turn lost; a resume that fails",
         play: threads::resume,

@@ -2,20 +2,28 @@
 
 use crate::bench::{Bench, is_alive, kill};
 use sm_daemon::ClientError;
-use sm_daemon::api::{CodexSearch, Drain, Mode, Server, Spawn};
+use sm_daemon::api::{Act, CodexSearch, Drain, Mode, Server, Spawn};
 use sm_protocol::Kind;
 use std::path::{Path, PathBuf};
 
 /// A release that is older than the pinned one and shares its CODEX_HOME's databases.
 const OLDER: &str = "0.155.1";
 
+/// A release that numbers turns.
+const NUMBERING: &str = "0.98.0";
+
 /// Busy until it is interrupted.
 const LONG: &str = "slow: 20000 5";
 
-/// The older release's binary; `None` where it is not installed, which is told.
+/// The older release's binary.
 fn older() -> Option<PathBuf> {
+    release(OLDER)
+}
+
+/// A release's binary; `None` where it is not installed, which is told.
+fn release(version: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let tools = root.join(format!(".tools/codex-{OLDER}"));
+    let tools = root.join(format!(".tools/codex-{version}"));
     let wrapper = tools.join("node_modules/@openai/codex/bin/codex.js");
     if wrapper.exists() {
         return Some(wrapper);
@@ -23,7 +31,7 @@ fn older() -> Option<PathBuf> {
     assert!(std::env::var_os("SM_TEST_CODEX").is_none(), "`cargo xtask ci` installs {OLDER}");
     #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
     {
-        eprintln!("skipped: `cargo xtask codex {OLDER}` installs the release that this needs");
+        eprintln!("skipped: `cargo xtask codex {version}` installs the release that this needs");
     }
     None
 }
@@ -166,4 +174,28 @@ fn a_familys_sub_agents_move_with_it() {
     bench.settled(&parent, 2);
     assert_eq!(bench.last_message(&parent), "moved");
     assert_eq!(source_of(&bench, &parent), "0.169.0");
+}
+
+/// 0.98 numbers a thread's turns from 0 again when it is resumed, within one life of the server.
+#[test]
+fn a_turn_that_is_given_an_older_ones_number_is_another_turn() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start();
+    let id = spawn_on(&bench, &numbering, "say: the first");
+    bench.settled(&id, 1);
+    bench.client().stop(&id, &Act::default()).unwrap();
+    bench.client().resume(&id, &Act::default()).unwrap();
+    let sent = bench.send(&id, "run: sleep 1\nsay: the second", Mode::Start).unwrap();
+    // While its command runs it is not taken for the one that ended.
+    bench.wait("a running command", || {
+        (bench.session(&id)["activity_state"] == "working").then_some(())
+    });
+    bench.settled(&id, 2);
+    let turns = bench.rows(&id, "turns");
+    let ids: Vec<_> = turns.iter().map(|turn| turn["turn_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["0", "0"]);
+    assert_eq!(sent.turn_id.as_deref(), Some("0"));
+    let commands: Vec<_> = turns.iter().map(|turn| turn["commands"].as_u64().unwrap()).collect();
+    assert_eq!(commands, [0, 1]);
+    assert_eq!(bench.last_message(&id), "the second");
 }

@@ -229,6 +229,27 @@ pub fn unload(stage: &mut Stage<'_>) -> Result<(), Stop> {
 }
 
 /// See the table.
+pub fn reload(stage: &mut Stage<'_>) -> Result<(), Stop> {
+    let thread = stage.thread_with("never", json!({}))?;
+    stage.turn(&thread, "run: echo one")?;
+    stage.turn(&thread, "say: two")?;
+    let params = json!({"threadId": thread});
+    stage.client.request("thread/resume", params.clone())?;
+    stage.turn(&thread, "run: exit 3\nsay: three")?;
+    for method in ["thread/archive", "thread/unarchive"] {
+        if stage.release.serves(method) {
+            stage.client.ask(method, params.clone())?;
+        }
+    }
+    stage.client.settle(Duration::from_millis(300))?;
+    if stage.release.serves("thread/unarchive") {
+        stage.client.request("thread/resume", params)?;
+        stage.turn(&thread, "run: echo four")?;
+    }
+    Ok(())
+}
+
+/// See the table.
 pub fn resume(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let thread = stage.thread_with("never", json!({}))?;
     stage.turn(&thread, "run: echo before")?;

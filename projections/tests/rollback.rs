@@ -1,0 +1,121 @@
+//! Turns taken out of a thread's history, by whomever.
+
+use crate::folded::{fixtures, folded};
+use serde_json::{Value, json};
+use sm_projections::tables::Sessions;
+use sm_projections::views::{self, TurnDoc};
+
+const RELEASES: [&str; 8] =
+    ["0.80.0", "0.98.0", "0.105.0", "0.115.0", "0.125.0", "0.142.5", "0.155.1", "0.169.0"];
+
+/// The turns of the only session, how many it counts as dropped, and the turn of its last message.
+fn told(bytes: &[u8]) -> (Vec<TurnDoc>, u64, Option<u32>) {
+    let folded = folded(bytes, usize::MAX);
+    let view = folded.store.view().unwrap();
+    let session = view.get::<Sessions>(&0).unwrap().unwrap();
+    let turns = views::turns(&view, 0, usize::MAX, |_| true).unwrap();
+    let last = turns
+        .iter()
+        .find(|turn| turn.message_seq.is_some() && turn.message_seq == session.last_message_seq);
+    let last = last.map(|turn| turn.number);
+    (turns, session.counts.turns_dropped, last)
+}
+
+fn dropped(turns: &[TurnDoc]) -> Vec<u32> {
+    turns.iter().filter(|turn| turn.dropped_seq.is_some()).map(|turn| turn.number).collect()
+}
+
+fn rollback(release: &str, name: &str) -> Vec<u8> {
+    std::fs::read(fixtures().join(format!("codex/{release}/rollback{name}.jsonl"))).unwrap()
+}
+
+#[test]
+fn what_a_client_takes_back_is_dropped_in_every_release() {
+    for release in RELEASES {
+        let bytes = rollback(release, ".tap");
+        let (turns, count, last) = told(&bytes);
+        assert_eq!((dropped(&turns), count, last), (vec![3], 1, Some(4)), "{release}");
+        // Before another turn begins, the one before it has the last word.
+        let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        let next = turns[3].seq - turns[0].seq;
+        let first = lines.iter().position(|line| is(line, "turn/started")).unwrap();
+        let (turns, _, last) = told(&lines[..first + usize::try_from(next).unwrap() - 1].concat());
+        assert_eq!((turns.len(), dropped(&turns), last), (3, vec![3], Some(2)), "{release}");
+    }
+}
+
+fn is(line: &[u8], method: &str) -> bool {
+    let message: Value = serde_json::from_slice(line).unwrap();
+    message["msg"]["method"] == method
+}
+
+/// One-way, `thread/reverted` tells that the newest turn went; nothing tells of a rollback.
+#[test]
+fn without_the_clients_side_a_revert_is_told_and_a_rollback_is_not() {
+    for release in RELEASES {
+        let (turns, count, _) = told(&rollback(release, ""));
+        let expected = if ["0.155.1", "0.169.0"].contains(&release) { vec![3] } else { vec![] };
+        assert_eq!(
+            (dropped(&turns), count),
+            (expected.clone(), expected.len() as u64),
+            "{release}"
+        );
+    }
+}
+
+/// A play of one thread: `c` is what the client says, `s` the server.
+fn play(lines: &[(&str, Value)]) -> (Vec<TurnDoc>, u64, Option<u32>) {
+    let mut text = String::new();
+    for (who, message) in lines {
+        let dir = if *who == "c" { "client" } else { "server" };
+        text += &format!("{}\n", json!({"ts": 1, "dir": dir, "msg": message}));
+    }
+    told(text.as_bytes())
+}
+
+fn turn(id: &str) -> Vec<(&'static str, Value)> {
+    let item = json!({"id": "i", "type": "userMessage", "content": [{"type": "text", "text": id}]});
+    vec![
+        ("s", json!({"method": "turn/started", "params": {"threadId": "t", "turn": {"id": id}}})),
+        (
+            "s",
+            json!({"method": "item/completed", "params": {
+            "threadId": "t", "turnId": id, "item": item}}),
+        ),
+        (
+            "s",
+            json!({"method": "turn/completed", "params": {
+            "threadId": "t", "turn": {"id": id, "status": "completed"}}}),
+        ),
+    ]
+}
+
+#[test]
+fn the_answer_decides_and_nothing_counts_twice() {
+    let asked = |method: &str, mut params: Value| {
+        params["threadId"] = "t".into();
+        ("c", json!({"id": 5, "method": method, "params": params}))
+    };
+    let left =
+        |turns: Value| ("s", json!({"id": 5, "result": {"thread": {"id": "t", "turns": turns}}}));
+    let refused = ("s", json!({"id": 5, "error": {"code": -1, "message": "no"}}));
+    let reverted = ("s", json!({"method": "thread/reverted", "params": {"threadId": "t"}}));
+    let revert = |id: &str| asked("thread/revert", json!({"beforeTurnId": id}));
+    let back = |turns: u64| asked("thread/rollback", json!({"numTurns": turns}));
+    for (more, expected) in [
+        (vec![revert("b"), left(json!([])), reverted.clone()], vec![2, 3]),
+        (vec![revert("b"), reverted.clone(), left(json!([])), reverted.clone()], vec![2, 3]),
+        (vec![revert("b"), refused.clone()], vec![]),
+        (vec![revert("b")], vec![]),
+        (vec![back(2), left(json!([{"id": "turn-1"}]))], vec![2, 3]),
+        (vec![back(1), left(json!([{"id": "a"}, {"id": "b"}]))], vec![3]),
+        (vec![back(9), left(json!([]))], vec![1, 2, 3]),
+        (vec![back(2), refused], vec![]),
+        (vec![reverted.clone(), reverted], vec![3]),
+    ] {
+        let words = format!("{more:?}");
+        let lines: Vec<_> = ["a", "b", "c"].iter().flat_map(|id| turn(id)).chain(more).collect();
+        let (turns, count, _) = play(&lines);
+        assert_eq!((dropped(&turns), count), (expected.clone(), expected.len() as u64), "{words}");
+    }
+}
