@@ -380,6 +380,16 @@ pub(crate) async fn blocking<T: Send + 'static>(
     done.map_err(|error| Refusal::new(500, "failed", format!("the work was cut short: {error}")))
 }
 
+/// Runs a call to its end, even if whoever called goes away in the middle of it.
+pub(crate) async fn whole<T: Send + 'static>(
+    call: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::spawn(call).await;
+    done.unwrap_or_else(|error| {
+        Err(Refusal::new(500, "failed", format!("the call broke: {error}")))
+    })
+}
+
 /// A document as JSON. Documents are plain data, so this cannot fail.
 pub(crate) fn to_value(document: &impl serde::Serialize) -> Value {
     serde_json::to_value(document).unwrap_or_default()

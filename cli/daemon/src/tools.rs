@@ -5,7 +5,7 @@
 //! answered once, or not at all if it no longer waits; an agent reaches its own family only.
 
 use crate::api::{Input, Mode, Remind, Spawn};
-use crate::daemon::{Daemon, to_value};
+use crate::daemon::{Daemon, to_value, whole};
 use crate::offer::{WAIT, WAIT_MAX};
 use crate::pool::Server;
 use crate::problem::Refusal;
@@ -82,14 +82,28 @@ async fn run(daemon: &Arc<Daemon>, call: &ServerCall) -> Result<Done, Refusal> {
         .map_err(|error| Refusal::bad_request(format!("the call cannot be read: {error}")))?;
     let Call { tool, arguments: given } = told;
     match tool.as_str() {
-        "sm_spawn" => {
-            Ok(spawn_child(daemon, &caller, arguments::read(&tool, given)?).await?.into())
-        }
-        "sm_send" => Ok(send(daemon, &caller, arguments::read(&tool, given)?).await?.into()),
+        // Who waits only looks: that ends with its call.
         "sm_wait" => wait(daemon, &caller, arguments::read(&tool, given)?).await,
-        "sm_remind" => Ok(remind(daemon, &caller, arguments::read(&tool, given)?).await?.into()),
-        "sm_children" => children(daemon, &caller, arguments::read(&tool, given)?),
-        "sm_result" => result(daemon, &caller, arguments::read(&tool, given)?),
+        // What is begun is done to its end, whether its answer is still waited for or not: half done, a
+        // message that Codex has taken would be sent again.
+        _ => whole(act(Arc::clone(daemon), caller, tool, given)).await,
+    }
+}
+
+async fn act(
+    daemon: Arc<Daemon>,
+    caller: Selection,
+    tool: String,
+    given: Value,
+) -> Result<Done, Refusal> {
+    match tool.as_str() {
+        "sm_spawn" => {
+            Ok(spawn_child(&daemon, &caller, arguments::read(&tool, given)?).await?.into())
+        }
+        "sm_send" => Ok(send(&daemon, &caller, arguments::read(&tool, given)?).await?.into()),
+        "sm_remind" => Ok(remind(&daemon, &caller, arguments::read(&tool, given)?).await?.into()),
+        "sm_children" => children(&daemon, &caller, arguments::read(&tool, given)?),
+        "sm_result" => result(&daemon, &caller, arguments::read(&tool, given)?),
         _ => Err(arguments::no_tool(&tool)),
     }
 }

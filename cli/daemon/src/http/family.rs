@@ -2,9 +2,10 @@
 
 use super::Named;
 use super::openapi::{Op, Routes};
-use super::routes::{Shared, list, whole};
+use super::routes::{Shared, list};
 use super::wish::Wish;
 use crate::api::{Cancel, Looked, Remind};
+use crate::daemon::whole;
 use crate::problem::Refusal;
 use crate::{family, reminders};
 use axum::Json;

@@ -2,10 +2,11 @@
 
 use super::Named;
 use super::openapi::{Op, Routes};
-use super::routes::{Shared, whole};
+use super::routes::Shared;
 use super::wish::Wish;
 use crate::api::{self, Act};
 use crate::daemon::Daemon;
+use crate::daemon::whole;
 use crate::life::{self, Question};
 use crate::problem::Refusal;
 use axum::Json;

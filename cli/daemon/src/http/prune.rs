@@ -1,8 +1,8 @@
 //! `POST /v1/prune`: what the log need not keep, told or dropped.
 
-use super::routes::whole;
 use super::wish::Wish;
 use crate::api::{Prune, Pruned};
+use crate::daemon::whole;
 use crate::daemon::{Daemon, blocking, now};
 use crate::problem::Refusal;
 use crate::prune::Plan;

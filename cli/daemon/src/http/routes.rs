@@ -7,7 +7,7 @@ use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
     Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
-use crate::daemon::{Daemon, blocking, to_value};
+use crate::daemon::{Daemon, blocking, to_value, whole};
 use crate::problem::Refusal;
 use crate::{drain, input, keep, messages, requests, rulebook, spawn};
 use axum::Json;
@@ -17,7 +17,6 @@ use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_projections::views::{self, Selection};
-use std::future::Future;
 use std::sync::Arc;
 
 /// How many rows a list has where it is not told.
@@ -48,16 +47,6 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri, request: Request) -> 
 pub(super) async fn drained(request: Request) {
     let mut body = Limited::new(request.into_body(), BODY_BYTES_MAX);
     while let Some(Ok(_)) = body.frame().await {}
-}
-
-/// Runs a call to its end even if the caller goes away in the middle of it.
-pub(super) async fn whole<T: Send + 'static>(
-    call: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-) -> Result<T, Refusal> {
-    let done = tokio::spawn(call).await;
-    done.unwrap_or_else(|error| {
-        Err(Refusal::new(500, "failed", format!("the call broke: {error}")))
-    })
 }
 
 pub(crate) async fn unknown(method: Method, uri: Uri, request: Request) -> Refusal {

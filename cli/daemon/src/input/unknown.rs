@@ -11,7 +11,7 @@ use crate::problem::Refusal;
 use crate::resume;
 use serde_json::{Value, json};
 use sm_projections::rows::{self, InputStatus, Sid};
-use sm_projections::tables::Inputs;
+use sm_projections::tables::{Inputs, Sessions};
 use sm_projections::views;
 use sm_projections::{StoreError, View};
 use std::collections::BTreeSet;
@@ -21,8 +21,8 @@ use std::time::Duration;
 /// How long Codex may take to tell a thread.
 const TELLING: Duration = Duration::from_secs(60);
 
-/// How far back lost inputs of a session are looked for, in inputs of all sessions.
-const INPUTS_MAX: usize = 1000;
+/// How far back lost inputs of a session are looked for whenever it is loaded, in inputs of all sessions.
+const INPUTS_MAX: usize = 20_000;
 
 /// Why one stays unknown.
 const NOT_THERE: &str = "Codex's answer was lost, and the thread does not have it";
@@ -54,6 +54,7 @@ async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
 fn lost(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusal> {
     daemon.look(|view| {
         let sid = super::session_sid(view, thread)?;
+        let began = began(view, sid)?;
         let (mut lost, mut seen) = (Vec::new(), 0);
         view.scan_back::<Inputs>(&[], |number, row| {
             seen += 1;
@@ -61,7 +62,7 @@ fn lost(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusa
             if is_lost && row.reason.as_deref() != Some(NOT_THERE) {
                 lost.push((number, row));
             }
-            seen < INPUTS_MAX
+            number >= began && seen < INPUTS_MAX
         })?;
         Ok(lost)
     })
@@ -105,13 +106,19 @@ pub(super) async fn find_out_one(
 
 /// The turns that the inputs of a session are known to have begun or gone into.
 fn named_turns(view: &View<'_>, sid: Sid) -> Result<BTreeSet<String>, StoreError> {
-    let (mut named, mut seen) = (BTreeSet::new(), 0);
-    view.scan_back::<Inputs>(&[], |_, row| {
-        seen += 1;
+    let began = began(view, sid)?;
+    let mut named = BTreeSet::new();
+    // All of them, however many: a turn of one that is left out would be taken for the lost one's.
+    view.scan_back::<Inputs>(&[], |number, row| {
         named.extend(row.turn.filter(|_| row.session == sid));
-        seen < INPUTS_MAX
+        number >= began
     })?;
     Ok(named)
+}
+
+/// The session's first record: no input of it is older.
+fn began(view: &View<'_>, sid: Sid) -> Result<u64, StoreError> {
+    Ok(view.get::<Sessions>(&sid)?.and_then(|session| session.first_seq).unwrap_or_default())
 }
 
 /// How an input was taken, and by which of the turns that Codex tells of.

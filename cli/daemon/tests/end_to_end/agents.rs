@@ -259,3 +259,28 @@ fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
     bench.settled(&parent.id, 3);
     assert_eq!(bench.last_message(&parent.id), "forbidden");
 }
+
+#[test]
+fn a_child_whose_parent_is_interrupted_as_it_is_made_gets_its_prompt_once() {
+    let bench = Bench::start();
+    for round in 1..=8 {
+        let parent = bench.spawn(&bench.wish("dyn: sm_spawn {\"prompt\": \"say: once\"}"));
+        let begun = |kind: Kind| {
+            bench.records().iter().filter(|record| record.kind == kind.0).count() >= 2 * round
+        };
+        bench.wait("the child's prompt is on its way", || {
+            begun(Kind::SM_INPUT_ACCEPTED).then_some(())
+        });
+        // It may be over already.
+        let _ = bench.client().interrupt(&parent.id, &Default::default());
+        for child in bench.rows(&parent.id, "children") {
+            let id = child["id"].as_str().unwrap();
+            bench.settled(id, 1);
+            let is = bench.wait("nothing waits", || {
+                let session = bench.session(id);
+                (session["queued"] == 0 && session["activity_state"] == "idle").then_some(session)
+            });
+            assert_eq!(is["counts"]["turns"], 1, "round {round}");
+        }
+    }
+}
