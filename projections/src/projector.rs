@@ -92,7 +92,9 @@ impl Projector {
             let changes = self.state.leave(self.folded);
             let written = self.store.write(&changes);
             self.or_forget(written.map_err(FoldError::from))?;
-            self.arrived(changes.checkpoint);
+            let checkpoint = changes.checkpoint;
+            drop(changes);
+            self.arrived(checkpoint);
         }
         Ok(folded)
     }

@@ -78,6 +78,9 @@ impl<T: Table> TableChanges for Arc<Rows<T>> {
     }
 }
 
+/// How many rows of a table stay in memory, where one batch is written before the next is folded.
+const KEPT_MAX: usize = 4096;
+
 /// One table in memory.
 pub struct Shelf<T: Table> {
     /// What was asked for or changed since the last [`State::leave`].
@@ -170,19 +173,33 @@ impl<T: Table> Shelf<T> {
         keys.into_iter().collect()
     }
 
-    /// Adds every changed row to `changes`, and forgets the others.
+    /// Adds every changed row to `changes`. They leave with the others of their table.
     fn leave(&mut self, changes: &mut Changes) {
         debug_assert!(self.leaving.is_none(), "what leaves is on its way alone");
-        let rows = std::mem::take(&mut self.here);
-        if !rows.changed.is_empty() {
-            let rows = Arc::new(rows);
+        if !self.here.changed.is_empty() {
+            let rows = Arc::new(std::mem::take(&mut self.here));
             changes.tables.push(Box::new(Arc::clone(&rows)));
             self.leaving = Some(rows);
+        } else if self.here.slots.len() > KEPT_MAX {
+            self.here.slots.clear();
         }
     }
 
+    /// What left is in the base. Where its changes are dropped by now and nothing came meanwhile, it is
+    /// kept, so that it need not be read again.
     fn arrived(&mut self) {
-        self.leaving = None;
+        let rows = self.leaving.take().and_then(Arc::into_inner);
+        if let Some(mut rows) = rows
+            && self.here.slots.is_empty()
+            && rows.slots.len() <= KEPT_MAX
+        {
+            for key in rows.changed.drain(..) {
+                if let Some(slot) = rows.slots.get_mut(&key) {
+                    slot.changed = false;
+                }
+            }
+            self.here = rows;
+        }
     }
 }
 
@@ -324,6 +341,22 @@ mod tests {
         assert_eq!(state.attached.keys(&memory, &[]), vec![(1, 0, 6)]);
         memory.take(&state.leave(0));
         assert_eq!(State::default().attached.keys(&memory, &[]), vec![(1, 0, 6)]);
+    }
+
+    #[test]
+    fn what_has_arrived_is_not_read_again_but_where_there_is_too_much() {
+        let mut state = State::default();
+        state.kinds.put(7, 3);
+        drop(state.leave(0));
+        state.arrived();
+        assert_eq!(state.kinds.get(&Nothing, &7), Some(&3));
+        assert!(state.leave(0).tables.is_empty(), "it is as it was written");
+        for seq in 0..=KEPT_MAX as u64 {
+            state.pending.put(seq, ());
+        }
+        drop(state.leave(0));
+        state.arrived();
+        assert_eq!(state.pending.get(&Nothing, &1), None);
     }
 
     #[test]
