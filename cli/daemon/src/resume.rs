@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const LOADING: Duration = Duration::from_secs(120);
 
 /// How long the process that held a thread before may take to let go of it.
-const LETTING_GO: Duration = Duration::from_secs(3);
+pub(crate) const LETTING_GO: Duration = Duration::from_secs(3);
 
 /// The sessions whose newest word came in that life of that source, and which were not ended.
 pub(crate) fn attached(
@@ -205,6 +205,13 @@ pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
 pub(crate) fn is_not_loaded(error: &CallError) -> bool {
     error.refusal().is_some_and(|(_, words)| {
         words.contains("thread not found") || words.contains("not loaded")
+    })
+}
+
+/// Whether Codex lost sight of a thread to be archived while it was putting it away.
+pub(crate) fn is_leaving(error: &CallError) -> bool {
+    error.refusal().is_some_and(|(_, words)| {
+        words.starts_with("failed to archive session: thread") && words.ends_with("not found")
     })
 }
 

@@ -15,7 +15,7 @@ use sm_projections::views::Selection;
 use sm_protocol::synthetic::Synthetic;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 
 /// How long Codex may take for a verb.
@@ -118,13 +118,21 @@ impl Scene {
         note: Option<Synthetic>,
     ) -> Result<Reply, Refusal> {
         let call = || server.app.call_noting(method, params.clone(), PATIENCE, note.clone());
-        let answer = match call().await {
-            Err(error) if resume::is_not_loaded(&error) => {
-                let session = self.daemon.session(self.thread())?.session;
-                resume::load(&self.daemon, server, &session).await?;
-                call().await
+        let begun = Instant::now();
+        let answer = loop {
+            match call().await {
+                Err(error) if resume::is_not_loaded(&error) => {
+                    let session = self.daemon.session(self.thread())?.session;
+                    resume::load(&self.daemon, server, &session).await?;
+                    break call().await;
+                }
+                Err(error)
+                    if resume::is_leaving(&error) && begun.elapsed() < resume::LETTING_GO =>
+                {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                answer => break answer,
             }
-            answer => answer,
         };
         let reply = answer.map_err(|error| self.refused(server.codex.version, error))?;
         let noted = match (note, reply.noted) {
