@@ -83,9 +83,9 @@ const KEPT_MAX: usize = 4096;
 
 /// One table in memory.
 pub struct Shelf<T: Table> {
-    /// What was asked for or changed since the last [`State::leave`].
+    /// What was asked for or changed, and what was kept when it had arrived.
     here: Rows<T>,
-    /// What was here before it, and may not be in the base yet.
+    /// What left with the last [`State::leave`], and may not be in the base yet.
     leaving: Option<Arc<Rows<T>>>,
 }
 
