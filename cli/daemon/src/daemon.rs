@@ -97,11 +97,16 @@ impl Caller {
         }
     }
 
+    /// Whether it is the human, or stands in the human's place.
+    pub fn is_user(&self) -> bool {
+        matches!(self, Caller::User | Caller::Demo)
+    }
+
     /// Refuses agents, with `words`.
     pub fn must_be_user(&self, words: &str) -> Result<(), Refusal> {
-        match self {
-            Caller::User | Caller::Demo => Ok(()),
-            Caller::Nameless(_) | Caller::Agent(_) => Err(Refusal::forbidden(words)),
+        match self.is_user() {
+            true => Ok(()),
+            false => Err(Refusal::forbidden(words)),
         }
     }
 }

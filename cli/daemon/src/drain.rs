@@ -5,7 +5,7 @@
 //! is busy there. What it could not let go of one by one is resumed like what a lost server had.
 
 use crate::api::{Drain, Drained, Server as Document, Servers};
-use crate::daemon::{Caller, Daemon};
+use crate::daemon::Daemon;
 use crate::pool::{self, Server, guard};
 use crate::problem::Refusal;
 use crate::resume::{self, is_busy};
@@ -47,7 +47,7 @@ fn document(daemon: &Daemon, server: &Server) -> Result<Document, Refusal> {
 /// Has every server whose codex is not the one found now give way to that.
 pub(crate) async fn drain(daemon: &Arc<Daemon>, wish: Drain) -> Result<Drained, Refusal> {
     let caller = daemon.caller(wish.by.as_deref())?;
-    if !matches!(caller, Caller::User | Caller::Demo) {
+    if !caller.is_user() {
         return Err(Refusal::forbidden("an agent does not choose which Codex runs"));
     }
     daemon.caught_up().await?;

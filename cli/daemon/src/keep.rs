@@ -104,7 +104,7 @@ fn relabelled(now: &[String], set: &[String], unset: &[String]) -> Vec<String> {
 
 /// The labels that are the user's, when `caller` has just set some: a key is whose who set it last.
 fn users_of(labels: &[String], before: &[String], set: &[String], caller: &Caller) -> Vec<String> {
-    let is_user = matches!(caller, Caller::User | Caller::Demo);
+    let is_user = caller.is_user();
     let is_users = |label: &&String| match set.contains(label) {
         true => is_user,
         false => before.contains(label),

@@ -204,7 +204,7 @@ fn params(
     config.extend(trust::config(
         daemon,
         &Choice {
-            by_agent: !matches!(caller, Caller::User | Caller::Demo),
+            by_agent: !caller.is_user(),
             origin: parent.map(|parent| &parent.session),
             cwd: &plan.cwd,
         },

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use sm_projections::rows::Session;
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::{StoreError, View};
+use sm_protocol::synthetic::is_users_word;
 
 /// How many makers and origins are asked.
 const DEPTH_MAX: usize = 64;
@@ -64,7 +65,7 @@ fn is_an_agents(view: &View<'_>, choice: &Choice<'_>) -> Result<bool, StoreError
 /// Made by another session, through `sm` or as Codex's own sub-agent.
 fn is_made_by_agent(session: &Session) -> bool {
     match session.spawned_by.as_deref() {
-        Some(by) => !matches!(by, "user" | "demo"),
+        Some(by) => !is_users_word(by),
         None => session.parent.is_some(),
     }
 }

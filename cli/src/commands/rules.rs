@@ -17,6 +17,7 @@ use sm_projections::View;
 use sm_projections::rows::Session;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
+use sm_protocol::synthetic::is_users_word;
 use sm_rules::{
     Asker, CommandLine, Decision, Fault, FileTouched, Judgement, Kind, Risk, Rule, Subject, What,
 };
@@ -360,7 +361,7 @@ impl Test {
                 name,
                 labels,
                 users_labels,
-                is_users: matches!(spawned_by.as_deref(), Some("user" | "demo")),
+                is_users: spawned_by.as_deref().is_some_and(is_users_word),
                 cwd: cwd.map(PathBuf::from),
             };
         }

@@ -267,6 +267,23 @@ fn a_redacted_fixture_tells_the_same_in_other_words() {
     });
 }
 
+/// Session T1, recorded as a fixture that is redacted.
+struct Redacted {
+    sm: Sm,
+    suite: PathBuf,
+    done: serde_json::Value,
+    transcript: String,
+}
+
+fn redacted(lines: &[String]) -> Redacted {
+    let sm = Sm::new();
+    sm.json(&["import", &sm.file("t.jsonl", (lines.join("\n") + "\n").as_bytes())]);
+    let suite = sm.dir.path().join("suite");
+    let done = sm.json(&["fixture", "record", "T1", "--redact", "--name", "x", "-o", word(&suite)]);
+    let transcript = fs::read_to_string(suite.join("x.tap.jsonl")).expect("the transcript");
+    Redacted { sm, suite, done, transcript }
+}
+
 #[test]
 fn secrets_are_taken_out_wherever_they_stand() {
     let secrets = [
@@ -290,11 +307,7 @@ fn secrets_are_taken_out_wherever_they_stand() {
         format!(r#"{item}{{"type":"fileChange","id":"f1","status":"completed","changes":[{{"path":"/home/alice/work/app/.env","kind":{{"type":"add"}},"diff":"DB_PASSWORD=hunter22hunter\nA=1\n"}}]}}}}}}"#),
         r#"{"method":"turn/completed","params":{"threadId":"T1","turn":{"id":"u1","status":"completed"}}}"#.to_owned(),
     ];
-    let sm = Sm::new();
-    sm.json(&["import", &sm.file("t.jsonl", (lines.join("\n") + "\n").as_bytes())]);
-    let suite = sm.dir.path().join("suite");
-    let done = sm.json(&["fixture", "record", "T1", "--redact", "--name", "x", "-o", word(&suite)]);
-    let transcript = fs::read_to_string(suite.join("x.tap.jsonl")).expect("the transcript");
+    let Redacted { sm, suite, done, transcript } = redacted(&lines);
     let golden = fs::read_to_string(suite.join("golden/x.tap.txt")).expect("the golden text");
     for secret in secrets {
         assert!(!transcript.contains(secret), "{secret} is left:\n{transcript}");
@@ -323,7 +336,7 @@ fn secrets_are_taken_out_wherever_they_stand() {
     );
 }
 
-/// What a critic found left: in members of tools, in escaped texts, beside a shorter secret.
+/// Members of tools, escaped texts, a shorter secret beside it.
 #[test]
 fn nothing_hides_behind_a_members_name_an_escape_or_another_secret() {
     let gone = [
@@ -380,11 +393,7 @@ fn nothing_hides_behind_a_members_name_an_escape_or_another_secret() {
         })),
         r#"{"method":"turn/completed","params":{"threadId":"T1","turn":{"id":"u1","status":"completed"}}}"#.to_owned(),
     ];
-    let sm = Sm::new();
-    sm.json(&["import", &sm.file("t.jsonl", (lines.join("\n") + "\n").as_bytes())]);
-    let suite = sm.dir.path().join("suite");
-    let done = sm.json(&["fixture", "record", "T1", "--redact", "--name", "x", "-o", word(&suite)]);
-    let transcript = fs::read_to_string(suite.join("x.tap.jsonl")).expect("the transcript");
+    let Redacted { sm, suite, done, transcript } = redacted(&lines);
     for secret in gone {
         assert!(!transcript.contains(secret), "{secret} is left:\n{transcript}");
     }

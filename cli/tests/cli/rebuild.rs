@@ -117,7 +117,9 @@ fn damaged_pages_are_told_of_whatever_they_point_at() {
             let ran = sm.run(command);
             let code = ran.code;
             // Damage can hide from `ps`, not from the proof, unless it is where nothing lies.
-            assert!([0, 1, 7].contains(&code), "{at}: {code} {}", ran.err);
+            // Where the log's own name lay, the tables say that they are another log's.
+            let named = code == 6 && ran.err.contains("foreign_projections");
+            assert!(named || [0, 1, 7].contains(&code), "{at}: {code} {}", ran.err);
             assert!(!ran.err.is_empty() || !ran.out.is_empty(), "{at}");
             found += usize::from(code != 0);
             faults += usize::from(ran.err.contains("file_damaged"));

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Whether the word recorded for who did something means the human, or the demo in the human's place;
+/// all other words mean agents, or `sm` itself.
+pub fn is_users_word(by: &str) -> bool {
+    matches!(by, "user" | "demo")
+}
+
 /// A synthetic message. [`Synthetic::to_payload`] gives the bytes that are recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "method", content = "params")]

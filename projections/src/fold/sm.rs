@@ -5,7 +5,7 @@ use crate::rows::{Input, InputStatus, Reminder, Sid, Trim, line};
 use crate::table::id_hash;
 use sm_protocol::synthetic::{
     InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, News, ReminderSet,
-    SessionEnded, SessionSpawned, Synthetic,
+    SessionEnded, SessionSpawned, Synthetic, is_users_word,
 };
 
 impl Step<'_> {
@@ -71,9 +71,9 @@ impl Step<'_> {
         }
         session.spawned_by = Some(spawned.by.clone());
         session.labels.clone_from(&spawned.labels);
-        session.users_labels = match spawned.by.as_str() {
-            "user" | "demo" => spawned.labels.clone(),
-            _ => Vec::new(),
+        session.users_labels = match is_users_word(&spawned.by) {
+            true => spawned.labels.clone(),
+            false => Vec::new(),
         };
         session.silent = spawned.silent;
     }

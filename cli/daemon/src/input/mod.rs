@@ -31,7 +31,7 @@ use sm_projections::rows::{HELD, Input as Row, InputStatus, OpenTurn, Session, S
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs, Requests};
 use sm_projections::{View, views};
-use sm_protocol::synthetic::{InputAccepted, News, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, News, Synthetic, is_users_word};
 use std::sync::Arc;
 
 /// Takes a message for the session that `word` means.
@@ -102,7 +102,7 @@ fn from_agent(
             .hint("go on by yourself, or name another session of your family"));
     }
     if daemon.is_above(agent.sid, target.sid)? {
-        let is_users = matches!(target.session.spawned_by.as_deref(), Some("user" | "demo"));
+        let is_users = target.session.spawned_by.as_deref().is_some_and(is_users_word);
         if !is_users && Rights::of(&agent.session).are_exceeded_by(&target.session) {
             let (own, other) = (&agent.session.id, &target.session.id);
             let message = format!("session {other} may do more by now than {own}, which made it");

@@ -162,7 +162,7 @@ fn params(
     config.extend(trust::config(
         &scene.daemon,
         &Choice {
-            by_agent: !matches!(scene.caller, Caller::User | Caller::Demo),
+            by_agent: !scene.caller.is_user(),
             origin: Some(&scene.session),
             cwd: wish.cwd.as_deref().unwrap_or(own),
         },

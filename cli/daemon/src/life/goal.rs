@@ -2,7 +2,7 @@
 
 use super::{Scene, words};
 use crate::api::{self, GoalTold, GoalVerb};
-use crate::daemon::{Caller, Daemon};
+use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) async fn goal(
             if let Some(budget) = wish.token_budget {
                 params["tokenBudget"] = json!(budget);
             }
-            if matches!(scene.caller, Caller::User | Caller::Demo) {
+            if scene.caller.is_user() {
                 params["origin"] = json!("user");
             }
             ("thread/goal/set", params)
