@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sm_ingest::app_server::ProcessId;
+use sm_ingest::app_server::{ProcessId, in_own_session};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -533,7 +533,6 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
 }
 
 fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Result<Child> {
-    use std::os::unix::process::CommandExt;
     let mut command = Command::new(exe);
     command
         .arg("--home")
@@ -548,11 +547,7 @@ fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Res
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output);
-    // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
-    unsafe {
-        command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?));
-    }
-    command.spawn()
+    in_own_session(&mut command).spawn()
 }
 
 /// Whether somebody else writes this data directory: most likely the daemon that was quicker.

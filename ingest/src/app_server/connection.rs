@@ -3,7 +3,7 @@
 use super::error::{CallError, StartError};
 use super::now;
 use super::outgoing::{self, Wire};
-use super::process::ProcessId;
+use super::process::{ProcessId, in_own_session};
 use super::stderr::LastWords;
 use crate::interpreter::Reading;
 use crate::recorder::{Recorder, Scribe};
@@ -15,7 +15,7 @@ use sm_protocol::synthetic::{GenerationStarted, Synthetic};
 use sm_protocol::{Envelope, Kind, RpcId, Shape};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc as threads;
@@ -150,7 +150,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl AppServer {
-    /// Starts a server in a process group of its own and records that it lives. It has not greeted
+    /// Starts a server in a session of its own and records that it lives. It has not greeted
     /// yet: see [`AppServer::greet`].
     pub fn spawn(
         log: Log,
@@ -374,11 +374,11 @@ fn command(launch: &Launch) -> Command {
         .current_dir(Path::new("/"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
     for name in &launch.env_remove {
         command.env_remove(name);
     }
+    in_own_session(&mut command);
     command
 }
 

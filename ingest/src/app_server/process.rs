@@ -4,7 +4,9 @@
 //! meant; a reused pid is never hit.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A process: its pid, and its start time in clock ticks since boot.
@@ -99,6 +101,14 @@ impl ProcessId {
         }
         true
     }
+}
+
+/// Has `command` lead a session of its own, and with it a group: nothing it starts can ask on, or be
+/// stopped by, the terminal of whoever started it; and where the system shares its processors out
+/// among sessions, none waits for the other's.
+pub fn in_own_session(command: &mut Command) -> &mut Command {
+    // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
+    unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) }
 }
 
 /// The processes of this user that have a file open which `is_meant`, this one excepted.
@@ -201,6 +211,18 @@ mod tests {
         holder.kill().unwrap();
         holder.wait().unwrap();
         assert_eq!((found[0].command_line(), with_open(|open| open == path)), (None, vec![]));
+    }
+
+    #[test]
+    fn what_leads_a_session_leads_its_group_too() {
+        let mut sleeper = Command::new("sleep");
+        let mut sleeper = in_own_session(sleeper.arg("1000")).spawn().unwrap();
+        let pid = Pid::from_child(&sleeper);
+        assert_eq!(rustix::process::getsid(Some(pid)).unwrap(), pid);
+        assert_eq!(rustix::process::getpgid(Some(pid)).unwrap(), pid);
+        let process = ProcessId::of(sleeper.id()).unwrap();
+        process.signal_group(Signal::KILL);
+        assert!(!sleeper.wait().unwrap().success());
     }
 
     #[test]
