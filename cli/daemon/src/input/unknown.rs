@@ -2,7 +2,7 @@
 //!
 //! What always holds: an input counts as taken only if Codex's own account of the thread has it, by the
 //! name that it was sent under, or in a turn that nothing else can have begun; one that is not found there
-//! is not sent again by itself.
+//! is not sent again by itself, unless nobody would send it again.
 
 use super::delivery::message_id;
 use super::queue;
@@ -104,6 +104,12 @@ pub(super) async fn find_out_one(
             let turn = Some(turn.to_owned());
             let found = InputChanged { turn, ..queue::now_is(number, status) };
             queue::change(daemon, thread, found).await
+        }
+        // It never came there, and whoever sent it hears of no failure.
+        None if super::has_no_sender(row) => {
+            let reason = Some("it did not reach the thread: sent again".to_owned());
+            let queued = queue::now_is(number, InputStatus::Queued);
+            queue::change(daemon, thread, InputChanged { reason, ..queued }).await
         }
         None if row.sought => Ok(()),
         None => {
