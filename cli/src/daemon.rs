@@ -309,7 +309,7 @@ fn refusal(problem: Problem) -> Error {
         | "turn_running"
         | "session_archived" => Exit::Conflict,
         "session_dead" => Exit::Dead,
-        "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
+        "codex_missing" | "codex_home_missing" | "codex_too_old" | "codex_died" => Exit::Away,
         "bad_request" | "bad_text" | "too_long" => Exit::Usage,
         "timeout" => Exit::TimedOut,
         _ => Exit::Failed,

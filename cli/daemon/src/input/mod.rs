@@ -330,6 +330,7 @@ pub(crate) fn takes_messages(session: &Session) -> Result<(), Refusal> {
 fn is_away(refusal: &Refusal) -> bool {
     let code = refusal.problem.code.as_str();
     matches!(code, "codex_overloaded" | "codex_missing" | "codex_too_old" | "codex_died")
+        || code == "codex_home_missing"
         // The server is still putting the thread away.
         || code == "held" && refusal.status == 503
 }
