@@ -9,6 +9,7 @@ mod interpreter;
 mod lines;
 mod recorder;
 mod secrets;
+mod unanswered;
 
 pub use import::{
     CutOff, ImportError, ImportSummary, Importer, MalformedLine, MarkedLine, hash_file,

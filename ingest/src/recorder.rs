@@ -96,16 +96,6 @@ impl Recorder {
         Recorder { log, interpreter: Interpreter::new(), source, generation }
     }
 
-    /// The source's number.
-    pub fn source(&self) -> u64 {
-        self.source
-    }
-
-    /// Which life of it.
-    pub fn generation(&self) -> u32 {
-        self.generation
-    }
-
     /// Records one message, its newline excluded, received or sent at `time` (Unix microseconds).
     /// Returns what it is and the receipt; it is durable once that says so.
     pub fn record<'a>(
