@@ -5,6 +5,7 @@
 //! transaction. What a step cannot derive from the older rows it does not guess: it is noted in the
 //! table `partial`, with the seq from which on it is known.
 
+mod seven;
 mod six;
 
 use crate::store::{Store, StoreError};
@@ -43,6 +44,7 @@ pub const STEPS: &[Step] = &[
         },
     },
     Step { from: 6, run: six::to_seven },
+    Step { from: 7, run: seven::to_eight },
 ];
 
 /// Tables on their way from one version to the next.

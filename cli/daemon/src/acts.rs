@@ -7,7 +7,7 @@ use crate::life::Scene;
 use crate::problem::Refusal;
 use crate::{family, input, resume};
 use serde_json::{Value, json};
-use sm_projections::rows::{InputStatus, Session};
+use sm_projections::rows::Session;
 use sm_protocol::synthetic::{SessionEnded, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,20 +43,17 @@ pub(crate) async fn act(
 async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
     let Some(turn) = &session.open_turn else { return Ok(()) };
     // Held before the turn can end, or its end would deliver what waits.
-    input::hold(daemon, &session.thread_id).await?;
+    let held = input::hold(daemon, &session.thread_id).await?;
     let interrupted = interrupt_turn(daemon, session, &turn.id).await;
     if interrupted.is_err() {
-        input::release_all(daemon, &session.thread_id).await?;
+        input::release(daemon, &session.thread_id, held).await?;
     }
     interrupted
 }
 
 async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<(), Refusal> {
     let thread = session.thread_id.as_str();
-    for (number, _) in input::waiting(daemon, thread)? {
-        let reason = Some("the session was stopped".to_owned());
-        input::change(daemon, thread, number, InputStatus::Cancelled, None, reason).await?;
-    }
+    input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(turn) = &session.open_turn {
         // A turn that cannot be interrupted does not keep its session from being stopped.
         if let Err(error) = interrupt_turn(daemon, session, &turn.id).await {

@@ -275,8 +275,10 @@ pub struct InputTaken {
     pub status: String,
     /// The turn that took it.
     pub turn_id: Option<String>,
-    /// Why it was not taken.
+    /// Why it was not taken, or waits.
     pub reason: Option<String>,
+    /// It waits behind others that are held, until somebody lets them go on.
+    pub held: bool,
     /// `LOGID:SEQ` of its acceptance: `sm wait --after` it.
     pub cursor: String,
     /// An input with the same key was taken before: this is what became of that one.

@@ -11,7 +11,6 @@ use sm_projections::rows::{ActivityState, RequestClass, Session, Sid};
 use sm_projections::tables::{Requests, Sessions};
 use sm_projections::views::RequestDoc;
 use sm_projections::{StoreError, View};
-use sm_protocol::synthetic::is_users_word;
 use sm_rules::{Asker, CommandLine, FileTouched, Found, Risk, Subject, What};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -226,7 +225,7 @@ fn asker(session: &Session) -> Asker {
         name: session.name.clone(),
         labels: session.labels.clone(),
         users_labels: session.users_labels.clone(),
-        is_users: session.spawned_by.as_deref().is_some_and(is_users_word),
+        is_users_name: session.is_users_name,
         cwd: session.cwd.as_ref().map(PathBuf::from),
     }
 }

@@ -11,9 +11,10 @@ use crate::resume;
 use serde_json::Value;
 use sm_ingest::app_server::ProcessId;
 use sm_log::Direction;
-use sm_projections::rows::{Generation, HELD, InputStatus, SourceKind};
+use sm_projections::fold::input::is_hold;
+use sm_projections::rows::{Generation, InputStatus, SourceKind};
 use sm_projections::tables::{Queue, Sessions, Sources};
-use sm_protocol::synthetic::Synthetic;
+use sm_protocol::synthetic::{InputChanged, Synthetic};
 use sm_protocol::{Envelope, Kind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,23 +89,25 @@ async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal> {
         match way_of(daemon, &thread, number)? {
             Way::NotSent if ended => {
                 let reason = Some("the session was stopped".to_owned());
-                input::change(daemon, &thread, number, InputStatus::Cancelled, None, reason)
-                    .await?;
+                let cancelled = input::now_is(number, InputStatus::Cancelled);
+                input::change(daemon, &thread, InputChanged { reason, ..cancelled }).await?;
             }
             Way::NotSent => {
                 waiting.insert(thread);
             }
             Way::Taken(status, turn) => {
-                let turn = Some(turn.as_str());
-                input::change(daemon, &thread, number, status, turn, None).await?;
+                let taken = InputChanged { turn: Some(turn), ..input::now_is(number, status) };
+                input::change(daemon, &thread, taken).await?;
             }
             Way::Refused(reason) => {
-                let reason = Some(reason);
-                input::change(daemon, &thread, number, InputStatus::Failed, None, reason).await?;
+                let failed = input::now_is(number, InputStatus::Failed);
+                let failed = InputChanged { reason: Some(reason), ..failed };
+                input::change(daemon, &thread, failed).await?;
             }
             Way::Unknown => {
                 let reason = Some("Codex's answer was lost with its process".to_owned());
-                input::change(daemon, &thread, number, InputStatus::Unknown, None, reason).await?;
+                let unknown = input::now_is(number, InputStatus::Unknown);
+                input::change(daemon, &thread, InputChanged { reason, ..unknown }).await?;
             }
         }
     }
@@ -183,7 +186,7 @@ fn puts_back(payload: &[u8], input: u64) -> bool {
         Some(Synthetic::InputChanged(changed)) => {
             changed.input == input
                 && changed.status == InputStatus::Queued.as_str()
-                && changed.reason.as_deref() != Some(HELD)
+                && !is_hold(&changed)
         }
         _ => false,
     }

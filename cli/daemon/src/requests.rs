@@ -19,7 +19,7 @@ use sm_projections::rows::{InputStatus, Request, RequestStatus};
 use sm_projections::tables::{Requests, Sessions, Sources};
 use sm_projections::views::{self, RequestDoc, Selection};
 use sm_projections::{StoreError, View};
-use sm_protocol::synthetic::{InputAccepted, RequestDecided, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, RequestDecided, Synthetic};
 use sm_protocol::{Kind, RpcId};
 use std::sync::Arc;
 
@@ -316,9 +316,10 @@ async fn send(
     words: Option<InputAccepted>,
 ) -> Result<Option<u64>, Refusal> {
     let thread = asked.session.as_ref().map_or("", |asked| asked.session.thread_id.as_str());
-    if verdict.interrupts && !thread.is_empty() {
-        input::hold(daemon, thread).await?;
-    }
+    let held = match verdict.interrupts && !thread.is_empty() {
+        true => input::hold(daemon, thread).await?,
+        false => Vec::new(),
+    };
     let decided = Synthetic::RequestDecided(RequestDecided {
         request: asked.number,
         decision: verdict.word.clone(),
@@ -334,9 +335,11 @@ async fn send(
         Ok(seq) => return daemon.folded_to(seq).await.map(|()| said),
         Err(error) => error,
     };
+    input::release(daemon, thread, held).await?;
     if let Some(said) = said {
         let reason = Some(format!("the answer that it goes with was not sent: {error}"));
-        input::change(daemon, thread, said, InputStatus::Refused, None, reason).await?;
+        let refused = InputChanged { reason, ..input::now_is(said, InputStatus::Refused) };
+        input::change(daemon, thread, refused).await?;
     }
     Err(error.into())
 }

@@ -180,7 +180,7 @@ impl Listed {
         }
         if self.inputs.iter().any(|input| input.held) {
             streams.say(format_args!(
-                "Held, by an interrupt or by hand: sm{home} queue release SESSION, or the next sm send."
+                "Held, by an interrupt or by hand: sm{home} queue release SESSION."
             ));
         }
         if self.undelivered.iter().any(|input| input.status == "unknown") {

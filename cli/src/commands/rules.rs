@@ -17,7 +17,6 @@ use sm_projections::View;
 use sm_projections::rows::Session;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
-use sm_protocol::synthetic::is_users_word;
 use sm_rules::{
     Asker, CommandLine, Decision, Fault, FileTouched, Judgement, Kind, Risk, Rule, Subject, What,
 };
@@ -350,10 +349,10 @@ impl Test {
     }
 
     fn made_up(&self, context: &Context, streams: &mut Streams) -> Result<Subject, Error> {
-        let mut asker = Asker { is_users: true, ..Asker::default() };
+        let mut asker = Asker { is_users_name: true, ..Asker::default() };
         if let Some(word) = &self.session {
             let tables = Tables::open_some(context, streams)?;
-            let Session { id, thread_id, name, labels, users_labels, spawned_by, cwd, .. } =
+            let Session { id, thread_id, name, labels, users_labels, is_users_name, cwd, .. } =
                 select(context, &tables.view()?, word)?.session;
             asker = Asker {
                 id: Some(id),
@@ -361,7 +360,7 @@ impl Test {
                 name,
                 labels,
                 users_labels,
-                is_users: spawned_by.as_deref().is_some_and(is_users_word),
+                is_users_name,
                 cwd: cwd.map(PathBuf::from),
             };
         }

@@ -11,7 +11,6 @@ use crate::targets::Selector;
 use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{Input, InputTaken, Mode};
-use sm_projections::rows::HELD;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -159,7 +158,7 @@ impl Send {
                         "given": word, "session_id": taken.session_id, "input": taken.input,
                         "id": taken.id, "repeated": taken.repeated,
                         "status": taken.status, "turn_id": taken.turn_id,
-                        "reason": taken.reason, "cursor": taken.cursor, "error": null,
+                        "reason": taken.reason, "held": taken.held, "cursor": taken.cursor, "error": null,
                     }));
                 }
                 Err(error) => {
@@ -169,7 +168,7 @@ impl Send {
                     told.push(json!({
                         "given": word, "session_id": error.details.get("session_id"),
                         "input": null, "id": null, "repeated": false, "status": "refused", "turn_id": null,
-                        "reason": error.message, "cursor": null,
+                        "reason": error.message, "held": false, "cursor": null,
                         "error": {"code": error.code, "message": error.message, "hint": error.hint},
                     }));
                     failed.get_or_insert(error);
@@ -202,7 +201,7 @@ fn print(context: &Context, streams: &mut Streams, taken: &InputTaken) -> Result
     let reason = taken.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
     let before = if taken.repeated { " (sent before)" } else { "" };
     streams.line(format_args!("{} {}{before}{reason}", taken.session_id, taken.status))?;
-    if taken.status == "queued" && taken.reason.as_deref() == Some(HELD) {
+    if taken.held {
         let (home, id) = (context.home_words(), &taken.session_id);
         streams.say(format_args!(
             "Its queue is held. Let it go on: sm{home} queue release {id}; past it: --urgent"

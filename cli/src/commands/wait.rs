@@ -327,7 +327,7 @@ fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool,
     let input = view.get::<Inputs>(&after)?;
     Ok(input.is_some_and(|input| {
         use InputStatus::{Cancelled, Failed, Refused};
-        matches!(input.status, Refused | Failed | Cancelled) || input.is_held()
+        matches!(input.status, Refused | Failed | Cancelled) || input.held
     }))
 }
 

@@ -213,6 +213,8 @@ kinds! {
     SM_LOG_TRIMMED = 32784, "sm/log/trimmed";
     /// Sessions serve only their newest records.
     SM_LOG_CAPPED = 32785, "sm/log/capped";
+    /// See [`crate::synthetic::InputsHeld`].
+    SM_INPUTS_HELD = 32786, "sm/inputs/held";
 
     /// Somebody named a session.
     SM_SESSION_NAMED = 32810, "sm/session/named";

@@ -47,6 +47,9 @@ pub enum Synthetic {
     /// See [`InputEdited`].
     #[serde(rename = "sm/input/edited")]
     InputEdited(InputEdited),
+    /// See [`InputsHeld`].
+    #[serde(rename = "sm/inputs/held")]
+    InputsHeld(InputsHeld),
     /// See [`RequestDecided`].
     #[serde(rename = "sm/request/decided")]
     RequestDecided(RequestDecided),
@@ -283,6 +286,22 @@ pub struct InputChanged {
     /// Who moved it, where somebody did: cancelled it, or had it tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// It was queued behind others that are held, and is held with them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+    /// It was looked for in Codex's own account of the thread, and was not there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sought: bool,
+}
+
+/// Inputs that wait were held, or may go on. Those among them that wait no more stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputsHeld {
+    /// The inputs' numbers.
+    pub inputs: Vec<u64>,
+    /// Whether they are held from now on.
+    pub held: bool,
 }
 
 /// Settings that a session is to keep: given to every turn and at every resume from now on.
@@ -462,6 +481,7 @@ impl Synthetic {
             Synthetic::InputAccepted(_) => Kind::SM_INPUT_ACCEPTED,
             Synthetic::InputChanged(_) => Kind::SM_INPUT_CHANGED,
             Synthetic::InputEdited(_) => Kind::SM_INPUT_EDITED,
+            Synthetic::InputsHeld(_) => Kind::SM_INPUTS_HELD,
             Synthetic::RequestDecided(_) => Kind::SM_REQUEST_DECIDED,
             Synthetic::SessionNamed(_) => Kind::SM_SESSION_NAMED,
             Synthetic::SessionArchived(_) => Kind::SM_SESSION_ARCHIVED,

@@ -9,6 +9,7 @@ mod activity;
 mod cut;
 mod goal;
 mod hook;
+pub mod input;
 mod item;
 mod mcp;
 mod phase;
@@ -26,7 +27,7 @@ use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 7;
+pub const FOLD_VERSION: u32 = 8;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]

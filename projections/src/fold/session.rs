@@ -208,7 +208,10 @@ impl Step<'_> {
             let end = end.into_iter().find(|end| clean.is_char_boundary(*end)).unwrap_or(0);
             clean[..end].to_owned()
         });
-        let old = std::mem::replace(&mut self.session(sid).name, name.clone());
+        let session = self.session(sid);
+        // Who gave it is told beside it; Codex tells again of the name that there is.
+        session.is_users_name &= session.name == name;
+        let old = std::mem::replace(&mut session.name, name.clone());
         if let Some(old) = old {
             self.state.names.remove((old, sid));
         }

@@ -1,11 +1,10 @@
 //! Synthetic records: what `sm` itself did, recorded like everything else.
 
 use super::Step;
-use crate::rows::{Input, InputStatus, Reminder, Sid, Trim, line};
-use crate::table::id_hash;
+use crate::rows::{Reminder, Sid, Trim, line};
 use sm_protocol::synthetic::{
-    InputAccepted, InputChanged, InputEdited, LogCapped, LogTrimmed, News, ReminderSet,
-    SessionEnded, SessionSpawned, Synthetic, is_users_word,
+    LogCapped, LogTrimmed, News, ReminderSet, SessionEnded, SessionSpawned, Synthetic,
+    is_users_word,
 };
 
 impl Step<'_> {
@@ -26,7 +25,10 @@ impl Step<'_> {
                 session.gone = true;
                 session.unresumable = Some(line(&given_up.reason));
             }
-            (Synthetic::SessionNamed(named), Some(sid)) => self.rename(sid, Some(&named.name)),
+            (Synthetic::SessionNamed(named), Some(sid)) => {
+                self.rename(sid, Some(&named.name));
+                self.session(sid).is_users_name = is_users_word(&named.by);
+            }
             (Synthetic::SessionArchived(archived), Some(sid)) => {
                 self.session(sid).archived = archived.archived;
             }
@@ -34,6 +36,7 @@ impl Step<'_> {
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
             (Synthetic::InputEdited(edited), _) => self.input_edited(&edited),
+            (Synthetic::InputsHeld(held), _) => self.inputs_held(&held),
             (Synthetic::SessionSet(set), Some(sid)) => {
                 let session = self.session(sid);
                 session.kept = set.settings.or(std::mem::take(&mut session.kept));
@@ -57,6 +60,7 @@ impl Step<'_> {
     fn spawned(&mut self, sid: Sid, spawned: &SessionSpawned) {
         if let Some(name) = spawned.name.as_deref().filter(|name| !name.is_empty()) {
             self.rename(sid, Some(name));
+            self.session(sid).is_users_name = is_users_word(&spawned.by);
         }
         if let Some(parent) = spawned.parent.as_deref().filter(|parent| !parent.is_empty()) {
             let parent = self.session_of(parent);
@@ -90,7 +94,7 @@ impl Step<'_> {
         }
     }
 
-    fn told(&mut self, news: &[News]) {
+    pub(super) fn told(&mut self, news: &[News]) {
         for News { thread, seq } in news {
             if let Some(sid) = self.state.threads.get(self.base, thread).copied() {
                 let session = self.session(sid);
@@ -113,61 +117,6 @@ impl Step<'_> {
                 session.floor = session.floor.max(Some(floor));
             }
         }
-    }
-
-    fn input_accepted(&mut self, sid: Sid, accepted: InputAccepted) {
-        let at = self.at;
-        self.told(&accepted.news);
-        let input = Input {
-            session: sid,
-            summary: line(&accepted.text),
-            text_seq: at.seq,
-            key: accepted.key.clone(),
-            mode: accepted.mode,
-            by: accepted.by,
-            accepted_at: at.time,
-            changed_at: at.time,
-            ..Input::default()
-        };
-        self.state.inputs.put(at.seq, input);
-        if let Some(key) = accepted.key {
-            self.state.input_keys.put((sid, id_hash(&[&key])), at.seq);
-        }
-        self.state.queue.put((sid, at.seq), ());
-        self.session(sid).queued += 1;
-    }
-
-    fn input_changed(&mut self, changed: InputChanged) {
-        let at = self.at;
-        let Some(input) = self.state.inputs.get_mut(self.base, &changed.input) else { return };
-        let Some(status) = InputStatus::of_str(&changed.status) else {
-            return self.trouble("input status of a newer sm");
-        };
-        let (sid, waited) = (input.session, input.status.waits());
-        input.status = status;
-        input.changed_at = at.time;
-        input.turn = changed.turn.or(input.turn.take());
-        input.reason = changed.reason.as_deref().map(line);
-        match (waited, status.waits()) {
-            (true, false) => {
-                self.state.queue.remove((sid, changed.input));
-                let session = self.session(sid);
-                session.queued = session.queued.saturating_sub(1);
-            }
-            (false, true) => {
-                self.state.queue.put((sid, changed.input), ());
-                self.session(sid).queued += 1;
-            }
-            _ => {}
-        }
-    }
-
-    fn input_edited(&mut self, edited: &InputEdited) {
-        let at = self.at;
-        let Some(input) = self.state.inputs.get_mut(self.base, &edited.input) else { return };
-        input.summary = line(&edited.text);
-        input.text_seq = at.seq;
-        input.changed_at = at.time;
     }
 
     fn reminder_set(&mut self, sid: Sid, set: ReminderSet) {

@@ -63,10 +63,17 @@ impl InputStatus {
     pub fn waits(self) -> bool {
         matches!(self, InputStatus::Accepted | InputStatus::Queued)
     }
-}
 
-/// Why an input waits although its session is idle, as the record that says so tells it.
-pub const HELD: &str = "held: the turn was interrupted";
+    /// Whether it may come to stand so after `before`. What a turn took stays taken, and what was taken back
+    /// or refused never waits again; only a delivery that was on its way by then may have come first.
+    pub fn may_follow(self, before: InputStatus) -> bool {
+        match before {
+            InputStatus::Started | InputStatus::Steered => false,
+            InputStatus::Cancelled | InputStatus::Refused => !self.waits(),
+            _ => true,
+        }
+    }
+}
 
 /// One row an input; its number is the seq of its acceptance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,11 +100,8 @@ pub struct Input {
     pub accepted_at: Micros,
     /// When it last moved on.
     pub changed_at: Micros,
-}
-
-impl Input {
-    /// Whether it waits for more than its session.
-    pub fn is_held(&self) -> bool {
-        self.status.waits() && self.reason.as_deref() == Some(HELD)
-    }
+    /// It waits until somebody lets it go on.
+    pub held: bool,
+    /// It was looked for in Codex's own account of the thread, and was not there.
+    pub sought: bool,
 }

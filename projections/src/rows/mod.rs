@@ -15,7 +15,7 @@ mod turn;
 
 pub(crate) use action::file_names;
 pub use action::{Action, ActionKind, ActionStatus, Approval, FileLines};
-pub use input::{HELD, Input, InputStatus};
+pub use input::{Input, InputStatus};
 pub use reminder::Reminder;
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{

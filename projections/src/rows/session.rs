@@ -393,6 +393,8 @@ pub struct Session {
     pub loaded_by: String,
     /// What a client wants taken out of its history, while Codex has not answered.
     pub cut: Option<Cut>,
+    /// The user gave it its name: rules accept nothing on any other.
+    pub is_users_name: bool,
 }
 
 impl Session {

@@ -25,7 +25,7 @@ pub struct InputDoc {
     pub mode: String,
     /// `accepted`, `queued`, `started`, `steered`, `refused`, `failed`, `unknown` or `cancelled`.
     pub status: &'static str,
-    /// It waits until the next input or a release: its session's turn was interrupted.
+    /// It waits until a release or a resume: its session's turn was interrupted, or somebody holds it.
     pub held: bool,
     /// Why it waits, or was not taken.
     pub reason: Option<String>,
@@ -89,10 +89,12 @@ pub fn parse_reminder_id(id: &str) -> Option<u64> {
     id.strip_prefix('m').unwrap_or(id).parse().ok()
 }
 
+/// Why an input waits although its session may be free.
+pub const HELD: &str = "held until somebody lets it go on";
+
 /// An input as a document.
 pub fn input_doc(view: &View<'_>, seq: u64, row: Input) -> Result<InputDoc, StoreError> {
     let (session_id, session_name) = named(view, row.session)?;
-    let held = row.is_held();
     Ok(InputDoc {
         id: input_id(seq),
         seq,
@@ -101,8 +103,8 @@ pub fn input_doc(view: &View<'_>, seq: u64, row: Input) -> Result<InputDoc, Stor
         summary: row.summary,
         mode: row.mode,
         status: row.status.as_str(),
-        held,
-        reason: row.reason,
+        held: row.held,
+        reason: row.reason.or_else(|| row.held.then(|| HELD.to_owned())),
         turn_id: row.turn,
         key: row.key,
         by: who(view, Some(row.by))?.0,
@@ -143,7 +145,7 @@ pub fn waiting(view: &View<'_>, sid: Sid, session: &Session) -> Result<(u32, u32
         })?;
         for number in numbers {
             match view.get::<Inputs>(&number)? {
-                Some(row) if row.is_held() => held += 1,
+                Some(row) if row.held => held += 1,
                 _ => queued += 1,
             }
         }

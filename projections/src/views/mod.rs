@@ -19,7 +19,7 @@ pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions, line_ende
 pub use change::{ChangeDoc, FromTo, TurnChange, changes};
 pub use hold::{Hold, holds, newest_floor};
 pub use input::{
-    InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
+    HELD, InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
     reminder_doc, reminder_id, reminders, undelivered, waiting,
 };
 pub use news::{Answered, NewsDoc, Standing, can_hear, has_settled, is_to_be_woken, news};

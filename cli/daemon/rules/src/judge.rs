@@ -168,7 +168,7 @@ impl Case<'_> {
     /// likes, so nothing is accepted on such a name or label.
     fn is_asker(&self, rule: &Rule) -> bool {
         let asker: &Asker = &self.subject.asker;
-        let trusts = asker.is_users || rule.decision != Decision::Accept;
+        let trusts = asker.is_users_name || rule.decision != Decision::Accept;
         let is = |own: &Option<String>, word: &String| own.as_ref() == Some(word);
         let session = rule.session.as_ref().is_none_or(|word| {
             is(&asker.id, word) || is(&asker.thread, word) || (trusts && is(&asker.name, word))
@@ -385,7 +385,7 @@ mod tests {
             name: Some("worker".into()),
             labels: vec!["role=tester".into()],
             users_labels: vec!["role=tester".into()],
-            is_users: true,
+            is_users_name: true,
             cwd: Some("/repo".into()),
         }
     }
@@ -690,7 +690,7 @@ mod tests {
              [[rule]]\ndecision='decline'\nlabel='role=tester'\ncommand='e'\n",
         );
         let mut child = command("a");
-        child.asker.is_users = false;
+        child.asker.is_users_name = false;
         // A label of the user's counts on whatever session, one of an agent's on none.
         let labelled = Subject { asker: child.asker.clone(), ..command("c") };
         assert_eq!(says(&own, &labelled), Decision::Accept);

@@ -80,9 +80,8 @@ pub struct Asker {
     pub labels: Vec<String>,
     /// Those of them that the user gave. The others are an agent's words: nothing is accepted on them.
     pub users_labels: Vec<String>,
-    /// Whether the user made it. The name of one that an agent made is the agent's word: nothing is
-    /// accepted on it.
-    pub is_users: bool,
+    /// Whether the user gave it that name. Any other is an agent's word: nothing is accepted on it.
+    pub is_users_name: bool,
     /// Its folder, which is its workspace.
     pub cwd: Option<PathBuf>,
 }

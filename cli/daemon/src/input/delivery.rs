@@ -16,7 +16,7 @@ use sm_ingest::app_server::CallError;
 use sm_projections::rows::{InputStatus, Session};
 use sm_projections::tables::Sessions;
 use sm_projections::views::{self, Selection};
-use sm_protocol::synthetic::{InputAccepted, SessionSet, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, SessionSet, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(super) enum Fate {
     Started(String),
     Steered(String),
     Queued(Option<String>),
+    /// Queued behind others that are held.
+    Held,
     Failed(String),
     Unknown(String),
 }
@@ -47,6 +49,7 @@ impl Fate {
             Fate::Started(turn) => (InputStatus::Started, Some(turn), None),
             Fate::Steered(turn) => (InputStatus::Steered, Some(turn), None),
             Fate::Queued(reason) => (InputStatus::Queued, None, reason),
+            Fate::Held => (InputStatus::Queued, None, Some(views::HELD.to_owned())),
             Fate::Failed(reason) => (InputStatus::Failed, None, Some(reason)),
             Fate::Unknown(reason) => (InputStatus::Unknown, None, Some(reason)),
         }
@@ -73,12 +76,19 @@ pub(super) async fn settle(
     number: u64,
     fate: Fate,
 ) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
+    let held = matches!(fate, Fate::Held);
     let (status, turn, reason) = fate.parts();
     if let (InputStatus::Started, Some(turn)) = (status, &turn) {
         // The turn has begun, whether the tables tell of it yet or not.
         let _ = told_of(daemon, thread, turn).await;
     }
-    queue::change(daemon, thread, number, status, turn.as_deref(), reason.clone()).await?;
+    let changed = InputChanged {
+        turn: turn.clone(),
+        reason: reason.clone(),
+        held,
+        ..queue::now_is(number, status)
+    };
+    queue::change(daemon, thread, changed).await?;
     Ok((status, turn, reason))
 }
 
@@ -159,7 +169,9 @@ pub(super) async fn start(
         begun => begun,
     };
     match begun {
-        Ok(turn) => Ok(Fate::Started(turn)),
+        Ok(Some(turn)) => Ok(Fate::Started(turn)),
+        // Taken, as what?
+        Ok(None) => Ok(Fate::Unknown("the answer to turn/start names no turn".to_owned())),
         Err(CallError::Refused { code: OVERLOADED, message, .. }) => {
             Err(Refusal::new(503, "codex_overloaded", message).retryable())
         }
@@ -209,7 +221,7 @@ async fn turn_start(
     server: &Server,
     thread: &str,
     input: &Accepted<'_>,
-) -> Result<Result<String, CallError>, Refusal> {
+) -> Result<Result<Option<String>, CallError>, Refusal> {
     let session = daemon.session(thread)?.session;
     let mut params = json!({
         "threadId": thread,
@@ -237,12 +249,7 @@ async fn turn_start(
     // Taken is taken, however late the tables tell of it: an error here would have it sent again.
     let _ = daemon.folded_to(reply.seq).await;
     let turn = reply.result.pointer("/turn/id").and_then(Value::as_str);
-    Ok(turn.map(str::to_owned).ok_or_else(|| CallError::Refused {
-        method: "turn/start".to_owned(),
-        code: 0,
-        message: "the answer names no turn".to_owned(),
-        seq: reply.seq,
-    }))
+    Ok(Ok(turn.map(str::to_owned)))
 }
 
 /// Waits until the turn is told of.

@@ -14,8 +14,8 @@ pub(crate) mod words;
 pub(crate) use delivery::message_id;
 pub use queue::accepted;
 pub(crate) use queue::{
-    act, change, deliver_after, deliver_soon, document, hold, hold_or_release, list, release_all,
-    waiting,
+    act, cancel_all, change, deliver_after, deliver_soon, document, hold, hold_or_release, list,
+    now_is, release, release_all, waiting,
 };
 pub(crate) use unknown::resumed;
 
@@ -27,11 +27,11 @@ use crate::problem::Refusal;
 use crate::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
-use sm_projections::rows::{HELD, Input as Row, InputStatus, OpenTurn, Session, Sid};
+use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs, Requests};
 use sm_projections::{View, views};
-use sm_protocol::synthetic::{InputAccepted, News, Synthetic, is_users_word};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, News, Synthetic, is_users_word};
 use std::sync::Arc;
 
 /// Takes a message for the session that `word` means.
@@ -179,23 +179,33 @@ async fn accept(
         news: sender.news,
     };
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
-    daemon.folded_to(number).await?;
+    let taken =
+        |(status, turn_id, reason): (InputStatus, Option<String>, Option<String>)| InputTaken {
+            session_id: target.id.clone(),
+            input: number,
+            id: views::input_id(number),
+            status: status.as_str().to_owned(),
+            turn_id,
+            held: reason.as_deref() == Some(views::HELD),
+            reason,
+            cursor: daemon.cursor(number),
+            repeated: false,
+        };
+    // It is in the log: whoever is told of an error would send it again.
+    if let Err(refusal) = daemon.folded_to(number).await {
+        tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), number));
+        return Ok(taken((
+            InputStatus::Queued,
+            None,
+            Some(format!("not delivered yet: {refusal}")),
+        )));
+    }
     let session = daemon.session(thread)?.session;
     let accepted = Accepted { number, message: &accepted };
     // Who is told of a failure sends again; news have no such sender.
     let has_sender = accepted.message.news.is_empty();
     let waits_out = if has_sender { WaitsOut::Away } else { WaitsOut::Anything };
-    let (status, turn, reason) = send(daemon, &session, input.mode, &accepted, waits_out).await?;
-    Ok(InputTaken {
-        session_id: session.id,
-        input: number,
-        id: views::input_id(number),
-        status: status.as_str().to_owned(),
-        turn_id: turn,
-        reason,
-        cursor: daemon.cursor(number),
-        repeated: false,
-    })
+    Ok(taken(send(daemon, &session, input.mode, &accepted, waits_out).await?))
 }
 
 /// What keeps an input waiting, to be tried again, instead of failing.
@@ -238,7 +248,8 @@ async fn send(
                 409 => InputStatus::Refused,
                 _ => InputStatus::Failed,
             };
-            change(daemon, thread, number, refused, None, Some(refusal.to_string())).await?;
+            let reason = Some(refusal.to_string());
+            change(daemon, thread, InputChanged { reason, ..now_is(number, refused) }).await?;
             return Err(refusal);
         }
     };
@@ -278,7 +289,8 @@ fn repeated(
         id,
         status: row.status.as_str().to_owned(),
         turn_id: row.turn,
-        reason: row.reason,
+        held: row.held,
+        reason: row.reason.or_else(|| row.held.then(|| views::HELD.to_owned())),
         cursor: daemon.cursor(number),
         repeated: true,
     }))
@@ -316,7 +328,7 @@ async fn decide(
     let queues = mode == Mode::Queue || mode == Mode::Start && asked.is_none();
     if queues && is_held(daemon, session, input.number)? {
         // What came first goes first, and its user has yet to let it go on.
-        return Ok(Fate::Queued(Some(HELD.to_owned())));
+        return Ok(Fate::Held);
     }
     match (mode, asked, &session.open_turn) {
         (Mode::Queue, Some(request), _) => {
@@ -339,7 +351,7 @@ async fn decide(
 /// Whether others wait that are held.
 fn is_held(daemon: &Daemon, session: &Session, number: u64) -> Result<bool, Refusal> {
     let waiting = waiting(daemon, &session.thread_id)?;
-    Ok(waiting.iter().any(|(other, row)| *other != number && row.is_held()))
+    Ok(waiting.iter().any(|(other, row)| *other != number && row.held))
 }
 
 /// An input for an idle session: it begins a turn, unless others came first that are about to.
@@ -349,7 +361,7 @@ async fn begin(
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
     let mut earlier = waiting(daemon, &session.thread_id)?.into_iter();
-    if !earlier.any(|(number, row)| number != input.number && !row.is_held()) {
+    if !earlier.any(|(number, row)| number != input.number && !row.held) {
         return start(daemon, &session.thread_id, input).await;
     }
     deliver_soon(daemon, &session.thread_id);

@@ -6,26 +6,23 @@
 
 use super::delivery::{self, Accepted, Fate};
 use crate::api::{InputAct, InputChange};
-use crate::daemon::{Caller, Daemon, to_value};
+use crate::daemon::{Caller, Daemon, now, to_value};
 use crate::family;
 use crate::pool::guard;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_log::{ReadError, Reader};
-use sm_projections::rows::{self, HELD, InputStatus, Session, Sid};
+use sm_projections::rows::{self, InputStatus, Session, Sid};
 use sm_projections::table::{Key, id_hash};
 use sm_projections::tables::{InputKeys, Inputs, Queue, Sessions};
 use sm_projections::views;
-use sm_protocol::synthetic::{InputAccepted, InputChanged, InputEdited, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, InputEdited, InputsHeld, Synthetic};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// After its first, second … failure a delivery is left alone for so long.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
-
-/// How often a delivery is tried again; after that the next input or resume does.
-const TRIES_MAX: u32 = 12;
 
 /// How many inputs that were not taken are shown beside those that wait.
 const UNDELIVERED_MAX: usize = 20;
@@ -56,65 +53,70 @@ pub(crate) fn list(daemon: &Daemon, of: Option<Sid>) -> Result<(Value, Value), R
     })
 }
 
+/// That an input stands so now, and nothing more.
+pub(crate) fn now_is(input: u64, status: InputStatus) -> InputChanged {
+    InputChanged { input, status: status.as_str().to_owned(), ..InputChanged::default() }
+}
+
 /// Records that an input moved on.
 pub(crate) async fn change(
     daemon: &Daemon,
     thread: &str,
-    input: u64,
-    status: InputStatus,
-    turn: Option<&str>,
-    reason: Option<String>,
+    changed: InputChanged,
 ) -> Result<(), Refusal> {
-    changed(daemon, thread, input, status, turn, reason, None).await
-}
-
-async fn changed(
-    daemon: &Daemon,
-    thread: &str,
-    input: u64,
-    status: InputStatus,
-    turn: Option<&str>,
-    reason: Option<String>,
-    by: Option<String>,
-) -> Result<(), Refusal> {
-    let changed = Synthetic::InputChanged(InputChanged {
-        input,
-        status: status.as_str().to_owned(),
-        turn: turn.map(str::to_owned),
-        reason,
-        by,
-    });
-    let receipt = daemon.note(thread, &changed)?;
+    let receipt = daemon.note(thread, &Synthetic::InputChanged(changed))?;
     daemon.folded_to(receipt.last).await
 }
 
-/// Holds what waits for a session: its user has just interrupted it, or says so.
-pub(crate) async fn hold(daemon: &Daemon, thread: &str) -> Result<(), Refusal> {
-    for (number, row) in waiting(daemon, thread)? {
-        if !row.is_held() {
-            let reason = Some(HELD.to_owned());
-            change(daemon, thread, number, InputStatus::Queued, None, reason).await?;
-        }
+/// Takes back all that waits for a session, which takes no more.
+pub(crate) async fn cancel_all(daemon: &Daemon, thread: &str, why: &str) -> Result<(), Refusal> {
+    let reason = Some(why.to_owned());
+    let cancelled = waiting(daemon, thread)?.into_iter().map(|(number, _)| {
+        let cancelled = now_is(number, InputStatus::Cancelled);
+        Synthetic::InputChanged(InputChanged { reason: reason.clone(), ..cancelled })
+    });
+    let cancelled: Vec<Synthetic> = cancelled.collect();
+    if cancelled.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let receipt = daemon.scribe.note_all(now(), thread, &cancelled)?;
+    daemon.folded_to(receipt.last).await
 }
 
-/// Ends a hold.
+/// Holds what waits for a session: its user has just interrupted it, or says so. Returns what was not held
+/// before. It needs no lock of the session: one that no longer waits when this is recorded is not held.
+pub(crate) async fn hold(daemon: &Daemon, thread: &str) -> Result<Vec<u64>, Refusal> {
+    set_held(daemon, thread, true).await
+}
+
+/// Lets go on what was held.
 pub(crate) async fn release_all(daemon: &Daemon, thread: &str) -> Result<(), Refusal> {
-    let held = waiting(daemon, thread)?;
-    let held = held.iter().filter(|(_, row)| row.is_held()).map(|(number, _)| *number);
-    release(daemon, thread, held).await
+    set_held(daemon, thread, false).await.map(drop)
 }
 
-async fn release(
+async fn set_held(daemon: &Daemon, thread: &str, held: bool) -> Result<Vec<u64>, Refusal> {
+    let others = waiting(daemon, thread)?.into_iter().filter(|(_, row)| row.held != held);
+    let inputs: Vec<u64> = others.map(|(number, _)| number).collect();
+    note_held(daemon, thread, inputs.clone(), held).await?;
+    Ok(inputs)
+}
+
+/// Lets go on what a hold had held that came to nothing.
+pub(crate) async fn release(daemon: &Daemon, thread: &str, held: Vec<u64>) -> Result<(), Refusal> {
+    note_held(daemon, thread, held, false).await
+}
+
+async fn note_held(
     daemon: &Daemon,
     thread: &str,
-    held: impl Iterator<Item = u64>,
+    inputs: Vec<u64>,
+    held: bool,
 ) -> Result<(), Refusal> {
-    for number in held {
-        change(daemon, thread, number, InputStatus::Queued, None, None).await?;
+    if inputs.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let receipt = daemon.note(thread, &Synthetic::InputsHeld(InputsHeld { inputs, held }))?;
+    daemon.folded_to(receipt.last).await
 }
 
 /// Holds or releases what waits for the session that `word` means. Returns the session.
@@ -131,10 +133,7 @@ pub(crate) async fn hold_or_release(
     let thread = target.session.thread_id;
     {
         let _lock = daemon.lock(&thread).await;
-        match holds {
-            true => hold(daemon, &thread).await?,
-            false => release_all(daemon, &thread).await?,
-        }
+        set_held(daemon, &thread, holds).await?;
     }
     match holds {
         // What is held no longer keeps its session from having settled.
@@ -178,8 +177,9 @@ pub(crate) async fn act(
             if row.status != InputStatus::Failed {
                 waits(id, &row)?;
             }
-            let (status, by) = (InputStatus::Cancelled, Some(caller.word()));
-            changed(daemon, &thread, number, status, None, None, by).await?;
+            let by = Some(caller.word());
+            let taken_back = InputChanged { by, ..now_is(number, InputStatus::Cancelled) };
+            self::change(daemon, &thread, taken_back).await?;
             // What waited no more keeps its session from having settled.
             family::look_soon(daemon, &thread);
         }
@@ -211,7 +211,8 @@ pub(crate) async fn act(
             }
             keeps_key(daemon, id, number, &row)?;
             let by = Some(caller.word());
-            changed(daemon, &thread, number, InputStatus::Queued, None, None, by).await?;
+            let again = InputChanged { by, ..now_is(number, InputStatus::Queued) };
+            self::change(daemon, &thread, again).await?;
             deliver_soon(daemon, &thread);
         }
     }
@@ -272,11 +273,18 @@ fn may_change(caller: &Caller, row: &rows::Input) -> Result<(), Refusal> {
     }
 }
 
-/// Delivers what waits, once record `seq` is folded.
+/// Delivers what waits, once record `seq` is folded, however long that takes.
 pub(crate) async fn deliver_after(daemon: Arc<Daemon>, thread: String, seq: u64) {
-    if !thread.is_empty() && daemon.folded_to(seq).await.is_ok() {
-        deliver_or_retry(&daemon, &thread).await;
+    if thread.is_empty() {
+        return;
     }
+    while let Err(error) = daemon.folded_to(seq).await {
+        if daemon.is_stopping() {
+            return;
+        }
+        daemon.say(&format!("what waits for session {thread} is not delivered yet: {error}"));
+    }
+    deliver_or_retry(&daemon, &thread).await;
 }
 
 /// Delivers what waits, in a task of its own.
@@ -284,12 +292,17 @@ pub(crate) fn deliver_soon(daemon: &Arc<Daemon>, thread: &str) {
     tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), 0));
 }
 
-/// Delivers what waits. Where Codex is away it is tried again, later and later; what waits says so.
+/// Delivers what waits. Where Codex is away it is tried again, later and later, until it is delivered or
+/// does not wait any more; what waits says so.
 async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
-    let mut retrying = None;
-    for tries in 0..TRIES_MAX {
+    let (mut retrying, mut told) = (None, String::new());
+    for tries in 0.. {
         let Err(error) = deliver(daemon, thread).await else { return };
-        daemon.say(&format!("what waits for session {thread} was not delivered: {error}"));
+        let why = error.to_string();
+        if why != told {
+            daemon.say(&format!("what waits for session {thread} was not delivered: {why}"));
+            told = why;
+        }
         retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
         // What is wrong with the input itself stays wrong; Codex comes back, and lets go of threads.
         let is_lasting = !passes(&error) && !error.problem.retryable;
@@ -338,11 +351,21 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
     loop {
         daemon.caught_up().await?;
         let session = daemon.session(thread)?.session;
-        let next = waiting(daemon, thread)?.into_iter().find(|(_, row)| !row.is_held());
+        let next = waiting(daemon, thread)?.into_iter().find(|(_, row)| !row.held);
         let (true, Some((number, row))) = (is_free(&session) && !daemon.is_stopping(), next) else {
             return Ok(());
         };
+        // What was lost on its way may have begun a turn, which is not to be talked over.
+        if super::unknown::find_out_all(daemon, thread).await? {
+            continue;
+        }
         let message = accepted(&daemon.reader, number, &row)?;
+        if let Some(turn) = &message.expected_turn {
+            let reason = Some(format!("turn {turn}, which it was meant for, is over"));
+            let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
+            change(daemon, thread, refused).await?;
+            continue;
+        }
         let accepted = Accepted { number, message: &message };
         let fate = match delivery::start(daemon, thread, &accepted).await {
             Ok(fate) => fate,
@@ -354,7 +377,8 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             Err(refusal) => {
                 let reason = Some(rows::line(&format!("not delivered yet: {refusal}")));
                 if reason != row.reason {
-                    change(daemon, thread, number, InputStatus::Queued, None, reason).await?;
+                    let queued = InputChanged { reason, ..now_is(number, InputStatus::Queued) };
+                    change(daemon, thread, queued).await?;
                 }
                 return Err(refusal);
             }

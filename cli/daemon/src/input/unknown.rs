@@ -14,6 +14,7 @@ use sm_projections::rows::{self, InputStatus, Sid};
 use sm_projections::tables::{Inputs, Sessions};
 use sm_projections::views;
 use sm_projections::{StoreError, View};
+use sm_protocol::synthetic::InputChanged;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ const TELLING: Duration = Duration::from_secs(60);
 /// How far back lost inputs of a session are looked for whenever it is loaded, in inputs of all sessions.
 const INPUTS_MAX: usize = 20_000;
 
-/// Why one stays unknown.
+/// Why one stays unknown; the record says that it was looked for besides.
 const NOT_THERE: &str = "Codex's answer was lost, and the thread does not have it";
 
 /// A session was loaded again: what was lost on the way to it is looked for, then what waits is delivered.
@@ -45,10 +46,16 @@ async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     let _lock = daemon.lock(thread).await;
-    for (number, row) in lost(daemon, thread)? {
-        find_out_one(daemon, thread, number, &row).await?;
+    find_out_all(daemon, thread).await.map(drop)
+}
+
+/// The same for whoever holds the session's lock. Whether there was one.
+pub(super) async fn find_out_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
+    let lost = lost(daemon, thread)?;
+    for (number, row) in &lost {
+        find_out_one(daemon, thread, *number, row).await?;
     }
-    Ok(())
+    Ok(!lost.is_empty())
 }
 
 fn lost(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusal> {
@@ -59,7 +66,7 @@ fn lost(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusa
         view.scan_back::<Inputs>(&[], |number, row| {
             seen += 1;
             let is_lost = row.session == sid && row.status == InputStatus::Unknown;
-            if is_lost && row.reason.as_deref() != Some(NOT_THERE) {
+            if is_lost && !row.sought {
                 lost.push((number, row));
             }
             number >= began && seen < INPUTS_MAX
@@ -94,12 +101,15 @@ pub(super) async fn find_out_one(
     };
     match taken_by(turns, number, accepted_at, is_known) {
         Some((status, turn)) => {
-            queue::change(daemon, thread, number, status, Some(turn), None).await
+            let turn = Some(turn.to_owned());
+            let found = InputChanged { turn, ..queue::now_is(number, status) };
+            queue::change(daemon, thread, found).await
         }
-        None if row.reason.as_deref() == Some(NOT_THERE) => Ok(()),
+        None if row.sought => Ok(()),
         None => {
+            let unknown = queue::now_is(number, InputStatus::Unknown);
             let reason = Some(NOT_THERE.to_owned());
-            queue::change(daemon, thread, number, InputStatus::Unknown, None, reason).await
+            queue::change(daemon, thread, InputChanged { reason, sought: true, ..unknown }).await
         }
     }
 }

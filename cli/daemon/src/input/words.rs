@@ -55,7 +55,7 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, thread: &str, number: u64) -> Res
     let _lock = daemon.lock(thread).await;
     daemon.caught_up().await?;
     let row = daemon.look(|view| Ok::<_, Refusal>(view.get::<Inputs>(&number)?))?;
-    let Some(row) = row.filter(|row| row.status.waits() && !row.is_held()) else { return Ok(()) };
+    let Some(row) = row.filter(|row| row.status.waits() && !row.held) else { return Ok(()) };
     let message = queue::accepted(&daemon.reader, number, &row)?;
     let session = daemon.session(thread)?.session;
     let waits = session.pending.iter().any(|(_, class)| class.asks_human());

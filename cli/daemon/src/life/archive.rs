@@ -8,7 +8,6 @@ use crate::daemon::Daemon;
 use crate::input;
 use crate::problem::Refusal;
 use serde_json::json;
-use sm_projections::rows::InputStatus;
 use sm_protocol::synthetic::{SessionArchived, Synthetic};
 use std::sync::Arc;
 
@@ -24,11 +23,7 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
     let version = scene.server().await?.codex.version;
     let note = releases::later(version, "thread/unarchive")
         .map(|later| format!("codex {version} does not take it out again; {later} does"));
-    for (number, _) in input::waiting(daemon, scene.thread())? {
-        let reason = Some("the session was archived".to_owned());
-        let cancelled = InputStatus::Cancelled;
-        input::change(daemon, scene.thread(), number, cancelled, None, reason).await?;
-    }
+    input::cancel_all(daemon, scene.thread(), "the session was archived").await?;
     Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
 }
 
