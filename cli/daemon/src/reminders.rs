@@ -9,6 +9,7 @@ use crate::api::{Cancel, Input, Mode, Remind};
 use crate::daemon::{Caller, Daemon, now, to_value};
 use crate::input::{self, message};
 use crate::problem::Refusal;
+use crate::records;
 use serde_json::Value;
 use sm_projections::rows::{Reminder, Session, Sid};
 use sm_projections::tables::{Reminders, Sessions};
@@ -198,10 +199,9 @@ async fn end(
     daemon.folded_to(receipt.last).await
 }
 
-/// The words, whole: a record that something open needs is not trimmed.
+/// The words, whole: a record that something open needs is not trimmed. Their beginning where it is damaged.
 fn text(daemon: &Daemon, number: u64, row: &Reminder) -> Result<String, Refusal> {
-    let record = daemon.reader.get(number)?;
-    Ok(match Synthetic::from_payload(record.record().payload) {
+    Ok(match records::note(&daemon.reader, number)? {
         Some(Synthetic::ReminderSet(set)) => set.text,
         _ => row.summary.clone(),
     })
