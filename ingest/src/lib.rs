@@ -4,6 +4,7 @@
 //! too long, too broken or too many; nothing here reads a projection.
 
 pub mod app_server;
+mod aside;
 mod import;
 mod interpreter;
 mod lines;
