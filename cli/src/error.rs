@@ -6,6 +6,7 @@ use crate::context::shell_word;
 use crate::output::Streams;
 use serde_json::{Value, json};
 use sm_daemon::HomeError;
+use sm_daemon::records::LookError;
 use sm_log::{AppendError, OpenError, ReadError};
 use sm_projections::views::SelectError;
 use sm_projections::{FoldError, StoreError};
@@ -261,6 +262,15 @@ impl From<ReadError> for Error {
                 Error::new(Exit::Conflict, "other_log", message).hint(OTHER_LOG)
             }
             _ => Error::new(Exit::Failed, "gap", message),
+        }
+    }
+}
+
+impl From<LookError> for Error {
+    fn from(error: LookError) -> Error {
+        match error {
+            LookError::Store(error) => error.into(),
+            LookError::Read(error) => error.into(),
         }
     }
 }

@@ -1,18 +1,19 @@
 //! From the bytes of one connection, in both directions, to what a record's header needs.
 //!
 //! What always holds: the payload is the bytes that came, but for secrets, which are masked and
-//! flagged; a response belongs to its request's thread. An interpreter knows one life of one source,
-//! because JSON-RPC ids mean nothing beyond it.
+//! flagged; a response belongs to its request's thread, as long as that is remembered. An answer to what
+//! was forgotten is masked whole where it could be one with secrets. An interpreter knows one life of one
+//! source, because JSON-RPC ids mean nothing beyond it.
 
-use crate::secrets::{self, Secrets};
+use crate::secrets;
+use crate::unanswered::{Request, Unanswered};
 use sm_log::Direction;
+use sm_protocol::message::{Call, RequestResolved};
 use sm_protocol::{Envelope, Kind, RpcId, Shape, flags};
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-/// How many unanswered requests of one direction are remembered; beyond it the oldest id is
-/// forgotten and its answer belongs to no thread.
-const UNANSWERED_MAX: usize = 4096;
+/// A longer "thread id" is none: the log's keys are short.
+const THREAD_MAX: usize = 255;
 
 /// A message, read as far as its header needs.
 #[derive(Debug)]
@@ -34,19 +35,11 @@ impl Reading<'_> {
     }
 }
 
-/// A request that waits for its answer.
-#[derive(Debug, Clone, Default)]
-struct Unanswered {
-    thread: String,
-    method: String,
-    secrets: Secrets,
-}
-
 /// Reads the messages of one life of one source.
 #[derive(Debug, Default)]
 pub struct Interpreter {
-    from_server: HashMap<RpcId, Unanswered>,
-    from_client: HashMap<RpcId, Unanswered>,
+    from_server: Unanswered,
+    from_client: Unanswered,
     /// `initialize` was answered in this life.
     greeted: bool,
 }
@@ -68,16 +61,21 @@ impl Interpreter {
         let mut thread = envelope.thread.clone().unwrap_or_default();
         let mut masked = None;
         match envelope.shape {
-            Shape::Request => self.asked(direction, &envelope, bytes, &mut masked),
+            Shape::Request => masked = self.asked(direction, &envelope, bytes),
             Shape::Response | Shape::ErrorResponse => {
-                if let Some(request) = self.answered(direction, &envelope) {
-                    if !request.thread.is_empty() {
-                        thread = Cow::Owned(request.thread);
+                let unanswered = self.unanswered_of(asker_of(direction));
+                masked = match envelope.id.as_ref().and_then(|id| unanswered.remove(id)) {
+                    Some(request) => {
+                        if !request.thread.is_empty() {
+                            thread = Cow::Owned(request.thread);
+                        }
+                        secrets::mask_answer(&request.secrets, bytes)
                     }
-                    masked = secrets::mask_answer(&request.method, &request.secrets, bytes);
-                } else if direction == Direction::Server {
-                    masked = secrets::mask_unclaimed_answer(bytes);
-                }
+                    None => {
+                        let forgot_secrets = unanswered.forgot_secrets();
+                        secrets::mask_unclaimed_answer(direction, forgot_secrets, bytes)
+                    }
+                };
                 self.greeted |= envelope.greets && direction == Direction::Server;
             }
             // No notification with a number of its own carries secrets.
@@ -85,10 +83,10 @@ impl Interpreter {
                 let method = envelope.method.as_deref().unwrap_or("");
                 masked = secrets::mask_call(method, bytes);
             }
+            Shape::Notification => self.told(&envelope, bytes),
             _ => {}
         }
-        // The log's keys are short; a longer "thread id" is none.
-        if thread.len() > 255 {
+        if thread.len() > THREAD_MAX {
             thread = Cow::Borrowed("");
         }
         let (payload, flags) = match masked {
@@ -103,37 +101,33 @@ impl Interpreter {
         direction: Direction,
         envelope: &Envelope<'_>,
         bytes: &[u8],
-        masked: &mut Option<Vec<u8>>,
-    ) {
-        let (Some(id), Some(method)) = (&envelope.id, envelope.method.as_deref()) else { return };
-        *masked = secrets::mask_call(method, bytes);
-        let request = Unanswered {
-            thread: envelope.thread.as_deref().unwrap_or("").to_owned(),
-            method: method.to_owned(),
-            secrets: match envelope.kind {
-                Kind::USER_INPUT_REQUEST => secrets::secrets(bytes),
-                _ => Secrets::None,
-            },
+    ) -> Option<Vec<u8>> {
+        let (id, method) = (envelope.id.as_ref()?, envelope.method.as_deref()?);
+        let thread = envelope.thread.as_deref().filter(|thread| thread.len() <= THREAD_MAX);
+        let secrets = match envelope.kind {
+            Kind::USER_INPUT_REQUEST => secrets::secrets(bytes),
+            _ => secrets::secrets_of(method),
         };
-        let unanswered = self.unanswered_of(direction);
-        if unanswered.len() >= UNANSWERED_MAX {
-            unanswered.clear();
+        let request = Request { thread: thread.unwrap_or("").to_owned(), secrets };
+        self.unanswered_of(direction).insert(id, request);
+        secrets::mask_call(method, bytes)
+    }
+
+    /// Sees which of the server's requests wait no more: their answers may never come.
+    fn told(&mut self, envelope: &Envelope<'_>, bytes: &[u8]) {
+        match (envelope.kind, &envelope.thread) {
+            (Kind::SERVER_REQUEST_RESOLVED, _) => {
+                let told = serde_json::from_slice::<Call<RequestResolved<'_>>>(bytes);
+                let id = told.ok().and_then(|told| told.params.0?.request_id);
+                id.into_iter().for_each(|id| self.from_server.ended(&RpcId(id.get().to_owned())));
+            }
+            (Kind::TURN_COMPLETED, Some(thread)) => self.from_server.ended_in(thread),
+            _ => {}
         }
-        unanswered.insert(id.clone(), request);
     }
 
-    /// The request that a response answers: it came from the other side.
-    fn answered(&mut self, direction: Direction, envelope: &Envelope<'_>) -> Option<Unanswered> {
-        let asker = match direction {
-            Direction::Server => Direction::Client,
-            _ => Direction::Server,
-        };
-        let id = envelope.id.as_ref()?;
-        let unanswered = self.unanswered_of(asker);
-        unanswered.remove(id).or_else(|| unanswered.remove(&other_form(id)))
-    }
-
-    fn unanswered_of(&mut self, asker: Direction) -> &mut HashMap<RpcId, Unanswered> {
+    /// The requests of one side.
+    fn unanswered_of(&mut self, asker: Direction) -> &mut Unanswered {
         match asker {
             Direction::Server => &mut self.from_server,
             _ => &mut self.from_client,
@@ -141,12 +135,11 @@ impl Interpreter {
     }
 }
 
-/// The same id as a string where it is a number, and the other way round: a client that is not strict
-/// about it answers the same request, whose secrets are the same.
-fn other_form(id: &RpcId) -> RpcId {
-    match id.0.strip_prefix('"').and_then(|id| id.strip_suffix('"')) {
-        Some(inner) => RpcId(inner.to_owned()),
-        None => RpcId(format!("\"{}\"", id.0)),
+/// Which side asked what the other one answers.
+fn asker_of(answer: Direction) -> Direction {
+    match answer {
+        Direction::Server => Direction::Client,
+        _ => Direction::Server,
     }
 }
 
@@ -201,6 +194,55 @@ mod tests {
             let reading = wire.read(Direction::Client, answer.as_bytes());
             assert!(!String::from_utf8_lossy(&reading.payload).contains("hunter2"));
             assert_eq!((reading.thread.as_ref(), reading.flags), ("T", flags::REDACTED));
+        }
+    }
+
+    const SECRET: &str = r#"{"id":0,"method":"item/tool/requestUserInput","params":{"threadId":"S","turnId":"u","questions":[{"id":"k","isSecret":true}]}}"#;
+    const ANSWER: &str = r#"{"id":0,"result":{"answers":{"k":{"answers":["hunter2"]}}}}"#;
+
+    /// Asks for leave so often. An interrupt ends each turn, and tells of no request's end.
+    fn approvals(wire: &mut Interpreter, count: u64, are_interrupted: bool) {
+        for id in 1..=count {
+            let asked = format!(
+                r#"{{"id":{id},"method":"item/commandExecution/requestApproval","params":{{"threadId":"T","turnId":"v","itemId":"i"}}}}"#
+            );
+            wire.read(Direction::Server, asked.as_bytes());
+            let ended = br#"{"method":"turn/completed","params":{"threadId":"T","turn":{"id":"v","status":"interrupted"}}}"#;
+            if are_interrupted {
+                wire.read(Direction::Server, ended);
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_answer_is_masked_however_many_requests_came_after_its_question() {
+        let mut wire = Interpreter::new();
+        wire.read(Direction::Server, SECRET.as_bytes());
+        approvals(&mut wire, 9000, true);
+        let answer = wire.read(Direction::Client, ANSWER.as_bytes());
+        assert!(!String::from_utf8_lossy(&answer.payload).contains("hunter2"));
+        assert_eq!((answer.thread.as_ref(), answer.flags), ("S", flags::REDACTED));
+        // What came last is known, too.
+        let answer = wire.read(Direction::Client, br#"{"id":9000,"result":{}}"#);
+        assert_eq!((answer.thread.as_ref(), answer.flags), ("T", 0));
+    }
+
+    #[test]
+    fn a_secret_answer_is_masked_also_where_its_question_ended_or_was_forgotten() {
+        let resolved =
+            r#"{"method":"serverRequest/resolved","params":{"threadId":"S","requestId":0}}"#;
+        let turn_over =
+            r#"{"method":"turn/completed","params":{"threadId":"S","turn":{"id":"u"}}}"#;
+        for (ended, more, thread) in
+            [(resolved, 0, "S"), (turn_over, 0, "S"), (resolved, 9000, ""), (turn_over, 9000, "")]
+        {
+            let mut wire = Interpreter::new();
+            wire.read(Direction::Server, SECRET.as_bytes());
+            wire.read(Direction::Server, ended.as_bytes());
+            approvals(&mut wire, more, false);
+            let answer = wire.read(Direction::Client, ANSWER.as_bytes());
+            assert!(!String::from_utf8_lossy(&answer.payload).contains("hunter2"), "{ended}");
+            assert_eq!((answer.thread.as_ref(), answer.flags), (thread, flags::REDACTED));
         }
     }
 

@@ -4,11 +4,13 @@
 //! too long, too broken or too many; nothing here reads a projection.
 
 pub mod app_server;
+mod aside;
 mod import;
 mod interpreter;
 mod lines;
 mod recorder;
 mod secrets;
+mod unanswered;
 
 pub use import::{
     CutOff, ImportError, ImportSummary, Importer, MalformedLine, MarkedLine, hash_file,

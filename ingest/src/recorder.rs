@@ -3,11 +3,12 @@
 //! What always holds: a message is in the log's hands before anybody else looks at it, whatever it
 //! is; what `sm` adds is marked as its own.
 
+use crate::aside::aside;
 use crate::interpreter::{Interpreter, Reading};
 use sm_log::{AppendError, Direction, Entry, Log, Receipt};
 use sm_protocol::synthetic::Synthetic;
 
-/// Writes what `sm` itself says into the log.
+/// Writes what `sm` itself says into the log. Where that has no room it waits, and holds up no other task.
 #[derive(Clone)]
 pub struct Scribe {
     log: Log,
@@ -43,7 +44,9 @@ impl Scribe {
         thread: &str,
         message: &Synthetic,
     ) -> Result<Receipt, AppendError> {
-        self.log.append(&[own(source, generation, time, thread, message, &message.to_payload())])
+        let payload = message.to_payload();
+        let note = [own(source, generation, time, thread, message, &payload)];
+        aside(|| self.log.append(&note))
     }
 
     /// Several at once, in one frame: nobody ever sees the one without the other.
@@ -57,7 +60,7 @@ impl Scribe {
         let notes = messages.iter().zip(&payloads);
         let notes: Vec<Entry<'_>> =
             notes.map(|(message, payload)| own(0, 0, time, thread, message, payload)).collect();
-        self.log.append(&notes)
+        aside(|| self.log.append(&notes))
     }
 }
 
@@ -94,16 +97,6 @@ impl Recorder {
     /// A recorder for life `generation` of the source numbered `source`.
     pub fn new(log: Log, source: u64, generation: u32) -> Recorder {
         Recorder { log, interpreter: Interpreter::new(), source, generation }
-    }
-
-    /// The source's number.
-    pub fn source(&self) -> u64 {
-        self.source
-    }
-
-    /// Which life of it.
-    pub fn generation(&self) -> u32 {
-        self.generation
     }
 
     /// Records one message, its newline excluded, received or sent at `time` (Unix microseconds).

@@ -5,6 +5,7 @@
 //! message is left alone.
 
 use serde_json::Value;
+use sm_log::Direction;
 
 /// What stands in place of a secret.
 pub const MASK: &str = "[redacted by sm]";
@@ -47,23 +48,38 @@ pub fn mask_call(method: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     has_secret_members(method).then(|| mask_members(bytes)).flatten()
 }
 
-/// Which answers to questions must not be written down.
+/// What of the answer to a request must not be written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Secrets {
-    /// None of them.
+    /// Nothing.
     #[default]
     None,
-    /// All but those to the questions with these ids. Not the other way round: an answer under a name
-    /// that nobody foresaw is then masked, not kept.
+    /// Members whose names say that they are secret.
+    Named,
+    /// All but the answers to the questions with these ids. Not the other way round: an answer under a
+    /// name that nobody foresaw is then masked, not kept.
     AllBut(Vec<String>),
 }
 
-/// An answer to `method` with its secrets masked; `None` if it has none.
-pub fn mask_answer(method: &str, secrets: &Secrets, bytes: &[u8]) -> Option<Vec<u8>> {
-    if has_secret_members(method) {
-        return mask_members(bytes);
+impl Secrets {
+    /// All that an answer says.
+    pub fn all() -> Secrets {
+        Secrets::AllBut(Vec::new())
     }
-    let Secrets::AllBut(public) = secrets else { return None };
+}
+
+/// What is secret in the answers to `method`, by its name alone.
+pub fn secrets_of(method: &str) -> Secrets {
+    if has_secret_members(method) { Secrets::Named } else { Secrets::None }
+}
+
+/// An answer with its secrets masked; `None` if it has none.
+pub fn mask_answer(secrets: &Secrets, bytes: &[u8]) -> Option<Vec<u8>> {
+    let public = match secrets {
+        Secrets::None => return None,
+        Secrets::Named => return mask_members(bytes),
+        Secrets::AllBut(public) => public,
+    };
     let mut message: Value = serde_json::from_slice(bytes).ok()?;
     for (name, value) in message.as_object_mut()? {
         match (name.as_str(), value) {
@@ -89,12 +105,21 @@ pub fn mask_answer(method: &str, secrets: &Secrets, bytes: &[u8]) -> Option<Vec<
     serde_json::to_vec(&message).ok()
 }
 
-/// A server's answer to a request that was not seen: one-way captures hold no requests, so the answer
-/// to `getAuthStatus` is told by its member.
-pub fn mask_unclaimed_answer(bytes: &[u8]) -> Option<Vec<u8>> {
-    let has = |member: &[u8]| bytes.windows(member.len()).any(|window| window == member);
-    // Answers can be long; only short ones can be an account's.
-    (bytes.len() < 16_384 && has(b"\"authToken\"")).then(|| mask_members(bytes)).flatten()
+/// The answer of one side to a request that is not known, with its secrets masked. Where requests with
+/// secrets were forgotten, it may be for one of them.
+pub fn mask_unclaimed_answer(by: Direction, forgot_secrets: bool, bytes: &[u8]) -> Option<Vec<u8>> {
+    match (by, forgot_secrets) {
+        // One-way captures hold no requests: the answer to `getAuthStatus` is told by its member. Answers
+        // can be long; only short ones can be an account's.
+        (Direction::Server, false) => {
+            let has = |member: &[u8]| bytes.windows(member.len()).any(|window| window == member);
+            let is_accounts = bytes.len() < 16_384 && has(b"\"authToken\"");
+            is_accounts.then(|| mask_members(bytes)).flatten()
+        }
+        (Direction::Server, true) => mask_members(bytes),
+        (_, true) => mask_answer(&Secrets::all(), bytes),
+        (_, false) => None,
+    }
 }
 
 /// What of the answers to an `item/tool/requestUserInput` is secret.
@@ -180,13 +205,14 @@ mod tests {
         assert!(!masked.contains("sk-1") && masked.contains("\"type\":\"apiKey\""), "{masked}");
 
         let tokens = br#"{"id":1,"result":{"accessToken":"a.b.c","planType":"pro"}}"#;
-        let method = "account/chatgptAuthTokens/refresh";
-        let masked =
-            String::from_utf8(mask_answer(method, &Secrets::None, tokens).unwrap()).unwrap();
+        let secrets = secrets_of("account/chatgptAuthTokens/refresh");
+        let masked = String::from_utf8(mask_answer(&secrets, tokens).unwrap()).unwrap();
         assert!(!masked.contains("a.b.c") && masked.contains("pro"), "{masked}");
 
         let status = br#"{"id":4,"result":{"authMethod":"apikey","authToken":"t0k"}}"#;
-        let masked = String::from_utf8(mask_unclaimed_answer(status).unwrap()).unwrap();
+        let masked =
+            String::from_utf8(mask_unclaimed_answer(Direction::Server, false, status).unwrap())
+                .unwrap();
         assert!(!masked.contains("t0k"), "{masked}");
     }
 
@@ -220,7 +246,7 @@ mod tests {
             br#"{"method":"thread/tokenUsage/updated","params":{"tokenUsage":{"total":3}}}"#;
         assert_eq!(mask_call("thread/tokenUsage/updated", usage), None);
         assert_eq!(
-            mask_answer("turn/start", &Secrets::None, br#"{"id":1,"result":{"token":"x"}}"#),
+            mask_answer(&secrets_of("turn/start"), br#"{"id":1,"result":{"token":"x"}}"#),
             None
         );
     }
@@ -228,11 +254,7 @@ mod tests {
     /// The answer as it is kept, where `questions` were asked.
     fn kept(questions: &str, answer: &str) -> String {
         let asked = format!(r#"{{"id":1,"method":"m","params":{{"questions":{questions}}}}}"#);
-        let bytes = mask_answer(
-            "item/tool/requestUserInput",
-            &secrets(asked.as_bytes()),
-            answer.as_bytes(),
-        );
+        let bytes = mask_answer(&secrets(asked.as_bytes()), answer.as_bytes());
         bytes.map_or(answer.to_owned(), |bytes| String::from_utf8(bytes).unwrap())
     }
 

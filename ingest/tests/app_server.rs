@@ -1,11 +1,14 @@
 //! The way to a Codex server and back, with a shell script in the server's place: what is recorded,
 //! what is handed on, and what an end in any of its forms looks like.
 
+use sm_ingest::Scribe;
 use sm_ingest::app_server::{AppServer, CallError, Incoming, Launch, StartError};
-use sm_log::{Direction, Item, Log, Options, OwnedRecord};
+use sm_log::{Direction, Entry, Item, Log, Options, OwnedRecord};
 use sm_protocol::Kind;
+use sm_protocol::synthetic::{SourceClosed, Synthetic};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -201,4 +204,46 @@ async fn a_server_that_does_not_read_blocks_nobody() {
     }
     assert!(server.is_running());
     server.end(Duration::from_millis(50)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_room_stops_those_who_write_and_no_other_task() {
+    const RING_BYTES: usize = 1 << 20;
+    let mut stage = Stage::new();
+    // Nothing is written but by who waits for it.
+    let options = Options::default().with_ring_bytes(RING_BYTES).with_patience(PATIENCE / 4);
+    let path = stage.dir.path().join("full");
+    stage.log = Log::open(path, options.without_background()).unwrap().0;
+    let script = format!("{GREETS} echo '{{\"method\":\"greeted\"}}'; cat > /dev/null");
+    let (server, mut incoming) = stage.start(&script).unwrap();
+    server.greet("sm", "0").await.unwrap();
+    // All that was said is written, and nobody waits for it any more.
+    incoming.recv().await.unwrap();
+    stage.log.sync().unwrap();
+    let filler = Entry { payload: &vec![b'x'; RING_BYTES], ..Entry::default() };
+    stage.log.append(&[filler]).unwrap();
+    let (server, scribe) = (Arc::new(server), Scribe::new(stage.log.clone()));
+    let sends = [1, 2, 3].map(|number| {
+        let (server, scribe) = (Arc::clone(&server), scribe.clone());
+        tokio::spawn(async move {
+            if number == 3 {
+                let closed = SourceClosed { source: 1, records: 0, malformed: 0 };
+                let closed = Synthetic::SourceClosed(closed);
+                return scribe.note(0, "", &closed).map(drop).map_err(|error| error.to_string());
+            }
+            let answer = serde_json::json!({ "number": number });
+            let id = sm_protocol::RpcId::number(number);
+            server.respond(&id, &answer).map(drop).map_err(|error| error.to_string())
+        })
+    });
+    // Both workers would be held by them.
+    let timer = tokio::spawn(tokio::time::sleep(Duration::from_millis(100)));
+    timer.await.unwrap();
+    assert!(sends.iter().all(|send| !send.is_finished()), "they wait for room");
+    let log = stage.log.clone();
+    tokio::task::spawn_blocking(move || log.sync().unwrap()).await.unwrap();
+    for send in sends {
+        send.await.unwrap().unwrap();
+    }
+    server.end(PATIENCE).await;
 }

@@ -4,9 +4,10 @@
 //! looked at here, once, for the inbox, the rules and the risk hint alike.
 
 use crate::form;
+use crate::records::{self, LookError};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sm_log::Reader;
+use sm_log::{ReadError, Reader};
 use sm_projections::rows::{ActivityState, RequestClass, Session, Sid};
 use sm_projections::tables::{Requests, Sessions};
 use sm_projections::views::RequestDoc;
@@ -50,7 +51,7 @@ pub struct Details {
     pub arguments: Option<Value>,
     /// All of it, where `sm` does not know the request's kind.
     pub params: Option<Value>,
-    /// The record that asked was trimmed: its line is all that is known.
+    /// The record that asked is not there any more: its line is all that is known.
     pub text_trimmed: bool,
 }
 
@@ -103,10 +104,10 @@ pub struct HeldUp {
 }
 
 /// Reads what `request` asks, and weighs it.
-pub fn weigh(view: &View<'_>, log: &Reader, request: &RequestDoc) -> Result<Weighed, StoreError> {
-    let details = details(log, request);
+pub fn weigh(view: &View<'_>, log: &Reader, request: &RequestDoc) -> Result<Weighed, LookError> {
+    let details = details(log, request)?;
     let (session, sid) = session_of(view, request)?;
-    let params = params(log, request.seq).unwrap_or_default();
+    let params = records::params(log, request.seq)?.unwrap_or_default();
     let subject = subject(class_of(request), &params, &details, session.as_ref());
     let shown =
         serde_json::to_vec(&json!([request.seq, request.status, request.decision, details]));
@@ -124,10 +125,10 @@ pub fn subject_of(
     view: &View<'_>,
     log: &Reader,
     request: &RequestDoc,
-) -> Result<Subject, StoreError> {
+) -> Result<Subject, LookError> {
     let (session, _) = session_of(view, request)?;
-    let params = params(log, request.seq).unwrap_or_default();
-    Ok(subject(class_of(request), &params, &details(log, request), session.as_ref()))
+    let params = records::params(log, request.seq)?.unwrap_or_default();
+    Ok(subject(class_of(request), &params, &details(log, request)?, session.as_ref()))
 }
 
 fn session_of(
@@ -337,14 +338,16 @@ fn put_entry(
     }
 }
 
-/// Reads what `request` asks. A record that cannot be read leaves it empty.
-pub fn details(log: &Reader, request: &RequestDoc) -> Details {
-    let Some(params) = params(log, request.seq) else {
-        let text_trimmed = request.seq < log.floor();
-        return Details { text_trimmed, ..Details::default() };
+/// Reads what `request` asks. A record that is not there any more leaves it empty.
+pub fn details(log: &Reader, request: &RequestDoc) -> Result<Details, ReadError> {
+    let Some(params) = records::params(log, request.seq)? else {
+        return Ok(Details { text_trimmed: true, ..Details::default() });
     };
-    let item = request.action_seq.and_then(|seq| self::params(log, seq));
-    details_of(&params, item.as_ref(), request.kind)
+    let item = match request.action_seq {
+        Some(seq) => records::params(log, seq)?,
+        None => None,
+    };
+    Ok(details_of(&params, item.as_ref(), request.kind))
 }
 
 /// The same of a request's parameters, with those of the first record of its item.
@@ -460,12 +463,6 @@ fn options(field: &Value) -> Vec<Value> {
     let titled = listed("/oneOf").or_else(|| listed("/items/anyOf")).or_else(|| listed("/anyOf"));
     let one = |one: &Value| json!({ "label": one.get("const"), "description": one.get("title") });
     titled.into_iter().flatten().map(one).collect()
-}
-
-pub(crate) fn params(log: &Reader, seq: u64) -> Option<Value> {
-    let record = log.get(seq).ok()?;
-    let mut message: Value = serde_json::from_slice(record.record().payload).ok()?;
-    message.get_mut("params").map(Value::take)
 }
 
 fn item_changes(changes: Option<&Value>) -> Vec<Change> {

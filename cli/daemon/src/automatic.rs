@@ -7,6 +7,7 @@ use crate::api::Answer;
 use crate::daemon::{Caller, Daemon, now};
 use crate::pool::Server;
 use crate::problem::Refusal;
+use crate::records::LookError;
 use crate::rulebook::Judging;
 use crate::{asked, family, requests};
 use sm_ingest::app_server::ServerCall;
@@ -57,7 +58,7 @@ async fn by_rule(daemon: &Arc<Daemon>, server: &Server, seq: u64) -> Result<(), 
             let doc = views::request_doc(view, seq, row)?;
             asked::subject_of(view, &daemon.reader, &doc).map(Some)
         }
-        None => Ok::<_, sm_projections::StoreError>(None),
+        None => Ok::<_, LookError>(None),
     })?;
     let Some(subject) = subject else { return Ok(()) };
     let judgement = book.judge(&subject, now());

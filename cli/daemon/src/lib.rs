@@ -42,6 +42,7 @@ mod pool;
 mod problem;
 mod prune;
 mod raw;
+pub mod records;
 mod recovery;
 mod reminders;
 mod requests;

@@ -2,8 +2,8 @@
 
 use crate::daemon::{Daemon, to_value};
 use crate::problem::Refusal;
+use crate::records;
 use serde_json::{Value, json};
-use sm_log::ReadError;
 use sm_projections::rows::{ActionKind, Session, Sid};
 use sm_projections::views;
 
@@ -43,12 +43,7 @@ pub(crate) fn list(daemon: &Daemon, sid: Sid, limit: usize) -> Result<Vec<Value>
 
 /// The text of the item that record `seq` tells of.
 fn text(daemon: &Daemon, seq: u64) -> Result<Option<String>, Refusal> {
-    let record = match daemon.reader.get(seq) {
-        Ok(record) => record,
-        Err(ReadError::Gap(_) | ReadError::BelowFloor { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let message: Value = serde_json::from_slice(record.record().payload).unwrap_or_default();
+    let Some(message) = records::message(&daemon.reader, seq)? else { return Ok(None) };
     let Some(item) = message.pointer("/params/item") else { return Ok(None) };
     if let Some(text) = item.get("text").and_then(Value::as_str) {
         return Ok(Some(text.to_owned()));

@@ -41,7 +41,10 @@ impl Connected<IncomingStream<'_, TcpListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
         let io = stream.io();
         let ends = io.peer_addr().ok().zip(io.local_addr().ok());
-        let pid = ends.and_then(|(theirs, ours)| owner(socket_inode(theirs, ours)?));
+        // All that every process has open is looked through: other tasks go on meanwhile.
+        let pid = tokio::task::block_in_place(|| {
+            ends.and_then(|(theirs, ours)| owner(socket_inode(theirs, ours)?))
+        });
         Peer(pid.map(lineage).unwrap_or_default())
     }
 }

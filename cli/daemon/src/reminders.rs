@@ -2,19 +2,24 @@
 //!
 //! What always holds: a reminder is a record from its making to its end, and so outlives any process;
 //! its words go the one path of all inputs, under a key of their own, so they are sent once. One that is
-//! due while no daemon runs is sent by the next.
+//! due while no daemon runs is sent by the next. No session waits for another's reminders; its own come in
+//! the order in which they are due.
 
 use crate::api::{Cancel, Input, Mode, Remind};
 use crate::daemon::{Caller, Daemon, now, to_value};
 use crate::input::{self, message};
 use crate::problem::Refusal;
+use crate::records;
 use serde_json::Value;
-use sm_projections::rows::{Reminder, Session};
+use sm_projections::rows::{Reminder, Session, Sid};
 use sm_projections::tables::{Reminders, Sessions};
 use sm_projections::{StoreError, views};
 use sm_protocol::synthetic::{ReminderEnded, ReminderSet, Synthetic};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// How long the clock is believed to run as fast as the timer does: the machine may sleep, its clock be
 /// set.
@@ -92,8 +97,9 @@ pub(crate) async fn cancel(daemon: &Daemon, id: &str, wish: Cancel) -> Result<Va
 
 /// Sends what is due, as long as the daemon runs.
 pub(crate) async fn keep(daemon: Arc<Daemon>) {
+    let mut sending = Sending::default();
     loop {
-        let pause = match send_due(&daemon).await {
+        let pause = match send_due(&daemon, &mut sending) {
             Ok(next) => next.map_or(LOOK, |next| next.min(LOOK)),
             Err(error) => {
                 daemon.say(&format!("reminders were not looked at: {error}"));
@@ -103,39 +109,57 @@ pub(crate) async fn keep(daemon: Arc<Daemon>) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = daemon.reminding.notified() => {}
-            () = daemon.stopped() => return,
+            Some(_) = sending.tasks.join_next() => {}
+            () = daemon.stopped() => return sending.tasks.detach_all(),
         }
     }
 }
 
-/// Sends what is due. Returns how long the next one still has.
-async fn send_due(daemon: &Arc<Daemon>) -> Result<Option<Duration>, Refusal> {
-    let reminders = daemon.look(|view| {
-        let mut reminders = Vec::new();
+/// The sessions whose reminders are being sent.
+#[derive(Default)]
+struct Sending {
+    tasks: JoinSet<()>,
+    sessions: HashMap<Sid, AbortHandle>,
+}
+
+/// Sends what is due, each session's in a task of its own. Returns how long the next one still has.
+fn send_due(daemon: &Arc<Daemon>, sending: &mut Sending) -> Result<Option<Duration>, Refusal> {
+    sending.sessions.retain(|_, task| !task.is_finished());
+    let (mut due, mut next) = (HashMap::<Sid, Vec<(u64, Reminder)>>::new(), None::<Duration>);
+    daemon.look(|view| {
         view.scan::<Reminders>(&[], &[], |number, row| {
-            reminders.push((number, row));
-            true
-        })?;
-        Ok::<_, Refusal>(reminders)
-    })?;
-    let mut next: Option<Duration> = None;
-    for (number, row) in reminders {
-        let left = row.due.saturating_sub(now());
-        let left = match left > 0 {
-            true => Duration::from_micros(left.unsigned_abs()),
-            false => match send(daemon, number, &row).await {
-                Ok(()) => continue,
-                // It stays, and is tried again.
-                Err(error) => {
-                    let id = views::reminder_id(number);
-                    daemon.say(&format!("reminder {id} was not sent yet: {error}"));
-                    LOOK
+            match u64::try_from(row.due.saturating_sub(now())) {
+                Ok(left) if left > 0 => {
+                    let left = Duration::from_micros(left);
+                    next = Some(next.map_or(left, |next| next.min(left)));
                 }
-            },
-        };
-        next = Some(next.map_or(left, |next| next.min(left)));
+                _ => due.entry(row.session).or_default().push((number, row)),
+            }
+            true
+        })
+    })?;
+    for (session, mut reminders) in due {
+        reminders.sort_unstable_by_key(|(number, row)| (row.due, *number));
+        if let Entry::Vacant(free) = sending.sessions.entry(session) {
+            free.insert(sending.tasks.spawn(send_all(Arc::clone(daemon), reminders)));
+        }
     }
     Ok(next)
+}
+
+/// Sends a session's reminders, one after another. One that fails stays, and is tried again after a while.
+async fn send_all(daemon: Arc<Daemon>, reminders: Vec<(u64, Reminder)>) {
+    let mut are_sent = true;
+    for (number, row) in reminders {
+        if let Err(error) = send(&daemon, number, &row).await {
+            let id = views::reminder_id(number);
+            daemon.say(&format!("reminder {id} was not sent yet: {error}"));
+            are_sent = false;
+        }
+    }
+    if !are_sent {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), Refusal> {
@@ -154,9 +178,10 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
         ..Input::default()
     };
     let session = daemon.session(&session.thread_id)?.session;
-    let (status, reason) = match input::take_locked(daemon, &session, &message, &caller).await {
+    // What was accepted is an input like any other: whatever keeps it waiting, it is not sent again.
+    let (status, reason) = match input::take_reminder(daemon, &session, &message, &caller).await {
         Ok(_) => ("sent", None),
-        Err(refusal) if refusal.status >= 500 => return Err(refusal),
+        Err(refusal) if input::passes(&refusal) => return Err(refusal),
         Err(refusal) => ("failed", Some(refusal.to_string())),
     };
     end(daemon, &session, number, status, "sm".to_owned(), reason).await
@@ -175,10 +200,9 @@ async fn end(
     daemon.folded_to(receipt.last).await
 }
 
-/// The words, whole: a record that something open needs is not trimmed.
+/// The words, whole: a record that something open needs is not trimmed. Their beginning where it is damaged.
 fn text(daemon: &Daemon, number: u64, row: &Reminder) -> Result<String, Refusal> {
-    let record = daemon.reader.get(number)?;
-    Ok(match Synthetic::from_payload(record.record().payload) {
+    Ok(match records::note(&daemon.reader, number)? {
         Some(Synthetic::ReminderSet(set)) => set.text,
         _ => row.summary.clone(),
     })

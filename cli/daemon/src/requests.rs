@@ -9,12 +9,13 @@ use crate::daemon::{Caller, Daemon, now, to_value};
 use crate::decision::{self, Verdict};
 use crate::pool::Server;
 use crate::problem::Refusal;
+use crate::records::LookError;
 use crate::rights::Rights;
-use crate::{asked, automatic, input, tools};
+use crate::{asked, automatic, input, records, tools};
 use serde_json::{Value, json};
 use sm_ingest::MASK;
 use sm_ingest::app_server::{ServerCall, Version};
-use sm_log::{Direction, ReadError};
+use sm_log::Direction;
 use sm_projections::rows::{InputStatus, Request, RequestStatus};
 use sm_projections::tables::{Requests, Sessions, Sources};
 use sm_projections::views::{self, RequestDoc, Selection};
@@ -101,6 +102,12 @@ pub(crate) fn waiting(daemon: &Daemon) -> Result<Vec<Value>, Refusal> {
     })
 }
 
+/// How many requests wait.
+pub(crate) fn count_waiting(daemon: &Daemon) -> Result<usize, Refusal> {
+    let waiting = daemon.look(views::pending_requests)?;
+    Ok(waiting.iter().filter(|doc| waits_for_somebody(daemon, doc)).count())
+}
+
 /// Whether anybody is waited for: what `sm` answers itself, or a rule is about to, waits for nobody.
 fn waits_for_somebody(daemon: &Daemon, doc: &RequestDoc) -> bool {
     doc.decision.is_none() && !answers_itself(&doc.method) && !daemon.rules.is_judged(doc.seq)
@@ -165,14 +172,10 @@ fn unknown(id: &str) -> Refusal {
     Refusal::not_found(format!("no request {short:?}")).hint("`sm inbox` lists those that wait")
 }
 
-/// What a request asked, from its record; null where that was trimmed, which it never is while it waits.
+/// What a request asked, from its record; null where that is not there any more. None is trimmed while it
+/// waits.
 fn params(daemon: &Daemon, number: u64) -> Result<Value, Refusal> {
-    let record = match daemon.reader.get(number) {
-        Err(ReadError::BelowFloor { .. }) => return Ok(Value::Null),
-        record => record?,
-    };
-    let mut message: Value = serde_json::from_slice(record.record().payload).unwrap_or_default();
-    Ok(message.get_mut("params").map(Value::take).unwrap_or_default())
+    Ok(records::params(&daemon.reader, number)?.unwrap_or_default())
 }
 
 fn find(daemon: &Daemon, id: &str) -> Result<Asked, Refusal> {
@@ -288,7 +291,7 @@ fn unchanged(daemon: &Daemon, asked: &Asked, expected: Option<&str>) -> Result<(
         let doc = views::request_doc(view, asked.number, asked.row.clone())?;
         asked::weigh(view, &daemon.reader, &doc).map(|weighed| weighed.shown)
     });
-    let shown = shown.map_err(|error: StoreError| Refusal::from(error))?;
+    let shown = shown.map_err(|error: LookError| Refusal::from(error))?;
     if shown == expected {
         return Ok(());
     }
@@ -495,10 +498,7 @@ fn what_is_left(asked: &Asked) -> String {
 /// The result that was sent, if it was `sm` that sent it.
 fn recorded_result(daemon: &Daemon, row: &Request) -> Result<Option<Value>, Refusal> {
     let Some(seq) = row.end_seq else { return Ok(None) };
-    let record = match daemon.reader.get(seq) {
-        Err(ReadError::BelowFloor { .. }) => return Ok(None),
-        record => record?,
-    };
+    let Some(record) = records::get(&daemon.reader, seq)? else { return Ok(None) };
     let record = record.record();
     if record.direction != Direction::Client || Kind(record.kind) != Kind::RESPONSE {
         return Ok(None);

@@ -7,11 +7,12 @@ use crate::api::Grant;
 use crate::daemon::{Caller, Daemon, now};
 use crate::home::Home;
 use crate::problem::Refusal;
+use crate::records::LookError;
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use sm_log::Reader;
+use sm_projections::View;
 use sm_projections::views::RequestDoc;
-use sm_projections::{StoreError, View};
 use sm_protocol::synthetic::{RulesChanged, Synthetic};
 use sm_rules::{
     Decision, Expiry, Fault, Glob, Judgement, Kind, Origin, Rule, RuleFile, Subject, judge,
@@ -87,7 +88,7 @@ impl Rulebook {
         log: &Reader,
         doc: &RequestDoc,
         now: i64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, LookError> {
         if self.rules.is_empty() || doc.status != "pending" {
             return Ok(false);
         }

@@ -20,6 +20,9 @@ use sm_protocol::synthetic::News;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long tables that could not be read are left alone.
+const LOOK: Duration = Duration::from_secs(1);
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Call {
@@ -68,7 +71,12 @@ async fn no_longer_waits(daemon: &Daemon, request: u64) {
         });
         match ended.await {
             Ok(None) => {}
-            Ok(Some(())) | Err(_) => return,
+            Ok(Some(())) => return,
+            // Nothing is known of its end: who called still waits for an answer.
+            Err(refusal) => {
+                daemon.say(&format!("whether a tool call still waits is not known: {refusal}"));
+                tokio::time::sleep(LOOK).await;
+            }
         }
     }
 }

@@ -219,7 +219,7 @@ impl AnswerTo {
     fn questions(&self, context: &Context, streams: &Streams) -> Result<Vec<Asked>, Error> {
         let tables = Tables::open_some(context, streams)?;
         let doc = find_doc(context, &tables.view()?, request_and_shown(&self.request).0)?;
-        let asked = details(&open_log(context)?, &doc);
+        let asked = details(&open_log(context)?, &doc)?;
         let question = |question: &Value| {
             let is_secret = question.get("isSecret").and_then(Value::as_bool) == Some(true);
             let options = question.get("options").and_then(Value::as_array).into_iter().flatten();

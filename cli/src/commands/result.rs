@@ -7,7 +7,7 @@ use crate::read::{AsOf, Tables, open_log, select};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use sm_log::ReadError;
+use sm_daemon::records;
 use sm_projections::View;
 use sm_projections::rows::Turn;
 use sm_projections::views::{self, TurnDoc};
@@ -118,15 +118,11 @@ pub fn message_text(
         Error::new(Exit::Failed, "no_message", format!("record {seq} holds no message"))
             .hint(format!("See the record: sm replay --since {seq} --until {seq} --json"))
     };
-    let record = match open_log(context)?.get(seq) {
-        Err(ReadError::BelowFloor { .. }) => {
-            let line = views::line_ended_by(view, thread, seq)?;
-            return Ok(Said { text: line.ok_or_else(nothing)?, trimmed: true });
-        }
-        record => record?,
+    let Some(message) = records::message(&open_log(context)?, seq)? else {
+        let line = views::line_ended_by(view, thread, seq)?;
+        return Ok(Said { text: line.ok_or_else(nothing)?, trimmed: true });
     };
-    let message: Option<Value> = serde_json::from_slice(record.record().payload).ok();
-    let text = message.as_ref().and_then(|message| message.pointer("/params/item/text"));
+    let text = message.pointer("/params/item/text");
     let text = text.and_then(Value::as_str).map(str::to_owned).ok_or_else(nothing)?;
     Ok(Said { text, trimmed: false })
 }

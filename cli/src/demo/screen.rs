@@ -157,10 +157,10 @@ impl<'c> Screen<'c> {
         let log = open_log(self.context)?;
         let requests = views::pending_requests(view)?.into_iter().filter(|r| r.asks_human);
         let requests = requests.map(|request| {
-            let asked = details(&log, &request);
-            (request, asked)
+            let asked = details(&log, &request)?;
+            Ok::<_, Error>((request, asked))
         });
-        Ok(Scene { now, family, actions, requests: requests.collect(), settled })
+        Ok(Scene { now, family, actions, requests: requests.collect::<Result<_, _>>()?, settled })
     }
 
     /// One picture, drawn over the last.

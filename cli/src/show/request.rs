@@ -6,6 +6,7 @@ use crate::output::{GUTTER, Role, clean, now_micros, quoted};
 use serde::Serialize;
 use serde_json::Value;
 use sm_daemon::asked::{Details, HeldUp, Tool, Weighed};
+use sm_daemon::records::LookError;
 use sm_daemon::{Rulebook, answers_itself, form_limits};
 use sm_log::Reader;
 use sm_projections::rows::Session;
@@ -68,7 +69,7 @@ impl Soon {
     }
 
     /// Whether a rule is about to answer that request.
-    pub fn answers(&self, view: &View<'_>, doc: &RequestDoc) -> Result<bool, StoreError> {
+    pub fn answers(&self, view: &View<'_>, doc: &RequestDoc) -> Result<bool, LookError> {
         match &self.log {
             Some(log) => self.book.is_about_to_answer(view, log, doc, now_micros()),
             None => Ok(false),
@@ -76,7 +77,7 @@ impl Soon {
     }
 
     /// Whether a human must answer what a session asks.
-    pub fn asks_human(&self, view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
+    pub fn asks_human(&self, view: &View<'_>, session: &Session) -> Result<bool, LookError> {
         for (number, class) in &session.pending {
             if !class.asks_human() {
                 continue;

@@ -236,3 +236,43 @@ fn a_message_whose_answer_was_lost_can_be_taken_off_the_list() {
     assert_eq!(stage.sm.run(&["queue", "cancel", lost]).code, 0);
     assert_eq!(stage.sm.json(&["queue"])["undelivered"], json!([]));
 }
+
+/// Waits for a condition.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// Another session on the same Codex.
+fn another(stage: &Stage) -> String {
+    let spawned: Value = serde_json::from_slice(&stage.spawn("hello").out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id").to_owned();
+    assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    id
+}
+
+#[test]
+fn a_reminder_comes_while_codex_is_silent_to_another_session() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let mute = another(&stage);
+    let method = "item/permissions/requestApproval";
+    let (busy, _) = stage.asks(method, &recorded("permissions.tap.jsonl", method, 0));
+    let faults = json!({ "faults": { "turn/start": "silent" } });
+    std::fs::write(sm.dir.path().join("bin/codex.json"), faults.to_string()).expect("a file");
+    let mut waits = sm.command(&["send", &mute, "no answer"]).spawn().expect("sm runs");
+    until("it is sent", || count(&raw(sm), b"no answer") == 1);
+    for id in [&mute, &busy] {
+        assert_eq!(sm.run(&["remind", id, "remember", "--in", "0"]).code, 0);
+    }
+    until("the other one is reminded", || {
+        let queue = sm.json(&["queue"]);
+        queue["inputs"].as_array().expect("a list").iter().any(|one| one["session_id"] == *busy)
+    });
+    assert!(waits.try_wait().expect("it runs").is_none(), "the other one still waits");
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    waits.wait().expect("it ends");
+}

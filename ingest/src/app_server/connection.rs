@@ -5,6 +5,7 @@ use super::now;
 use super::outgoing::{self, Wire};
 use super::process::{ProcessId, in_own_session};
 use super::stderr::LastWords;
+use crate::aside::aside;
 use crate::interpreter::Reading;
 use crate::recorder::{Recorder, Scribe};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
@@ -271,6 +272,16 @@ impl AppServer {
         params: &Value,
         note: Option<Synthetic>,
     ) -> Result<(u64, oneshot::Receiver<Answer>), CallError> {
+        aside(|| self.record_call(method, params, note))
+    }
+
+    /// Records a call and hands it to the writer; waits while the log has no room.
+    fn record_call(
+        &self,
+        method: &str,
+        params: &Value,
+        note: Option<Synthetic>,
+    ) -> Result<(u64, oneshot::Receiver<Answer>), CallError> {
         let name = || method.to_owned();
         let mut wire = lock(&self.shared.wire);
         let (sender, answer) = oneshot::channel();
@@ -311,12 +322,14 @@ impl AppServer {
     }
 
     fn send(&self, what: &str, message: String) -> Result<u64, CallError> {
-        let mut wire = lock(&self.shared.wire);
-        if lock(&self.shared.calls).closed || !wire.is_open() {
-            return Err(CallError::Gone { method: what.to_owned() });
-        }
-        let sent = wire.send(now(), message.into_bytes());
-        sent.map_err(|source| CallError::Log { method: what.to_owned(), source })
+        aside(|| {
+            let mut wire = lock(&self.shared.wire);
+            if lock(&self.shared.calls).closed || !wire.is_open() {
+                return Err(CallError::Gone { method: what.to_owned() });
+            }
+            let sent = wire.send(now(), message.into_bytes());
+            sent.map_err(|source| CallError::Log { method: what.to_owned(), source })
+        })
     }
 
     /// Waits until it is gone.
@@ -328,7 +341,7 @@ impl AppServer {
 
     /// Ends it in order: closes its input, then asks its group to end, then forces it to.
     pub async fn end(&self, patience: Duration) -> Ended {
-        lock(&self.shared.wire).close();
+        aside(|| lock(&self.shared.wire).close());
         for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
             if let Some(signal) = signal {
                 self.shared.signal(signal);

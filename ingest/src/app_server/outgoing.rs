@@ -2,7 +2,8 @@
 //!
 //! What always holds: one lock covers the recorder and the queue of the writer, so the log has
 //! messages in the order in which they are written; nothing is written before it is durable; a
-//! server that does not read stops the writer and nobody else.
+//! server that does not read stops the writer and nobody else. That lock is held while the log has no
+//! room: tasks take it aside from the others.
 
 use crate::recorder::Recorder;
 use sm_log::{AppendError, Direction, Receipt};

@@ -1,8 +1,10 @@
 //! `POST /v1/import`: a captured transcript, into the log that the daemon writes.
+//!
+//! What always holds: one import is over before the next begins, also where whoever asked for it is gone.
 
 use super::wish::Wish;
 use crate::api::{Import, Imported};
-use crate::daemon::{Daemon, blocking, now};
+use crate::daemon::{Daemon, blocking, now, whole};
 use crate::import::Transcript;
 use crate::problem::Refusal;
 use axum::Json;
@@ -23,6 +25,10 @@ pub(crate) async fn import(
     if path.is_dir() {
         return Err(Refusal::bad_request(format!("{} is a folder", path.display())));
     }
+    Ok(Json(whole(async move { take_in(daemon, wish, path).await }).await?))
+}
+
+async fn take_in(daemon: Arc<Daemon>, wish: Import, path: PathBuf) -> Result<Imported, Refusal> {
     let name = wish.name.unwrap_or_else(|| path.display().to_string());
     let transcript = blocking(move || Transcript::new(name, path)).await??;
     // Two imports of the same bytes at once would each record them.
@@ -37,7 +43,7 @@ pub(crate) async fn import(
     let summary = summary?;
     daemon.caught_up().await?;
     let show = |doc| Ok(daemon.documents(vec![doc])?.pop().unwrap_or_default());
-    daemon.look(|view| transcript.imported(view, &summary, show)).map(Json)
+    daemon.look(|view| transcript.imported(view, &summary, show))
 }
 
 fn run(daemon: &Daemon, transcript: &Transcript, again: bool) -> Result<ImportSummary, Refusal> {

@@ -37,7 +37,7 @@ fn text(daemon: &Daemon) -> Result<String, Refusal> {
         })?;
         view.checkpoint()
     })?;
-    let waiting = requests::waiting(daemon)?.len();
+    let waiting = requests::count_waiting(daemon)?;
     let mut page = Page::default();
     page.one("sm_log_watermark", "counter", "The last durable seq.", health.watermark);
     page.one("sm_log_floor", "counter", "The oldest seq kept.", daemon.reader.floor());

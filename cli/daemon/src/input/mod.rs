@@ -15,7 +15,7 @@ pub(crate) use delivery::message_id;
 pub use queue::accepted;
 pub(crate) use queue::{
     act, cancel_all, change, deliver_after, deliver_soon, document, hold, hold_or_release, list,
-    now_is, release, release_all, waiting,
+    now_is, passes, release, release_all, waiting,
 };
 pub(crate) use unknown::resumed;
 
@@ -133,7 +133,34 @@ pub(crate) async fn take_locked(
 ) -> Result<InputTaken, Refusal> {
     message::check(input)?;
     let settings = message::settings(caller, target, &input.settings)?;
-    accept(daemon, target, input, Sender { by: caller.word(), settings, news: Vec::new() }).await
+    // Who is told of a failure sends again.
+    let waits_out = WaitsOut::Away;
+    accept(
+        daemon,
+        target,
+        input,
+        Sender { by: caller.word(), settings, news: Vec::new(), waits_out },
+    )
+    .await
+}
+
+/// The words of a reminder, of which nobody would be told that they failed. The caller holds the session's
+/// lock.
+pub(crate) async fn take_reminder(
+    daemon: &Arc<Daemon>,
+    target: &Session,
+    input: &Input,
+    caller: &Caller,
+) -> Result<InputTaken, Refusal> {
+    message::check(input)?;
+    let (settings, waits_out) = (Settings::default(), WaitsOut::Anything);
+    accept(
+        daemon,
+        target,
+        input,
+        Sender { by: caller.word(), settings, news: Vec::new(), waits_out },
+    )
+    .await
 }
 
 /// What a session is told of its children. The caller holds its lock.
@@ -143,8 +170,9 @@ pub(crate) async fn take_news(
     input: &Input,
     news: Vec<News>,
 ) -> Result<InputTaken, Refusal> {
-    let by = family::SENDER.to_owned();
-    accept(daemon, target, input, Sender { by, settings: Settings::default(), news }).await
+    let (by, settings) = (family::SENDER.to_owned(), Settings::default());
+    let waits_out = WaitsOut::Anything;
+    accept(daemon, target, input, Sender { by, settings, news, waits_out }).await
 }
 
 /// Whether nobody hears that it failed, to send it again: news of children, reminders, and the words that
@@ -160,6 +188,7 @@ struct Sender {
     by: String,
     settings: Settings,
     news: Vec<News>,
+    waits_out: WaitsOut,
 }
 
 async fn accept(
@@ -210,10 +239,7 @@ async fn accept(
     }
     let session = daemon.session(thread)?.session;
     let accepted = Accepted { number, message: &accepted };
-    // Who is told of a failure sends again; news have no such sender.
-    let has_sender = accepted.message.news.is_empty();
-    let waits_out = if has_sender { WaitsOut::Away } else { WaitsOut::Anything };
-    Ok(taken(send(daemon, &session, input.mode, &accepted, waits_out).await?))
+    Ok(taken(send(daemon, &session, input.mode, &accepted, sender.waits_out).await?))
 }
 
 /// What keeps an input waiting, to be tried again, instead of failing.

@@ -323,7 +323,7 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
 }
 
 /// Whether a failure may pass by itself; what a release of Codex does not know, it never will.
-pub(super) fn passes(refusal: &Refusal) -> bool {
+pub(crate) fn passes(refusal: &Refusal) -> bool {
     refusal.status >= 500 && refusal.problem.code != "unsupported"
 }
 

@@ -9,7 +9,7 @@ use super::{WaitsOut, queue};
 use crate::api::Mode;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
-use sm_log::ReadError;
+use crate::records;
 use sm_projections::rows::Sid;
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs};
@@ -37,16 +37,12 @@ pub(crate) fn accepted(request: u64, say: &str, by: &str) -> InputAccepted {
 }
 
 /// The words that were said with the answer to a request; `None` where none were, or where their record
-/// was trimmed.
+/// is not there any more.
 pub(crate) fn said(daemon: &Daemon, sid: Sid, request: u64) -> Result<Option<String>, Refusal> {
     let at = (sid, id_hash(&[&key(request)]));
     let number = daemon.look(|view| Ok::<_, Refusal>(view.get::<InputKeys>(&at)?))?;
     let Some(number) = number else { return Ok(None) };
-    let record = match daemon.reader.get(number) {
-        Err(ReadError::BelowFloor { .. }) => return Ok(None),
-        record => record?,
-    };
-    Ok(match Synthetic::from_payload(record.record().payload) {
+    Ok(match records::note(&daemon.reader, number)? {
         Some(Synthetic::InputAccepted(accepted)) => Some(accepted.text),
         _ => None,
     })

@@ -284,3 +284,31 @@ fn a_child_whose_parent_is_interrupted_as_it_is_made_gets_its_prompt_once() {
         }
     }
 }
+
+#[test]
+fn a_tool_call_is_answered_also_where_the_tables_cannot_be_read() {
+    let bench = Bench::start();
+    let parents = [1, 2, 3, 4].map(|_| {
+        bench.spawn(&bench.wish(concat!(
+            "dyn: sm_spawn {\"prompt\": \"slow: 400 10\"}\n",
+            "dyn: sm_wait {\"timeout_seconds\": 600}\n",
+            "say: {{2.error.code}}",
+        )))
+    });
+    bench.wait("all wait", || {
+        let calls = bench.told(Kind::TOOL_CALL);
+        let waits = calls.iter().filter(|call| call["params"]["tool"] == "sm_wait");
+        (waits.count() == parents.len()).then_some(())
+    });
+    let answered = |bench: &Bench| {
+        let told = bench.told(Kind::RESPONSE).into_iter();
+        told.filter(|told| told["result"]["contentItems"].is_array()).count()
+    };
+    let readers = bench.all_readers();
+    bench.wait("all are answered", || (answered(&bench) == 2 * parents.len()).then_some(()));
+    drop(readers);
+    for parent in &parents {
+        bench.settled(&parent.id, 1);
+        assert_eq!(bench.actions(&parent.id, "dynamic_tool").len(), 2);
+    }
+}

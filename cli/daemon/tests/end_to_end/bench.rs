@@ -176,6 +176,15 @@ impl Bench {
         unsafe { options.open(self.home.store_path()) }.unwrap()
     }
 
+    /// All places there are for readers of the tables: while they are held, the daemon reads nothing.
+    pub fn all_readers(&self) -> Vec<heed::RoTxn<'static, heed::WithoutTls>> {
+        let mut options = heed::EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(1 << 38).max_readers(1022);
+        // SAFETY: the files are this test's own, and nothing else in this process opens them.
+        let tables = unsafe { options.open(self.home.store_path()) }.unwrap();
+        std::iter::from_fn(|| tables.clone().static_read_txn().ok()).collect()
+    }
+
     /// The process of the one server that runs.
     pub fn server_pid(&self) -> u32 {
         self.client().health().unwrap().servers[0].pid.unwrap()

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// What came back.
 struct Reply {
@@ -322,4 +323,58 @@ fn what_cannot_be_meant_is_refused_with_a_code_and_what_to_do() {
     let huge = call(socket(&bench), "POST", &input, head, &vec![b' '; (64 << 20) + 1]);
     assert_eq!((huge.status, huge.code().as_str()), (413, "too_long"));
     assert_eq!(get(&bench, &format!("/v1/sessions/{id}")).status, 200);
+}
+
+#[test]
+fn an_import_goes_on_without_its_caller_and_another_waits_for_its_end() {
+    let bench = Bench::start();
+    let words = "words ".repeat(4000);
+    let line = |number: u32| {
+        let params = json!({ "threadId": "T", "number": number, "words": words });
+        json!({ "method": "turn/started", "params": params }).to_string() + "\n"
+    };
+    let transcript: String = (0..100).map(line).collect();
+    let file = bench.work.join("transcript");
+    std::fs::write(&file, &transcript).unwrap();
+    // The same as pipes: it is read for its digest, then for its lines, as fast as this test lets it.
+    let [pipe, digested, read] = ["pipe", "digested", "read"].map(|name| bench.work.join(name));
+    for pipe in [&digested, &read] {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    std::os::unix::fs::symlink(&digested, &pipe).unwrap();
+    let open = |pipe: &Path| std::fs::File::options().write(true).open(pipe).unwrap();
+    let asked = json!({ "path": pipe }).to_string();
+    let mut caller = socket(&bench);
+    let head = format!(
+        "POST /v1/import HTTP/1.1\r\nhost: sm\r\ncontent-length: {}\r\n\r\n{asked}",
+        asked.len()
+    );
+    caller.write_all(head.as_bytes()).unwrap();
+    let mut writer = open(&digested);
+    std::fs::remove_file(&pipe).unwrap();
+    std::os::unix::fs::symlink(&read, &pipe).unwrap();
+    writer.write_all(transcript.as_bytes()).unwrap();
+    drop(writer);
+    let (begin, rest) = transcript.split_at(transcript.len() / 2);
+    let mut writer = open(&read);
+    // More of it than a pipe holds: it is being read once that is through.
+    writer.write_all(begin.as_bytes()).unwrap();
+    let imported = |bench: &Bench| {
+        let records = bench.records().into_iter();
+        let lines =
+            records.map(|record| String::from_utf8(record.payload.to_vec()).unwrap() + "\n");
+        lines.filter(|line| transcript.contains(line.as_str())).collect::<Vec<_>>()
+    };
+    drop(caller);
+    let asked = json!({ "path": file }).to_string();
+    std::thread::scope(|scope| {
+        let again = scope.spawn(|| post(&bench, "/v1/import", asked.as_bytes()));
+        // Time for it to record what it must not.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        writer.write_all(rest.as_bytes()).unwrap();
+        drop(writer);
+        let again = again.join().unwrap();
+        assert_eq!((again.status, again.code().as_str()), (409, "already_imported"));
+    });
+    assert_eq!(imported(&bench).concat(), transcript);
 }

@@ -614,3 +614,40 @@ fn a_child_that_asks_says_whom_it_holds_up() {
     bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
     bench.settled(&parent, 1);
 }
+
+#[test]
+fn requests_are_listed_also_where_the_record_of_one_is_damaged() {
+    let mut bench = Bench::start();
+    let first = bench.spawn(&bench.asking("run: touch damaged.txt\nsay: done"));
+    let damaged = bench.asked(&first.id)["id"].as_str().unwrap().to_owned();
+    bench.decide(&damaged, "accept").unwrap();
+    bench.settled(&first.id, 1);
+    let second = bench.spawn(&bench.asking("run: touch whole.txt\nsay: done"));
+    let whole = bench.asked(&second.id)["id"].as_str().unwrap().to_owned();
+    bench.decide(&whole, "accept").unwrap();
+    bench.settled(&second.id, 1);
+    bench.stop_daemon();
+    let needle = bench.records().into_iter().find(|record| {
+        record.kind == Kind::COMMAND_APPROVAL.0 && record.session == first.thread_id.as_bytes()
+    });
+    let needle = needle.unwrap().payload;
+    let files = std::fs::read_dir(bench.home.log_dir()).unwrap();
+    let mut places = files.filter_map(|file| {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let at = bytes.windows(needle.len()).position(|part| *part == *needle)?;
+        Some((path, bytes, at))
+    });
+    let (path, mut bytes, at) = places.next().unwrap();
+    bytes[at + needle.len() / 2] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    bench.serve();
+    let listed = bench.client().requests_of("all").unwrap();
+    let listed = listed["requests"].as_array().unwrap();
+    let trimmed = |id: &str| {
+        let request = listed.iter().find(|request| request["id"] == *id).unwrap();
+        (request["details"]["text_trimmed"].clone(), request["params"].is_null())
+    };
+    assert_eq!(trimmed(&damaged), (json!(true), true));
+    assert_eq!(trimmed(&whole), (json!(false), false));
+}
