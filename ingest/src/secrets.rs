@@ -233,7 +233,7 @@ mod tests {
         }
         let read = br#"{"id":1,"result":{"config":{"mcp_servers":{"x":{"env":{"ANY":"hunter2"},
             "command":"c"}},"shell_environment_policy":{"set":{"A":"hunter2"}}}}}"#;
-        let masked = mask_answer("config/read", &Secrets::None, read).unwrap();
+        let masked = mask_answer(&secrets_of("config/read"), read).unwrap();
         let masked = String::from_utf8(masked).unwrap();
         assert!(!masked.contains("hunter2") && masked.contains(r#""command":"c""#), "{masked}");
         let plain = br#"{"params":{"keyPath":"model","value":"gpt"}}"#;
