@@ -153,6 +153,7 @@ impl Daemon {
             for before in self.pool.of(codex_home, codex.version) {
                 if !before.app.is_running() {
                     self.recorded_end(&before).await?;
+                    self.pool.remove(&before);
                 }
             }
             self.caught_up().await
