@@ -296,7 +296,7 @@ fn failed(error: ClientError, context: &Context) -> Error {
 /// The daemon's refusal as the command's error.
 fn refusal(problem: Problem) -> Error {
     let exit = match problem.code.as_str() {
-        "not_found" | "ambiguous" => Exit::NotFound,
+        "not_found" | "ambiguous" | "codex_home_missing" => Exit::NotFound,
         "conflict"
         | "pending_structured_request"
         | "already_imported"
@@ -309,7 +309,7 @@ fn refusal(problem: Problem) -> Error {
         | "turn_running"
         | "session_archived" => Exit::Conflict,
         "session_dead" => Exit::Dead,
-        "codex_missing" | "codex_home_missing" | "codex_too_old" | "codex_died" => Exit::Away,
+        "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
         "bad_request" | "bad_text" | "too_long" => Exit::Usage,
         "timeout" => Exit::TimedOut,
         _ => Exit::Failed,

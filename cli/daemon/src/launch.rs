@@ -143,7 +143,7 @@ impl Daemon {
         // Codex makes its default one itself, but none that it is told of.
         if !codex_home.is_dir() {
             let message = format!("there is no CODEX_HOME {}", codex_home.display());
-            return Err(Refusal::new(502, "codex_home_missing", message)
+            return Err(Refusal::new(404, "codex_home_missing", message)
                 .hint(
                     "`codex login` makes the default one; `sm spawn --codex-home DIR` names another",
                 )
@@ -153,6 +153,7 @@ impl Daemon {
             for before in self.pool.of(codex_home, codex.version) {
                 if !before.app.is_running() {
                     self.recorded_end(&before).await?;
+                    self.pool.remove(&before);
                 }
             }
             self.caught_up().await

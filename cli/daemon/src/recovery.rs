@@ -14,7 +14,7 @@ use sm_ingest::app_server::ProcessId;
 use sm_log::{Direction, ReadError};
 use sm_projections::fold::input::is_hold;
 use sm_projections::rows::{Generation, InputStatus, Session, SourceKind};
-use sm_projections::tables::{Queue, Sessions, Sources};
+use sm_projections::tables::{Gaps, Queue, Sessions, Sources};
 use sm_protocol::synthetic::{InputChanged, Synthetic};
 use sm_protocol::{Envelope, Kind};
 use std::collections::BTreeSet;
@@ -78,8 +78,12 @@ fn lives(
 
 /// Decides what became of inputs that were on their way. Returns the threads for which some wait.
 async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<BTreeSet<String>, Refusal> {
-    let mut queue = Vec::new();
+    let (mut queue, mut gap_end) = (Vec::new(), 0);
     daemon.look(|view| {
+        view.scan_back::<Gaps>(&[], |_, last| {
+            gap_end = last;
+            false
+        })?;
         let mut keys = Vec::new();
         view.scan::<Queue>(&[], &[], |key, ()| {
             keys.push(key);
@@ -94,7 +98,7 @@ async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<BTreeSet<String>, Refusal
     })?;
     let mut waiting = BTreeSet::new();
     for (session, number) in queue {
-        let way = way_of(daemon, &session, number).unwrap_or_else(|error| {
+        let way = way_of(daemon, &session, number, gap_end).unwrap_or_else(|error| {
             Way::Unknown(format!("the log does not tell what became of it: {error}"))
         });
         let thread = session.thread_id;
@@ -134,33 +138,31 @@ enum Way {
 }
 
 /// Looks through the session's records since the input's acceptance: back to where it was sent, then on
-/// to the answer.
+/// to the answer. `gap_end` is the last record that the tables know to be missing.
 ///
 /// # Errors
 /// Where a record is in a gap and what is newer does not tell enough.
-fn way_of(daemon: &Daemon, session: &Session, input: u64) -> Result<Way, ReadError> {
+fn way_of(daemon: &Daemon, session: &Session, input: u64, gap_end: u64) -> Result<Way, ReadError> {
     let (id, thread) = (message_id(input), session.thread_id.as_str());
     let total = daemon.reader.revisions(thread.as_bytes())?;
     let mut records = daemon.reader.session(thread.as_bytes(), total + 1)?;
-    let mut was_put_back = false;
+    // Since it was put into the queue last, it has not been sent: `None` while no record says that it was.
+    let mut put_back = None;
     let (source, generation, rpc) = loop {
         let record = match records.next_back() {
             Ok(Some((_, record))) if record.seq > input => record,
-            // A plain segment does not tell whose records are damaged; the tables had more of this session.
-            _ if session.counts.records > total => {
-                let missing = session.counts.records - total;
-                let words =
-                    format!("the log is damaged: it misses {missing} of the session's records");
-                return Ok(Way::Unknown(words));
+            // A plain segment does not tell whose records are damaged: the tables had more of this session,
+            // or know where something is missing.
+            _ if session.counts.records > total || gap_end > put_back.unwrap_or(input) => {
+                let words = "the log is damaged where it would tell what became of it";
+                return Ok(Way::Unknown(words.to_owned()));
             }
-            // It was not sent since it was put back, whatever came before.
-            Err(_) if was_put_back => return Ok(Way::NotSent),
-            Ok(_) => return Ok(Way::NotSent),
-            Err(error) => return Err(error),
+            Err(error) if put_back.is_none() => return Err(error),
+            _ => return Ok(Way::NotSent),
         };
         match (record.direction, Kind(record.kind)) {
-            (Direction::Own, Kind::SM_INPUT_CHANGED) => {
-                was_put_back |= puts_back(record.payload, input);
+            (Direction::Own, Kind::SM_INPUT_CHANGED) if puts_back(record.payload, input) => {
+                put_back = put_back.or(Some(record.seq));
             }
             (Direction::Client, Kind::TURN_START | Kind::TURN_STEER) => {
                 let message: Value = serde_json::from_slice(record.payload).unwrap_or_default();
@@ -192,7 +194,7 @@ fn way_of(daemon: &Daemon, session: &Session, input: u64) -> Result<Way, ReadErr
         }
     }
     // Refused or lost, it was put back into the queue: that is where it is.
-    if was_put_back {
+    if put_back.is_some() {
         return Ok(Way::NotSent);
     }
     let why = answer.pointer("/error/message").and_then(Value::as_str);

@@ -445,7 +445,7 @@ fn a_codex_that_is_missing_or_dies_at_its_start_says_so() {
     let home = Some(elsewhere.to_string_lossy().into_owned());
     let wish = sm_daemon::api::Spawn { codex_home: home, ..bench.wish("say: hello") };
     match bench.client().spawn(&wish) {
-        Err(ClientError::Refused { status: 502, problem }) => {
+        Err(ClientError::Refused { status: 404, problem }) => {
             assert_eq!(problem.code, "codex_home_missing");
         }
         other => panic!("not refused: {other:?}"),
