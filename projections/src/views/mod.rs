@@ -22,7 +22,9 @@ pub use input::{
     HELD, InputDoc, ReminderDoc, input_doc, input_id, parse_input_id, parse_reminder_id, queue,
     reminder_doc, reminder_id, reminders, undelivered, waiting,
 };
-pub use news::{Answered, NewsDoc, Standing, can_hear, has_settled, is_to_be_woken, news};
+pub use news::{
+    Answered, NewsDoc, Standing, can_hear, has_settled, news, standing, waits_for_human,
+};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{
     RequestDoc, parse_request_id, pending_requests, request_doc, request_id, requests_of,
