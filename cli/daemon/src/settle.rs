@@ -22,9 +22,7 @@ fn is_settled(
     session: &Session,
 ) -> Result<bool, Refusal> {
     let answered = |number| daemon.rules.is_judged(number);
-    let is_judged = session.pending.iter().any(|(number, _)| answered(*number));
-    // A state told by a flag alone comes with no request.
-    let waits = session.state.is_waiting() && !is_judged;
+    let waits = views::waits_for_human(session, &answered);
     Ok(waits || views::has_settled(view, sid, session, &answered)?)
 }
 

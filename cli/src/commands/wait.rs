@@ -1,11 +1,13 @@
 //! `sm wait`: until sessions have settled.
 //!
 //! What always holds: it follows the log and the tables, so it works without a daemon and is never
-//! told an older state than the log holds; it returns at once where what is waited for is so.
+//! told an older state than the log holds; it returns at once where what is waited for is so. What has
+//! settled is what an agent's own wait calls settled, too; and no session is called dead that a running
+//! daemon still brings back.
 
 use super::result::message_text;
 use crate::context::Context;
-use crate::daemon::looked;
+use crate::daemon::{is_resuming, looked};
 use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{GUTTER, Role, Streams, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
@@ -19,7 +21,7 @@ use sm_projections::View;
 use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
 use sm_projections::table::Key;
 use sm_projections::tables::{Children, Inputs, Sessions, Sources};
-use sm_projections::views;
+use sm_projections::views::{self, Answered, Standing};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -117,16 +119,17 @@ pub(super) enum Reached {
 }
 
 /// The processes behind what is waited for, over the time of the wait.
-pub(super) struct Watch {
+pub(super) struct Watch<'c> {
+    context: &'c Context,
     log_dir: PathBuf,
     /// Since when a session's process is gone.
     gone: HashMap<Sid, Instant>,
 }
 
-impl Watch {
+impl<'c> Watch<'c> {
     /// Begins to look.
-    pub(super) fn new(context: &Context) -> Watch {
-        Watch { log_dir: context.home.log_dir(), gone: HashMap::new() }
+    pub(super) fn new(context: &'c Context) -> Watch<'c> {
+        Watch { context, log_dir: context.home.log_dir(), gone: HashMap::new() }
     }
 
     /// Whether the session is live now.
@@ -134,13 +137,21 @@ impl Watch {
         Ok(Lives::new(self.log_dir.clone()).of(view, session)?)
     }
 
-    /// Whether its process has been gone for too long.
-    fn stays_away(&mut self, sid: Sid, live: Option<bool>) -> bool {
+    /// Whether its process has been gone for too long, and no daemon is about to bring it back.
+    fn stays_away(
+        &mut self,
+        sid: Sid,
+        session: &Session,
+        live: Option<bool>,
+    ) -> Result<bool, Error> {
         if live != Some(false) {
             self.gone.remove(&sid);
-            return false;
+            return Ok(false);
         }
-        self.gone.entry(sid).or_insert_with(Instant::now).elapsed() > GONE_PATIENCE
+        if self.gone.entry(sid).or_insert_with(Instant::now).elapsed() <= GONE_PATIENCE {
+            return Ok(false);
+        }
+        Ok(!is_resuming(self.context, &session.thread_id))
     }
 }
 
@@ -253,31 +264,29 @@ impl Wait {
         watch: &mut Watch,
     ) -> Result<Reached, Error> {
         let is_import = is_import(view, session)?;
+        let answered = |number| soon.answers_numbered(view, number);
         if let Some(state) = self.wanted.state() {
             let since = session.cause_seq > after;
             if session.state.as_str() == state && (after == 0 || since) {
                 return Ok(Reached::Yes);
             }
-        } else if is_settled(view, sid, session)? && settled_after(view, session, after)? {
-            let (mut settled, human) = family(view, soon, sid)?;
-            // A running daemon wakes it first with what is new of its children.
-            settled &= is_import
-                || watch.is_live(view, session)? == Some(false)
-                || !views::is_to_be_woken(view, sid, &|_| false)?;
-            match (settled, human) {
-                (true, _) => return Ok(Reached::Yes),
-                (false, true) if !self.through_approvals => return Ok(Reached::NeedsHuman),
-                (false, _) => {}
+        } else {
+            // No daemon wakes what no process runs.
+            let wakes = !is_import && watch.is_live(view, session)? != Some(false);
+            match views::standing(view, sid, session, &answered, wakes)? {
+                Some(Standing::Settled) if settled_after(view, session, after)? => {
+                    return Ok(Reached::Yes);
+                }
+                Some(Standing::Gone) => return Ok(Reached::Dead),
+                _ => {}
             }
         }
         if session.ended {
             return Ok(Reached::Dead);
         }
-        let asks = soon.asks_human(view, session)?;
-        if asks && !self.through_approvals {
-            return Ok(Reached::NeedsHuman);
-        }
-        if family(view, soon, sid)?.1 && !self.through_approvals {
+        if !self.through_approvals
+            && (views::waits_for_human(session, &answered) || waits_below(view, sid, &answered)?)
+        {
             return Ok(Reached::NeedsHuman);
         }
         // A running daemon brings a session back whose server died: only one that stays away is dead.
@@ -286,7 +295,7 @@ impl Wait {
             false => watch.is_live(view, session)?,
         };
         // Nobody will ever say more of an imported session.
-        Ok(match is_import || watch.stays_away(sid, live) {
+        Ok(match is_import || watch.stays_away(sid, session, live)? {
             true => Reached::Dead,
             false => Reached::No,
         })
@@ -309,31 +318,22 @@ impl Wait {
     }
 }
 
-/// Turn closed and queue empty. An input that is held since an interrupt goes nowhere by itself, so
-/// it is no reason to wait.
-fn is_settled(view: &View<'_>, sid: Sid, session: &Session) -> Result<bool, Error> {
-    if session.open_turn.is_some() || session.ended || session.gone {
-        return Ok(false);
-    }
-    Ok(views::waiting(view, sid, session)?.0 == 0)
-}
-
 /// Whether what settled did so after that record.
 fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool, Error> {
     if after == 0 || session.settled_seq.is_some_and(|seq| seq > after) {
         return Ok(true);
     }
-    // An input that was never taken begins no turn to wait for, and one that is held none by itself.
+    // An input that was never taken begins no turn to wait for, one that is held none by itself, and of one
+    // that was lost nobody knows.
     let input = view.get::<Inputs>(&after)?;
     Ok(input.is_some_and(|input| {
-        use InputStatus::{Cancelled, Failed, Refused};
-        matches!(input.status, Refused | Failed | Cancelled) || input.held
+        use InputStatus::{Cancelled, Failed, Refused, Unknown};
+        matches!(input.status, Refused | Failed | Cancelled | Unknown) || input.held
     }))
 }
 
-/// Whether all sub-agents have settled, and whether one of them waits for a human.
-fn family(view: &View<'_>, soon: &Soon, root: Sid) -> Result<(bool, bool), Error> {
-    let (mut settled, mut human) = (true, false);
+/// Whether a session below waits for a human.
+fn waits_below(view: &View<'_>, root: Sid, answered: Answered<'_>) -> Result<bool, Error> {
     let (mut open, mut seen) = (vec![root], vec![root]);
     while let Some(sid) = open.pop() {
         let mut below = Vec::new();
@@ -348,12 +348,12 @@ fn family(view: &View<'_>, soon: &Soon, root: Sid) -> Result<(bool, bool), Error
             seen.push(child);
             open.push(child);
             let Some(session) = view.get::<Sessions>(&child)? else { continue };
-            let over = session.ended || session.gone;
-            settled &= over || is_settled(view, child, &session)?;
-            human |= !over && soon.asks_human(view, &session)?;
+            if !session.ended && !session.gone && views::waits_for_human(&session, answered) {
+                return Ok(true);
+            }
         }
     }
-    Ok((settled, human))
+    Ok(false)
 }
 
 fn is_import(view: &View<'_>, session: &Session) -> Result<bool, Error> {

@@ -9,7 +9,6 @@ use sm_daemon::asked::{Details, HeldUp, Tool, Weighed};
 use sm_daemon::records::LookError;
 use sm_daemon::{Rulebook, answers_itself, form_limits};
 use sm_log::Reader;
-use sm_projections::rows::Session;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
 use sm_projections::{StoreError, View};
@@ -76,19 +75,11 @@ impl Soon {
         }
     }
 
-    /// Whether a human must answer what a session asks.
-    pub fn asks_human(&self, view: &View<'_>, session: &Session) -> Result<bool, LookError> {
-        for (number, class) in &session.pending {
-            if !class.asks_human() {
-                continue;
-            }
-            let Some(row) = view.get::<Requests>(number)? else { continue };
-            let doc = views::request_doc(view, *number, row)?;
-            if !answers_itself(&doc.method) && !self.answers(view, &doc)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// The same by the request's number. What cannot be told is for a human.
+    pub fn answers_numbered(&self, view: &View<'_>, number: u64) -> bool {
+        let Ok(Some(row)) = view.get::<Requests>(&number) else { return false };
+        let Ok(doc) = views::request_doc(view, number, row) else { return false };
+        answers_itself(&doc.method) || self.answers(view, &doc).unwrap_or(false)
     }
 }
 

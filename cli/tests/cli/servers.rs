@@ -1,7 +1,7 @@
 //! Codex servers through all of `sm`, with `examples/fake_codex` in Codex's place: upgrades, restarts,
 //! the service's unit.
 
-use crate::requests::Stage;
+use crate::requests::{Stage, recorded};
 use crate::support::Sm;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -285,4 +285,23 @@ fn the_unit_runs_a_daemon() {
     kill_process(pid, Signal::TERM).expect("it runs");
     assert!(daemon.wait().expect("it ends").success());
     assert_eq!(sm.run(&["serve", "--status"]).code, 9);
+}
+
+#[test]
+fn a_wait_does_not_call_a_session_dead_that_is_about_to_be_brought_back() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let method = "item/permissions/requestApproval";
+    let (id, _) = stage.asks(method, &recorded("permissions.tap.jsonl", method, 0));
+    write(sm.dir.path(), &json!({ "dies": "not today" }));
+    kill(&status(sm)["servers"][0]["pid"]);
+    let waiting = |status: &Value| status["resuming"].as_array().is_some_and(|one| !one.is_empty());
+    wait("it waits to be resumed", || waiting(&status(sm)).then_some(()));
+    // Longer than a session may be gone that nobody brings back.
+    let waited = sm.run(&["wait", &id, "--timeout", "8"]);
+    assert!(waiting(&status(sm)), "it still waits to be resumed");
+    assert_eq!(waited.code, 124, "{}{}", waited.text(), waited.err);
+    write(sm.dir.path(), &json!({}));
+    let waited = sm.run(&["wait", &id, "--timeout", "60"]);
+    assert_eq!(waited.code, 0, "{}{}", waited.text(), waited.err);
 }

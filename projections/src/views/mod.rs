@@ -23,7 +23,8 @@ pub use input::{
     parse_reminder_id, queue, reminder_doc, reminder_id, reminders, undelivered, waiting,
 };
 pub use news::{
-    Answered, NewsDoc, Standing, can_hear, has_settled, is_to_be_woken, news, was_put_away,
+    Answered, NewsDoc, Standing, can_hear, has_settled, news, standing, waits_for_human,
+    was_put_away,
 };
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{

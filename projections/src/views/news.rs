@@ -10,7 +10,7 @@ use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
 use crate::rows::{Generation, Outcome, Session, Sid};
 use crate::store::{StoreError, View};
-use crate::tables::{Requests, Sessions, Sources, Turns};
+use crate::tables::{Requests, Sources, Turns};
 
 /// How far down a family is looked at.
 const DEPTH_MAX: usize = 64;
@@ -66,7 +66,7 @@ pub fn news(
     parent: Sid,
     answered: Answered<'_>,
 ) -> Result<Vec<NewsDoc>, StoreError> {
-    let look = Look { view, answered };
+    let look = Look { view, answered, wakes: true };
     let mut news = Vec::new();
     for (_, sid, session) in family(view, parent, 1)? {
         match look.standing(sid, &session, 0)? {
@@ -79,16 +79,6 @@ pub fn news(
     Ok(news)
 }
 
-/// Whether a session hears of its children before it is left alone.
-pub fn is_to_be_woken(
-    view: &View<'_>,
-    sid: Sid,
-    answered: Answered<'_>,
-) -> Result<bool, StoreError> {
-    let Some(session) = view.get::<Sessions>(&sid)? else { return Ok(false) };
-    Ok(can_hear(&session) && !news(view, sid, answered)?.is_empty())
-}
-
 /// Whether nothing goes on in a session and below it, and nothing will before a human does something.
 pub fn has_settled(
     view: &View<'_>,
@@ -96,7 +86,29 @@ pub fn has_settled(
     session: &Session,
     answered: Answered<'_>,
 ) -> Result<bool, StoreError> {
-    Ok(Look { view, answered }.standing(sid, session, 0)?.is_some())
+    Ok(standing(view, sid, session, answered, true)?.is_some())
+}
+
+/// Where a session stands; `None` while something goes on in it or below it, or will by itself. `wakes`:
+/// whether a daemon runs, which tells it of its children.
+pub fn standing(
+    view: &View<'_>,
+    sid: Sid,
+    session: &Session,
+    answered: Answered<'_>,
+    wakes: bool,
+) -> Result<Option<Standing>, StoreError> {
+    let standing = Look { view, answered, wakes }.standing(sid, session, 0)?;
+    Ok(standing.map(|(standing, _)| standing))
+}
+
+/// Whether a session itself waits for a human: by a request, or by a state that was told without one.
+pub fn waits_for_human(session: &Session, answered: Answered<'_>) -> bool {
+    let mut asked = session.pending.iter().filter(|(_, class)| class.asks_human()).peekable();
+    match asked.peek() {
+        Some(_) => asked.any(|(number, _)| !answered(*number)),
+        None => session.state.is_waiting(),
+    }
 }
 
 /// Whether it is the parent's business, and new to it, what a child's record `seq` tells.
@@ -126,6 +138,7 @@ pub fn was_put_away(view: &View<'_>, session: &Session) -> Result<bool, StoreErr
 struct Look<'l, 'v> {
     view: &'l View<'v>,
     answered: Answered<'l>,
+    wakes: bool,
 }
 
 impl Look<'_, '_> {
@@ -159,7 +172,9 @@ impl Look<'_, '_> {
                 match self.standing(child, &row, depth + 1)? {
                     None => return Ok(None),
                     // It is told of this first.
-                    Some((_, seq)) if can_hear(session) && is_news(&row, seq) => return Ok(None),
+                    Some((_, seq)) if self.wakes && can_hear(session) && is_news(&row, seq) => {
+                        return Ok(None);
+                    }
                     Some((Standing::Waiting | Standing::WaitingBelow, _)) => {
                         below = Standing::WaitingBelow;
                     }
