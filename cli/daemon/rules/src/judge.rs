@@ -9,7 +9,7 @@ use crate::guarded::guarded;
 use crate::places::{named, places};
 use crate::risk::{is_known, only_looks};
 use crate::rule::{Decision, Rule};
-use crate::shell::{CommandLine, Simple, Unclear, Word};
+use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
 use crate::start::{
     DEPTH_MAX, Line, Sure, begins, is_shell, is_starter, may_carry, may_carry_line, may_run,
     started, starts,
@@ -325,7 +325,10 @@ impl Case<'_> {
             if is_wordless && is_tried {
                 continue;
             }
-            let found = match self.beyond(rule, simple, rule.command.len()) {
+            let wrong = self
+                .own_program(rule, simple)
+                .or_else(|| self.beyond(rule, simple, rule.command.len()));
+            let found = match wrong {
                 Some(why) => Err(why),
                 None => {
                     is_tried |= is_wordless;
@@ -382,7 +385,8 @@ impl Case<'_> {
             };
             let named = known.saturating_sub(start.at);
             if named > 0 {
-                if let Some(why) = self.beyond(rule, &inner, named) {
+                let wrong = self.own_program(rule, &inner);
+                if let Some(why) = wrong.or_else(|| self.beyond(rule, &inner, named)) {
                     return Err(why);
                 }
                 used.extend(self.carried(rules, rule, &inner, named, depth + 1)?);
@@ -417,6 +421,21 @@ impl Case<'_> {
             }
         }
         Ok(used)
+    }
+
+    /// Why a rule by its words does not cover a command: its program, or a shell that may have started
+    /// it, has a bare name, and is found where the agent may write.
+    fn own_program(&self, rule: &Rule, simple: &Simple) -> Option<String> {
+        if rule.command.is_empty() || rule.anywhere {
+            return None;
+        }
+        let own = &self.subject.asker.programs;
+        let mut names = std::iter::once(simple.program()).chain(SHELLS.iter().copied());
+        let name = names.find(|name| own.contains(*name))?;
+        Some(format!(
+            "`{name}` is found in a folder that the agent may write; rule {} names no path of it",
+            rule.name
+        ))
     }
 
     /// Why a rule does not cover the places of a command: a folder it may run in, a file that the shell
@@ -545,6 +564,7 @@ mod tests {
             users_labels: vec!["role=tester".into()],
             is_users_name: true,
             cwd: Some("/repo".into()),
+            programs: Default::default(),
         }
     }
 
@@ -884,6 +904,29 @@ mod tests {
     }
 
     #[test]
+    fn a_program_of_the_agents_own_is_accepted_by_its_path_or_anywhere() {
+        let own = rules(
+            "[[rule]]\ndecision='accept'\ncommand='ls'\n[[rule]]\ndecision='accept'\ncommand='nice'\n\
+             [[rule]]\ndecision='accept'\ncommand='./.venv/bin/ruff'\n\
+             [[rule]]\ndecision='accept'\ncommand='pytest'\nanywhere=true\n",
+        );
+        let with = |programs: &[&str], text: &str| {
+            let mut subject = command(text);
+            subject.asker.programs = programs.iter().map(|name| (*name).to_owned()).collect();
+            says(&own, &subject)
+        };
+        let venv = &["ls", "pytest", "ruff"];
+        for text in ["./.venv/bin/ruff x", "pytest -x", "nice pytest"] {
+            assert_eq!(with(venv, text), Decision::Accept, "{text}");
+        }
+        for text in ["ls", "nice ls", "bash -c ls"] {
+            assert_eq!(with(venv, text), Decision::Ask, "{text}");
+            assert_eq!(with(&["pytest"], text), Decision::Accept, "{text}");
+            assert_eq!(with(&["bash"], text), Decision::Ask, "{text}");
+        }
+    }
+
+    #[test]
     fn an_accept_is_of_what_a_command_starts_too() {
         let accepting = |words: &str, path: &str| {
             let words: Vec<&str> = words.split('|').collect();
@@ -910,6 +953,8 @@ mod tests {
                 ("xargs", "xargs rm"),
                 ("timeout", "timeout 5 rm x"),
                 ("sudo", "sudo ls"),
+                ("env", "env PATH=/x env"),
+                ("sort", "sort --co=evil x"),
                 ("npm", "npm exec rm"),
                 ("ksh", "ksh -c 'rm x'"),
                 ("/opt/x/bash", "/opt/x/bash -c 'rm x'"),

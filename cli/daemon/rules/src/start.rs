@@ -349,6 +349,12 @@ pub(crate) fn starts(words: &[Word], known: usize) -> Starts {
             found.lines.push(Line { at, end: words.len(), text: line.join(" ") });
         }
         if matches!(name, "xargs" | "parallel") {
+            let options = ["-I", "-J", "-i", "--replace"];
+            let replaces = |word: &Word| options.iter().any(|option| is_option(&word.text, option));
+            // Which words it replaces is not looked into.
+            if name == "parallel" || words[1..at].iter().any(replaces) {
+                carried.iter_mut().skip(1).for_each(|word| word.is_literal = false);
+            }
             carried.iter_mut().for_each(fill_in);
             // Its input gives further words.
             carried.push(Word { text: String::new(), is_literal: false });
@@ -538,9 +544,12 @@ fn only_edits(command: &str) -> bool {
     let command = command.trim();
     let address = |c: char| c.is_ascii_digit() || matches!(c, '$' | ',' | '~' | '+' | ' ' | '!');
     let mut rest = command.trim_start_matches(address);
-    if let Some(pattern) = rest.strip_prefix('/') {
-        let Some((_, behind)) = pattern.split_once('/') else { return false };
-        rest = behind.trim_start_matches(address);
+    // A range has two patterns.
+    for _ in 0..2 {
+        if let Some(pattern) = rest.strip_prefix('/') {
+            let Some((_, behind)) = pattern.split_once('/') else { return false };
+            rest = behind.trim_start_matches(address);
+        }
     }
     if matches!(rest, "" | "p" | "d" | "q" | "=" | "n" | "D" | "P") {
         return true;
@@ -564,7 +573,7 @@ pub(crate) fn is_option(word: &str, option: &str) -> bool {
         }
         (Some(_), Some(_)) => {
             let name = word.split('=').next().unwrap_or(word);
-            name == option || (name.len() > 4 && name.starts_with("--") && option.starts_with(name))
+            name == option || (name.len() > 2 && name.starts_with("--") && option.starts_with(name))
         }
         _ => false,
     }
@@ -661,6 +670,12 @@ pub(crate) fn may_run(words: &[Word], known: usize) -> Option<String> {
     let name = name_of(words);
     let is_plain = |word: &Word| !word.text.starts_with('-');
     let (own, beyond) = words.split_at(known.clamp(1, words.len()));
+    if let Some(carrier) = CARRIERS.iter().find(|carrier| carrier.names == ["env"] && name == "env")
+    {
+        let before = &words[..carried(carrier, words).min(words.len())];
+        let mut set = before.iter().skip(own.len()).filter(|word| word.text.contains('='));
+        return set.next().map(|word| format!("`env {}` may change what runs", word.text));
+    }
     let is_named = own[1..].iter().any(is_plain);
     (RUNNERS.contains(&name) && !is_named && beyond.iter().any(is_plain))
         .then(|| format!("`{name}` may start what stands behind it"))
@@ -710,6 +725,10 @@ mod tests {
             "less +!rm f",
             "git rebase -x rm main",
             "git submodule foreach rm",
+            "sort --co=x f",
+            "split --f=x f",
+            "xargs -I% sh -c echo-%",
+            "sed /a/,/b/e f",
         ] {
             assert!(started(&words(unsure)).unsure.is_some(), "{unsure}");
         }
@@ -717,6 +736,7 @@ mod tests {
             "git log -p",
             "awk {print} f",
             "sed -n 1,5p f",
+            "sed -n /a/,/b/p f",
             "sed -e s/a/b/g -e /x/d f",
             "rg --files x",
             "sort -u f",
