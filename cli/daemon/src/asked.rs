@@ -3,16 +3,17 @@
 //! What always holds: Codex's releases put a request's parts in different places, and all of them are
 //! looked at here, once, for the inbox, the rules and the risk hint alike.
 
-use crate::form;
 use crate::records::{self, LookError};
+use crate::{form, programs};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sm_log::{ReadError, Reader};
 use sm_projections::rows::{ActivityState, RequestClass, Session, Sid};
-use sm_projections::tables::{Requests, Sessions};
+use sm_projections::tables::{Environments, Requests, Sessions};
 use sm_projections::views::RequestDoc;
 use sm_projections::{StoreError, View};
 use sm_rules::{Asker, CommandLine, FileTouched, Found, Risk, Subject, What};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -126,9 +127,31 @@ pub fn subject_of(
     log: &Reader,
     request: &RequestDoc,
 ) -> Result<Subject, LookError> {
-    let (session, _) = session_of(view, request)?;
+    let (session, sid) = session_of(view, request)?;
     let params = records::params(log, request.seq)?.unwrap_or_default();
-    Ok(subject(class_of(request), &params, &details(log, request)?, session.as_ref()))
+    let details = details(log, request)?;
+    let mut subject = subject(class_of(request), &params, &details, session.as_ref());
+    if let Some(sid) = sid {
+        subject.asker.programs = own_programs(view, sid, subject.asker.cwd.as_deref())?;
+    }
+    Ok(subject)
+}
+
+/// A session as rules look at it.
+pub fn asker_of(view: &View<'_>, sid: Sid, session: &Session) -> Result<Asker, StoreError> {
+    let asker = asker(session);
+    let programs = own_programs(view, sid, asker.cwd.as_deref())?;
+    Ok(Asker { programs, ..asker })
+}
+
+/// Programs that a session's commands may find in folders of its own.
+fn own_programs(
+    view: &View<'_>,
+    sid: Sid,
+    cwd: Option<&Path>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let env = view.get::<Environments>(&sid)?.unwrap_or_default();
+    Ok(env.get("PATH").map(|path| programs::own(path, cwd)).unwrap_or_default())
 }
 
 fn session_of(
@@ -228,6 +251,7 @@ fn asker(session: &Session) -> Asker {
         users_labels: session.users_labels.clone(),
         is_users_name: session.is_users_name,
         cwd: session.cwd.as_ref().map(PathBuf::from),
+        programs: BTreeSet::new(),
     }
 }
 

@@ -32,6 +32,9 @@ const BYTES_MAX: u64 = 1 << 20;
 /// How long a daemon may take to answer by a rule, in microseconds; what waits longer waits for a human.
 const RULE_TIME_MAX: i64 = 5_000_000;
 
+/// The name of the file of grants in faults.
+const GRANTS: &str = "grants.toml";
+
 const GRANTS_HEAD: &str = "# Written by `sm rules grant`; `sm rules revoke NAME` takes one back.\n";
 
 /// All rules, as they stand in the files.
@@ -102,6 +105,18 @@ impl Rulebook {
         }
         let subject = crate::asked::subject_of(view, log, doc)?;
         Ok(self.judge(&subject, now).decision != Decision::Ask)
+    }
+}
+
+/// How files with faults are put right.
+pub fn mending(home: &Home, faults: &[Fault]) -> String {
+    let Some(Fault { file, line, .. }) = faults.first() else { return String::new() };
+    let path = home.dir().join(file);
+    let mend = format!("Put line {line} of {} right", path.display());
+    let rest = "`sm rules check` tells all, and until then every request asks";
+    match file == GRANTS {
+        true => format!("{mend}, or remove the file: it holds grants alone. {rest}."),
+        false => format!("{mend}. {rest}."),
     }
 }
 
@@ -301,6 +316,7 @@ pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
         label: None,
         kinds: vec![if is_change { Kind::FileChange } else { Kind::Command }],
         until: Some(until),
+        anywhere: false,
         note: wish.note.clone(),
         origin: Origin::default(),
     };
@@ -355,7 +371,7 @@ fn standing(daemon: &Daemon) -> Result<(Vec<Rule>, Vec<Rule>), Refusal> {
     let home = &daemon.config.home;
     let wrong = |faults: Vec<Fault>| {
         let told = faults.first().map(Fault::to_string).unwrap_or_default();
-        Refusal::conflict(told).hint("`sm rules check` tells all; put it right, then grant")
+        Refusal::conflict(told).hint(mending(home, &faults))
     };
     let (_, grants) = read(&home.grants_path()).map_err(wrong)?;
     let own = read(&home.rules_path()).map(|(_, own)| own.rules).unwrap_or_default();
@@ -363,14 +379,31 @@ fn standing(daemon: &Daemon) -> Result<(Vec<Rule>, Vec<Rule>), Refusal> {
     Ok((grants.rules.into_iter().filter(|rule| !rule.is_over(now)).collect(), own))
 }
 
-/// Puts other grants in the place of those that stand: all or nothing, also after a power cut.
-fn replace(daemon: &Daemon, grants: &[Rule]) -> Result<(), Refusal> {
-    let path = daemon.config.home.grants_path();
+/// The text of a file of grants, one that reads back.
+fn text_of(grants: &[Rule]) -> Result<String, Refusal> {
     let mut text = GRANTS_HEAD.to_owned();
     for rule in grants {
         text.push('\n');
         text.push_str(&write_rule(rule));
     }
+    if text.len() as u64 > BYTES_MAX {
+        return Err(Refusal::bad_request("all grants together are longer than 1 MiB")
+            .hint("make it shorter, or `sm rules revoke` some"));
+    }
+    match RuleFile::parse(&text, GRANTS) {
+        Ok(_) => Ok(text),
+        Err(faults) => {
+            let told = faults.first().map(|fault| (fault.message.clone(), fault.remedy.clone()));
+            let (message, remedy) = told.unwrap_or_default();
+            Err(Refusal::bad_request(format!("no grant can be so: {message}")).hint(remedy))
+        }
+    }
+}
+
+/// Puts other grants in the place of those that stand: all or nothing, also after a power cut.
+fn replace(daemon: &Daemon, grants: &[Rule]) -> Result<(), Refusal> {
+    let path = daemon.config.home.grants_path();
+    let text = text_of(grants)?;
     write(&path, &text).map_err(|error| {
         Refusal::new(503, "failed", format!("{} was not written: {error}", path.display()))
             .hint("see whether the disk is full or failing")
@@ -421,6 +454,26 @@ mod tests {
     }
 
     const OWN: &str = "[[rule]]\nname = \"own\"\ndecision = \"accept\"\ncommand = \"ls\"\n";
+
+    #[test]
+    fn no_grant_is_written_that_does_not_read_back() {
+        let rules = RuleFile::parse(OWN, GRANTS).unwrap().rules;
+        assert_eq!(RuleFile::parse(&text_of(&rules).unwrap(), GRANTS).unwrap().rules.len(), 1);
+        let with = |change: fn(&mut Rule)| {
+            let mut rules = rules.clone();
+            change(&mut rules[0]);
+            text_of(&rules).unwrap_err()
+        };
+        for refused in [
+            with(|rule| rule.name = "a\nb".to_owned()),
+            with(|rule| rule.note = Some("x\ny".to_owned())),
+            with(|rule| rule.name = " ".to_owned()),
+            with(|rule| rule.command = vec!["a\nb".to_owned()]),
+            with(|rule| rule.note = Some("x".repeat(2 << 20))),
+        ] {
+            assert_eq!(refused.problem.code, "bad_request", "{refused:?}");
+        }
+    }
 
     #[test]
     fn no_file_no_rule_and_grants_stand_beside_the_users_own() {

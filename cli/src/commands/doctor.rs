@@ -3,6 +3,7 @@
 //! What always holds: a check has a stable id and a remedy; looking changes nothing but what a
 //! reading command changes, too.
 
+use super::rules::exposed;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
@@ -11,6 +12,7 @@ use crate::show::sees_processes;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sm_daemon::{Rulebook, mending};
 use sm_log::{Item, OpenError};
 use sm_projections::views::{self, CensusDoc};
 use std::collections::BTreeMap;
@@ -81,6 +83,7 @@ impl Doctor {
         let usable = dir.status != Status::Failed;
         checks.insert("data_directory", dir);
         checks.insert("disk_room", room(context.home.dir()));
+        checks.insert("rules", rules(context));
         checks.insert("codex", codex());
         checks.insert("daemon", daemon(context));
         checks.insert("codex_servers", servers(context));
@@ -130,6 +133,24 @@ impl Doctor {
             checks.insert("log_records", every_record(&reader, streams));
         }
     }
+}
+
+/// The rules, and whether they can be the user's alone.
+fn rules(context: &Context) -> Check {
+    let book = Rulebook::read(&context.home);
+    if let Some(fault) = book.faults.first() {
+        return Check::new(Status::Warning, format!("no rule applies: {fault}"))
+            .remedy(mending(&context.home, &book.faults));
+    }
+    let rules = book.rules.len();
+    let facts = json!({ "rules": rules });
+    match exposed(&context.home).filter(|_| rules > 0) {
+        Some(warning) => Check::new(Status::Warning, warning)
+            .remedy("have the data directory elsewhere (--home, SM_HOME), or no rules"),
+        None if rules == 0 => Check::new(Status::Ok, "no rules: every request asks"),
+        None => Check::new(Status::Ok, format!("{rules} rules, nothing wrong")),
+    }
+    .details(facts)
 }
 
 fn every_record(reader: &sm_log::Reader, streams: &Streams) -> Check {

@@ -11,15 +11,17 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::json;
-use sm_daemon::asked::{real, subject_of};
-use sm_daemon::{Rulebook, answers_itself, api};
+use sm_daemon::asked::{asker_of, real, subject_of};
+use sm_daemon::{Called, Home, Rulebook, answers_itself, api, mending};
 use sm_projections::View;
-use sm_projections::rows::Session;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
+use sm_protocol::synthetic::is_users_word;
 use sm_rules::{
     Asker, CommandLine, Decision, Fault, FileTouched, Judgement, Kind, Risk, Rule, Subject, What,
 };
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 /// Lists, checks and tries the rules by which requests are answered without you; grants and revokes.
@@ -126,7 +128,7 @@ impl Rules {
 }
 
 /// The error of a file with a fault.
-fn faulty(faults: &[Fault]) -> Option<Error> {
+fn faulty(context: &Context, faults: &[Fault]) -> Option<Error> {
     let first = faults.first()?;
     let message = match faults.len() {
         1 => format!("no rule applies: {first}"),
@@ -134,7 +136,7 @@ fn faulty(faults: &[Fault]) -> Option<Error> {
     };
     Some(
         Error::new(Exit::Failed, "rules_faulty", message)
-            .hint("`sm rules check` tells all; every request asks until the file is right")
+            .hint(mending(&context.home, faults))
             .details(json!({ "faults": faults })),
     )
 }
@@ -167,7 +169,7 @@ fn list(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         left_ms: rule.until.map(|until: i64| ((until - now) / 1000).max(0)),
     };
     let mut head = Head::new("sm.rules/1", AsOf::nothing());
-    head.warnings.extend(faulty(&book.faults).map(|error| error.message));
+    head.warnings.extend(faulty(context, &book.faults).map(|error| error.message));
     let answer = Listed {
         head,
         rules: book.rules.iter().map(listed).collect(),
@@ -178,7 +180,7 @@ fn list(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     if context.json {
         streams.document(&answer)?;
     }
-    if let Some(error) = faulty(&book.faults) {
+    if let Some(error) = faulty(context, &book.faults) {
         return Err(error);
     }
     if context.json {
@@ -257,13 +259,30 @@ fn teaching(context: &Context) -> String {
     )
 }
 
+/// Says so where sandboxed agents may write the rules themselves.
+pub fn exposed(home: &Home) -> Option<String> {
+    let dir = real(&std::path::absolute(home.dir()).ok()?)?;
+    let common = [PathBuf::from("/tmp"), std::env::temp_dir()];
+    let common = common.into_iter().find(|common| {
+        dir.starts_with(common) || real(common).is_some_and(|common| dir.starts_with(common))
+    })?;
+    Some(format!(
+        "{} lies in {}, where Codex lets sandboxed agents write: they can write rules of their own",
+        home.dir().display(),
+        common.display()
+    ))
+}
+
 fn check(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     let book = Rulebook::read(&context.home);
+    let warnings: Vec<String> = exposed(&context.home).into_iter().collect();
     if context.json {
         streams.document(&json!({
             "schema": "sm.rules-check/1", "ok": book.faults.is_empty(),
-            "rules": book.rules.len(), "faults": book.faults,
+            "rules": book.rules.len(), "faults": book.faults, "warnings": warnings,
         }))?;
+    } else {
+        warnings.iter().for_each(|warning| streams.say(warning));
     }
     if book.faults.is_empty() {
         if !context.json {
@@ -278,7 +297,7 @@ fn check(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     }
     let count = book.faults.len();
     Err(Error::new(Exit::Failed, "rules_faulty", format!("{count} faults: no rule applies"))
-        .hint("Put them right; the daemon reads the file again by itself.")
+        .hint(mending(&context.home, &book.faults))
         .details(json!({ "faults": book.faults })))
 }
 
@@ -327,7 +346,7 @@ impl Tried {
 impl Test {
     fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let book = Rulebook::read(&context.home);
-        if let Some(error) = faulty(&book.faults) {
+        if let Some(error) = faulty(context, &book.faults) {
             return Err(error);
         }
         let is_given = self.request.is_some() || self.command.is_some() || !self.change.is_empty();
@@ -352,17 +371,9 @@ impl Test {
         let mut asker = Asker { is_users_name: true, ..Asker::default() };
         if let Some(word) = &self.session {
             let tables = Tables::open_some(context, streams)?;
-            let Session { id, thread_id, name, labels, users_labels, is_users_name, cwd, .. } =
-                select(context, &tables.view()?, word)?.session;
-            asker = Asker {
-                id: Some(id),
-                thread: Some(thread_id),
-                name,
-                labels,
-                users_labels,
-                is_users_name,
-                cwd: cwd.map(PathBuf::from),
-            };
+            let view = tables.view()?;
+            let found = select(context, &view, word)?;
+            asker = asker_of(&view, found.sid, &found.session)?;
         }
         let cwd = match (&self.cwd, &asker.cwd) {
             (Some(cwd), _) => whole(cwd)?,
@@ -452,12 +463,26 @@ fn history(
         you_had_declined: Vec::new(),
         you_had_accepted: Vec::new(),
     };
+    // Whoever asked may be called otherwise by now.
+    let is_called = |rule: &Rule| rule.session.is_some() || rule.label.is_some();
+    let goes_by_names = book.rules.iter().any(is_called);
+    let mut called: BTreeMap<String, Called> = BTreeMap::new();
     for doc in asked_since(&view, since)? {
         answer.requests += 1;
         if Kind::of_word(doc.kind).is_none() {
             continue;
         }
-        let subject = subject_of(&view, &log, &doc)?;
+        let mut subject = subject_of(&view, &log, &doc)?;
+        if let Some(thread) = subject.asker.thread.clone().filter(|_| goes_by_names) {
+            let called = match called.entry(thread) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let read = Called::read(&log, new.key())?;
+                    new.insert(read)
+                }
+            };
+            called.before(doc.seq, &mut subject.asker);
+        }
         answer.add(&book.judge(&subject, now), doc);
     }
     if context.json {
@@ -485,7 +510,8 @@ impl Replayed {
     fn add(&mut self, judgement: &Judgement<'_>, doc: RequestDoc) {
         let would = judgement.decision;
         let word = doc.decision.as_deref().unwrap_or_default();
-        let by_rule = doc.decided_by.as_deref().is_some_and(|by| by.starts_with("rule: "));
+        // What nobody recorded was answered in Codex itself.
+        let is_yours = doc.decided_by.as_deref().is_none_or(is_users_word);
         let was_refused = matches!(word, "decline" | "cancel" | "denied" | "abort");
         let was_granted = !was_refused && !word.is_empty() && word != "error";
         let others = match would {
@@ -500,7 +526,7 @@ impl Replayed {
             }
         };
         self.automatic += 1;
-        if let Some(others) = others.filter(|_| !by_rule) {
+        if let Some(others) = others.filter(|_| is_yours) {
             others.push(Other {
                 request: doc.id,
                 session_id: doc.session_id,
@@ -632,6 +658,58 @@ mod tests {
         for wrong in ["", "d", "-3d", "0s", "soon", "999999999999999999d"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
+    }
+
+    fn decided(decision: &str, by: Option<&str>) -> RequestDoc {
+        RequestDoc {
+            id: "r1".into(),
+            seq: 1,
+            session_id: None,
+            session_name: None,
+            kind: "command",
+            method: String::new(),
+            summary: String::new(),
+            reason: None,
+            status: "answered",
+            decision: Some(decision.into()),
+            decided_by: by.map(str::to_owned),
+            decided_by_thread: None,
+            say: None,
+            item_id: None,
+            action_seq: None,
+            turn_seq: None,
+            asked_at: None,
+            ended_at: None,
+            end_seq: None,
+            asks_human: true,
+            asked_micros: 0,
+        }
+    }
+
+    #[test]
+    fn what_you_decided_is_what_you_decided_yourself() {
+        let judged = |decision| Judgement { decision, rules: Vec::new(), why: String::new() };
+        let mut answer = Replayed {
+            head: Head::new("sm.rules-history/1", AsOf::nothing()),
+            requests: 0,
+            automatic: 0,
+            accepted: 0,
+            declined: 0,
+            you_had_declined: Vec::new(),
+            you_had_accepted: Vec::new(),
+        };
+        for by in [None, Some("user"), Some("expiry (rules.toml:3)"), Some("rule: a"), Some("ab12")]
+        {
+            answer.add(&judged(Decision::Accept), decided("decline", by));
+            answer.add(&judged(Decision::Decline), decided("accept", by));
+        }
+        assert_eq!((answer.automatic, answer.accepted, answer.declined), (10, 5, 5));
+        let by = |others: &[Other]| -> Vec<Option<String>> {
+            others.iter().map(|other| other.decided_by.clone()).collect()
+        };
+        let yours = [None, Some("user".to_owned())];
+        assert_eq!(by(&answer.you_had_declined), yours);
+        assert_eq!(by(&answer.you_had_accepted), yours);
     }
 
     #[test]

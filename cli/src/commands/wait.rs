@@ -391,7 +391,7 @@ fn answer(
 impl Answer {
     fn print(&self, context: &Context, streams: &mut Streams) -> Result<(), Error> {
         let home = context.home_words();
-        let is_winner = |waited: &&Waited| waited.reached != Reached::No;
+        let is_winner = |waited: &&Waited| waited.reached == Reached::Yes;
         let has_winner =
             self.reason == "reached" && self.sessions.iter().any(|one| is_winner(&one));
         // Of several, those that were waited for long enough; all where the time is over.

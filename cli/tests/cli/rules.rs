@@ -181,6 +181,62 @@ fn history_is_replayed_against_the_rules() {
 }
 
 #[test]
+fn history_goes_by_the_labels_of_then() {
+    let stage = Stage::new(&json!({}));
+    let cwd = stage.sm.dir.path().to_str().expect("a plain path").to_owned();
+    let (early, _) = stage.asks(COMMAND, &command("ls", &cwd));
+    assert_eq!(stage.sm.run(&["label", &early, "role=tester"]).code, 0);
+    assert_eq!(stage.sm.run(&["name", &early, "tess"]).code, 0);
+    for who in ["label = \"role=tester\"", "session = \"tess\""] {
+        stage.rules(&format!("[[rule]]\ndecision = \"accept\"\ncommand = \"ls\"\n{who}\n"));
+        let told = stage.sm.json(&["rules", "test", "--history", "30d"]);
+        assert_eq!((&told["requests"], &told["automatic"]), (&json!(1), &json!(0)), "{told}");
+        // Asked now, it is another matter.
+        let tried = stage.sm.json(&["rules", "test", "--command", "ls", "--session", &early]);
+        assert_eq!(tried["decision"], "accept", "{tried}");
+    }
+}
+
+#[test]
+fn no_grant_puts_the_rules_out_of_force() {
+    let stage = Stage::new(&json!({}));
+    stage.rules(RULES);
+    for words in [["--name", "a\nb"], ["--note", "x\ny"]] {
+        let words = [&["rules", "grant", "make", "--until", "2h"][..], &words].concat();
+        stage.refused(&words, 2, "bad_request");
+        assert_eq!(stage.sm.json(&["rules"])["rules"].as_array().map(Vec::len), Some(2));
+    }
+    // One that a fault was put into tells where, and how it is mended.
+    assert_eq!(stage.sm.run(&["rules", "grant", "make", "--until", "2h"]).code, 0);
+    let path = stage.sm.home().join("grants.toml");
+    std::fs::write(&path, "[[rule]]\nname = \"a\\nb\"\n").expect("a file");
+    for (words, exit, code) in [
+        (&["rules", "revoke", "a"][..], 6, "conflict"),
+        (&["rules", "test", "--command", "ls"], 1, "rules_faulty"),
+        (&["rules", "check"], 1, "rules_faulty"),
+    ] {
+        let refused = stage.refused(words, exit, code);
+        let hint = refused["hint"].as_str().expect("a hint");
+        assert!(hint.contains("line 2 of") && hint.contains("remove the file"), "{hint}");
+    }
+}
+
+#[test]
+fn a_home_where_agents_may_write_is_told() {
+    let sm = Sm::new();
+    write_rules(&sm, RULES);
+    let common = std::env::temp_dir().canonicalize().expect("it is there");
+    let is_common = sm.home().canonicalize().expect("it is there").starts_with(common);
+    assert!(is_common, "tests have their folders there");
+    let told = sm.json(&["rules", "check"]);
+    assert!(told["warnings"][0].as_str().is_some_and(|w| w.contains("agents write")), "{told}");
+    let ran = sm.run(&["rules", "check"]);
+    assert!(ran.code == 0 && ran.err.contains("agents write"), "{}", ran.err);
+    let doctor = sm.json(&["doctor"]);
+    assert_eq!(doctor["checks"]["rules"]["status"], "warning", "{doctor}");
+}
+
+#[test]
 fn a_request_is_granted_for_a_while_along_with_its_answer() {
     let stage = Stage::new(&json!({}));
     let cwd = stage.sm.dir.path().canonicalize().expect("it is there");

@@ -12,6 +12,7 @@
 //! session = "worker"                      # name, id or thread
 //! label = "role=tester"
 //! kind = "command"                        # or a list: command, file_change, permissions
+//! anywhere = true                         # a bare name also where the session's own folder has it
 //! until = 2026-11-21T18:00:00Z
 //! note = "why"
 //!
@@ -75,7 +76,7 @@ pub struct Fault {
     pub remedy: String,
 }
 
-const KEYS: &str = "name, decision, command, path, session, label, kind, until, note";
+const KEYS: &str = "name, decision, command, path, session, label, kind, anywhere, until, note";
 
 impl RuleFile {
     /// Reads the text of `file`.
@@ -169,6 +170,7 @@ impl Reading<'_> {
             session: None,
             label: None,
             kinds: Vec::new(),
+            anywhere: false,
             until: None,
             note: None,
             origin: self.origin(at),
@@ -209,6 +211,10 @@ impl Reading<'_> {
                     rule.label = Some(label);
                 }
                 "kind" => rule.kinds = self.kinds(value),
+                "anywhere" => match value.get_ref() {
+                    DeValue::Boolean(word) => rule.anywhere = *word,
+                    _ => self.fault(start, "anywhere is not true or false", "anywhere = true"),
+                },
                 "until" => rule.until = self.until(value),
                 other => {
                     let message = format!("a rule has no {other:?}");
@@ -431,6 +437,9 @@ pub fn write_rule(rule: &Rule) -> String {
         let kinds: Vec<String> = rule.kinds.iter().map(|kind| quoted(kind.as_str())).collect();
         put("kind", format!("[{}]", kinds.join(", ")));
     }
+    if rule.anywhere {
+        put("anywhere", "true".to_owned());
+    }
     if let Some(until) = rule.until.and_then(|until| Timestamp::from_microsecond(until).ok()) {
         put("until", until.to_string());
     }
@@ -501,6 +510,7 @@ after = "8h"
             ("[[rule]]\ndecision = \"ask\"\ncommand = 3", 3, "…"),
             ("[[rule]]\ndecision = \"ask\"\npath = \"../x\"", 3, "from the root"),
             ("[[rule]]\ndecision = \"ask\"\nlabel = \"x\"", 3, "key=value"),
+            ("[[rule]]\ndecision = \"ask\"\nanywhere = 1", 3, "anywhere = true"),
             ("[[rule]]\ndecision = \"ask\"\nkind = \"user_input\"", 3, "file_change"),
             ("[[rule]]\ndecision = \"ask\"\nkind = \"file_change\"\ncommand=\"x\"", 1, "leave"),
             ("[[rule]]\ndecision = \"ask\"\nuntil = 2026-11-21T18:00:00", 3, "zone"),
@@ -554,14 +564,14 @@ after = "8h"
             name in "[ -~äö]{1,20}", words in prop::collection::vec("[!-~]{1,8}", 0..3),
             decision in prop::sample::select(vec![Decision::Accept, Decision::Ask, Decision::Decline]),
             until in prop::option::of(0i64..4_000_000_000), note in prop::option::of("[!-~]{1,20}"),
-            under in prop::option::of("/[ -~]{1,20}"),
+            under in prop::option::of("/[ -~]{1,20}"), anywhere in any::<bool>(),
         ) {
             prop_assume!(!name.trim().is_empty());
             let under = under.map(|path| path.replace("..", "x"));
             let path = under.map(|path| Glob::of_path(std::path::Path::new(&path)).unwrap());
             let mut rule = Rule {
                 name, decision, command: words, path, session: None, label: None,
-                kinds: Vec::new(), until: until.map(|seconds| seconds * 1_000_000), note,
+                kinds: Vec::new(), anywhere, until: until.map(|seconds| seconds * 1_000_000), note,
                 origin: Origin { file: "grants.toml".into(), line: 1 },
             };
             rule.kinds = default_kinds(&rule);

@@ -72,21 +72,31 @@ impl Glob {
         &self.text
     }
 
+    /// Whether it counts from the root, or from anywhere.
+    fn is_whole(&self) -> bool {
+        self.text.starts_with('/') || self.text.starts_with("**")
+    }
+
+    /// What it is compared with: `path`, or what of it is below `base`.
+    pub(crate) fn compared<'p>(&self, path: &'p Path, base: Option<&Path>) -> Option<&'p Path> {
+        match self.is_whole() {
+            true => Some(path),
+            false => path.strip_prefix(normal(base?)).ok(),
+        }
+    }
+
+    /// Whether one of its parts is that name, in whatever case.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.text.split('/').any(|part| part.eq_ignore_ascii_case(name))
+    }
+
     /// Whether it covers `path`, a whole one; a pattern that is not from the root counts from `base`.
     pub fn covers(&self, path: &Path, base: Option<&Path>) -> bool {
         let path = normal(path);
         if !path.is_absolute() {
             return false;
         }
-        let is_whole = self.text.starts_with('/') || self.text.starts_with("**");
-        let compared = match (is_whole, base) {
-            (true, _) => path.as_path(),
-            (false, None) => return false,
-            (false, Some(base)) => match path.strip_prefix(normal(base)) {
-                Ok(below) => below,
-                Err(_) => return false,
-            },
-        };
+        let Some(compared) = self.compared(&path, base) else { return false };
         match &self.matcher {
             None => true,
             Some(matcher) => compared

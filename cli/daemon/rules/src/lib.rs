@@ -13,7 +13,9 @@
 
 mod file;
 mod folders;
+mod git;
 mod glob;
+mod guarded;
 mod judge;
 mod links;
 mod places;

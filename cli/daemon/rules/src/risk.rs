@@ -4,10 +4,13 @@
 //! request without a hint of harm is not shown as harmless.
 
 use crate::glob::normal;
+use crate::guarded::guarded;
 use crate::judge::Real;
 use crate::places::places;
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
-use crate::start::{Sure, begins, code, file_name, is_carrier, is_option, started};
+use crate::start::{
+    Sure, begins, code, file_name, is_carrier, is_option, is_shell, is_starter, started,
+};
 use crate::subject::{Subject, What};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -410,6 +413,42 @@ const LISTING: &[(&str, &[&str])] = &[
     ("tag", &["--contains", "--list", "-l", "-n"]),
 ];
 
+/// Folders whose programs are what their names say.
+const SYSTEM: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin"];
+
+/// Whether it is known what a command's program does, or starts.
+pub(crate) fn is_known(words: &[Word]) -> bool {
+    let Some(program) = words.first().map(|word| word.text.as_str()) else { return false };
+    let (folder, name) = program.rsplit_once('/').unwrap_or((SYSTEM[0], program));
+    let has = |entry: &&str| entry.split(' ').next() == Some(name);
+    let is_listed = || PROGRAMS.iter().any(|(_, entries)| entries.iter().any(has));
+    SYSTEM.contains(&folder) && !is_starter(words) && is_listed()
+}
+
+/// Whether a command does nothing but look.
+pub(crate) fn only_looks(words: &[Word]) -> bool {
+    let Some((RiskKind::Reads, _)) = entry(words) else { return false };
+    writing(words).is_none() && code(words, 1).is_none()
+}
+
+/// What the longest entry says that fits a command.
+fn entry(words: &[Word]) -> Option<(RiskKind, &'static str)> {
+    let name = file_name(&words.first()?.text);
+    let mut best: Option<(usize, RiskKind, &str)> = None;
+    let is_plain = words.iter().all(|word| word.is_literal);
+    let enough = if is_plain { Sure::Perhaps } else { Sure::Yes };
+    for (kind, entries) in PROGRAMS {
+        for entry in *entries {
+            let parts: Vec<&str> = entry.split(' ').collect();
+            let fits = parts[0] == name && begins(words, &parts) >= enough;
+            if fits && best.is_none_or(|(longest, ..)| parts.len() >= longest) {
+                best = Some((parts.len(), *kind, entry));
+            }
+        }
+    }
+    best.map(|(_, kind, entry)| (kind, entry))
+}
+
 /// Looks at a request.
 pub fn risk(subject: &Subject, real: Real<'_>) -> Option<Risk> {
     let mut looking = Looking { workspace: subject.asker.cwd.as_deref(), real, hints: Vec::new() };
@@ -426,6 +465,7 @@ pub fn risk(subject: &Subject, real: Real<'_>) -> Option<Risk> {
                     false => looking.put(RiskKind::Writes, format!("changes {}", path.display())),
                 }
                 looking.place(path);
+                looking.guarded(path);
             }
             if files.is_empty() {
                 looking.put(RiskKind::Unclear, "which files it changes is not known".to_owned());
@@ -445,6 +485,9 @@ pub fn risk(subject: &Subject, real: Real<'_>) -> Option<Risk> {
                 for path in paths {
                     looking.put(kind, format!("asks to {verb} {}", path.display()));
                     looking.place(path);
+                    if kind == RiskKind::Writes {
+                        looking.guarded(path);
+                    }
                 }
             }
             more.iter().for_each(|more| looking.put(RiskKind::Privilege, more.clone()));
@@ -526,13 +569,18 @@ impl Looking<'_> {
         for file in &simple.writes {
             self.put(RiskKind::Writes, format!("writes into {}", normal(file).display()));
             self.place(file);
+            self.guarded(file);
         }
         for file in &simple.reads {
             self.put(RiskKind::Reads, format!("reads from {}", normal(file).display()));
             self.place(file);
         }
+        let looks = only_looks(&simple.words) || simple.is_cd;
+        simple.folders.iter().filter(|_| !looks).for_each(|folder| self.guarded(folder));
         for word in simple.words.iter().skip(1) {
             self.argument(&word.text, &simple.folders);
+            let places = places(&word.text, &simple.folders).filter(|_| !looks);
+            places.iter().flatten().for_each(|place| self.guarded(place));
         }
     }
 
@@ -552,15 +600,19 @@ impl Looking<'_> {
         }
         let is_read = !found.lines.is_empty() || found.unsure.is_some();
         for command in &found.commands {
-            let is_shell = SHELLS.contains(&file_name(&command[0].text));
-            if !(is_carrier(command) || (is_shell && is_read)) {
+            if !(is_carrier(command) || (is_shell(command) && is_read)) {
                 self.own(command, &command[0].text);
             }
         }
         for line in &found.lines {
             match CommandLine::Text(line.clone()).simple_commands(None) {
                 Ok(inner) => {
-                    inner.iter().for_each(|simple| self.own(&simple.words, simple.program()))
+                    for simple in &inner {
+                        self.own(&simple.words, simple.program());
+                        if let Some(why) = code(&simple.words, 1) {
+                            self.put(RiskKind::Unclear, why);
+                        }
+                    }
                 }
                 Err(_) => self.guess(line),
             }
@@ -573,29 +625,19 @@ impl Looking<'_> {
     /// What a program does itself.
     fn own(&mut self, words: &[Word], first: &str) {
         let name = file_name(first);
-        let mut best: Option<(usize, RiskKind, &str)> = None;
-        let is_plain = words.iter().all(|word| word.is_literal);
-        let enough = if is_plain { Sure::Perhaps } else { Sure::Yes };
-        for (kind, entries) in PROGRAMS {
-            for entry in *entries {
-                let parts: Vec<&str> = entry.split(' ').collect();
-                let fits = parts[0] == name && begins(words, &parts) >= enough;
-                if fits && best.is_none_or(|(longest, ..)| parts.len() >= longest) {
-                    best = Some((parts.len(), *kind, entry));
-                }
-            }
-        }
-        match best {
-            Some((_, RiskKind::Reads, entry)) => match writing(words) {
+        match entry(words) {
+            Some((RiskKind::Reads, entry)) => match writing(words) {
                 Some(how) => self.put(RiskKind::Writes, format!("`{name} {how}` writes")),
                 // One that runs what it is told is no harmless one.
-                None if code(words).is_some() => {}
+                None if code(words, 1).is_some() => {}
                 None => self.put(RiskKind::Reads, format!("`{entry}` {}", verb(RiskKind::Reads))),
             },
-            Some((_, RiskKind::Writes, entry)) if lists(words, entry) => {
+            Some((RiskKind::Writes, entry)) if lists(words, entry) => {
                 self.put(RiskKind::Reads, format!("`{entry}` lists"));
             }
-            Some((_, kind, entry)) => self.put(kind, format!("`{entry}` {}", verb(kind))),
+            Some((kind, entry)) => self.put(kind, format!("`{entry}` {}", verb(kind))),
+            // What it starts is told already.
+            None if code(words, 1).is_some() => {}
             None if first.contains('/') => {
                 self.put(RiskKind::Writes, format!("runs {first}, whatever that does"));
             }
@@ -620,6 +662,25 @@ impl Looking<'_> {
         }
         if text.split('/').any(|part| part == "..") {
             folders.iter().for_each(|folder| self.place(&folder.join(text)));
+        }
+    }
+
+    /// A place that may be changed, in a folder that says what runs later.
+    fn guarded(&mut self, path: &Path) {
+        let told = normal(path);
+        let within = |path: &Path| {
+            guarded(
+                self.workspace.and_then(|own| path.strip_prefix(own).ok()).unwrap_or(path),
+                |_| false,
+            )
+        };
+        let real = (self.real)(path);
+        if let Some(name) = within(&told).or_else(|| within(&real?)) {
+            let reason = format!(
+                "{} may be changed: what lies in {name} says what runs later",
+                told.display()
+            );
+            self.put(RiskKind::Privilege, reason);
         }
     }
 
@@ -687,7 +748,7 @@ fn lists(words: &[Word], entry: &str) -> bool {
     };
     let behind = words.iter().skip_while(|word| word.text != subcommand).skip(1);
     let mut behind = behind.map(|word| word.text.as_str()).peekable();
-    behind.peek().is_none_or(|first| listing.contains(first)) && code(words).is_none()
+    behind.peek().is_none_or(|first| listing.contains(first)) && code(words, 1).is_none()
 }
 
 fn verb(kind: RiskKind) -> &'static str {
@@ -804,6 +865,10 @@ mod tests {
             ("find . -fprint x", &[Writes]),
             ("env", &[Unclear]),
             ("cat /tmp/x", &[Reads]),
+            ("cp a .git/hooks/x", &[Privilege, Writes]),
+            ("echo x > .codex/x", &[Privilege, Writes, Reads]),
+            ("cat .git/config", &[Reads]),
+            ("cd .git && touch x", &[Privilege, Privilege, Writes, Reads]),
         ] {
             let found = command(text);
             let told: Vec<RiskKind> = found.hints.iter().map(|hint| hint.kind).collect();

@@ -92,6 +92,8 @@ pub struct Rule {
     pub label: Option<String>,
     /// The kinds of request; never empty.
     pub kinds: Vec<Kind>,
+    /// Whether it accepts programs by their bare names also where the session's own folder has them.
+    pub anywhere: bool,
     /// When it ends, in Unix microseconds.
     pub until: Option<i64>,
     /// Why. A declined agent is told it.

@@ -3,10 +3,12 @@
 //! What always holds: rather too much is found than too little. What is only perhaps so is said to be
 //! perhaps so, and a human decides it.
 
-use crate::shell::{SHELLS, Word};
+use crate::git;
+use crate::shell::Word;
+use std::borrow::Cow;
 
 /// How deep programs may start programs.
-const DEPTH_MAX: usize = 6;
+pub(crate) const DEPTH_MAX: usize = 6;
 
 /// Whether something is so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,14 +95,11 @@ const RUNNERS: &[&str] = &[
     "capsh",
     "catchsegv",
     "cpulimit",
-    "dash",
     "direnv",
     "docker",
     "entr",
     "firejail",
     "gdb",
-    "ksh",
-    "fish",
     "kubectl",
     "lldb",
     "mise",
@@ -140,10 +139,7 @@ const RUNNERS: &[&str] = &[
 const VALUED: &[(&str, &[&str])] = &[
     ("cargo", &["-C", "-Z", "--color", "--config", "--explain"]),
     ("docker", &["-H", "-c", "-l", "--config", "--context", "--host", "--log-level"]),
-    (
-        "git",
-        &["-C", "-c", "--attr-source", "--config-env", "--git-dir", "--namespace", "--work-tree"],
-    ),
+    ("git", git::VALUED),
     (
         "kubectl",
         &[
@@ -161,32 +157,28 @@ const VALUED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Options by which a program runs what it is told to: the program, its subcommand if it must be one,
-/// the options.
-const CODE: &[(&[&str], &str, &[&str])] = &[
-    (&["bun", "deno", "node"], "", &["-e", "-p", "--eval", "--print"]),
-    (&["env"], "", &["-S", "--split-string"]),
-    (&["flock", "runuser", "script", "sg", "su"], "", &["-c", "--command"]),
-    (&["git"], "", &["--config-env", "--exec-path", "--ext-diff", "--extcmd", "--textconv"]),
-    (&["git"], "", &["--open-files-in-pager", "--receive-pack", "--upload-pack"]),
-    (&["git"], "bisect", &["run"]),
-    (&["git"], "difftool", &["-x"]),
-    (&["git"], "filter-branch", &[]),
-    (&["git"], "grep", &["-O"]),
-    (&["git"], "rebase", &["-x", "--exec"]),
-    (&["git"], "submodule", &["foreach"]),
-    (&["less", "more"], "", &["-P", "-k", "-K", "-p", "--lesskey-content", "--lesskey-src"]),
-    (&["lua", "osascript"], "", &["-e"]),
-    (&["perl", "ruby"], "", &["-E", "-e", "-n", "-p"]),
-    (&["php"], "", &["-B", "-E", "-R", "-r"]),
-    (&["python", "python2", "python3"], "", &["-c"]),
-    (&["rg"], "", &["--pre", "--hostname-bin"]),
-    (&["rsync"], "", &["-e", "--rsh", "--rsync-path"]),
-    (&["scp", "sftp", "ssh"], "", &["-S", "-o", "-D", "-F"]),
-    (&["sort"], "", &["--compress-program"]),
+/// Options by which a program runs what it is told to.
+const CODE: &[(&[&str], &[&str])] = &[
+    (&["bun", "deno", "node"], &["-e", "-p", "--eval", "--print"]),
+    (&["cargo"], &["--config"]),
+    (&["emacs"], &["-e", "-f", "-l", "--eval", "--execute", "--funcall", "--load"]),
+    (&["env"], &["-S", "--split-string"]),
+    (&["gdb", "lldb"], &["-ex", "-x", "-o", "-s", "--command", "--one-line", "--source"]),
+    (&["flock", "runuser", "script", "sg", "su"], &["-c", "--command"]),
+    (&["less", "more"], &["-P", "-k", "-K", "-p", "--lesskey-content", "--lesskey-src"]),
+    (&["lua", "osascript"], &["-e"]),
+    (&["gmake", "make"], &["-E", "--eval"]),
+    (&["man"], &["-H", "-P", "--html", "--pager"]),
+    (&["perl", "ruby"], &["-E", "-e", "-n", "-p"]),
+    (&["php"], &["-B", "-E", "-R", "-r"]),
+    (&["pypy", "python"], &["-c"]),
+    (&["rg"], &["--pre", "--hostname-bin"]),
+    (&["rsync"], &["-e", "--rsh", "--rsync-path"]),
+    (&["scp", "sftp", "ssh"], &["-S", "-o", "-D", "-F"]),
+    (&["sort"], &["--compress-program"]),
+    (&["split"], &["--filter"]),
     (
         &["bsdtar", "gtar", "tar"],
-        "",
         &[
             "-F",
             "-I",
@@ -198,8 +190,26 @@ const CODE: &[(&[&str], &str, &[&str])] = &[
             "--use-compress-program",
         ],
     ),
-    (&["ex", "nvim", "vi", "view", "vim"], "", &["-c", "-S", "-s", "--cmd"]),
+    (&["ex", "nvim", "vi", "view", "vim"], &["-c", "-S", "-s", "--cmd"]),
+    (&["zip"], &["-TT", "--unzip-command"]),
 ];
+
+/// Programs that start the other one elsewhere, or as somebody else: that is not what it is by itself.
+const ELSEWHERE: &[&str] = &["chroot", "doas", "pkexec", "runuser", "ssh", "sudo"];
+
+/// Programs that read a line behind an option, or else a script, as far as they are known; others whose
+/// names end so may do it, too.
+const SHELLS: &[&str] = &[
+    "ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "lksh", "mksh", "nu", "oksh", "osh",
+    "pdksh", "posh", "pwsh", "rbash", "rksh", "rzsh", "sash", "sh", "tcsh", "xonsh", "yash", "zsh",
+];
+
+/// Programs whose names end so, and that are none.
+const NO_SHELLS: &[&str] = &["autossh", "mosh", "rsh", "ssh"];
+
+/// Programs of which a script's name is one argument.
+const INTERPRETERS: &[&str] =
+    &["bun", "deno", "lua", "node", "osascript", "perl", "php", "pypy", "python", "ruby"];
 
 /// What a command is told to start.
 #[derive(Debug, Default)]
@@ -212,6 +222,39 @@ pub(crate) struct Started {
     pub unsure: Option<String>,
 }
 
+/// What a command is told to start by its own words, that not followed further.
+#[derive(Debug, Default)]
+pub(crate) struct Starts {
+    /// Programs.
+    pub commands: Vec<Start>,
+    /// Lines that a shell reads.
+    pub lines: Vec<Line>,
+    /// What cannot be told, and why.
+    pub unsure: Option<String>,
+}
+
+/// A line that a shell reads.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// The place of its first word among the command's.
+    pub at: usize,
+    /// The place behind its last one.
+    pub end: usize,
+    /// Its text.
+    pub text: String,
+}
+
+/// A program that a command starts.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// The place of its name among the command's words.
+    pub at: usize,
+    /// The program and its arguments.
+    pub words: Vec<Word>,
+    /// It runs in another folder, on another machine, or as somebody else.
+    pub is_elsewhere: bool,
+}
+
 /// The last part of a program's path.
 pub(crate) fn file_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
@@ -221,9 +264,36 @@ fn name_of(words: &[Word]) -> &str {
     words.first().map_or("", |word| file_name(&word.text))
 }
 
+/// A program's name without its version.
+fn unversioned(name: &str) -> &str {
+    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    if bare.is_empty() { name } else { bare }
+}
+
+/// `git-push` is `git push`.
+fn unified(words: &[Word]) -> Cow<'_, [Word]> {
+    match name_of(words).strip_prefix("git-") {
+        Some(subcommand) => {
+            let mut unified = vec![Word::plain("git"), Word::plain(subcommand)];
+            unified.extend_from_slice(&words[1..]);
+            Cow::Owned(unified)
+        }
+        None => Cow::Borrowed(words),
+    }
+}
+
 /// Whether the words begin with a program that only starts another one.
 pub(crate) fn is_carrier(words: &[Word]) -> bool {
     CARRIERS.iter().any(|carrier| carrier.names.contains(&name_of(words)))
+}
+
+/// Whether the words begin with a program that is known to start others.
+pub(crate) fn is_starter(words: &[Word]) -> bool {
+    is_carrier(words) || RUNNERS.contains(&name_of(words)) || is_shell(words)
+}
+
+pub(crate) fn is_shell(words: &[Word]) -> bool {
+    SHELLS.contains(&unversioned(name_of(words)))
 }
 
 /// What `words` start, and what that starts in its turn.
@@ -234,63 +304,107 @@ pub(crate) fn started(words: &[Word]) -> Started {
 }
 
 fn gather(words: &[Word], depth: usize, found: &mut Started) {
-    let name = name_of(words);
     if depth >= DEPTH_MAX {
+        let name = name_of(words);
         found.unsure.get_or_insert(format!("`{name}` is started by too many others"));
         return;
     }
-    if let Some(why) = code(words) {
-        found.unsure.get_or_insert(why);
+    let own = starts(words, 1);
+    found.unsure = found.unsure.take().or(own.unsure);
+    found.lines.extend(own.lines.into_iter().map(|line| line.text));
+    for start in own.commands {
+        gather(&start.words, depth + 1, found);
+        found.commands.push(start.words);
     }
-    let mut next = Vec::new();
-    match name {
-        "find" => next.extend(executed(words, &["-exec", "-execdir", "-ok", "-okdir"])),
-        "fd" | "fdfind" => next.extend(executed(words, &["-x", "-X", "--exec", "--exec-batch"])),
-        _ => {}
-    }
-    // One that nothing stands before was unwrapped already.
-    if depth > 0 && SHELLS.contains(&name) {
-        let reads_line = |word: &Word| word.text.starts_with('-') && word.text.contains('c');
-        let line = words.iter().position(reads_line).and_then(|at| words.get(at + 1));
-        found.lines.extend(line.map(|line| line.text.clone()));
-        let is_known = match (line, words.get(1)) {
-            (Some(line), _) => line.is_literal,
-            (None, script) => {
-                script.is_some_and(|word| word.is_literal && !word.text.starts_with('-'))
-            }
+}
+
+/// What `words` start themselves. The first `known` are the user's own: by what they say themselves
+/// nothing is unsure.
+pub(crate) fn starts(words: &[Word], known: usize) -> Starts {
+    let name = name_of(words);
+    let mut found = Starts { unsure: code(words, known), ..Starts::default() };
+    let mut next = match name {
+        "find" => executed(words, &["-exec", "-execdir", "-ok", "-okdir"]),
+        "fd" | "fdfind" => executed(words, &["-x", "-X", "--exec", "--exec-batch"]),
+        _ => Vec::new(),
+    };
+    let shell = unversioned(name);
+    if SHELLS.contains(&shell) || (shell.ends_with("sh") && !NO_SHELLS.contains(&shell)) {
+        found.lines = shell_lines(words);
+        let is_pattern = |line: &Line| !words[line.at].is_literal;
+        let script = words[1..].iter().find(|word| !word.text.starts_with('-'));
+        let is_known = match found.lines.is_empty() {
+            true => script.is_some_and(|word| word.is_literal) || !SHELLS.contains(&shell),
+            false => !found.lines.iter().any(is_pattern),
         };
         if !is_known {
             found.unsure.get_or_insert(format!("what `{name}` reads is not known"));
         }
     }
     if let Some(carrier) = CARRIERS.iter().find(|carrier| carrier.names.contains(&name)) {
-        let mut carried = carried(carrier, words).to_vec();
+        let at = carried(carrier, words).min(words.len());
+        let mut carried = words[at..].to_vec();
         if matches!(name, "watch" | "ssh" | "parallel") && !carried.is_empty() {
             let line: Vec<&str> = carried.iter().map(|word| word.text.as_str()).collect();
-            found.lines.push(line.join(" "));
+            found.lines.push(Line { at, end: words.len(), text: line.join(" ") });
         }
         if matches!(name, "xargs" | "parallel") {
+            let options = ["-I", "-J", "-i", "--replace"];
+            let replaces = |word: &Word| options.iter().any(|option| is_option(&word.text, option));
+            // Which words it replaces is not looked into.
+            if name == "parallel" || words[1..at].iter().any(replaces) {
+                carried.iter_mut().skip(1).for_each(|word| word.is_literal = false);
+            }
             carried.iter_mut().for_each(fill_in);
             // Its input gives further words.
             carried.push(Word { text: String::new(), is_literal: false });
         }
         match carried.is_empty() {
             true => drop(found.unsure.get_or_insert(format!("`{name}` names no program"))),
-            false => next.push(carried),
+            false => {
+                let moves =
+                    |word: &Word| is_option(&word.text, "--chdir") || is_option(&word.text, "-C");
+                let is_moved = name == "env" && words[1..at].iter().any(moves);
+                let is_elsewhere = is_moved || ELSEWHERE.contains(&name);
+                next.push(Start { at, words: carried, is_elsewhere });
+            }
         }
     }
-    for command in next {
-        match command.first() {
-            Some(first) if first.is_literal => {
-                gather(&command, depth + 1, found);
-                found.commands.push(command);
-            }
+    for start in next {
+        match start.words.first() {
+            Some(first) if first.is_literal => found.commands.push(start),
             _ => {
                 let why = format!("which program `{name}` starts is found out by it");
                 found.unsure.get_or_insert(why);
             }
         }
     }
+    found
+}
+
+/// The lines that a shell is given: those behind options with a `c`.
+fn shell_lines(words: &[Word]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut at = 1;
+    while let Some(option) = words.get(at).filter(|word| word.text.starts_with(['-', '+'])) {
+        let text = option.text.to_ascii_lowercase();
+        let name = text.split('=').next().unwrap_or(&text);
+        if name.contains('c') && name != "--norc" {
+            let value = option.text.split_once('=').map(|(_, value)| value);
+            let text = match value {
+                Some(value) => Some(value),
+                None => {
+                    at += 1;
+                    words.get(at).map(|word| word.text.as_str())
+                }
+            };
+            lines.extend(text.map(|text| Line { at, end: at + 1, text: text.to_owned() }));
+        } else if matches!(name, "-o" | "+o" | "--init-file" | "--rcfile") {
+            at += 1;
+        }
+        at += 1;
+    }
+    lines
 }
 
 /// Words that the carrier replaces are not what they look like.
@@ -298,8 +412,8 @@ fn fill_in(word: &mut Word) {
     word.is_literal &= !word.text.contains("{}");
 }
 
-/// The words behind a carrier's own.
-fn carried<'w>(carrier: &Carrier, words: &'w [Word]) -> &'w [Word] {
+/// The place of the first word behind a carrier's own.
+fn carried(carrier: &Carrier, words: &[Word]) -> usize {
     let mut at = 1;
     while let Some(word) = words.get(at) {
         let text = word.text.as_str();
@@ -316,29 +430,38 @@ fn carried<'w>(carrier: &Carrier, words: &'w [Word]) -> &'w [Word] {
             _ => break,
         }
     }
-    words.get(at + carrier.own..).unwrap_or_default()
+    at + carrier.own
 }
 
 /// What stands behind those options, up to a `;` or `+`.
-fn executed(words: &[Word], options: &[&str]) -> Vec<Vec<Word>> {
+fn executed(words: &[Word], options: &[&str]) -> Vec<Start> {
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
-        if !options.contains(&word.text.as_str()) {
+        let option = word.text.split('=').next().unwrap_or_default();
+        if !options.contains(&option) {
             continue;
         }
         let rest = words[at + 1..].iter();
         let mut command: Vec<Word> =
             rest.take_while(|word| !matches!(word.text.as_str(), ";" | "+")).cloned().collect();
+        let value = word.text.split_once('=').map(|(_, value)| Word::plain(value));
+        let at = if value.is_some() { at } else { at + 1 };
+        command.splice(0..0, value);
         command.iter_mut().for_each(fill_in);
-        found.push(command);
+        found.push(Start { at, words: command, is_elsewhere: option.ends_with("dir") });
     }
     found
 }
 
-/// Why what a command starts is found only in the text of its arguments, if it is.
-pub(crate) fn code(words: &[Word]) -> Option<String> {
+/// Why what a command starts is found only in the text of its arguments, if it is. What stands among
+/// the first `known` words, the program's name at least, is not looked at.
+pub(crate) fn code(words: &[Word], known: usize) -> Option<String> {
+    let unified = unified(words);
+    let known = known.max(1) + (unified.len() - words.len());
+    let words = &unified[..];
     let name = name_of(words);
-    let mut arguments = words.get(1..).unwrap_or_default().iter().map(|word| word.text.as_str());
+    let beyond = words.get(known..).unwrap_or_default();
+    let mut arguments = beyond.iter().map(|word| word.text.as_str());
     match name {
         "awk" | "gawk" | "mawk" | "nawk" => {
             let runs = |text: &str| {
@@ -353,52 +476,46 @@ pub(crate) fn code(words: &[Word]) -> Option<String> {
             return Some(format!("`{name}` runs what its program says: {odd}"));
         }
         "sed" | "gsed" => {
-            let script = unread_script(words)?;
+            let script = unread_script(words, known)?;
             return Some(format!("`{name}` may write and start what its script says: {script}"));
         }
-        // Behind the subcommand it means something else.
-        "git" => {
-            let valued = valued("git");
-            while let Some(option) = arguments.next().filter(|text| text.starts_with('-')) {
-                match option {
-                    "-c" => return Some("`git -c` may set what it runs".to_owned()),
-                    _ if valued.contains(&option) => drop(arguments.next()),
-                    _ => {}
-                }
-            }
-        }
+        "git" => return git::code(words, known),
         "less" | "more" | "vi" | "vim" | "nvim" | "ex" | "view" => {
             if let Some(command) = arguments.clone().find(|text| text.starts_with('+')) {
                 return Some(format!("`{name}` runs {command}"));
             }
         }
+        "bsdtar" | "gtar" | "tar" => {
+            // Its first word is options, with a dash or without.
+            let letters = words.get(1).filter(|word| known <= 1 && !word.text.starts_with('-'));
+            if letters.is_some_and(|word| word.text.contains(['F', 'I'])) {
+                return Some(format!("`{name}` runs what it is told"));
+            }
+        }
         _ => {}
     }
-    for (names, subcommand, options) in CODE {
-        let is_such = names.contains(&name)
-            && (subcommand.is_empty() || begins(words, &[name, subcommand]) > Sure::No);
-        if !is_such {
+    // What stands behind a script is the script's.
+    let is_script = INTERPRETERS.contains(&unversioned(name))
+        && words[1..known.min(words.len())].iter().any(|word| !word.text.starts_with('-'));
+    for (names, options) in CODE {
+        if is_script || !(names.contains(&name) || names.contains(&unversioned(name))) {
             continue;
         }
-        if options.is_empty() {
-            return Some(format!("`{name} {subcommand}` runs what it is told"));
-        }
-        let has = |option: &str| words[1..].iter().any(|word| is_option(&word.text, option));
-        if let Some(option) = options.iter().find(|option| has(option)) {
-            let words: Vec<&str> =
-                [name, subcommand, option].into_iter().filter(|word| !word.is_empty()).collect();
-            return Some(format!("`{}` runs what it is told", words.join(" ")));
+        let has = |option: &&&str| beyond.iter().any(|word| is_option(&word.text, option));
+        if let Some(option) = options.iter().find(has) {
+            return Some(format!("`{name} {option}` runs what it is told"));
         }
     }
     None
 }
 
 /// The first script of a `sed` that does more than print, delete and replace.
-fn unread_script(words: &[Word]) -> Option<&str> {
+fn unread_script(words: &[Word], known: usize) -> Option<&str> {
     let (mut scripts, mut is_named) = (Vec::new(), false);
-    let mut rest = words.get(1..).unwrap_or_default().iter().map(|word| word.text.as_str());
+    let words = words.iter().map(|word| word.text.as_str()).enumerate();
+    let mut rest = words.skip(1);
     let mut plain = Vec::new();
-    while let Some(text) = rest.next() {
+    while let Some((at, text)) = rest.next() {
         match text {
             "-e" | "--expression" => {
                 is_named = true;
@@ -407,14 +524,19 @@ fn unread_script(words: &[Word]) -> Option<&str> {
             "-n" | "-E" | "-r" | "-s" | "-z" | "-u" | "-nE" | "-En" | "-nr" | "-rn" | "--" => {}
             // Writing in place is another matter, and known as such.
             _ if text.starts_with("-i") || text.starts_with("--in-place") => {}
-            _ if text.starts_with('-') && text.len() > 1 => return Some(text),
-            _ => plain.push(text),
+            _ if text.starts_with('-') && text.len() > 1 => {
+                if at >= known {
+                    return Some(text);
+                }
+            }
+            _ => plain.push((at, text)),
         }
     }
     if !is_named {
         scripts.extend(plain.first());
     }
-    scripts.into_iter().find(|script| !script.split([';', '\n']).all(only_edits))
+    let mut beyond = scripts.into_iter().filter(|(at, _)| *at >= known).map(|(_, script)| script);
+    beyond.find(|script| !script.split([';', '\n']).all(only_edits))
 }
 
 /// Whether one command of a script only prints, deletes or replaces.
@@ -422,9 +544,12 @@ fn only_edits(command: &str) -> bool {
     let command = command.trim();
     let address = |c: char| c.is_ascii_digit() || matches!(c, '$' | ',' | '~' | '+' | ' ' | '!');
     let mut rest = command.trim_start_matches(address);
-    if let Some(pattern) = rest.strip_prefix('/') {
-        let Some((_, behind)) = pattern.split_once('/') else { return false };
-        rest = behind.trim_start_matches(address);
+    // A range has two patterns.
+    for _ in 0..2 {
+        if let Some(pattern) = rest.strip_prefix('/') {
+            let Some((_, behind)) = pattern.split_once('/') else { return false };
+            rest = behind.trim_start_matches(address);
+        }
     }
     if matches!(rest, "" | "p" | "d" | "q" | "=" | "n" | "D" | "P") {
         return true;
@@ -448,7 +573,7 @@ pub(crate) fn is_option(word: &str, option: &str) -> bool {
         }
         (Some(_), Some(_)) => {
             let name = word.split('=').next().unwrap_or(word);
-            name == option || (name.len() > 4 && name.starts_with("--") && option.starts_with(name))
+            name == option || (name.len() > 2 && name.starts_with("--") && option.starts_with(name))
         }
         _ => false,
     }
@@ -461,6 +586,9 @@ pub(crate) fn begins(words: &[Word], rule: &[&str]) -> Sure {
     else {
         return Sure::No;
     };
+    if file_name(&program.text).starts_with("git-") && *first == "git" {
+        return begins(&unified(words), rule);
+    }
     if program.text != *first && file_name(&program.text) != *first {
         return Sure::No;
     }
@@ -518,18 +646,39 @@ fn is_cluster(given: &[Word], option: &str) -> bool {
     is_short && letters.chars().all(has)
 }
 
-/// Whether a command may start one that begins with those words somewhere among its arguments, where
-/// that is not told exactly.
+/// Whether a command whose program starts others, or is not known at all, may start one that begins with
+/// those words somewhere among its arguments.
 pub(crate) fn may_carry(words: &[Word], rule: &[&str]) -> bool {
-    let name = name_of(words);
-    let is_such = is_carrier(words) || RUNNERS.contains(&name);
-    is_such && (1..words.len()).any(|at| begins(&words[at..], rule) > Sure::No)
+    let Some(first) = rule.first().map(|first| file_name(first)) else { return false };
+    let is_part = |c: char| c.is_alphanumeric() || "_-./+".contains(c);
+    let names = |text: &str| {
+        let mut tokens = text.split(|c: char| !is_part(c));
+        text.contains(|c: char| !is_part(c)) && tokens.any(|token| file_name(token) == first)
+    };
+    (1..words.len()).any(|at| begins(&words[at..], rule) > Sure::No || names(&words[at].text))
 }
 
 /// Whether a command may have a shell read a line that nobody looked at.
 pub(crate) fn may_carry_line(words: &[Word]) -> bool {
     RUNNERS.contains(&name_of(words))
         && words[1..].iter().any(|word| SHELLS.contains(&file_name(&word.text)))
+}
+
+/// Why it is not told what a program starts that has others run, where the first `known` words do not
+/// say more of it than its name.
+pub(crate) fn may_run(words: &[Word], known: usize) -> Option<String> {
+    let name = name_of(words);
+    let is_plain = |word: &Word| !word.text.starts_with('-');
+    let (own, beyond) = words.split_at(known.clamp(1, words.len()));
+    if let Some(carrier) = CARRIERS.iter().find(|carrier| carrier.names == ["env"] && name == "env")
+    {
+        let before = &words[..carried(carrier, words).min(words.len())];
+        let mut set = before.iter().skip(own.len()).filter(|word| word.text.contains('='));
+        return set.next().map(|word| format!("`env {}` may change what runs", word.text));
+    }
+    let is_named = own[1..].iter().any(is_plain);
+    (RUNNERS.contains(&name) && !is_named && beyond.iter().any(is_plain))
+        .then(|| format!("`{name}` may start what stands behind it"))
 }
 
 #[cfg(test)]
@@ -576,6 +725,10 @@ mod tests {
             "less +!rm f",
             "git rebase -x rm main",
             "git submodule foreach rm",
+            "sort --co=x f",
+            "split --f=x f",
+            "xargs -I% sh -c echo-%",
+            "sed /a/,/b/e f",
         ] {
             assert!(started(&words(unsure)).unsure.is_some(), "{unsure}");
         }
@@ -583,6 +736,7 @@ mod tests {
             "git log -p",
             "awk {print} f",
             "sed -n 1,5p f",
+            "sed -n /a/,/b/p f",
             "sed -e s/a/b/g -e /x/d f",
             "rg --files x",
             "sort -u f",
@@ -595,7 +749,7 @@ mod tests {
             ["s/a/b/w f", "w f", "1e", "s/a/b/;e rm", "r /etc/x", "/x/w f", "s/a", "sa/ab"]
         {
             let told = [Word::plain("sed"), Word::plain(script), Word::plain("f")];
-            assert!(code(&told).is_some(), "{script}");
+            assert!(code(&told, 1).is_some(), "{script}");
         }
     }
 
@@ -626,6 +780,6 @@ mod tests {
         pattern[1].is_literal = false;
         assert_eq!(begins(&pattern, &["git", "push"]), Sure::Perhaps);
         assert!(may_carry(&words("docker exec c rm x"), &["rm"]));
-        assert!(!may_carry(&words("echo rm"), &["rm"]));
+        assert!(!may_carry(&words("docker exec c rmdir x"), &["rm"]));
     }
 }

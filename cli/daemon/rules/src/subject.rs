@@ -2,6 +2,7 @@
 
 use crate::rule::Kind;
 use crate::shell::CommandLine;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A request.
@@ -84,6 +85,8 @@ pub struct Asker {
     pub is_users_name: bool,
     /// Its folder, which is its workspace.
     pub cwd: Option<PathBuf>,
+    /// Programs that its PATH leads to in a folder that it may write itself.
+    pub programs: BTreeSet<String>,
 }
 
 impl Subject {

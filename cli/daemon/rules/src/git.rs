@@ -1,0 +1,261 @@
+//! What `git` is told to run, beside what it does itself.
+//!
+//! What always holds: a subcommand that is not listed here may be an alias, or a program of anybody's
+//! that is named `git-…`; both start what they like.
+
+use crate::shell::Word;
+use crate::start::is_option;
+
+/// Options in front of the subcommand with a value in the next word.
+pub(crate) const VALUED: &[&str] = &[
+    "-C",
+    "-c",
+    "--attr-source",
+    "--config-env",
+    "--exec-path",
+    "--git-dir",
+    "--namespace",
+    "--work-tree",
+];
+
+/// Subcommands that start nothing but what their options say; no alias takes their names.
+const OWN: &[&str] = &[
+    "add",
+    "am",
+    "annotate",
+    "apply",
+    "archive",
+    "bisect",
+    "blame",
+    "branch",
+    "bundle",
+    "cat-file",
+    "check-attr",
+    "check-ignore",
+    "check-mailmap",
+    "check-ref-format",
+    "checkout",
+    "checkout-index",
+    "cherry",
+    "cherry-pick",
+    "clean",
+    "clone",
+    "column",
+    "commit",
+    "commit-graph",
+    "commit-tree",
+    "config",
+    "count-objects",
+    "describe",
+    "diff",
+    "diff-files",
+    "diff-index",
+    "diff-tree",
+    "fetch",
+    "fmt-merge-msg",
+    "for-each-ref",
+    "format-patch",
+    "fsck",
+    "gc",
+    "grep",
+    "hash-object",
+    "help",
+    "init",
+    "interpret-trailers",
+    "log",
+    "ls-files",
+    "ls-remote",
+    "ls-tree",
+    "mailinfo",
+    "merge",
+    "merge-base",
+    "merge-file",
+    "merge-tree",
+    "mktree",
+    "mv",
+    "name-rev",
+    "notes",
+    "pack-refs",
+    "patch-id",
+    "prune",
+    "pull",
+    "push",
+    "range-diff",
+    "read-tree",
+    "rebase",
+    "reflog",
+    "remote",
+    "repack",
+    "replace",
+    "rerere",
+    "reset",
+    "restore",
+    "rev-list",
+    "rev-parse",
+    "revert",
+    "rm",
+    "shortlog",
+    "show",
+    "show-branch",
+    "show-ref",
+    "sparse-checkout",
+    "stash",
+    "status",
+    "stripspace",
+    "submodule",
+    "switch",
+    "symbolic-ref",
+    "tag",
+    "unpack-objects",
+    "update-index",
+    "update-ref",
+    "var",
+    "verify-commit",
+    "verify-pack",
+    "verify-tag",
+    "version",
+    "whatchanged",
+    "worktree",
+    "write-tree",
+];
+
+/// Options, or words, by which it runs what it is told to; behind a subcommand, where one is named.
+const CODE: &[(&str, &[&str])] = &[
+    ("", &["--config-env", "--exec-path", "--ext-diff", "--extcmd", "--textconv"]),
+    ("", &["--open-files-in-pager", "--receive-pack", "--upload-pack"]),
+    ("archive", &["--exec"]),
+    ("bisect", &["run"]),
+    ("clone", &["-c", "-u", "--config", "--template"]),
+    ("grep", &["-O"]),
+    ("init", &["--template"]),
+    ("ls-remote", &["--exec"]),
+    ("push", &["--exec"]),
+    ("rebase", &["-x", "--exec"]),
+    ("submodule", &["foreach"]),
+];
+
+/// Subcommands that are told where to fetch from or push to.
+const REMOTE: &[&str] =
+    &["archive", "clone", "fetch", "ls-remote", "pull", "push", "remote", "submodule"];
+
+/// Words of `git config` that only show.
+const SHOWING: &[&str] = &["--get", "--get-all", "--get-regexp", "--list", "-l", "get", "list"];
+
+/// Words of it that say where and how, with no value of their own.
+const WAYS: &[&str] =
+    &["--add", "--global", "--local", "--replace-all", "--unset", "--worktree", "set", "unset"];
+
+/// How settings begin that name no program.
+const PLAIN: &[&str] = &["branch.", "color.", "push.default", "user."];
+
+/// Why what it starts is found only in its arguments, if it is; what stands among the first `known`
+/// words is not looked at.
+pub(crate) fn code(words: &[Word], known: usize) -> Option<String> {
+    let text = |at: usize| words.get(at).map(|word| word.text.as_str());
+    let mut at = 1;
+    while let Some(option) = text(at).filter(|text| text.starts_with('-')) {
+        if at >= known && option.starts_with("-c") {
+            return Some("`git -c` may set what it runs".to_owned());
+        }
+        at += if VALUED.contains(&option) { 2 } else { 1 };
+    }
+    let subcommand = words.get(at)?;
+    let name = subcommand.text.as_str();
+    if at >= known && !(subcommand.is_literal && OWN.contains(&name)) {
+        return Some(format!("`git {name}` may be an alias, and start anything"));
+    }
+    let beyond = words.get(known..).unwrap_or_default();
+    for (behind, options) in CODE.iter().filter(|(behind, _)| behind.is_empty() || *behind == name)
+    {
+        let has = |option: &&&str| beyond.iter().any(|word| is_option(&word.text, option));
+        if let Some(option) = options.iter().find(has) {
+            let behind = if behind.is_empty() { "" } else { " " }.to_owned() + behind;
+            return Some(format!("`git{behind} {option}` runs what it is told"));
+        }
+    }
+    if REMOTE.contains(&name)
+        && let Some(helped) = beyond.iter().find(|word| is_helped(&word.text))
+    {
+        return Some(format!("a helper of git's fetches {}", helped.text));
+    }
+    if name == "config" && sets(words, at + 1, known) {
+        return Some("`git config` may set what it runs".to_owned());
+    }
+    None
+}
+
+/// Whether `git config`, with its own words from `at` on, sets what may name a program, beyond a key that
+/// is known.
+fn sets(words: &[Word], at: usize, known: usize) -> bool {
+    let mut given = words.iter().enumerate().skip(at).peekable();
+    if given.peek().is_none_or(|(_, first)| SHOWING.contains(&first.text.as_str())) {
+        return false;
+    }
+    let is_way = |word: &Word| word.is_literal && WAYS.contains(&word.text.as_str());
+    while given.next_if(|(_, word)| is_way(word)).is_some() {}
+    let Some((key, word)) = given.next() else { return false };
+    let is_plain = word.is_literal && PLAIN.iter().any(|start| word.text.starts_with(start));
+    // Alone it is only shown.
+    let is_shown = key == at && given.next().is_none() && !word.text.starts_with('-');
+    key >= known && !is_plain && !is_shown
+}
+
+/// Whether an address is fetched by a program that it names: `ext::…`.
+fn is_helped(address: &str) -> bool {
+    let helper = address.split_once("::").map(|(helper, _)| helper);
+    helper.is_some_and(|name| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_is_told_to_run_is_found_beyond_what_is_known() {
+        let says = |text: &str, known| {
+            let words: Vec<Word> = text.split(' ').map(Word::plain).collect();
+            code(&words, known).is_some()
+        };
+        for text in [
+            "git -c core.pager=x log",
+            "git -ccore.pager=x log",
+            "git p",
+            "git send-pack origin",
+            "git subtree push",
+            "git filter-branch x",
+            "git clone -c core.sshCommand=x a b",
+            "git clone ext::sh a",
+            "git config alias.p push",
+            "git config --global core.pager x",
+            "git config --edit",
+            "git submodule foreach x",
+            "git -C . rebase -x y main",
+            "git push --exec=x",
+        ] {
+            assert!(says(text, 1), "{text}");
+        }
+        for text in [
+            "git",
+            "git --no-pager log -p -c",
+            "git -C . status",
+            "git log -S std::vec",
+            "git config user.name me",
+            "git config --get core.pager",
+            "git config core.pager",
+            "git commit -m ext::x",
+        ] {
+            assert!(!says(text, 1), "{text}");
+        }
+        for (text, known) in [
+            ("git -c core.pager=less log -c", 3),
+            ("git lfs pull", 2),
+            ("git submodule foreach x", 3),
+            ("git config core.pager less", 3),
+        ] {
+            assert!(!says(text, known), "{text}");
+        }
+        assert!(says("git -c core.pager=less -c core.pager=evil log", 3));
+    }
+}
