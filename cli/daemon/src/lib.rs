@@ -40,6 +40,7 @@ mod offer;
 mod peer;
 mod pool;
 mod problem;
+mod proof;
 mod prune;
 mod raw;
 mod recovery;
