@@ -471,6 +471,30 @@ fn an_agent_that_hides_who_it_is_answers_nothing_and_ends_and_imports_nothing() 
     live.ok(&["deny", &request]);
 }
 
+#[test]
+fn an_answer_that_its_codex_did_not_live_to_hear_is_told_as_that() {
+    let Some(live) = Live::start() else { return };
+    let id = live.spawn("asker", "run: touch never", &["--approval", "untrusted"]);
+    assert_eq!(live.sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    let servers = live.sm.json(&["serve", "--status"]);
+    let pid = servers["health"]["servers"][0]["pid"].as_i64().expect("its pid");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    let signal = |signal| rustix::process::kill_process(pid, signal).expect("it runs");
+    signal(rustix::process::Signal::STOP);
+    live.ok(&["approve", &request]);
+    signal(rustix::process::Signal::KILL);
+    let began = std::time::Instant::now();
+    while live.sm.json(&["show", &id])["session"]["outcome"] != "lost" {
+        assert!(began.elapsed().as_secs() < 60, "its turn is not lost");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let again = live.ok(&["approve", &request]);
+    assert!(again.text().contains("accept, as before"), "{}", again.text());
+    assert!(again.err.contains("nothing tells that it heard the answer"), "{}", again.err);
+    assert!(!live.sm.dir.path().join("never").exists());
+}
+
 /// A session that waits in a command, one below it that asks for a command, and the call of `sm` there.
 fn family(live: &Live) -> (String, String, String) {
     let until = live.sm.dir.path().join("over");
@@ -479,8 +503,7 @@ fn family(live: &Live) -> (String, String, String) {
     let asks = ["--approval", "untrusted", "--parent", "parent", "--no-wake"];
     live.spawn("asker", "run: touch asked", &asks);
     assert_eq!(live.sm.run(&["wait", "asker", "--timeout", "60"]).code, 3);
-    let call =
-        format!("{} --home {}", env!("CARGO_BIN_EXE_sm"), live.sm.home().display()).to_owned();
+    let call = format!("{} --home {}", env!("CARGO_BIN_EXE_sm"), live.sm.home().display());
     (parent, live.waiting(), call)
 }
 
@@ -549,14 +572,14 @@ fn what_leaves_its_server_is_still_an_agents() {
     let script: String =
         forged.iter().enumerate().map(|(at, words)| away(&at.to_string(), words)).collect();
     live.spawn("away", &script, &["--approval", "never"]);
-    for at in 0..forged.len() {
+    for (at, verb) in forged.iter().enumerate() {
         let began = std::time::Instant::now();
         while !live.sm.dir.path().join(at.to_string()).exists() {
-            assert!(began.elapsed().as_secs() < 60, "{}", forged[at]);
+            assert!(began.elapsed().as_secs() < 60, "{verb}");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         let error = told(&live, &at.to_string());
-        assert_eq!(error["error"]["code"], "forbidden", "{}: {error}", forged[at]);
+        assert_eq!(error["error"]["code"], "forbidden", "{verb}: {error}");
     }
     assert_eq!(
         live.sm.json(&["inbox"])["requests"][0]["id"],

@@ -341,6 +341,16 @@ impl AppServer {
     }
 }
 
+/// The words of an error. One that is not made as JSON-RPC says is told as it came.
+fn reason_of(error: &Value) -> String {
+    let words = error.get("message").unwrap_or(error);
+    match words {
+        Value::String(words) => words.clone(),
+        Value::Null => "no reason given".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// The id as it came, or as text if it is no JSON.
 fn raw(id: &RpcId) -> String {
     match serde_json::from_str::<&RawValue>(&id.0) {
