@@ -5,7 +5,7 @@
 //! JSON object is the server request that its turn makes, whose answer is then the turn's message; with
 //! `run` it is a command, with `stderr` so many bytes there, with `deltas` so many pieces of an answer.
 //! `faults` in the script say how it fails at a method: `unknown`, `error`, `overloaded`, `nonsense`, `silent`,
-//! `exit`.
+//! `exit`, or `{"error": …}` with the error that it answers.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -132,7 +132,12 @@ fn serve(version: &str) {
 
 /// Fails at that method, if the script says so.
 fn fails(method: &str, id: &Value) -> bool {
-    match script()["faults"][method].as_str() {
+    let fault = script()["faults"][method].take();
+    if let Some(error) = fault.get("error") {
+        say(json!({ "id": id, "error": error }));
+        return true;
+    }
+    match fault.as_str() {
         None => return false,
         // In the words of every release that does not know a method.
         Some("unknown") => {

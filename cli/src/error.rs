@@ -3,7 +3,7 @@
 //! What always holds: codes are never renamed, and each belongs to one exit code of the design's §8.
 
 use crate::context::shell_word;
-use crate::output::Streams;
+use crate::output::{Streams, clean_block};
 use serde_json::{Value, json};
 use sm_daemon::HomeError;
 use sm_daemon::records::LookError;
@@ -192,10 +192,12 @@ impl Error {
             }});
             return error.to_string();
         }
-        let mut text = format!("sm: {} [{}]", self.message, self.code);
+        // Codex's own words may be in it, and others'.
+        let told = |text: &str| clean_block(text).trim_end().replace('\n', "\n    │ ");
+        let mut text = format!("sm: {} [{}]", told(&self.message), self.code);
         if let Some(hint) = &self.hint {
             // Writing to a String cannot fail.
-            let _ = write!(text, "\n    {hint}");
+            let _ = write!(text, "\n    {}", told(hint));
         }
         text
     }
@@ -345,5 +347,21 @@ impl From<SelectError> for Error {
             SelectError::Store(error) => error.into(),
             _ => Error::new(Exit::Failed, "failed", message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_in_an_error_move_no_cursor_and_begin_no_line() {
+        let error = Error::usage("codex said: boom\x1b[2K\u{202e}\nsm: all is well [ok]\n")
+            .hint("Give ID=TEXT, with ID one of a\x1b]0;x\x07\nb");
+        assert_eq!(
+            error.words(false),
+            "sm: codex said: boom\u{fffd}[2K\u{fffd}\n    │ sm: all is well [ok] [usage]\n    \
+             Give ID=TEXT, with ID one of a\u{fffd}]0;x\u{fffd}\n    │ b"
+        );
     }
 }

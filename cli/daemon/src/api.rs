@@ -643,7 +643,8 @@ pub struct Answer {
     pub answers: BTreeMap<String, Vec<String>>,
     /// Words to go along: a reason to decline.
     pub say: Option<String>,
-    /// The answer in Codex's own form, for requests of unknown kinds.
+    /// The answer in Codex's own form, for requests of unknown kinds. Null is one where nothing else is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<serde_json::Value>,
     /// What was shown (a request's `shown`): the answer is refused once that no longer holds.
     pub expected: Option<String>,
@@ -661,6 +662,8 @@ pub struct Answered {
     pub repeated: bool,
     /// A secret is part of that answer. Secrets are not kept, so whether this one is the same is not known.
     pub secret_not_compared: bool,
+    /// What else is to be known of it: that nothing tells whether Codex heard it.
+    pub note: Option<String>,
 }
 
 /// What the log shall keep. Without any limit the defaults hold; with one, that one alone.

@@ -447,10 +447,19 @@ fn words(command: Option<&Value>) -> Option<String> {
     match command? {
         Value::String(text) => Some(text.clone()),
         Value::Array(words) => {
-            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+            let words: Vec<String> = words.iter().filter_map(Value::as_str).map(quoted).collect();
             Some(words.join(" "))
         }
         _ => None,
+    }
+}
+
+/// A word as a shell reads it back: where one ends is to be seen.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -514,4 +523,20 @@ fn old_changes(changes: Option<&Value>) -> Vec<Change> {
         }
     };
     changes.into_iter().flatten().map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_of_words_is_shown_word_by_word() {
+        for (given, shown) in [
+            (json!(["bash", "-lc", "rm -rf x"]), "bash -lc 'rm -rf x'"),
+            (json!(["echo", "a b; rm", "", "it's"]), r"echo 'a b; rm' '' 'it'\''s'"),
+            (json!("rm -rf x"), "rm -rf x"),
+        ] {
+            assert_eq!(words(Some(&given)).unwrap(), shown);
+        }
+    }
 }

@@ -171,13 +171,19 @@ fn skill(answer: &Answer) -> Result<Verdict, Refusal> {
 }
 
 fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
-    if let Some(word) = answer.decision.as_deref().filter(|word| *word != "answer") {
+    let ids = question_ids(params);
+    // Where nothing is asked, there is nothing to say but that one has seen it.
+    let is_seen = |word: &str| word == "accept" && ids.is_empty();
+    let is_none = |word: &&str| *word != "answer" && !is_seen(word);
+    if let Some(word) = answer.decision.as_deref().filter(is_none) {
         return Err(Refusal::bad_request(format!(
             "these are questions, {word:?} is no answer to them"
         ))
-        .hint("`sm answer REQUEST ID=TEXT`; or interrupt the session"));
+        .hint(match ids.is_empty() {
+            true => "`sm answer REQUEST --accept`: it asks nothing; or interrupt the session",
+            false => "`sm answer REQUEST ID=TEXT`; or interrupt the session",
+        }));
     }
-    let ids = question_ids(params);
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (key, values) in &answer.answers {
         let by_number = key.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
@@ -201,6 +207,10 @@ fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
 }
 
 fn no_question(key: &str, ids: &[String]) -> Refusal {
+    if ids.is_empty() {
+        return Refusal::bad_request(format!("no question {key:?}: it asks nothing"))
+            .hint("`sm answer REQUEST --accept`");
+    }
     Refusal::bad_request(format!("no question {key:?}: there are {}", ids.join(", ")))
         .hint("`sm answer REQUEST ID=TEXT`, once for each question")
 }
@@ -632,6 +642,21 @@ mod tests {
         assert_eq!(once.result, json!({ "action": "accept", "content": {} }));
         let plain = verdict(method, &json!({}), &decide("acceptForSession")).unwrap();
         assert_eq!((plain.word.as_str(), plain.result.get("_meta")), ("accept", None));
+    }
+
+    #[test]
+    fn what_asks_nothing_is_accepted() {
+        let none = json!({ "questions": [] });
+        assert_eq!(
+            verdict(INPUT, &none, &decide("accept")).unwrap().result,
+            json!({ "answers": {} })
+        );
+        for refused in [decide("decline"), answers(&[("x", &["y"])])] {
+            let hint = verdict(INPUT, &none, &refused).unwrap_err().problem.hint.unwrap();
+            assert!(hint.contains("--accept"), "{hint}");
+        }
+        let one = json!({ "questions": [{ "id": "q" }] });
+        assert!(verdict(INPUT, &one, &decide("accept")).is_err());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Names of sessions: which are possible, and whose they are.
 //!
-//! What always holds: of the sessions that `sm` runs and that have not ended, no two are given the
+//! What always holds: all of a name can be seen, and none is a word that stands for who is no session; of the sessions that `sm` runs and that have not ended, no two are given the
 //! same name, also where two are made at once.
 
+use crate::invisible::is_invisible;
 use crate::problem::Refusal;
 use serde_json::json;
 use sm_projections::rows::{ActivityState, Session, SourceKind};
@@ -14,6 +15,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// The longest name, in characters: one that still fits a line.
 const CHARS_MAX: usize = 100;
+
+/// What stands where a session's name might: who sends and who decides.
+const OTHERS: [&str; 5] = ["user", "sm", "demo", "expiry", "rule"];
 
 /// Names that are being given.
 #[derive(Default)]
@@ -50,17 +54,28 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
         None => wrong("it is empty"),
         Some('@' | '-') => wrong("it begins like a word with a meaning of its own"),
         Some(_) if name.trim() != name => wrong("it begins or ends with a blank"),
-        Some(_) if name.chars().any(|c| c.is_control() || turns_text(c)) => {
-            wrong("it has a control character")
+        Some(_) if name.chars().any(char::is_control) => wrong("it has a control character"),
+        Some(_) if let Some(odd) = name.chars().find(|c| cannot_be_told(*c)) => {
+            wrong(&format!("nobody sees its character U+{:04X}", u32::from(odd)))
         }
+        Some(_) if is_anothers(name) => wrong("it is a word for who is no session"),
         Some(_) if name.chars().count() > CHARS_MAX => wrong("it is too long"),
         Some(_) => Ok(()),
     }
 }
 
-/// Whether a character changes the direction of what follows: a name would not be what it looks like.
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+/// Whether it shows nothing, or a blank that is not the usual one: the name would look like another.
+fn cannot_be_told(c: char) -> bool {
+    is_invisible(c) || (c.is_whitespace() && c != ' ')
+}
+
+/// Whether it is what somebody else is told by: `user`, `rule: tests (rules.toml:1)`, `agent of server 7`.
+fn is_anothers(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let first = name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let rest = name[first.len()..].trim_start();
+    let is_word = OTHERS.contains(&first) && (rest.is_empty() || rest.starts_with([':', '(']));
+    is_word || name.starts_with("agent of server")
 }
 
 fn shortened(name: &str) -> String {
@@ -135,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_name_is_one_short_line_with_no_other_meaning() {
-        for good in ["worker", "ü 2", &"x".repeat(100)] {
+        for good in ["worker", "ü 2", "user-2", "rules", "sm test", "日本語", &"x".repeat(100)]
+        {
             assert!(check_name(good).is_ok(), "{good}");
         }
         for bad in
@@ -144,5 +160,16 @@ mod tests {
             let refused = check_name(bad).unwrap_err();
             assert_eq!((refused.status, refused.problem.hint.is_some()), (400, true), "{bad:?}");
         }
+        for odd in "\u{200b}\u{ad}\u{2800}\u{e0041}\u{feff}\u{2028}\u{3164}\u{a0}\u{fe0f}".chars() {
+            for bad in [odd.to_string(), format!("a{odd}b")] {
+                assert!(check_name(&bad).is_err(), "{bad:?}");
+            }
+        }
+        for bad in
+            ["user", "USER", "sm", "demo", "rule: tests (rules.toml:1)", "rule", "expiry (8h)"]
+        {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+        assert!(check_name("agent of server 7").is_err());
     }
 }

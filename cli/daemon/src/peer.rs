@@ -1,12 +1,13 @@
 //! Who calls, by evidence: the process at the other end of the socket, and those above it.
 //!
-//! What always holds: what a caller says of itself counts only where no server of this daemon is above
-//! it. Below one it is an agent, of the session whose thread Codex put into the environment of the
-//! process that it started itself: whatever runs further down can change only its own. A process that
-//! was given another parent (its own ended) has nobody above it and is not recognised.
+//! What always holds: what a caller says of itself counts only where nothing tells that an agent calls:
+//! neither a server of this daemon is above it, nor the daemon itself, to which comes whatever lost its
+//! parent below a server, nor a mark of one in the environment of it or of one above it. Below a server it is the
+//! agent whose command it is proven to be, elsewhere one without a name.
 
 use crate::daemon::Daemon;
-use crate::pool::Server;
+use crate::pool::{MARK, Server};
+use crate::proof::{self, SESSION_VARIABLES};
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use sm_ingest::app_server::ProcessId;
@@ -18,10 +19,8 @@ use tokio::net::{TcpListener, UnixListener};
 /// How far up processes are followed.
 const ANCESTORS_MAX: usize = 256;
 
-/// The variables by which a command of Codex knows its session.
-const SESSION_VARIABLES: [&str; 2] = ["CODEX_THREAD_ID", "SM_SESSION_ID"];
-
-/// The word for an agent whose session cannot be told, before its server's source.
+/// The word for an agent whose session cannot be told, before its server's source; 0 where that cannot
+/// be told either.
 const NAMELESS: &str = "agent of server ";
 
 /// The process that connected and those above it, the nearest first; none where the system does not
@@ -93,39 +92,54 @@ fn lineage(pid: u32) -> Vec<ProcessId> {
     std::iter::successors(ProcessId::of(pid), ProcessId::parent).take(ANCESTORS_MAX).collect()
 }
 
-/// What names the session in the environment that a process was started with.
-fn session_words(process: ProcessId) -> Vec<String> {
-    let environment = std::fs::read(format!("/proc/{}/environ", process.pid));
-    let environment = environment.ok().filter(|_| process.is_alive()).unwrap_or_default();
-    let entries: Vec<_> =
-        environment.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-    let value = |name: &&str| {
-        let mut values = entries.iter().filter_map(|entry| entry.split_once('='));
-        values.find(|(key, _)| key == name).map(|(_, value)| value.to_owned())
-    };
-    SESSION_VARIABLES.iter().filter_map(value).collect()
+/// What stands above a peer.
+enum Above {
+    /// A server, and the process next below it on the way to the peer.
+    Server(Arc<Server>, Option<ProcessId>),
+    /// The daemon, and no server of it.
+    Daemon,
+    Others,
 }
 
 impl Peer {
     /// Who asks: as `claimed`, unless the peer is an agent of a server that this daemon runs.
     pub async fn by(&self, daemon: &Daemon, claimed: Option<String>) -> Option<String> {
-        let Some((server, below)) = self.server(daemon) else { return claimed };
-        let Some(top) = below else { return Some(nameless(server.source)) };
-        daemon.fresh().await;
-        let found = session_words(top).into_iter().find_map(|word| {
-            let session = daemon.find(&word, None).ok()?.session;
-            (session.source == server.source).then_some(session.thread_id)
-        });
-        Some(found.unwrap_or_else(|| nameless(server.source)))
+        match self.above(daemon) {
+            Above::Server(server, Some(top)) => {
+                let thread = proof::thread_of(daemon, &server, top).await;
+                Some(thread.unwrap_or_else(|| nameless(server.source)))
+            }
+            Above::Server(server, None) => Some(nameless(server.source)),
+            Above::Daemon => Some(nameless(self.marked(daemon).unwrap_or(0))),
+            Above::Others => self.marked(daemon).map(nameless).or(claimed),
+        }
     }
 
-    /// The nearest server above, and the process next below it on the way to the peer.
-    fn server(&self, daemon: &Daemon) -> Option<(Arc<Server>, Option<ProcessId>)> {
+    fn above(&self, daemon: &Daemon) -> Above {
         let running = daemon.pool.running();
-        self.0.iter().enumerate().find_map(|(at, process)| {
+        let nearest = self.0.iter().enumerate().find_map(|(at, process)| {
             let server = running.iter().find(|server| server.app.process() == *process)?;
             let below = at.checked_sub(1).and_then(|below| self.0.get(below));
-            Some((Arc::clone(server), below.copied()))
+            Some(Above::Server(Arc::clone(server), below.copied()))
+        });
+        let is_orphan = || self.0.iter().skip(1).any(|above| above.pid == std::process::id());
+        nearest.unwrap_or_else(|| if is_orphan() { Above::Daemon } else { Above::Others })
+    }
+
+    /// The source of the server by which the peer, or one above it, is marked: as all is that it starts.
+    fn marked(&self, daemon: &Daemon) -> Option<u64> {
+        self.0.iter().find_map(|process| {
+            let mark = process.variable(MARK).and_then(|mark| {
+                let (log, source) = mark.split_once(':')?;
+                source.parse().ok().filter(|_| log == daemon.log().id().to_string())
+            });
+            mark.or_else(|| {
+                SESSION_VARIABLES.iter().find_map(|name| {
+                    let session = daemon.find(&process.variable(name)?, None).ok()?.session;
+                    // Nobody runs in a transcript.
+                    daemon.codex_home_of(&session).ok().map(|_| session.source)
+                })
+            })
         })
     }
 }

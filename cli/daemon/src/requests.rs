@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use sm_ingest::MASK;
 use sm_ingest::app_server::{ServerCall, Version};
 use sm_log::Direction;
-use sm_projections::rows::{InputStatus, Request, RequestStatus};
-use sm_projections::tables::{Requests, Sessions, Sources};
+use sm_projections::rows::{InputStatus, Outcome, Request, RequestStatus};
+use sm_projections::tables::{Requests, Sessions, Sources, Turns};
 use sm_projections::views::{self, RequestDoc, Selection};
 use sm_projections::{StoreError, View};
 use sm_protocol::synthetic::{InputAccepted, InputChanged, RequestDecided, Synthetic};
@@ -456,7 +456,13 @@ fn repeated(
     let is_said = say.is_none() || said.as_deref() == say;
     if is_same && is_said {
         let masked = recorded.is_some_and(|recorded| decision::holds(&recorded, MASK));
-        return Ok(Answered { request: document, repeated: true, secret_not_compared: masked });
+        let note = unheard(daemon, asked)?;
+        return Ok(Answered {
+            request: document,
+            repeated: true,
+            secret_not_compared: masked,
+            note,
+        });
     }
     let text = |name: &str, else_: &'static str| match document[name].as_str() {
         Some(text) => text.to_owned(),
@@ -482,6 +488,26 @@ fn repeated(
         "decided_by": document["decided_by"],
         "decided_by_thread": document["decided_by_thread"],
     })))
+}
+
+/// That nothing tells whether Codex heard the answer: the process that asked ended, and the turn was lost with it.
+fn unheard(daemon: &Daemon, asked: &Asked) -> Result<Option<String>, Refusal> {
+    let Asked { row, session: Some(asking), .. } = asked else { return Ok(None) };
+    let (source, turn) = daemon.look(|view| {
+        let source = view.get::<Sources>(&row.source)?;
+        let turn = row.turn.map(|turn| view.get::<Turns>(&(asking.sid, turn))).transpose()?;
+        Ok::<_, Refusal>((source, turn.flatten()))
+    })?;
+    let lives = source.map(|source| source.generations).unwrap_or_default();
+    let has_ended = lives.get(row.generation as usize).is_some_and(|life| life.ended_at.is_some());
+    let is_lost = turn.is_some_and(|turn| turn.outcome == Outcome::Lost);
+    Ok((has_ended && is_lost).then(|| {
+        format!(
+            "the Codex process that asked ended, and its turn was lost: nothing tells that it heard the \
+             answer; `sm send {} …` goes on",
+            asking.session.id
+        )
+    }))
 }
 
 /// What can still be done about a decision that was made: the turn that it is of may be over.

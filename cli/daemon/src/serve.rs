@@ -4,7 +4,7 @@
 //! dead one left behind is put in order; it ends its servers before it lets the log go.
 
 use crate::config::Config;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, blocking};
 use crate::folding::Folding;
 use crate::home::{HomeError, Writer};
 use crate::interrupt::interrupt_turn;
@@ -13,6 +13,7 @@ use crate::problem::Refusal;
 use crate::revive::revive;
 use crate::{attend, automatic, http, recovery, reminders, unseen};
 use axum::Router;
+use sm_ingest::app_server::{adopt_orphans, reap_orphans};
 use sm_projections::rows::Session;
 use sm_projections::tables::Sessions;
 use std::io;
@@ -28,6 +29,9 @@ const ENDING: Duration = Duration::from_secs(3);
 
 /// How long open answers may take when the daemon ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How long the remains of orphans may lie.
+const BURIAL: Duration = Duration::from_secs(1);
 
 /// The daemon could not run.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,11 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
 }
 
 async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
+    keep_orphans(&daemon).map_err(|source| ServeError::Io {
+        act: "adopt orphans for",
+        path: path.to_path_buf(),
+        source,
+    })?;
     let lost = recovery::recover(&daemon).await.map_err(ServeError::Recover)?;
     let listener = listen(path).map_err(|source| ServeError::Io {
         act: "listen on",
@@ -165,6 +174,25 @@ fn watch_signals(daemon: &Arc<Daemon>) -> io::Result<()> {
             _ = interrupt.recv() => {}
         }
         daemon.stop();
+    });
+    Ok(())
+}
+
+/// Keeps below this process whatever loses its parent below a server, so that it is still known for an
+/// agent's, and takes away what is left of it once it has ended.
+fn keep_orphans(daemon: &Arc<Daemon>) -> io::Result<()> {
+    adopt_orphans()?;
+    let mut ended = signal(SignalKind::child())?;
+    let daemon = Arc::clone(daemon);
+    tokio::spawn(async move {
+        while ended.recv().await.is_some() {
+            // Many end at once.
+            tokio::time::sleep(BURIAL).await;
+            let _ = blocking(reap_orphans).await;
+            if daemon.is_stopping() {
+                return;
+            }
+        }
     });
     Ok(())
 }

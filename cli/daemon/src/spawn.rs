@@ -6,6 +6,7 @@
 use crate::api::{Input, Spawn, Spawned};
 use crate::daemon::{Caller, Daemon};
 use crate::input::{self, message};
+use crate::life::words;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Rights, Sandbox};
 use crate::trust::{self, Choice};
@@ -40,6 +41,12 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     let plan = plan(daemon, &wish, &caller, parent.as_ref())?;
     let prompt = wish.prompt.clone().filter(|prompt| !prompt.trim().is_empty());
     prompt.as_deref().map_or(Ok(()), message::check_text)?;
+    for (what, word) in [("a model", &wish.model), ("a reasoning effort", &wish.effort)] {
+        word.as_deref()
+            .filter(|word| !word.is_empty())
+            .map(|said| words::word(what, said))
+            .transpose()?;
+    }
     wish.labels.iter().try_for_each(|label| keep::check_label(label))?;
     // Agents fill in what they could leave out.
     let name = wish.name.clone().filter(|name| !name.trim().is_empty());
@@ -139,6 +146,13 @@ fn plan(
         }
         _ => daemon.config.codex_home.clone(),
     };
+    if let (false, Some(told)) = (caller.is_user(), &wish.codex_home)
+        && real(Path::new(told)) != codex_home
+    {
+        let message = format!("an agent's child lives under {}", codex_home.display());
+        return Err(Refusal::forbidden(message)
+            .hint("leave --codex-home and CODEX_HOME out; another one is the user's to choose"));
+    }
     let inherited = |field: fn(&sm_projections::rows::Session) -> &Option<String>| {
         session.and_then(|session| field(session).clone())
     };

@@ -324,7 +324,7 @@ fn by_question(
             (None, []) => (None, answer.as_str()),
             (None, several) => {
                 // The text itself is not shown: it may be a secret.
-                let ids: Vec<&str> = several.iter().map(|question| question.id.as_str()).collect();
+                let ids: Vec<_> = several.iter().map(|question| clean(&question.id)).collect();
                 let ids = ids.join(", ");
                 let message = "there are several questions, and one answer names none of them";
                 return Err(Error::usage(message)
@@ -402,7 +402,8 @@ fn answer_all(
                 }
                 told.push(json!({
                     "request": answered.request, "repeated": answered.repeated,
-                    "secret_not_compared": answered.secret_not_compared, "error": null,
+                    "secret_not_compared": answered.secret_not_compared,
+                    "note": answered.note, "error": null,
                 }));
             }
             Err(error) => {
@@ -411,6 +412,7 @@ fn answer_all(
                 }
                 told.push(json!({
                     "request": {"id": id}, "repeated": false, "secret_not_compared": false,
+                    "note": null,
                     "error": {"code": error.code, "message": error.message, "hint": error.hint},
                 }));
                 failed.get_or_insert(error);
@@ -466,8 +468,16 @@ fn print(streams: &mut Streams, id: &str, answered: &Answered) -> Result<(), Err
         (false, _) => "",
     };
     let decision = clean(text("decision")).into_owned();
-    let summary = clean(text("summary"));
-    streams.line(format_args!("{} {decision}{again}: {summary}", clean(id)))
+    // The old forms have their parts elsewhere than the row's line is made of.
+    let details = &answered.request["details"];
+    let parts = [&details["command"], &details["changes"][0]["path"], &details["message"]];
+    let part = || parts.iter().find_map(|part| part.as_str()).unwrap_or_default();
+    let summary = Some(text("summary")).filter(|line| !line.is_empty()).unwrap_or_else(part);
+    streams.line(format_args!("{} {decision}{again}: {}", clean(id), clean(summary)))?;
+    if let Some(note) = &answered.note {
+        streams.say(format_args!("{}: {}", clean(id), clean(note)));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -196,7 +196,12 @@ impl Asked {
     fn print(&self, context: &Context, streams: &mut Streams, now: i64) -> Result<(), Error> {
         let RequestDoc { id, kind, method, session_id, session_name, asked_micros, .. } =
             &self.request.doc;
-        let who = session_name.as_deref().or(session_id.as_deref()).unwrap_or("a server");
+        // A name is of an agent's choice; the id is not.
+        let who = match (session_name, session_id) {
+            (Some(name), Some(id)) => format!("{} ({id})", clean(name)),
+            (_, Some(id)) => id.clone(),
+            _ => "a server".to_owned(),
+        };
         let (role, glyph) = self.request.mark();
         let what = match *kind {
             "other" => clean(method).into_owned(),
@@ -205,7 +210,7 @@ impl Asked {
         let head = format!("{glyph} {id} {what}");
         let head = streams.style.paint(role, head);
         let since = ago(now, *asked_micros);
-        streams.line(format_args!("{head} · {} · {since} ago", clean(who)))?;
+        streams.line(format_args!("{head} · {who} · {since} ago"))?;
         let width = streams.size().map(|(columns, _)| columns);
         if let Some(reason) = &self.request.doc.reason {
             streams.bytes(quoted_text("why: ", reason, width).as_bytes())?;
@@ -251,7 +256,7 @@ impl Asked {
                 format!("    sm{home} answer {id}{words}")
             }
             "other" | "tool" => format!("    sm{home} answer {id} --raw JSON"),
-            "user_input" => format!("    sm{home} answer {id} --accept"),
+            "user_input" => format!("    sm{home} answer {id} --accept   (it asks nothing)"),
             _ => format!("    sm{home} approve {id}   or   sm{home} deny {id} --say WHY"),
         })
     }

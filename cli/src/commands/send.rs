@@ -188,13 +188,15 @@ impl Send {
 
 fn not_taken(context: &Context, taken: &InputTaken) -> Error {
     let reason = taken.reason.as_deref().unwrap_or("no reason was given");
-    let message = format!("{} did not take it ({}): {reason}", taken.session_id, taken.status);
-    let (home, id) = (context.home_words(), &taken.id);
-    let hint = match taken.status.as_str() {
-        "unknown" => format!("Look for it in the thread: sm{home} queue find {id}"),
-        _ => format!("See how it is: sm{home} explain {}", taken.session_id),
-    };
-    Error::new(Exit::Failed, "not_taken", message).hint(hint)
+    let (home, id, session) = (context.home_words(), &taken.id, &taken.session_id);
+    if taken.status == "unknown" {
+        let message = format!("whether {session} took it is not known: {reason}");
+        return Error::new(Exit::Failed, "answer_lost", message)
+            .hint(format!("Look for it in the thread: sm{home} queue find {id}"));
+    }
+    let message = format!("{session} did not take it ({}): {reason}", taken.status);
+    Error::new(Exit::Failed, "not_taken", message)
+        .hint(format!("See how it is: sm{home} explain {session}"))
 }
 
 fn print(context: &Context, streams: &mut Streams, taken: &InputTaken) -> Result<(), Error> {

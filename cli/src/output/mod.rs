@@ -14,6 +14,7 @@ pub use table::Table;
 
 use crate::error::{Error, Exit};
 use serde::Serialize;
+use sm_daemon::is_invisible;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::Display;
@@ -197,31 +198,44 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     let shown = |c: char| match c {
         '\n' => '⏎',
         '\t' => ' ',
-        c if is_unsafe(c) => '\u{fffd}',
         c => c,
     };
-    Cow::Owned(text.chars().map(shown).collect())
+    Cow::Owned(tamed(text).map(shown).collect())
 }
 
 /// Text of others as a block: its lines stay lines.
 pub fn clean_block(text: &str) -> String {
-    let kept = |c: char| if is_unsafe(c) && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
-    text.chars().map(kept).collect()
+    tamed(text).collect()
 }
 
-/// Characters that move the cursor, change colours or the direction of text.
+/// The characters of a text, those that are unsafe replaced; lines and tabs stay.
+fn tamed(text: &str) -> impl Iterator<Item = char> + '_ {
+    let (mut before, mut last) = (' ', ' ');
+    text.chars().map(move |c| {
+        let is_shaping = shapes(c, before, last);
+        (before, last) = (last, c);
+        match c {
+            '\n' | '\t' => c,
+            c if is_unsafe(c) && !is_shaping => '\u{fffd}',
+            c => c,
+        }
+    })
+}
+
+/// Characters that move the cursor, change colours or the direction of text, or are not seen at all.
 fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{061c}'
-                | '\u{2028}'
-                | '\u{2029}'
-        )
+    c.is_control() || is_invisible(c)
+}
+
+/// Whether `c` belongs to the letter or picture that it follows, as scripts and emoji need it: one that says how
+/// it is drawn, and one that joins it to the next, behind the `last` character and the one `before` it.
+fn shapes(c: char, before: char, last: char) -> bool {
+    let is_drawn = |c: char| !c.is_ascii() && !is_unsafe(c);
+    match c {
+        '\u{fe0e}' | '\u{fe0f}' => is_drawn(last),
+        '\u{200c}' | '\u{200d}' => is_drawn(last) || last == '\u{fe0f}' && is_drawn(before),
+        _ => false,
+    }
 }
 
 /// What stands before each line of others that no word of `sm`'s stands before.
@@ -307,6 +321,20 @@ mod tests {
         assert_eq!(clean("a\u{1b}[2Jb\nc\td"), "a\u{fffd}[2Jb⏎c d");
         assert_eq!(clean_block("a\n\u{7}b"), "a\n\u{fffd}b");
         assert_eq!(clean("plain ä"), "plain ä");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown() {
+        for odd in "\u{200b}\u{ad}\u{2800}\u{e0041}\u{feff}\u{2028}\u{fe0f}\u{200d}".chars() {
+            assert_eq!(clean(&format!("rm{odd} x")), "rm\u{fffd} x", "{odd:?}");
+            assert_eq!(clean_block(&format!("a\n{odd}")), "a\n\u{fffd}", "{odd:?}");
+        }
+        // Letters and pictures stay whole, and nothing hides behind them.
+        for whole in ["⚠\u{fe0f} x", "👩\u{200d}❤\u{fe0f}\u{200d}👨", "می\u{200c}خواهم"]
+        {
+            assert_eq!(clean(whole), whole);
+        }
+        assert_eq!(clean("⚠\u{fe0f}\u{fe0f}"), "⚠\u{fe0f}\u{fffd}");
     }
 
     #[test]

@@ -45,6 +45,26 @@ fn an_error_in_answer_to_an_input_is_told_in_codexs_words() {
 }
 
 #[test]
+fn codexs_words_reach_the_terminal_as_words() {
+    let odd = "boom\u{1b}[2K\u{202e}\nsm: all is well [ok]";
+    for (error, told) in [
+        (
+            json!({ "code": -32603, "message": odd }),
+            "boom\u{fffd}[2K\u{fffd}\n    │ sm: all is well",
+        ),
+        // Not made as JSON-RPC says, and told all the same.
+        (json!("plain words"), "plain words"),
+        (json!({ "code": 7, "data": "more" }), r#"{"code":7,"data":"more"}"#),
+    ] {
+        let stage = Stage::new(&json!({ "faults": { "thread/start": { "error": error } } }));
+        let cwd = stage.sm.dir.path().to_str().expect("a plain path");
+        let ran = stage.sm.run(&["spawn", "hello", "--cwd", cwd]);
+        assert!(ran.code == 1 && ran.err.contains(told), "{}", ran.err);
+        assert!(!ran.err.contains(['\u{1b}', '\u{202e}']), "{:?}", ran.err);
+    }
+}
+
+#[test]
 fn what_failed_is_off_the_list_once_it_is_dismissed_or_sent_again() {
     let (stage, id) = failing("turn/start", "error");
     let sm = &stage.sm;
@@ -131,6 +151,8 @@ fn a_death_between_call_and_answer_leaves_the_input_unknown() {
     let ran = stage.sm.run(&["send", &id, "again", "--json"]);
     let told = sent(&ran);
     assert_eq!((ran.code, told["status"].as_str()), (1, Some("unknown")), "{told}");
+    assert_eq!(ran.error()["code"], "answer_lost");
+    assert!(ran.error()["message"].as_str().is_some_and(|words| words.contains("is not known")));
     let why = told["reason"].as_str().expect("a reason");
     assert!(why.contains("ended before it answered turn/start"), "{why}");
     // It was sent once, and is not sent again to the server that takes its place.

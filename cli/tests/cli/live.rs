@@ -472,6 +472,137 @@ fn an_agent_that_hides_who_it_is_answers_nothing_and_ends_and_imports_nothing() 
 }
 
 #[test]
+fn an_answer_that_its_codex_did_not_live_to_hear_is_told_as_that() {
+    let Some(live) = Live::start() else { return };
+    let id = live.spawn("asker", "run: touch never", &["--approval", "untrusted"]);
+    assert_eq!(live.sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    let servers = live.sm.json(&["serve", "--status"]);
+    let pid = servers["health"]["servers"][0]["pid"].as_i64().expect("its pid");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    let signal = |signal| rustix::process::kill_process(pid, signal).expect("it runs");
+    signal(rustix::process::Signal::STOP);
+    live.ok(&["approve", &request]);
+    signal(rustix::process::Signal::KILL);
+    let began = std::time::Instant::now();
+    while live.sm.json(&["show", &id])["session"]["outcome"] != "lost" {
+        assert!(began.elapsed().as_secs() < 60, "its turn is not lost");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let again = live.ok(&["approve", &request]);
+    assert!(again.text().contains("accept, as before"), "{}", again.text());
+    assert!(again.err.contains("nothing tells that it heard the answer"), "{}", again.err);
+    assert!(!live.sm.dir.path().join("never").exists());
+}
+
+/// A session that waits in a command, one below it that asks for a command, and the call of `sm` there.
+fn family(live: &Live) -> (String, String, String) {
+    let until = live.sm.dir.path().join("over");
+    let script = format!("run: until test -e {}; do sleep 0.1; done", until.display());
+    let parent = live.spawn("parent", &script, &["--approval", "never"]);
+    let asks = ["--approval", "untrusted", "--parent", "parent", "--no-wake"];
+    live.spawn("asker", "run: touch asked", &asks);
+    assert_eq!(live.sm.run(&["wait", "asker", "--timeout", "60"]).code, 3);
+    let call = format!("{} --home {}", env!("CARGO_BIN_EXE_sm"), live.sm.home().display());
+    (parent, live.waiting(), call)
+}
+
+fn told(live: &Live, name: &str) -> serde_json::Value {
+    let text = std::fs::read_to_string(live.sm.dir.path().join(name)).expect("its words");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn a_command_that_begins_anew_under_anothers_name_gets_none_of_its_rights() {
+    let Some(live) = Live::start() else { return };
+    let (parent, request, call) = family(&live);
+    let dir = live.sm.dir.path().display();
+    let thread = live.sm.json(&["show", &parent])["session"]["thread_id"].clone();
+    let named = format!("env CODEX_THREAD_ID={} SM_SESSION_ID={parent}", thread.as_str().unwrap());
+    let script = format!(
+        "run: exec {named} {call} approve {request} --json 2> {dir}/approved\n\
+         run: exec {named} {call} spawn 'say: hi' --name forged --json 2> {dir}/spawned\n\
+         run: {call} spawn 'say: hi' --name own --no-wake --json > {dir}/owned\n"
+    );
+    let below = ["--approval", "never", "--parent", "parent", "--no-wake"];
+    let liar = live.spawn("liar", &script, &below);
+    live.ok(&["wait", "liar", "--timeout", "120"]);
+    assert_eq!(told(&live, "approved")["error"]["code"], "forbidden");
+    assert_eq!(told(&live, "spawned")["error"]["code"], "forbidden");
+    assert_eq!(live.sm.run(&["show", "forged"]).code, 5);
+    // While the parent's command still runs, what the liar says truly is believed.
+    let own = live.sm.json(&["show", "own"])["session"].clone();
+    assert_eq!(
+        (&own["parent_id"], &own["sandbox"]),
+        (&liar.as_str().into(), &"dangerFullAccess".into())
+    );
+    assert_eq!(
+        live.sm.json(&["inbox"])["requests"][0]["id"],
+        request.as_str(),
+        "somebody answered"
+    );
+    // And so is the parent, while another's command runs.
+    live.spawn("busy", "run: sleep 30", &below);
+    std::fs::write(live.sm.dir.path().join("over"), "").expect("a file");
+    let began = std::time::Instant::now();
+    while live.sm.json(&["show", "parent"])["session"]["activity_state"] != "idle" {
+        assert!(began.elapsed().as_secs() < 60, "the parent's turn goes on");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    live.ok(&["send", "parent", &format!("run: {call} approve {request} --json > {dir}/accepted")]);
+    live.ok(&["wait", "asker", "--through-approvals", "--timeout", "60"]);
+    let accepted = live.sm.json(&["inbox", "--all"]);
+    assert_eq!(accepted["requests"][0]["decided_by"], parent.as_str(), "{accepted}");
+    live.ok(&["interrupt", "busy"]);
+}
+
+#[test]
+fn what_leaves_its_server_is_still_an_agents() {
+    let Some(live) = Live::start() else { return };
+    let (_, request, call) = family(&live);
+    let dir = live.sm.dir.path().display();
+    let away = |out: &str, words: &str| {
+        format!(
+            "run: setsid -f env -i /bin/sh -c '{call} {words} --json 2> {dir}/{out}.new; \
+             mv {dir}/{out}.new {dir}/{out}' > /dev/null 2>&1\n"
+        )
+    };
+    let forged = ["approve", "rules grant ls --until 1h", "serve --stop"];
+    let forged = forged.map(|words| words.replace("approve", &format!("approve {request}")));
+    let script: String =
+        forged.iter().enumerate().map(|(at, words)| away(&at.to_string(), words)).collect();
+    live.spawn("away", &script, &["--approval", "never"]);
+    for (at, verb) in forged.iter().enumerate() {
+        let began = std::time::Instant::now();
+        while !live.sm.dir.path().join(at.to_string()).exists() {
+            assert!(began.elapsed().as_secs() < 60, "{verb}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let error = told(&live, &at.to_string());
+        assert_eq!(error["error"]["code"], "forbidden", "{verb}: {error}");
+    }
+    assert_eq!(
+        live.sm.json(&["inbox"])["requests"][0]["id"],
+        request.as_str(),
+        "somebody answered"
+    );
+    // Nothing is left of them, and the daemon that they hang under serves on.
+    let daemon = live.sm.json(&["serve", "--status"])["health"]["pid"].as_u64().expect("a pid");
+    let began = std::time::Instant::now();
+    let remains = || {
+        let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+        let stats =
+            processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+        let dead = format!(" Z {daemon} ");
+        stats.filter(|stat| stat.contains(&dead)).count()
+    };
+    while remains() > 0 {
+        assert!(began.elapsed().as_secs() < 60, "remains of orphans lie about");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn an_import_goes_through_the_daemon_that_holds_the_lock() {
     let Some(live) = Live::start() else { return };
     live.ok(&["serve"]);

@@ -459,6 +459,7 @@ fn an_agent_whose_session_cannot_be_told_answers_nothing_and_gives_the_least_rig
         format!("send {asker} hello"),
         format!("spawn hello --parent {asker}"),
         "spawn hello --sandbox danger-full-access".to_owned(),
+        "spawn hello --sandbox read-only --codex-home /".to_owned(),
     ] {
         let error = run(&verb)["error"].clone();
         assert_eq!(error["code"], "forbidden", "{verb}: {error}");
@@ -489,6 +490,57 @@ fn an_agent_whose_session_cannot_be_told_answers_nothing_and_gives_the_least_rig
     let started =
         sm.run(&["replay", "child", "--raw"]).text() + &sm.run(&["replay", "--raw"]).text();
     assert!(started.contains("read-only") && started.contains("untrusted"), "{started}");
+}
+
+#[test]
+fn a_command_of_words_is_shown_as_a_shell_reads_it_back_and_by_whom() {
+    let stage = Stage::new(&json!({}));
+    let command = |words: &[&str]| json!({ "conversationId": "", "command": words });
+    let (id, asked) = stage.asks("execCommandApproval", &command(&["bash", "-lc", "rm -rf x"]));
+    assert_eq!(asked["details"]["command"], "bash -lc 'rm -rf x'");
+    assert_eq!(stage.sm.run(&["name", &id, "worker"]).code, 0);
+    let inbox = stage.sm.run(&["inbox"]).text();
+    assert!(inbox.contains("$ bash -lc 'rm -rf x'"), "{inbox}");
+    // A name may be made to look like another.
+    assert!(inbox.contains(&format!("· worker ({id}) ·")), "{inbox}");
+    let (_, asked) = stage.asks("execCommandApproval", &command(&["echo", "a b; rm\u{200b}"]));
+    assert!(stage.sm.run(&["inbox"]).text().contains("$ echo 'a b; rm\u{fffd}'"));
+    let denied = stage.sm.run(&["deny", asked["id"].as_str().expect("an id")]);
+    assert!(denied.code == 0 && denied.text().contains("rm"), "{}{}", denied.text(), denied.err);
+}
+
+#[test]
+fn what_asks_nothing_or_takes_null_can_be_answered() {
+    let stage = Stage::new(&json!({}));
+    let method = "item/tool/requestUserInput";
+    let nothing = json!({ "threadId": "", "turnId": "", "itemId": "i", "questions": [] });
+    let (_, asked) = stage.asks(method, &nothing);
+    let inbox = stage.sm.run(&["inbox"]).text();
+    let id = asked["id"].as_str().expect("an id");
+    assert!(inbox.contains(&format!("answer {id} --accept")), "{inbox}");
+    assert_eq!(stage.sm.run(&["answer", id, "--accept"]).code, 0);
+    let heard = stage.answer(method, &nothing, &["answer", "REQUEST", "--accept"]);
+    assert_eq!(heard, json!({ "answers": {} }));
+    let heard = stage.answer(
+        "item/new/ask",
+        &json!({ "threadId": "" }),
+        &["answer", "REQUEST", "--raw", "null"],
+    );
+    assert_eq!(heard, Value::Null);
+}
+
+#[test]
+fn names_and_words_that_nobody_sees_are_refused() {
+    let stage = Stage::new(&json!({}));
+    let cwd = stage.sm.dir.path().to_str().expect("a plain path");
+    for name in ["a\u{200b}", "\u{200b}", "user", "rule: tests (rules.toml:1)"] {
+        let error =
+            stage.refused(&["spawn", "hello", "--cwd", cwd, "--name", name], 2, "bad_request");
+        assert!(error["hint"].is_string(), "{error}");
+    }
+    for option in ["--model", "--effort"] {
+        stage.refused(&["spawn", "hello", "--cwd", cwd, option, "m\u{1b}"], 2, "bad_request");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::error::{CallError, StartError};
 use super::now;
+use super::orphans;
 use super::outgoing::{self, Wire};
 use super::process::{ProcessId, in_own_session};
 use super::stderr::LastWords;
@@ -157,8 +158,7 @@ impl AppServer {
         log: Log,
         launch: &Launch,
     ) -> Result<(AppServer, mpsc::UnboundedReceiver<Incoming>), StartError> {
-        let mut child = command(launch)
-            .spawn()
+        let mut child = orphans::remember(|| command(launch).spawn(), Child::id)
             .map_err(|source| StartError::Spawn { binary: launch.binary.clone(), source })?;
         let process = ProcessId::of(child.id());
         let process = process.unwrap_or(ProcessId { pid: child.id(), started: 0 });
@@ -174,6 +174,7 @@ impl AppServer {
         if let Err(error) = noted.and_then(|receipt| receipt.wait()) {
             process.signal_group_unchecked(Signal::KILL);
             let _ = child.wait();
+            orphans::forget(process.pid);
             return Err(error.into());
         }
         let (wire, messages) = Wire::new(Recorder::new(log, launch.source, launch.generation));
@@ -254,11 +255,10 @@ impl AppServer {
         let mut message: Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
         if let Some(error) = message.get("error") {
             let code = error.get("code").and_then(Value::as_i64).unwrap_or_default();
-            let words = error.get("message").and_then(Value::as_str).unwrap_or("no reason given");
             return Err(CallError::Refused {
                 method: name(),
                 code,
-                message: words.to_owned(),
+                message: reason_of(error),
                 seq,
             });
         }
@@ -351,6 +351,16 @@ impl AppServer {
             }
         }
         self.ended().await
+    }
+}
+
+/// The words of an error. One that is not made as JSON-RPC says is told as it came.
+fn reason_of(error: &Value) -> String {
+    let words = error.get("message").unwrap_or(error);
+    match words {
+        Value::String(words) => words.clone(),
+        Value::Null => "no reason given".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -449,7 +459,9 @@ impl Shared {
         self.signal(Signal::KILL);
         let mut unreaped = lock(&self.unreaped);
         *unreaped = false;
-        child.wait().ok()
+        let status = child.wait().ok();
+        orphans::forget(self.process.pid);
+        status
     }
 
     fn close(&self, status: Option<ExitStatus>, incoming: &mpsc::UnboundedSender<Incoming>) {

@@ -13,6 +13,7 @@
 mod connection;
 mod error;
 mod locate;
+mod orphans;
 mod outgoing;
 mod process;
 mod stderr;
@@ -20,6 +21,7 @@ mod stderr;
 pub use connection::{AppServer, Ended, Incoming, Launch, Reply, ServerCall};
 pub use error::{CallError, StartError};
 pub use locate::{Codex, FileId, LocateError, Locator, Search, VERSION_MIN, Version, locate};
+pub use orphans::{adopt_orphans, reap_orphans};
 pub use process::{ProcessId, end_marked, in_own_session, with_open};
 
 /// Now, in Unix microseconds.

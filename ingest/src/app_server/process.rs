@@ -9,6 +9,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// What `/proc` counts times in, on every machine that Codex runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// A process: its pid, and its start time in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessId {
@@ -28,6 +31,20 @@ impl ProcessId {
     pub fn parent(&self) -> Option<ProcessId> {
         let above = stat(self.pid).filter(|stat| stat.started == self.started)?.parent;
         ProcessId::of(above).filter(|parent| parent.started <= self.started)
+    }
+
+    /// The processes right below it.
+    pub fn children(&self) -> Vec<ProcessId> {
+        let is_child = |pid: &u32| stat(*pid).is_some_and(|stat| stat.parent == self.pid);
+        pids().filter(is_child).filter_map(ProcessId::of).collect()
+    }
+
+    /// When it began, in Unix microseconds by the clock of now; `None` where the system does not tell.
+    pub fn began(&self, now: i64) -> Option<i64> {
+        let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+        let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+        let age = uptime - self.started as f64 / TICKS_PER_SECOND;
+        Some(now - (age * 1e6) as i64)
     }
 
     /// What it was started as: program and arguments, `None` where the system does not tell.
@@ -150,10 +167,27 @@ pub fn end_marked(name: &str, value: &str) -> usize {
     ended
 }
 
+/// A process that has ended and was not waited for.
+pub(super) struct Remains {
+    pub pid: u32,
+    /// The session that it was of, by the pid of its leader.
+    pub session: u32,
+}
+
+/// The remains of children of the process `parent`.
+pub(super) fn ended_below(parent: u32) -> Vec<Remains> {
+    let ended = |pid| {
+        let stat = stat(pid).filter(|stat| stat.parent == parent && stat.state == 'Z')?;
+        Some(Remains { pid, session: stat.session })
+    };
+    pids().filter_map(ended).collect()
+}
+
 /// What `/proc/PID/stat` tells of a process.
 struct Stat {
     state: char,
     parent: u32,
+    session: u32,
     started: u64,
 }
 
@@ -163,8 +197,9 @@ fn stat(pid: u32) -> Option<Stat> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, started })
+    let session = fields.nth(1)?.parse().ok()?;
+    let started = fields.nth(15)?.parse().ok()?;
+    Some(Stat { state, parent, session, started })
 }
 
 #[cfg(test)]

@@ -20,6 +20,11 @@ pub(crate) trait Asks: DeserializeOwned + Serialize + Default + Send {
     /// Who it says asks.
     fn by(&mut self) -> &mut Option<String>;
 
+    /// A body that names each of its fields.
+    fn known() -> Self {
+        Self::default()
+    }
+
     /// Reads it; an empty body is the default. No content type is asked for.
     fn read(bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.is_empty() {
@@ -38,8 +43,7 @@ pub(crate) trait Asks: DeserializeOwned + Serialize + Default + Send {
             return Err(Refusal::bad_request("the body is no JSON object")
                 .hint("GET /openapi.json tells the fields of each"));
         };
-        // Bodies are plain data: what one says by default names each of its fields.
-        match serde_json::to_value(Self::default()) {
+        match serde_json::to_value(Self::known()) {
             Ok(Value::Object(known)) => only_known("", &body, &known),
             _ => Ok(()),
         }
@@ -133,13 +137,28 @@ impl Asks for api::Answer {
 
     /// What is wrong with it is told by its place, not in words that quote it: an answer may be a secret.
     fn read(bytes: &[u8]) -> Result<api::Answer, Refusal> {
-        let answer = serde_json::from_slice(bytes).map_err(|error: serde_json::Error| {
-            let (line, column) = (error.line(), error.column());
-            Refusal::bad_request(format!("the body is no answer, at line {line} column {column}"))
+        let mut answer: Self =
+            serde_json::from_slice(bytes).map_err(|error: serde_json::Error| {
+                let (line, column) = (error.line(), error.column());
+                Refusal::bad_request(format!(
+                    "the body is no answer, at line {line} column {column}"
+                ))
                 .hint(r#"{"decision":"accept"}, or {"answers":{"ID":["TEXT"]}}"#)
-        })?;
+            })?;
         Self::is_all_known(bytes)?;
+        // Null is an answer, too, to what asks for it.
+        let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        if body.get("raw") == Some(&Value::Null)
+            && answer.decision.is_none()
+            && answer.answers.is_empty()
+        {
+            answer.raw = Some(Value::Null);
+        }
         Ok(answer)
+    }
+
+    fn known() -> api::Answer {
+        api::Answer { raw: Some(Value::Null), ..api::Answer::default() }
     }
 }
 
@@ -164,6 +183,10 @@ mod tests {
         assert!(api::Rename::read(br#"{"name":"x","bye":"me"}"#).is_err());
         assert!(api::Rpc::read(br#"{"method":"m","params":{"any":1}}"#).is_ok());
         assert!(api::Answer::read(br#"{"answers":{"any":["x"]}}"#).is_ok());
+        let raw = |body: &str| api::Answer::read(body.as_bytes()).unwrap().raw;
+        assert_eq!(raw(r#"{"raw":null}"#), Some(Value::Null));
+        assert_eq!(raw(r#"{"decision":"accept","raw":null}"#), None);
+        assert_eq!((raw("{}"), raw(r#"{"raw":1}"#)), (None, Some(json!(1))));
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod revision;
 mod rollback;
 mod rpc;
 mod scene;
-mod words;
+pub(crate) mod words;
 
 pub(crate) use archive::{archive, unarchive};
 pub(crate) use ask::{Question, ask};

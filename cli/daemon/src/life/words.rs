@@ -22,7 +22,7 @@ pub(super) fn checked<'t>(what: &str, text: &'t str) -> Result<&'t str, Refusal>
 }
 
 /// A word of one line: a branch, a commit, a model.
-pub(super) fn word<'t>(what: &str, text: &'t str) -> Result<&'t str, Refusal> {
+pub(crate) fn word<'t>(what: &str, text: &'t str) -> Result<&'t str, Refusal> {
     let shown: String = text.chars().take(80).collect();
     let wrong = |why: &str| {
         Err(Refusal::bad_request(format!("{shown:?} cannot be {what}: {why}"))
