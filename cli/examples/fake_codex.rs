@@ -4,7 +4,8 @@
 //! script or a prompt tells it. The script is the file `codex.json` beside the binary; a prompt that is a
 //! JSON object is the server request that its turn makes, whose answer is then the turn's message; with
 //! `run` it is a command, with `stderr` so many bytes there, with `deltas` so many pieces of an answer.
-//! `faults` in the script say how it fails at a method: `unknown`, `error`, `nonsense`, `silent`, `exit`.
+//! `faults` in the script say how it fails at a method: `unknown`, `error`, `overloaded`, `nonsense`, `silent`,
+//! `exit`.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -142,6 +143,10 @@ fn fails(method: &str, id: &Value) -> bool {
         }
         Some("error") => {
             say(json!({ "id": id, "error": { "code": -32603, "message": "scripted failure" } }));
+        }
+        Some("overloaded") => {
+            let message = "Server overloaded; retry later.";
+            say(json!({ "id": id, "error": { "code": -32001, "message": message } }));
         }
         Some("nonsense") => {
             let mut out = std::io::stdout().lock();

@@ -303,7 +303,7 @@ fn failed(error: ClientError, context: &Context) -> Error {
 /// The daemon's refusal as the command's error.
 fn refusal(problem: Problem) -> Error {
     let exit = match problem.code.as_str() {
-        "not_found" | "ambiguous" => Exit::NotFound,
+        "not_found" | "ambiguous" | "codex_home_missing" => Exit::NotFound,
         "conflict"
         | "pending_structured_request"
         | "already_imported"

@@ -6,10 +6,11 @@
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
-use crate::read::{Tables, nothing_yet};
+use crate::read::{Tables, nothing_yet, select};
 use clap::Args;
 use sm_projections::rows::{ActivityState, Session};
 use sm_projections::tables::Sessions;
+use std::collections::HashSet;
 
 /// Sessions, chosen by what they are labelled with.
 #[derive(Debug, Clone, Default, Args)]
@@ -35,7 +36,8 @@ impl Selector {
         })
     }
 
-    /// The sessions named, then those chosen, each once.
+    /// The sessions named, then those chosen, each once however it is named. A word that means none is left
+    /// to whoever says so.
     pub fn sessions(
         &self,
         context: &Context,
@@ -43,7 +45,7 @@ impl Selector {
         named: &[String],
     ) -> Result<Vec<String>, Error> {
         let mut found = named.to_vec();
-        if self.is_empty() {
+        if self.is_empty() && found.len() < 2 {
             return match found.is_empty() {
                 true => Err(Error::usage("name a session, or choose some with -l KEY=VALUE")),
                 false => Ok(found),
@@ -51,16 +53,28 @@ impl Selector {
         }
         let tables = Tables::open(context, streams)?.ok_or_else(|| nothing_yet(context))?;
         let view = tables.view()?;
+        let mut meant = HashSet::new();
+        found.retain(|word| {
+            let session = select(context, &view, word);
+            session.map_or(true, |found| meant.insert(found.sid))
+        });
+        if self.is_empty() {
+            return Ok(found);
+        }
         let is_open = |row: &Session| {
             !row.unconfirmed && !row.archived && row.state != ActivityState::Stopped
         };
-        view.scan::<Sessions>(&[], &[], |_, row| {
+        let mut is_any = false;
+        view.scan::<Sessions>(&[], &[], |sid, row| {
             if is_open(&row) && self.fits(&row.labels) {
-                found.push(row.id);
+                is_any = true;
+                if meant.insert(sid) {
+                    found.push(row.id);
+                }
             }
             true
         })?;
-        if found.len() == named.len() {
+        if !is_any {
             let home = context.home_words();
             let words = self.labels.join(", ");
             return Err(Error::new(

@@ -10,24 +10,27 @@ use sm_log::Direction;
 /// What stands in place of a secret.
 pub const MASK: &str = "[redacted by sm]";
 
-/// Members whose values are secrets, in such messages. Compared without case, `_` and `-`.
-const SECRET_MEMBERS: &[&str] = &[
-    "apikey",
-    "accesstoken",
-    "refreshtoken",
-    "idtoken",
-    "authtoken",
-    "token",
-    "secret",
-    "password",
-    "bearertoken",
-    "experimentalbearertoken",
-];
+/// How the names of members end whose values are secrets, in such messages. Compared without case, `_`
+/// and `-`.
+const SECRET_ENDS: &[&str] = &["apikey", "token", "secret", "password", "secretkey", "accesskey"];
+
+/// Tables of Codex's configuration that hold what the user pleases, secrets as often as not.
+const SECRET_TABLES: &[&str] = &["env", "httpheaders", "queryparams", "set"];
 
 /// Whether a member of that name holds a secret where it stands in such a message.
 pub fn is_secret_member(name: &str) -> bool {
-    let plain: String = name.chars().filter(|c| !matches!(c, '_' | '-')).collect();
-    SECRET_MEMBERS.contains(&plain.to_ascii_lowercase().as_str())
+    let plain = plain(name);
+    SECRET_ENDS.iter().any(|end| plain.ends_with(end))
+}
+
+/// Whether a member of that name is a secret, or may hold some, whatever they are called.
+fn is_masked(name: &str) -> bool {
+    is_secret_member(name) || SECRET_TABLES.contains(&plain(name).as_str())
+}
+
+fn plain(name: &str) -> String {
+    let plain = name.chars().filter(|c| !matches!(c, '_' | '-'));
+    plain.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Whether a method carries secrets by their names, in its parameters or its answer.
@@ -164,10 +167,10 @@ fn mask_named(value: &mut Value) -> bool {
         Value::Object(members) => {
             // A value of Codex's configuration, named by its place: `model_providers.x.api_key`.
             let place = members.get("keyPath").and_then(Value::as_str);
-            let is_secret = place.is_some_and(|place| place.split('.').any(is_secret_member));
+            let is_secret = place.is_some_and(|place| place.split('.').any(is_masked));
             let mut any = false;
             for (name, value) in members {
-                let is_secret = is_secret_member(name) || is_secret && name == "value";
+                let is_secret = is_masked(name) || is_secret && name == "value";
                 if is_secret && !value.is_null() && !value.is_boolean() {
                     mask_all(value);
                     any = true;
@@ -219,11 +222,20 @@ mod tests {
             r#"{"params":{"keyPath":"model_providers.x.experimental_bearer_token","value":"hunter2"}}"#,
             r#"{"params":{"edits":[{"keyPath":"a.api_key","value":{"b":"hunter2"}}]}}"#,
             r#"{"params":{"keyPath":"model_providers.x","value":{"experimental_bearer_token":"hunter2"}}}"#,
+            r#"{"params":{"keyPath":"mcp_servers.x.env","value":{"ANY":"hunter2"}}}"#,
+            r#"{"params":{"keyPath":"mcp_servers.x.env.ANY","value":"hunter2"}}"#,
+            r#"{"params":{"keyPath":"mcp_servers.x","value":{"http_headers":{"X-Any":"hunter2"}}}}"#,
+            r#"{"params":{"keyPath":"x.GITHUB_TOKEN","value":"hunter2"}}"#,
         ] {
             let masked = mask_call("config/value/write", call.as_bytes()).unwrap();
             let masked = String::from_utf8(masked).unwrap();
             assert!(!masked.contains("hunter2") && masked.contains("keyPath"), "{masked}");
         }
+        let read = br#"{"id":1,"result":{"config":{"mcp_servers":{"x":{"env":{"ANY":"hunter2"},
+            "command":"c"}},"shell_environment_policy":{"set":{"A":"hunter2"}}}}}"#;
+        let masked = mask_answer(&secrets_of("config/read"), read).unwrap();
+        let masked = String::from_utf8(masked).unwrap();
+        assert!(!masked.contains("hunter2") && masked.contains(r#""command":"c""#), "{masked}");
         let plain = br#"{"params":{"keyPath":"model","value":"gpt"}}"#;
         assert_eq!(mask_call("config/value/write", plain), None);
     }

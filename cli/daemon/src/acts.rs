@@ -34,7 +34,12 @@ pub(crate) async fn act(
     scene.home()?;
     match verb {
         Verb::Interrupt => interrupt(daemon, &scene.session).await?,
-        Verb::Stop => stop(daemon, &scene.session, &scene.caller).await?,
+        Verb::Stop => {
+            let cancelled = stop(daemon, &scene.session, &scene.caller).await?;
+            let mut document = scene.document()?;
+            document["cancelled_inputs"] = json!(cancelled);
+            return Ok(document);
+        }
         Verb::Resume => resume(daemon, &scene.session).await?,
     }
     scene.document()
@@ -51,9 +56,14 @@ async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusa
     interrupted
 }
 
-async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<(), Refusal> {
+/// Ends a session. Returns the ids of the messages that waited for it, and wait no more.
+async fn stop(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    by: &Caller,
+) -> Result<Vec<String>, Refusal> {
     let thread = session.thread_id.as_str();
-    input::cancel_all(daemon, thread, "the session was stopped").await?;
+    let cancelled = input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(turn) = &session.open_turn {
         // A turn that cannot be interrupted does not keep its session from being stopped.
         if let Err(error) = interrupt_turn(daemon, session, &turn.id).await {
@@ -69,7 +79,7 @@ async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<()
     let receipt = daemon.note(thread, &ended)?;
     daemon.folded_to(receipt.last).await?;
     family::look_soon(daemon, thread);
-    Ok(())
+    Ok(cancelled)
 }
 
 async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
@@ -82,5 +92,6 @@ async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> 
     }
     input::release_all(daemon, &session.thread_id).await?;
     input::resumed(daemon, &session.thread_id);
+    family::look_soon(daemon, &session.thread_id);
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::pool::{Server, Started, guard};
 use crate::revive::revive;
 use crate::{family, input, requests, resume};
 use sm_ingest::app_server::Incoming;
+use sm_projections::rows::WITH_DAEMON;
 use sm_protocol::Kind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use tokio::sync::mpsc;
 
 /// A server that lived so long had not failed at its start.
 const LIVED: Duration = Duration::from_secs(60);
+
+/// An end that could not be recorded, or is not folded, is tried again so much later.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Attends to every server, each in a task of its own.
 pub(crate) async fn attend_all(daemon: Arc<Daemon>, mut started: mpsc::UnboundedReceiver<Started>) {
@@ -52,7 +56,7 @@ async fn turn_ended(daemon: Arc<Daemon>, thread: String, seq: u64) {
 
 async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: &str) {
     let meant = match (daemon.is_stopping(), server.why()) {
-        (true, _) => Some("ended with the daemon"),
+        (true, _) => Some(WITH_DAEMON),
         (false, why) => why,
     };
     let reason = meant.unwrap_or(reason);
@@ -61,8 +65,8 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
         daemon.say(stderr);
     }
     daemon.end_leftovers(server.source).await;
-    if let Err(error) = daemon.note_end(server.source, server.generation, reason).await {
-        return daemon.say(&format!("the end of a server was not recorded: {error}"));
+    if !told_end(daemon, server, reason).await {
+        return;
     }
     daemon.pool.remove(server);
     let failures = meant.is_none().then(|| count_failure(daemon, server));
@@ -72,6 +76,32 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
         }
         Ok(_) => {}
         Err(error) => daemon.say(&format!("nothing was resumed: {error}")),
+    }
+}
+
+/// Records a server's end and waits until the tables tell it, however long the disk or the folds take:
+/// until then nothing takes its place. False if the daemon ends before.
+async fn told_end(daemon: &Daemon, server: &Server, reason: &str) -> bool {
+    let mut recorded = None;
+    loop {
+        let told = match recorded {
+            Some(seq) => daemon.folded_to(seq).await.map(|()| true),
+            None => daemon.note_end(server.source, server.generation, reason).map(|seq| {
+                recorded = Some(seq);
+                false
+            }),
+        };
+        match told {
+            Ok(true) => return true,
+            Ok(false) => {}
+            Err(error) => {
+                daemon.say(&format!("the end of a server is not told yet: {error}"));
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    () = daemon.stopped() => return false,
+                }
+            }
+        }
     }
 }
 

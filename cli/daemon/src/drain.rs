@@ -63,12 +63,8 @@ pub(crate) async fn drain(daemon: &Arc<Daemon>, wish: Drain) -> Result<Drained, 
             stale.push((Arc::clone(server), found));
         }
     }
-    for (server, found) in stale {
-        // Of the same version, the old one makes room in their slot; else both are there.
-        if found.version != server.codex.version {
-            daemon.server_of(&server.codex_home, found.clone()).await?;
-        }
-        if server.give_way_to(&found) {
+    for (stale, found) in stale {
+        for server in daemon.take_over(&stale, &found).await? {
             daemon.say(&format!(
                 "codex {}, process {}, gives way to {} at {}",
                 server.codex.version,

@@ -83,7 +83,7 @@ async fn wake(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
 /// Whether a message would begin a turn that nobody would mind.
 fn is_free(daemon: &Daemon, parent: &Session) -> bool {
     views::can_hear(parent)
-        && !parent.gone
+        && parent.unresumable.is_none()
         && parent.open_turn.is_none()
         && parent.pending.is_empty()
         && parent.queued == 0

@@ -1,16 +1,16 @@
 //! Servers started when first needed, and their ends recorded.
 //!
 //! What always holds: at most one server of a CODEX_HOME and version takes turns; a server's end is
-//! recorded before another one begins in its place; whoever attends to servers gets each one before
-//! its first word.
+//! recorded before another one begins in its place; what is to give way does so once the other one has
+//! started; whoever attends to servers gets each one before its first word.
 
 use crate::api::CodexSearch;
 use crate::daemon::{Caller, Daemon, blocking, now};
-use crate::pool::{MARK, Server, Started, guard};
+use crate::pool::{MARK, Server, Started};
 use crate::problem::Refusal;
 use serde_json::json;
 use sm_ingest::app_server::{
-    AppServer, Codex, Launch, LocateError, Search, StartError, end_marked,
+    AppServer, Codex, Launch, LocateError, Search, StartError, Version, end_marked,
 };
 use sm_projections::rows::{Source, SourceKind};
 use sm_projections::tables::Sources;
@@ -21,6 +21,9 @@ use std::time::Duration;
 
 /// The most lives of one source; the next one is another source.
 const GENERATIONS_MAX: usize = 4000;
+
+/// How long the record of a server's end may take.
+const RECORDING: Duration = Duration::from_secs(10);
 
 /// Variables of a caller's own session, which are none of another's.
 const ENV_REMOVE: &[&str] = &["SM_SESSION_ID", "CODEX_THREAD_ID"];
@@ -102,34 +105,64 @@ impl Daemon {
     pub async fn server_of(&self, codex_home: &Path, codex: Codex) -> Result<Arc<Server>, Refusal> {
         let slot = self.pool.slot(codex_home, codex.version);
         let _starting = slot.starting.lock().await;
-        if let Some(server) = slot.running() {
-            return Ok(server);
+        match self.taking_turns(codex_home, codex.version) {
+            Some(server) => Ok(server),
+            None => self.start(codex_home, codex).await,
         }
-        if self.is_stopping() {
-            return Err(Refusal::stopping());
-        }
-        // The end of the one before is recorded before the next begins, unless it gives way to it.
-        let before = guard(&slot.server).clone();
-        if let Some(before) = before
-            && !before.app.is_running()
-        {
-            self.recorded_end(&before).await?;
-            self.pool.remove(&before);
-        }
-        let server = self.start(codex_home, codex).await?;
-        *guard(&slot.server) = Some(Arc::clone(&server));
-        Ok(server)
     }
 
+    /// Has a codex take over from a server of another one: started first, if it does not run yet, so one
+    /// that does not start changes nothing. Returns the servers that give way from now on.
+    pub async fn take_over(
+        &self,
+        from: &Arc<Server>,
+        codex: &Codex,
+    ) -> Result<Vec<Arc<Server>>, Refusal> {
+        let home = &from.codex_home;
+        let slot = self.pool.slot(home, codex.version);
+        let _starting = slot.starting.lock().await;
+        let (runs, before) = match self.taking_turns(home, codex.version) {
+            Some(server) if server.codex == *codex => (true, None),
+            before => (false, before),
+        };
+        if !runs {
+            self.start(home, codex.clone()).await?;
+        }
+        let all = [Some(Arc::clone(from)), before].into_iter().flatten();
+        Ok(all.filter(|server| server.give_way_to(codex)).collect())
+    }
+
+    /// The server of that CODEX_HOME and version that takes turns. The caller holds the slot's lock.
+    fn taking_turns(&self, codex_home: &Path, version: Version) -> Option<Arc<Server>> {
+        let mut servers = self.pool.of(codex_home, version).into_iter();
+        servers.find(|server| server.app.is_running() && !server.is_draining())
+    }
+
+    /// Starts a server. The caller holds the slot's lock.
     async fn start(&self, codex_home: &Path, codex: Codex) -> Result<Arc<Server>, Refusal> {
         // Codex makes its default one itself, but none that it is told of.
         if !codex_home.is_dir() {
             let message = format!("there is no CODEX_HOME {}", codex_home.display());
-            return Err(Refusal::not_found(message).hint(
-                "`codex login` makes the default one; `sm spawn --codex-home DIR` names another",
-            ));
+            return Err(Refusal::new(404, "codex_home_missing", message)
+                .hint(
+                    "`codex login` makes the default one; `sm spawn --codex-home DIR` names another",
+                )
+                .retryable());
         }
-        self.caught_up().await?;
+        let ready = async {
+            for before in self.pool.of(codex_home, codex.version) {
+                if !before.app.is_running() {
+                    self.recorded_end(&before).await?;
+                    self.pool.remove(&before);
+                }
+            }
+            self.caught_up().await
+        };
+        tokio::select! {
+            biased;
+            () = self.stopped() => return Err(Refusal::stopping()),
+            ready = ready => ready?,
+        }
         let (source, generation) = self.source_of(&codex, codex_home)?;
         let launch = Launch {
             binary: codex.binary.clone(),
@@ -149,14 +182,16 @@ impl Daemon {
         self.pool.add(&server);
         // Attended from the first: whatever becomes of it, its end is recorded.
         let _ = self.started.send(Started { server: Arc::clone(&server), incoming });
-        match server.app.greet("sm", &self.config.version).await {
-            Ok(_) => Ok(server),
-            Err(error) => {
-                server.app.end(Duration::from_millis(500)).await;
-                self.recorded_end(&server).await?;
-                Err(failed(error, &server.codex, codex_home))
-            }
-        }
+        let refusal = tokio::select! {
+            greeted = server.app.greet("sm", &self.config.version) => match greeted {
+                Ok(_) => return Ok(server),
+                Err(error) => failed(error, &server.codex, codex_home),
+            },
+            () = self.stopped() => Refusal::stopping(),
+        };
+        server.app.end(Duration::from_millis(500)).await;
+        self.recorded_end(&server).await?;
+        Err(refusal)
     }
 
     /// The source and life that a server to be started is: the newest source of the same binary and
@@ -209,30 +244,28 @@ impl Daemon {
         }
     }
 
-    /// Records that a life ended, and waits until the tables say so.
-    pub async fn note_end(
-        &self,
-        source: u64,
-        generation: u32,
-        reason: &str,
-    ) -> Result<(), Refusal> {
+    /// Records that a life ended. Returns the record: what its end means is told once that is folded.
+    pub fn note_end(&self, source: u64, generation: u32, reason: &str) -> Result<u64, Refusal> {
         let ended = Synthetic::GenerationEnded(GenerationEnded {
             source,
             generation,
             reason: reason.to_owned(),
         });
-        let receipt = self.scribe.note_of(source, generation, now(), "", &ended)?;
-        self.folded_to(receipt.last).await
+        Ok(self.scribe.note_of(source, generation, now(), "", &ended)?.last)
     }
 
-    /// Waits until a server's end is recorded.
+    /// Waits until a server's end is recorded, and the tables say so.
     pub async fn recorded_end(&self, server: &Server) -> Result<(), Refusal> {
-        let recorded = self.until(Duration::from_secs(10), |view| {
+        let recorded = self.until(RECORDING, |view| {
             let source = view.get::<Sources>(&server.source)?;
             let lives = source.map(|source| source.generations).unwrap_or_default();
             Ok(lives.get(server.generation as usize).and_then(|life| life.ended_at))
         });
-        recorded.await.map(drop)
+        recorded.await?.map(drop).ok_or_else(|| {
+            let pid = server.app.process().pid;
+            let message = format!("the end of codex, process {pid}, is not recorded yet");
+            Refusal::new(503, "timeout", message).hint("the daemon's log says why").retryable()
+        })
     }
 }
 

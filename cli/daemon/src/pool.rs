@@ -88,22 +88,13 @@ impl Server {
     }
 }
 
-/// The place of a CODEX_HOME's server of one version.
+/// What the servers of one CODEX_HOME and version have in common, one after the other.
 #[derive(Default)]
 pub(crate) struct Slot {
     /// Held while a server is started.
     pub starting: tokio::sync::Mutex<()>,
-    pub server: Mutex<Option<Arc<Server>>>,
-    /// How often in a row it ended early.
+    /// How often in a row one ended early.
     pub failures: Mutex<u32>,
-}
-
-impl Slot {
-    /// The server that takes new turns.
-    pub fn running(&self) -> Option<Arc<Server>> {
-        let server = guard(&self.server).clone();
-        server.filter(|server| server.app.is_running() && !server.is_draining())
-    }
 }
 
 pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -124,6 +115,14 @@ impl Pool {
     pub fn slot(&self, codex_home: &Path, version: Version) -> Arc<Slot> {
         let key = (codex_home.to_path_buf(), version);
         Arc::clone(guard(&self.slots).entry(key).or_default())
+    }
+
+    /// Waits until no server is being started any more. Where the daemon ends, none will be again.
+    pub async fn started(&self) {
+        let slots: Vec<_> = guard(&self.slots).values().cloned().collect();
+        for slot in slots {
+            drop(slot.starting.lock().await);
+        }
     }
 
     /// Keeps where to look for codex for a CODEX_HOME.
@@ -151,6 +150,15 @@ impl Pool {
     /// Whether a life of that source runs or is not recorded as ended yet.
     pub fn uses(&self, source: u64) -> bool {
         guard(&self.servers).iter().any(|server| server.source == source)
+    }
+
+    /// The servers of that CODEX_HOME and version. Of those that run and do not give way there is one at
+    /// most while nobody holds the slot's lock.
+    pub fn of(&self, codex_home: &Path, version: Version) -> Vec<Arc<Server>> {
+        let is_it = |server: &&Arc<Server>| {
+            server.codex_home == codex_home && server.codex.version == version
+        };
+        guard(&self.servers).iter().filter(is_it).cloned().collect()
     }
 
     /// Every server that runs, also those that give way.

@@ -181,6 +181,9 @@ impl From<StartError> for Refusal {
     }
 }
 
+/// JSON-RPC's code where Codex has too much to do: "Server overloaded; retry later."
+pub(crate) const OVERLOADED: i64 = -32001;
+
 /// JSON-RPC's "invalid request", which is what Codex says of a word that it does not know.
 const INVALID_REQUEST: i64 = -32600;
 
@@ -215,6 +218,9 @@ impl From<CallError> for Refusal {
         }
         let message = error.to_string();
         match error {
+            CallError::Refused { code: OVERLOADED, .. } => {
+                Refusal::new(503, "codex_overloaded", message).retryable()
+            }
             CallError::Refused { .. } => Refusal::new(502, "codex_error", message)
                 .hint("the words are Codex's own; `sm replay -n 20` shows what it was asked"),
             CallError::NoAnswer { .. } => Refusal::new(502, "timeout", message)

@@ -1,8 +1,9 @@
 //! What a starting daemon puts in order after one that did not end well.
 //!
 //! What always holds: a process is ended only if its pid and start time are those recorded; a life
-//! is declared ended only once its process is gone; an input whose way cannot be told is unknown,
-//! never sent again.
+//! is declared ended only once its process is gone; a session that a crash took is brought back, however
+//! many daemons died since; an input whose way cannot be told, a damaged log's included, is unknown, never
+//! sent again.
 
 use crate::daemon::{Daemon, blocking};
 use crate::input::{self, message_id};
@@ -10,10 +11,10 @@ use crate::problem::Refusal;
 use crate::resume;
 use serde_json::Value;
 use sm_ingest::app_server::ProcessId;
-use sm_log::Direction;
+use sm_log::{Direction, ReadError};
 use sm_projections::fold::input::is_hold;
-use sm_projections::rows::{Generation, InputStatus, SourceKind};
-use sm_projections::tables::{Queue, Sessions, Sources};
+use sm_projections::rows::{Generation, InputStatus, Session, SourceKind};
+use sm_projections::tables::{Gaps, Queue, Sessions, Sources};
 use sm_protocol::synthetic::{InputChanged, Synthetic};
 use sm_protocol::{Envelope, Kind};
 use std::collections::BTreeSet;
@@ -25,8 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Ends what a dead daemon left behind and records it. Returns the threads to resume.
 pub(crate) async fn recover(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal> {
-    let mut threads = Vec::new();
-    for (source, generation, life) in open_lives(daemon)? {
+    for (source, generation, life) in lives(daemon, |life| life.ended_at.is_none())? {
         let ended = match (life.pid, life.pid_started) {
             (Some(pid), Some(started)) => {
                 let process = ProcessId { pid, started };
@@ -44,34 +44,46 @@ pub(crate) async fn recover(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal
             true => "left behind by a daemon that died, ended by the next one",
             false => "ended with a daemon that died",
         };
-        daemon.note_end(source, generation, reason).await?;
-        threads.extend(resume::threads(resume::attached(daemon, source, generation)?));
+        let ended = daemon.note_end(source, generation, reason)?;
+        daemon.folded_to(ended).await?;
     }
-    let waiting = settle_inputs(daemon).await?;
-    let known: BTreeSet<String> = threads.iter().cloned().collect();
-    threads.extend(waiting.into_iter().filter(|thread| !known.contains(thread)));
-    Ok(threads)
+    let mut threads = settle_inputs(daemon).await?;
+    let was_lost = |life: &Generation| life.ended_at.is_some() && !life.ended_with_daemon();
+    for (source, generation, _) in lives(daemon, was_lost)? {
+        let mut lost = resume::attached(daemon, source, generation)?;
+        lost.retain(|found| found.session.gone && found.session.unresumable.is_none());
+        threads.extend(resume::threads(lost));
+    }
+    Ok(threads.into_iter().collect())
 }
 
-fn open_lives(daemon: &Daemon) -> Result<Vec<(u64, u32, Generation)>, Refusal> {
-    let mut open = Vec::new();
+/// The lives of servers that are such: source, number, row.
+fn lives(
+    daemon: &Daemon,
+    are_such: impl Fn(&Generation) -> bool,
+) -> Result<Vec<(u64, u32, Generation)>, Refusal> {
+    let mut found = Vec::new();
     daemon.look(|view| {
         view.scan::<Sources>(&[], &[], |number, source| {
             if source.kind == SourceKind::AppServer {
                 let lives = source.generations.into_iter().zip(0..);
-                let lives = lives.filter(|(life, _)| life.ended_at.is_none());
-                open.extend(lives.map(|(life, generation)| (number, generation, life)));
+                let lives = lives.filter(|(life, _)| are_such(life));
+                found.extend(lives.map(|(life, generation)| (number, generation, life)));
             }
             true
         })
     })?;
-    Ok(open)
+    Ok(found)
 }
 
 /// Decides what became of inputs that were on their way. Returns the threads for which some wait.
-async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal> {
-    let mut queue = Vec::new();
+async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<BTreeSet<String>, Refusal> {
+    let (mut queue, mut gap_end) = (Vec::new(), 0);
     daemon.look(|view| {
+        view.scan_back::<Gaps>(&[], |_, last| {
+            gap_end = last;
+            false
+        })?;
         let mut keys = Vec::new();
         view.scan::<Queue>(&[], &[], |key, ()| {
             keys.push(key);
@@ -79,39 +91,41 @@ async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal> {
         })?;
         for (sid, number) in keys {
             if let Some(row) = view.get::<Sessions>(&sid)? {
-                queue.push((row.thread_id, row.ended, number));
+                queue.push((row, number));
             }
         }
         Ok::<_, Refusal>(())
     })?;
     let mut waiting = BTreeSet::new();
-    for (thread, ended, number) in queue {
-        match way_of(daemon, &thread, number)? {
-            Way::NotSent if ended => {
+    for (session, number) in queue {
+        let way = way_of(daemon, &session, number, gap_end).unwrap_or_else(|error| {
+            Way::Unknown(format!("the log does not tell what became of it: {error}"))
+        });
+        let thread = session.thread_id;
+        let changed = match way {
+            Way::NotSent if session.ended => {
                 let reason = Some("the session was stopped".to_owned());
-                let cancelled = input::now_is(number, InputStatus::Cancelled);
-                input::change(daemon, &thread, InputChanged { reason, ..cancelled }).await?;
+                InputChanged { reason, ..input::now_is(number, InputStatus::Cancelled) }
             }
             Way::NotSent => {
                 waiting.insert(thread);
+                continue;
             }
             Way::Taken(status, turn) => {
-                let taken = InputChanged { turn: Some(turn), ..input::now_is(number, status) };
-                input::change(daemon, &thread, taken).await?;
+                InputChanged { turn: Some(turn), ..input::now_is(number, status) }
             }
             Way::Refused(reason) => {
                 let failed = input::now_is(number, InputStatus::Failed);
-                let failed = InputChanged { reason: Some(reason), ..failed };
-                input::change(daemon, &thread, failed).await?;
+                InputChanged { reason: Some(reason), ..failed }
             }
-            Way::Unknown => {
-                let reason = Some("Codex's answer was lost with its process".to_owned());
+            Way::Unknown(reason) => {
                 let unknown = input::now_is(number, InputStatus::Unknown);
-                input::change(daemon, &thread, InputChanged { reason, ..unknown }).await?;
+                InputChanged { reason: Some(reason), ..unknown }
             }
-        }
+        };
+        input::change(daemon, &thread, changed).await?;
     }
-    Ok(waiting.into_iter().collect())
+    Ok(waiting)
 }
 
 /// How far an input came.
@@ -120,49 +134,57 @@ enum Way {
     NotSent,
     Taken(InputStatus, String),
     Refused(String),
-    Unknown,
+    Unknown(String),
 }
 
-/// Looks through the session's records since the input's acceptance.
-fn way_of(daemon: &Daemon, thread: &str, input: u64) -> Result<Way, Refusal> {
-    let id = message_id(input);
+/// Looks through the session's records since the input's acceptance: back to where it was sent, then on
+/// to the answer. `gap_end` is the last record that the tables know to be missing.
+///
+/// # Errors
+/// Where a record is in a gap and what is newer does not tell enough.
+fn way_of(daemon: &Daemon, session: &Session, input: u64, gap_end: u64) -> Result<Way, ReadError> {
+    let (id, thread) = (message_id(input), session.thread_id.as_str());
     let total = daemon.reader.revisions(thread.as_bytes())?;
     let mut records = daemon.reader.session(thread.as_bytes(), total + 1)?;
-    let mut sent: Option<(u64, u32, String)> = None;
-    let mut answers = Vec::new();
-    let mut was_put_back = false;
-    while let Some((_, record)) = records.next_back()? {
-        if record.seq <= input {
-            break;
-        }
-        match (record.direction, Kind(record.kind)) {
-            (Direction::Server, Kind::RESPONSE | Kind::ERROR_RESPONSE) => {
-                answers.push((record.source, record.generation, record.payload.to_vec()));
+    // Since it was put into the queue last, it has not been sent: `None` while no record says that it was.
+    let mut put_back = None;
+    let (source, generation, rpc) = loop {
+        let record = match records.next_back() {
+            Ok(Some((_, record))) if record.seq > input => record,
+            // A plain segment does not tell whose records are damaged: the tables had more of this session,
+            // or know where something is missing.
+            _ if session.counts.records > total || gap_end > put_back.unwrap_or(input) => {
+                let words = "the log is damaged where it would tell what became of it";
+                return Ok(Way::Unknown(words.to_owned()));
             }
-            (Direction::Own, Kind::SM_INPUT_CHANGED) => {
-                was_put_back |= puts_back(record.payload, input);
+            Err(error) if put_back.is_none() => return Err(error),
+            _ => return Ok(Way::NotSent),
+        };
+        match (record.direction, Kind(record.kind)) {
+            (Direction::Own, Kind::SM_INPUT_CHANGED) if puts_back(record.payload, input) => {
+                put_back = put_back.or(Some(record.seq));
             }
             (Direction::Client, Kind::TURN_START | Kind::TURN_STEER) => {
                 let message: Value = serde_json::from_slice(record.payload).unwrap_or_default();
                 let told = message.pointer("/params/clientUserMessageId").and_then(Value::as_str);
                 if told == Some(&id) {
                     let rpc = Envelope::scan(record.payload).id.map_or(String::new(), |id| id.0);
-                    sent = Some((record.source, record.generation, rpc));
-                    break;
+                    break (record.source, record.generation, rpc);
                 }
             }
             _ => {}
         }
-    }
-    let Some((source, generation, rpc)) = sent else { return Ok(Way::NotSent) };
-    let answer = answers.into_iter().find(|(of, life, payload)| {
-        (*of, *life) == (source, generation)
-            && Envelope::scan(payload).id.is_some_and(|id| id.0 == rpc)
-    });
-    let answer: Value = match &answer {
-        Some((_, _, answer)) => serde_json::from_slice(answer).unwrap_or_default(),
-        None => Value::Null,
     };
+    let mut answer = Value::Null;
+    while let Some((_, record)) = records.next()? {
+        let is_answer = matches!(Kind(record.kind), Kind::RESPONSE | Kind::ERROR_RESPONSE)
+            && record.direction == Direction::Server
+            && (record.source, record.generation) == (source, generation);
+        if is_answer && Envelope::scan(record.payload).id.is_some_and(|id| id.0 == rpc) {
+            answer = serde_json::from_slice(record.payload).unwrap_or_default();
+            break;
+        }
+    }
     // `turn/start` answers with a turn, `turn/steer` with the name of one.
     let ways =
         [("/result/turn/id", InputStatus::Started), ("/result/turnId", InputStatus::Steered)];
@@ -172,11 +194,14 @@ fn way_of(daemon: &Daemon, thread: &str, input: u64) -> Result<Way, Refusal> {
         }
     }
     // Refused or lost, it was put back into the queue: that is where it is.
-    if was_put_back {
+    if put_back.is_some() {
         return Ok(Way::NotSent);
     }
     let why = answer.pointer("/error/message").and_then(Value::as_str);
-    Ok(why.map_or(Way::Unknown, |why| Way::Refused(why.to_owned())))
+    Ok(match why {
+        Some(why) => Way::Refused(why.to_owned()),
+        None => Way::Unknown("Codex's answer was lost with its process".to_owned()),
+    })
 }
 
 /// Whether a record says that the input was put back into the queue. One that was held may have been on its

@@ -50,6 +50,7 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
     }
     // Nothing will ever be told to a transcript.
     daemon.codex_home_of(&target.session)?;
+    input::takes_messages(&target.session)?;
     let text = match is_own {
         true => format!("[reminder that you set for yourself]\n{}", wish.text),
         false => wish.text,
@@ -173,7 +174,7 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
         text: text(daemon, number, row)?,
         // One that comes while a request waits is delivered when that is answered.
         mode: Mode::Queue,
-        key: Some(format!("reminder:{}", views::reminder_id(number))),
+        key: Some(format!("{}{}", views::REMINDER_KEY, views::reminder_id(number))),
         ..Input::default()
     };
     let session = daemon.session(&session.thread_id)?.session;

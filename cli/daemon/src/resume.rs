@@ -1,12 +1,13 @@
 //! Sessions whose server was lost or gives way: loaded again on another one, or declared stopped.
 //!
 //! What always holds: a session is resumed on its own thread or not at all, and no two servers have
-//! it loaded: the one that has it lets go of it first.
+//! it loaded: the one that has it lets go of it first. One is declared stopped only on words of Codex that
+//! are known to be final; whatever else it says may pass, and is tried again.
 
 use crate::daemon::Daemon;
 use crate::holder;
 use crate::pool::Server;
-use crate::problem::Refusal;
+use crate::problem::{OVERLOADED, Refusal};
 use crate::rights::{Approval, Sandbox};
 use crate::{shell, trust};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use sm_ingest::app_server::CallError;
 use sm_projections::rows::{Session, Sid};
 use sm_projections::table::Key;
 use sm_projections::tables::{Attached, Sessions};
-use sm_projections::views::Selection;
+use sm_projections::views::{self, Selection};
 use sm_protocol::synthetic::{SessionUnresumable, Synthetic};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +46,13 @@ pub(crate) fn attached(
         }
         Ok(sessions)
     })
+}
+
+/// Whether a session lost its server and is to be brought back: nobody put it away, and Codex has not said
+/// that it cannot be resumed.
+pub(crate) fn is_lost(daemon: &Daemon, session: &Session) -> Result<bool, Refusal> {
+    let is_decided = session.ended || session.archived || session.unresumable.is_some();
+    Ok(session.gone && !is_decided && !daemon.look(|view| views::was_put_away(view, session))?)
 }
 
 /// The threads of those sessions.
@@ -119,6 +127,7 @@ pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal>
             _ => true,
         },
         Err(CallError::Lost { .. } | CallError::Gone { .. }) => true,
+        Err(error @ CallError::Refused { code: OVERLOADED, .. }) => return Err(error.into()),
         // An old release, which knows no such call.
         Err(CallError::Refused { .. }) => false,
         Err(error) => return Err(error.into()),
@@ -175,7 +184,12 @@ pub(crate) async fn load(
             .hint("the server is still putting the thread away: the same once more")
             .retryable());
     }
-    let Some((_, reason)) = error.refusal() else { return Err(error.into()) };
+    let Some((_, reason)) = error.refusal().filter(|(_, words)| is_final(words)) else {
+        return Err(error.into());
+    };
+    if reason.contains(WITH_ITS_PARENT) && comes_after_its_parent(daemon, session)? {
+        return Err(error.into());
+    }
     let given_up = SessionUnresumable { reason: reason.to_owned() };
     let receipt = daemon.note(thread, &Synthetic::SessionUnresumable(given_up))?;
     daemon.folded_to(receipt.last).await?;
@@ -201,6 +215,41 @@ pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
     told.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
+/// What Codex says of a sub-agent that only its loaded parent brings back.
+const WITH_ITS_PARENT: &str = "multi-agent v2";
+
+/// What Codex says of a thread that no further try would load, in all releases since 0.80. The code is shared
+/// with faults that pass: a configuration that is just being written, a provider that is not there.
+const FINAL: &[&str] = &[
+    // The thread never had a turn, or its file was removed.
+    "no rollout found for",
+    // Somebody put it into the archive behind our back.
+    " is archived",
+    // Its file is damaged: first what 0.169 says, then 0.98.
+    ".jsonl is empty",
+    "does not start with session metadata",
+    "empty session file",
+    "failed to parse thread ID from rollout file",
+    // It was never a thread, or none that a client may load.
+    "invalid thread id",
+    "invalid session id",
+    "Guardian review",
+    WITH_ITS_PARENT,
+    // A setting that this release does not know: not before it is set anew.
+    "unknown variant",
+];
+
+fn is_final(words: &str) -> bool {
+    FINAL.iter().any(|known| words.contains(known))
+}
+
+/// Whether a sub-agent's parent is still to be brought back.
+fn comes_after_its_parent(daemon: &Daemon, session: &Session) -> Result<bool, Refusal> {
+    let Some(parent) = session.parent else { return Ok(false) };
+    let parent = daemon.look(|view| view.get::<Sessions>(&parent))?;
+    parent.map_or(Ok(false), |parent| is_lost(daemon, &parent))
+}
+
 /// Whether Codex says that it does not have the thread. The code is shared by many faults.
 pub(crate) fn is_not_loaded(error: &CallError) -> bool {
     error.refusal().is_some_and(|(_, words)| {
@@ -223,4 +272,37 @@ fn is_closing(error: &CallError) -> bool {
 /// Whether another process still holds the thread. The code is shared by many faults.
 fn is_held(error: &CallError) -> bool {
     error.refusal().is_some_and(|(_, words)| words.contains("active writer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As 0.169.0, 0.155.1 and 0.98.0 said it to a `thread/resume`, when it was tried.
+    #[test]
+    fn a_thread_is_given_up_only_on_words_that_are_known_to_be_final() {
+        for words in [
+            "no rollout found for thread id 01a20019-4758-7df0-acd6-b4e85a9a7e94",
+            "session 01a2001a-7d40-7550-9389-77a6d37c655a is archived. Run `codex unarchive \
+             01a2001a-7d40-7550-9389-77a6d37c655a` to unarchive it first.",
+            "thread-store internal error: rollout at /c/sessions/rollout-1.jsonl is empty",
+            "thread-store internal error: rollout at /c/1.jsonl does not start with session metadata",
+            "failed to load rollout `/c/sessions/rollout-1.jsonl`: empty session file",
+            "invalid session id: invalid character",
+            "Invalid request: unknown variant `on-failure`, expected one of `untrusted`, `never`",
+        ] {
+            assert!(is_final(words), "{words}");
+        }
+        for words in [
+            "Server overloaded; retry later.",
+            "failed to load configuration: /c/config.toml:1:1: missing table open, expected `[`",
+            "error deriving config: Model provider `gone` not found",
+            "This chat uses model provider “gone”, which is no longer configured.",
+            "failed to read thread: thread-store internal error: Too many open files (os error 24)",
+            "failed to load rollout `/c/sessions/rollout-1.jsonl`: Input/output error (os error 5)",
+            "scripted failure",
+        ] {
+            assert!(!is_final(words), "{words}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Sessions that lost their server, brought back: tried again with back-off until it is decided.
 //!
-//! What always holds: a session is forgotten only once it is loaded, was ended, or Codex said that it
-//! cannot be resumed; between two tries lies a pause that doubles, so nothing spins; what waits, for
-//! how long and why can be seen.
+//! What always holds: a session is forgotten only once it is loaded, was put away, or Codex said that it
+//! cannot be resumed; what a daemon did not get to, the next one does, by the tables; between two tries
+//! lies a pause that doubles, so nothing spins; what waits, for how long and why can be seen.
 
 use crate::api::Resuming;
 use crate::daemon::{Daemon, now};

@@ -182,7 +182,6 @@ fn end_with_input(daemon: &Arc<Daemon>) {
 
 /// Interrupts open turns, then ends every server, and waits until that is recorded.
 async fn end_servers(daemon: &Arc<Daemon>) {
-    let running = daemon.pool.running();
     let mut turns = JoinSet::new();
     for session in busy(daemon).unwrap_or_default() {
         let daemon = Arc::clone(daemon);
@@ -193,8 +192,10 @@ async fn end_servers(daemon: &Arc<Daemon>) {
         });
     }
     turns.join_all().await;
+    // One that was being started just now is there after this, or has ended, and no other is started.
+    daemon.pool.started().await;
     let mut ends = JoinSet::new();
-    for server in running {
+    for server in daemon.pool.running() {
         let daemon = Arc::clone(daemon);
         ends.spawn(async move {
             server.app.end(ENDING).await;

@@ -20,7 +20,8 @@ pub struct Interrupt {
     of: Of,
 }
 
-/// Ends sessions: Codex unloads them. `sm resume` brings them back.
+/// Ends sessions: Codex unloads them, and messages that wait for them are taken back. `sm resume` brings
+/// the sessions back.
 #[derive(Debug, Args)]
 pub struct Stop {
     #[command(flatten)]
@@ -81,6 +82,17 @@ fn act(context: &Context, streams: &mut Streams, verb: Verb, of: &Of) -> Result<
                     let words = streams.style.paint(role, format!("{glyph} {words}"));
                     let id = text("id").unwrap_or_default();
                     streams.line(format_args!("{id} {words}"))?;
+                    let cancelled = session.get("cancelled_inputs").and_then(Value::as_array);
+                    let cancelled: Vec<&str> =
+                        cancelled.into_iter().flatten().filter_map(Value::as_str).collect();
+                    if !cancelled.is_empty() {
+                        streams.say(format_args!(
+                            "Messages that waited were taken back: {}. sm{} queue show INPUT has \
+                             their text.",
+                            cancelled.join(", "),
+                            context.home_words()
+                        ));
+                    }
                 }
                 told.push(session);
             }

@@ -250,7 +250,14 @@ fn change(
         |told| {
             let text =
                 |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            format!("{} {}: {}", text("id"), text("status"), text("summary"))
+            let is_held = told.get("held").and_then(Value::as_bool) == Some(true);
+            let status = if is_held { "held".to_owned() } else { text("status") };
+            let reason = match act {
+                InputAct::Find => told.get("reason").and_then(Value::as_str),
+                InputAct::Cancel | InputAct::Edit | InputAct::Retry => None,
+            };
+            let reason = reason.map_or(String::new(), |reason| format!(" ({reason})"));
+            format!("{} {status}{reason}: {}", text("id"), text("summary"))
         },
     )
 }

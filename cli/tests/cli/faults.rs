@@ -109,7 +109,8 @@ fn nonsense_is_kept_as_it_came_and_ends_nothing() {
     let (stage, id) = failing("turn/start", "nonsense");
     let ran = stage.sm.run(&["send", &id, "again", "--json"]);
     let told = sent(&ran);
-    assert_eq!((ran.code, told["status"].as_str()), (1, Some("failed")), "{told}");
+    // Codex took it, as what nobody knows: a repeat under its key would not be sent.
+    assert_eq!((ran.code, told["status"].as_str()), (1, Some("unknown")), "{told}");
     assert!(told["reason"].as_str().is_some_and(|why| why.contains("names no turn")), "{told}");
     let raw = raw(&stage.sm);
     for line in [&b"\n}{ no message\n"[..], b"\n\xff\xfe\n", b"\n[1, 2]\n\n", b"of nobody's call"] {
@@ -187,6 +188,53 @@ fn a_flood_of_deltas_is_recorded_whole() {
         next += 1;
     }
     assert_eq!(next, DELTAS);
+}
+
+#[test]
+fn an_interrupt_that_fails_lets_go_only_what_it_held_itself() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let method = "item/commandExecution/requestApproval";
+    let params = recorded("approvals.tap.jsonl", method, 0);
+    let asks = json!({ "method": method, "params": params }).to_string();
+    let (id, _) = stage.asks(method, &params);
+    let queue = |words: &[&str]| {
+        let told = sent(&sm.run(&[&["send", &id, "--json"], words].concat()));
+        told["id"].as_str().expect("an id").to_owned()
+    };
+    let held = |input: &str| {
+        let rows = sm.json(&["queue", &id])["inputs"].clone();
+        let row = rows.as_array().expect("a list").iter().find(|row| row["id"] == input).cloned();
+        row.expect("it waits")["held"] == true
+    };
+    let first = queue(&["one", "--queue"]);
+    assert_eq!(sm.run(&["interrupt", &id]).code, 0);
+    assert!(held(&first));
+    // Past it, another turn; behind it, another message.
+    assert_eq!(sm.run(&["send", &id, "--urgent", &asks]).code, 0);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 3);
+    let second = queue(&["two", "--queue"]);
+    assert!(held(&second));
+    let script = sm.dir.path().join("bin/codex.json");
+    std::fs::write(script, json!({ "faults": { "turn/interrupt": "error" } }).to_string())
+        .expect("a file");
+    assert_ne!(sm.run(&["interrupt", &id]).code, 0);
+    assert!(held(&first) && held(&second));
+    // One that is taken back stays so, whatever is held or let go.
+    assert_eq!(sm.run(&["queue", "cancel", &second]).code, 0);
+    assert_eq!(sm.run(&["queue", "release", &id]).code, 0);
+    assert!(!held(&first));
+    assert_eq!(sm.json(&["queue", "show", &second])["status"], "cancelled");
+}
+
+#[test]
+fn a_message_whose_answer_was_lost_can_be_taken_off_the_list() {
+    let (stage, id) = failing("turn/start", "exit");
+    let told = sent(&stage.sm.run(&["send", &id, "lost", "--json"]));
+    assert_eq!(told["status"], "unknown", "{told}");
+    let lost = told["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["queue", "cancel", lost]).code, 0);
+    assert_eq!(stage.sm.json(&["queue"])["undelivered"], json!([]));
 }
 
 /// Waits for a condition.

@@ -560,7 +560,7 @@ fn a_codex_home_that_is_not_there_is_told_before_codex_is_started() {
     let other = stage.sm.run(&["spawn", "hello", "--codex-home", "/nowhere/at/all", "--json"]);
     for (ran, home) in [(default, "/.codex"), (other, "/nowhere/at/all")] {
         let error = ran.error();
-        assert_eq!((ran.code, error["code"].as_str()), (5, Some("not_found")), "{error}");
+        assert_eq!((ran.code, error["code"].as_str()), (5, Some("codex_home_missing")), "{error}");
         assert!(error["message"].as_str().is_some_and(|words| words.contains(home)), "{error}");
         assert!(
             error["hint"].as_str().is_some_and(|hint| hint.contains("--codex-home")),

@@ -141,6 +141,117 @@ fn a_codex_that_is_away_is_waited_for() {
     wait("it is back", || (sm.json(&["show", &id])["session"]["live"] == true).then_some(()));
 }
 
+/// Kills the daemon where it stands, and waits until it is gone.
+fn kill_daemon(sm: &Sm) {
+    kill(&status(sm)["health"]["pid"]);
+    wait("the daemon is gone", || (sm.run(&["serve", "--status"]).code == 9).then_some(()));
+}
+
+fn is_live(sm: &Sm, id: &str) -> bool {
+    sm.json(&["show", id])["session"]["live"] == true
+}
+
+#[test]
+fn what_codex_says_in_haste_gives_no_session_up() {
+    for fault in ["overloaded", "error"] {
+        let stage = Stage::new(&json!({}));
+        let sm = &stage.sm;
+        let id = spawned(&stage, "one");
+        assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+        write(sm.dir.path(), &json!({ "faults": { "thread/resume": fault } }));
+        kill(&status(sm)["servers"][0]["pid"]);
+        wait("it was tried in vain twice", || {
+            (status(sm)["resuming"][0]["failures"].as_u64()? >= 2).then_some(())
+        });
+        if fault == "overloaded" {
+            let sent = sm.json(&["send", &id, "two"]);
+            assert_eq!(sent["inputs"][0]["status"], "queued", "{sent}");
+        }
+        write(sm.dir.path(), &json!({}));
+        wait("it is back", || is_live(sm, &id).then_some(()));
+        assert!(!sm.run(&["replay"]).text().contains("sm/session/unresumable"));
+        if fault == "overloaded" {
+            wait("it is heard", || (sm.run(&["result", &id]).text() == "two").then_some(()));
+        }
+    }
+}
+
+#[test]
+fn what_waits_to_be_resumed_outlives_the_daemon() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let ids = ["one", "two", "three"].map(|prompt| spawned(&stage, prompt));
+    for id in &ids {
+        assert_eq!(sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    }
+    kill_daemon(sm);
+    let (binary, away) = (sm.dir.path().join("bin/codex"), sm.dir.path().join("bin/away"));
+    std::fs::rename(&binary, &away).expect("it moves");
+    assert_eq!(sm.run(&["serve"]).code, 0);
+    wait("all three wait", || {
+        (status(sm)["resuming"][0]["threads"].as_array()?.len() == 3).then_some(())
+    });
+    kill_daemon(sm);
+    std::fs::rename(&away, &binary).expect("it moves");
+    assert_eq!(sm.run(&["serve"]).code, 0);
+    wait("all three are back", || ids.iter().all(|id| is_live(sm, id)).then_some(()));
+}
+
+#[test]
+fn a_codex_home_that_is_away_is_waited_for() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let id = spawned(&stage, "one");
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    let (home, away) = (sm.dir.path().join(".codex"), sm.dir.path().join("away"));
+    std::fs::rename(&home, &away).expect("it moves");
+    kill(&status(sm)["servers"][0]["pid"]);
+    let reason =
+        wait("it is missed", || status(sm)["resuming"][0]["reason"].as_str().map(str::to_owned));
+    assert!(reason.contains("no CODEX_HOME"), "{reason}");
+    let sent = sm.json(&["send", &id, "two"]);
+    assert_eq!(sent["inputs"][0]["status"], "queued", "{sent}");
+    std::fs::rename(&away, &home).expect("it moves");
+    wait("it is heard", || (sm.run(&["result", &id]).text() == "two").then_some(()));
+}
+
+#[test]
+fn nothing_gives_way_to_a_codex_of_the_same_version_that_does_not_start() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let id = spawned(&stage, "one");
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    upgrade(sm.dir.path(), &json!({ "dies": "a library is missing" }));
+    let ran = sm.run(&["serve", "--drain", "--json"]);
+    assert_eq!((ran.code, ran.error()["code"].as_str()), (9, Some("codex_died")), "{}", ran.err);
+    let servers = status(sm)["servers"].clone();
+    assert_eq!((servers[0]["draining"].clone(), servers[1].clone()), (json!(false), json!(null)));
+    assert_eq!(sm.run(&["send", &id, "two"]).code, 0);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(sm.run(&["result", &id]).text(), "two");
+}
+
+#[test]
+fn no_server_that_is_just_being_started_is_left_behind() {
+    const HOMES: usize = 8;
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let cwd = sm.dir.path().to_str().expect("a plain path");
+    for number in 0..HOMES {
+        let home = sm.dir.path().join(format!("codex-{number}"));
+        std::fs::create_dir(&home).expect("a folder");
+        let home = home.to_str().expect("a plain path");
+        assert_eq!(sm.run(&["spawn", "hi", "--cwd", cwd, "--codex-home", home]).code, 0);
+    }
+    kill_daemon(sm);
+    // The next one starts a server for each at once, and is told to end meanwhile.
+    assert_eq!(sm.run(&["serve"]).code, 0);
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    let text = sm.run(&["replay"]).text();
+    let count = |words| text.matches(words).count();
+    assert_eq!(count("sm/generation/started"), count("sm/generation/ended"), "{text}");
+}
+
 #[test]
 fn the_unit_runs_a_daemon() {
     let sm = Sm::new().with("CODEX_HOME", "/a path/with 50%");

@@ -22,7 +22,7 @@ pub use session::{
     ActivityState, Counts, Cut, CutTurns, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn,
     Session, SessionHead, Tokens,
 };
-pub use source::{Generation, Source, SourceKind};
+pub use source::{Generation, Source, SourceKind, WITH_DAEMON};
 pub use span::{Phase, Span};
 pub use trim::Trim;
 pub use turn::{Outcome, Turn};

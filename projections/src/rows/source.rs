@@ -23,6 +23,9 @@ impl SourceKind {
     }
 }
 
+/// Why a life ended that its daemon ended when it ended itself, in order.
+pub const WITH_DAEMON: &str = "ended with the daemon";
+
 /// One life of a source's process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
@@ -40,6 +43,14 @@ pub struct Generation {
     pub ended_seq: Option<u64>,
     /// Why it ended.
     pub reason: Option<String>,
+}
+
+impl Generation {
+    /// Whether its daemon ended it when it ended itself, in order: what was loaded there was put away, not
+    /// lost.
+    pub fn ended_with_daemon(&self) -> bool {
+        self.reason.as_deref() == Some(WITH_DAEMON)
+    }
 }
 
 /// One row a source; its number is the seq of its first record.

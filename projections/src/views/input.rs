@@ -89,6 +89,9 @@ pub fn parse_reminder_id(id: &str) -> Option<u64> {
     id.strip_prefix('m').unwrap_or(id).parse().ok()
 }
 
+/// How the keys begin under which reminders are sent.
+pub const REMINDER_KEY: &str = "reminder:";
+
 /// Why an input waits although its session may be free.
 pub const HELD: &str = "held until somebody lets it go on";
 
@@ -160,12 +163,16 @@ pub fn undelivered(
     of: Option<Sid>,
     last: usize,
 ) -> Result<Vec<InputDoc>, StoreError> {
-    use crate::rows::InputStatus::{Failed, Unknown};
+    use crate::rows::InputStatus::{Failed, Refused, Unknown};
     let (mut rows, mut again) = (Vec::new(), HashSet::new());
     view.scan_back::<Inputs>(&[], |number, row| {
         let key = row.key.as_ref().map(|key| (row.session, key.clone()));
         let is_newest = key.is_none_or(|key| again.insert(key));
-        let is_meant = row.status == Unknown || row.status == Failed && is_newest;
+        // Of a reminder that was refused, nobody else is told.
+        let is_reminder = row.key.as_ref().is_some_and(|key| key.starts_with(REMINDER_KEY));
+        let is_meant = row.status == Unknown
+            || row.status == Failed && is_newest
+            || row.status == Refused && is_reminder;
         if is_meant && of.is_none_or(|sid| sid == row.session) {
             rows.push((number, row));
         }

@@ -8,9 +8,9 @@ use super::change::{Deeds, ended_since, turns_since};
 use super::input::waiting;
 use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
-use crate::rows::{Outcome, Session, Sid};
+use crate::rows::{Generation, Outcome, Session, Sid};
 use crate::store::{StoreError, View};
-use crate::tables::{Requests, Turns};
+use crate::tables::{Requests, Sources, Turns};
 
 /// How far down a family is looked at.
 const DEPTH_MAX: usize = 64;
@@ -123,6 +123,17 @@ pub fn can_hear(session: &Session) -> bool {
     !session.ended && !session.archived && !is_left_alone
 }
 
+/// Whether a session's server was ended in order, together with its daemon: it is loaded again once somebody
+/// has something for it, and not before.
+pub fn was_put_away(view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
+    if !session.gone {
+        return Ok(false);
+    }
+    let lives = view.get::<Sources>(&session.source)?.map(|source| source.generations);
+    let life = lives.as_ref().and_then(|lives| lives.get(session.generation as usize));
+    Ok(life.is_some_and(Generation::ended_with_daemon))
+}
+
 /// A look at a family at one moment. `depth` counts the steps down.
 struct Look<'l, 'v> {
     view: &'l View<'v>,
@@ -139,10 +150,14 @@ impl Look<'_, '_> {
         session: &Session,
         depth: usize,
     ) -> Result<Option<(Standing, u64)>, StoreError> {
-        if session.ended || session.gone {
-            // One that lost its server comes back, or it is said that it does not.
-            let is_decided = session.ended || session.archived || session.unresumable.is_some();
-            return Ok(is_decided.then_some((Standing::Gone, session.cause_seq)));
+        let is_over = session.ended || session.gone && session.archived;
+        if is_over || session.unresumable.is_some() {
+            return Ok(Some((Standing::Gone, session.cause_seq)));
+        }
+        // One that lost its server comes back, or it is said that it does not. One that was put away with its
+        // daemon stands as that left it.
+        if session.gone && !was_put_away(self.view, session)? {
+            return Ok(None);
         }
         if let Some(asked) = self.asked(session).max() {
             return Ok(Some((Standing::Waiting, asked)));

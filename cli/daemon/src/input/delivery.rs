@@ -8,7 +8,7 @@ use super::queue;
 use crate::api::Settings;
 use crate::daemon::Daemon;
 use crate::pool::Server;
-use crate::problem::{Refusal, unknown_word};
+use crate::problem::{OVERLOADED, Refusal, unknown_word};
 use crate::resume;
 use crate::rights::{Approval, Sandbox};
 use serde_json::{Value, json};
@@ -28,9 +28,6 @@ const TELLING: Duration = Duration::from_secs(10);
 
 /// JSON-RPC's "invalid request": a turn that cannot be steered, among many other faults.
 const INVALID_REQUEST: i64 = -32600;
-
-/// Codex has too much to do: "Server overloaded; retry later."
-const OVERLOADED: i64 = -32001;
 
 /// What became of an input.
 pub(super) enum Fate {
@@ -172,9 +169,7 @@ pub(super) async fn start(
         Ok(Some(turn)) => Ok(Fate::Started(turn)),
         // Taken, as what?
         Ok(None) => Ok(Fate::Unknown("the answer to turn/start names no turn".to_owned())),
-        Err(CallError::Refused { code: OVERLOADED, message, .. }) => {
-            Err(Refusal::new(503, "codex_overloaded", message).retryable())
-        }
+        Err(error @ CallError::Refused { code: OVERLOADED, .. }) => Err(error.into()),
         // Twice in a row: nothing was sent, and Codex does not stay.
         Err(error @ CallError::Gone { .. }) => Err(error.into()),
         Err(error) => Ok(fate_of(error)),

@@ -175,6 +175,14 @@ pub(crate) async fn take_news(
     accept(daemon, target, input, Sender { by, settings, news, waits_out }).await
 }
 
+/// Whether nobody hears that it failed, to send it again: news of children, reminders, and the words that
+/// went with an answer.
+fn has_no_sender(row: &Row) -> bool {
+    let is_named =
+        |key: &String| key.starts_with(views::REMINDER_KEY) || key.starts_with(words::KEY);
+    row.by == family::SENDER || row.key.as_ref().is_some_and(is_named)
+}
+
 /// Who sends an input, and what its being accepted says besides.
 struct Sender {
     by: String,
@@ -192,7 +200,7 @@ async fn accept(
     // One that nothing could ever take is not accepted.
     daemon.codex_home_of(target)?;
     let thread = target.thread_id.as_str();
-    if let Some(before) = repeated(daemon, target, input)? {
+    if let Some(before) = repeated(daemon, target, input, &sender.settings)? {
         return Ok(before);
     }
     let accepted = InputAccepted {
@@ -287,6 +295,7 @@ fn repeated(
     daemon: &Daemon,
     target: &Session,
     input: &Input,
+    settings: &Settings,
 ) -> Result<Option<InputTaken>, Refusal> {
     let Some(key) = &input.key else { return Ok(None) };
     let found = daemon.look(|view| {
@@ -298,11 +307,19 @@ fn repeated(
     let was_taken = |row: &Row| !matches!(row.status, InputStatus::Refused | InputStatus::Failed);
     let Some((number, row)) = found.filter(|(_, row)| was_taken(row)) else { return Ok(None) };
     let id = views::input_id(number);
-    if queue::accepted(&daemon.reader, number, &row)?.text != input.text {
+    let before = queue::accepted(&daemon.reader, number, &row)?;
+    let differs = [
+        (before.text != input.text, "another text"),
+        (before.images != input.images, "other pictures"),
+        (before.settings != *settings, "other settings"),
+        (before.output_schema != input.output_schema, "another output schema"),
+        (before.plan != input.plan, "another plan mode"),
+    ];
+    if let Some((_, what)) = differs.into_iter().find(|(differs, _)| *differs) {
         return Err(Refusal::new(
             409,
             "key_reused",
-            format!("input {id} has the key {key:?} already, and another text"),
+            format!("input {id} has the key {key:?} already, and {what}"),
         )
         .hint(format!(
             "a key names one message for good: take another; `sm queue show {id}` shows that one"
@@ -323,7 +340,7 @@ fn repeated(
 }
 
 /// Refuses for a session that is in the archive, or was stopped.
-fn takes_messages(session: &Session) -> Result<(), Refusal> {
+pub(crate) fn takes_messages(session: &Session) -> Result<(), Refusal> {
     if session.archived {
         return Err(Refusal::archived(session));
     }
@@ -339,6 +356,7 @@ fn takes_messages(session: &Session) -> Result<(), Refusal> {
 fn is_away(refusal: &Refusal) -> bool {
     let code = refusal.problem.code.as_str();
     matches!(code, "codex_overloaded" | "codex_missing" | "codex_too_old" | "codex_died")
+        || code == "codex_home_missing"
         // The server is still putting the thread away.
         || code == "held" && refusal.status == 503
 }

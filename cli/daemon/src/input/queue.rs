@@ -2,7 +2,8 @@
 //!
 //! What always holds: what waits is delivered in the order in which it came, when its session's turn has
 //! ended. After an interrupt it is held until a resume or a release, and each held input says so. An input is
-//! changed or taken back only while it waits; one that failed can be taken off the list.
+//! changed or taken back only while it waits; one that failed, or is not known to have been taken, can be
+//! taken off the list.
 
 use super::delivery::{self, Accepted, Fate};
 use crate::api::{InputAct, InputChange};
@@ -68,19 +69,23 @@ pub(crate) async fn change(
     daemon.folded_to(receipt.last).await
 }
 
-/// Takes back all that waits for a session, which takes no more.
-pub(crate) async fn cancel_all(daemon: &Daemon, thread: &str, why: &str) -> Result<(), Refusal> {
-    let reason = Some(why.to_owned());
-    let cancelled = waiting(daemon, thread)?.into_iter().map(|(number, _)| {
-        let cancelled = now_is(number, InputStatus::Cancelled);
-        Synthetic::InputChanged(InputChanged { reason: reason.clone(), ..cancelled })
-    });
-    let cancelled: Vec<Synthetic> = cancelled.collect();
-    if cancelled.is_empty() {
-        return Ok(());
+/// Takes back all that waits for a session, which takes no more. Returns the inputs' ids.
+pub(crate) async fn cancel_all(
+    daemon: &Daemon,
+    thread: &str,
+    why: &str,
+) -> Result<Vec<String>, Refusal> {
+    let waiting: Vec<u64> = waiting(daemon, thread)?.iter().map(|(number, _)| *number).collect();
+    if waiting.is_empty() {
+        return Ok(Vec::new());
     }
-    let receipt = daemon.scribe.note_all(now(), thread, &cancelled)?;
-    daemon.folded_to(receipt.last).await
+    let cancelled = waiting.iter().map(|number| {
+        let cancelled = now_is(*number, InputStatus::Cancelled);
+        Synthetic::InputChanged(InputChanged { reason: Some(why.to_owned()), ..cancelled })
+    });
+    let receipt = daemon.scribe.note_all(now(), thread, &cancelled.collect::<Vec<_>>())?;
+    daemon.folded_to(receipt.last).await?;
+    Ok(waiting.into_iter().map(views::input_id).collect())
 }
 
 /// Holds what waits for a session: its user has just interrupted it, or says so. Returns what was not held
@@ -174,7 +179,7 @@ pub(crate) async fn act(
     let (_, row) = find(daemon, id)?;
     match change.act {
         InputAct::Cancel => {
-            if row.status != InputStatus::Failed {
+            if !matches!(row.status, InputStatus::Failed | InputStatus::Unknown) {
                 waits(id, &row)?;
             }
             let by = Some(caller.word());

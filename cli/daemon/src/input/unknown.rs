@@ -2,7 +2,7 @@
 //!
 //! What always holds: an input counts as taken only if Codex's own account of the thread has it, by the
 //! name that it was sent under, or in a turn that nothing else can have begun; one that is not found there
-//! is not sent again by itself.
+//! is not sent again by itself, unless nobody would send it again.
 
 use super::delivery::message_id;
 use super::queue;
@@ -10,6 +10,7 @@ use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::resume;
 use serde_json::{Value, json};
+use sm_ingest::app_server::Version;
 use sm_projections::rows::{self, InputStatus, Sid};
 use sm_projections::tables::{Inputs, Sessions};
 use sm_projections::views;
@@ -24,6 +25,9 @@ const TELLING: Duration = Duration::from_secs(60);
 
 /// How far back lost inputs of a session are looked for whenever it is loaded, in inputs of all sessions.
 const INPUTS_MAX: usize = 20_000;
+
+/// The first release whose threads keep the name that a message was sent under.
+const NAMING: &str = "0.142.0";
 
 /// Why one stays unknown; the record says that it was looked for besides.
 const NOT_THERE: &str = "Codex's answer was lost, and the thread does not have it";
@@ -105,6 +109,12 @@ pub(super) async fn find_out_one(
             let found = InputChanged { turn, ..queue::now_is(number, status) };
             queue::change(daemon, thread, found).await
         }
+        // It never came there, and whoever sent it hears of no failure.
+        None if super::has_no_sender(row) && keeps_names(server.codex.version) => {
+            let reason = Some("it did not reach the thread: sent again".to_owned());
+            let queued = queue::now_is(number, InputStatus::Queued);
+            queue::change(daemon, thread, InputChanged { reason, ..queued }).await
+        }
         None if row.sought => Ok(()),
         None => {
             let unknown = queue::now_is(number, InputStatus::Unknown);
@@ -112,6 +122,11 @@ pub(super) async fn find_out_one(
             queue::change(daemon, thread, InputChanged { reason, sought: true, ..unknown }).await
         }
     }
+}
+
+/// Whether a message that came to a thread of that release would be found there.
+fn keeps_names(version: Version) -> bool {
+    Version::find(NAMING).is_some_and(|first| version >= first)
 }
 
 /// The turns that the inputs of a session are known to have begun or gone into.

@@ -17,9 +17,12 @@ use sm_projections::views;
 use sm_protocol::synthetic::{InputAccepted, Synthetic};
 use std::sync::Arc;
 
+/// How the keys of such words begin.
+pub(super) const KEY: &str = "answer:";
+
 /// The name of the words that were said with the answer to a request: an answer has them once.
 fn key(request: u64) -> String {
-    format!("answer:{}", views::request_id(request))
+    format!("{KEY}{}", views::request_id(request))
 }
 
 /// The words as an input, to be recorded with the decision.

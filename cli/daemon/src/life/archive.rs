@@ -23,7 +23,11 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
     let version = scene.server().await?.codex.version;
     let note = releases::later(version, "thread/unarchive")
         .map(|later| format!("codex {version} does not take it out again; {later} does"));
-    input::cancel_all(daemon, scene.thread(), "the session was archived").await?;
+    let cancelled = input::cancel_all(daemon, scene.thread(), "the session was archived").await?;
+    let dropped = (!cancelled.is_empty())
+        .then(|| format!("messages that waited were taken back: {}", cancelled.join(", ")));
+    let notes: Vec<String> = note.into_iter().chain(dropped).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
     Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
 }
 

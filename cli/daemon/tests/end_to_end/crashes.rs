@@ -2,9 +2,10 @@
 
 use crate::bench::{Bench, is_alive, kill, signal};
 use rustix::process::Signal;
-use sm_daemon::api::{Act, Input, Mode, Review, ReviewOf, Reviewing};
+use sm_daemon::api::{Act, Done, Input, Mode, Rename, Review, ReviewOf, Reviewing, Spawn};
 use sm_daemon::{Client, ClientError, Home, Start};
 use sm_protocol::Kind;
+use sm_protocol::synthetic::{RulesChanged, Synthetic};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
@@ -307,6 +308,117 @@ fn an_input_whose_answer_was_lost_is_unknown_and_never_sent_again() {
     assert_eq!(sent(&bench), 3);
 }
 
+/// The log's files that end so.
+fn segments(bench: &Bench, end: &str) -> Vec<std::path::PathBuf> {
+    let names = std::fs::read_dir(bench.home.log_dir()).unwrap();
+    let mut names: Vec<_> = names.map(|name| name.unwrap().path()).collect();
+    names.retain(|name| name.extension().is_some_and(|found| found == end));
+    names
+}
+
+/// Seals all that the log of a daemon that is not there has.
+fn seal(bench: &Bench) {
+    let options = sm_log::Options::default().with_segment_bytes(4096);
+    let (log, _) = sm_log::Log::open(bench.home.log_dir(), options).unwrap();
+    let changed = Synthetic::RulesChanged(RulesChanged::default());
+    for _ in 0..2 {
+        sm_ingest::Scribe::new(log.clone()).note(1, "", &changed).unwrap().wait().unwrap();
+    }
+    log.seal().unwrap();
+}
+
+#[test]
+fn damage_behind_a_held_message_keeps_no_daemon_from_starting_and_leaves_it_unknown() {
+    for is_sealed in [true, false] {
+        let mut bench = Bench::start();
+        let id = bench.spawn(&bench.wish("slow: 20000 5")).id;
+        bench.wait("a running turn", || bench.session(&id)["turn_id"].as_str().map(drop));
+        let held = bench.send(&id, "say: held", Mode::Queue).unwrap().id;
+        bench.client().interrupt(&id, &Act::default()).unwrap();
+        let wish = Rename { name: "damaged".to_owned(), ..Rename::default() };
+        let _: Done = bench.client().verb(&id, "name", &wish).unwrap();
+        bench.kill_daemon();
+        if is_sealed {
+            seal(&bench);
+        }
+        let file = match is_sealed {
+            true => segments(&bench, "sealed").remove(0),
+            false => segments(&bench, "seg").remove(0),
+        };
+        let mut bytes = std::fs::read(&file).unwrap();
+        let words = b"sm/session/named";
+        let at = match is_sealed {
+            true => bytes.len() / 2,
+            false => bytes.windows(words.len()).position(|found| found == words).unwrap(),
+        };
+        bytes[at] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        bench.serve();
+        let input = bench.wait("the thread is searched for it", || {
+            let input = bench.client().queue().unwrap()["undelivered"][0].clone();
+            input["reason"].as_str()?.contains("the thread does not have it").then_some(input)
+        });
+        assert_eq!((&input["id"], &input["status"]), (&held.as_str().into(), &"unknown".into()));
+        assert_eq!(bench.session(&id)["counts"]["turns"], 1);
+    }
+}
+
+#[test]
+fn a_server_whose_end_is_folded_late_has_its_sessions_brought_back_all_the_same() {
+    let mut bench = Bench::start();
+    bench.stop_daemon();
+    bench.fold_patience = Some(200);
+    bench.serve();
+    let id = bench.spawn(&bench.wish("say: hello")).id;
+    bench.settled(&id, 1);
+    let (server, tables) = (bench.server_pid(), bench.tables());
+    let stalled = tables.write_txn().unwrap();
+    kill(server);
+    bench.wait("it was waited for in vain", || {
+        let said = std::fs::read_to_string(bench.home.daemon_log()).unwrap();
+        said.contains("the end of a server is not told yet").then_some(())
+    });
+    drop(stalled);
+    bench.wait("the session is live again", || {
+        let servers = bench.client().health().unwrap().servers;
+        let is_new = servers.first().is_some_and(|found| found.pid != Some(server));
+        (is_new && bench.session(&id)["live"] == true).then_some(())
+    });
+    assert_eq!(bench.told(Kind::SM_GENERATION_ENDED).len(), 1, "it ended once");
+}
+
+#[test]
+fn what_was_put_away_with_the_daemon_is_settled_and_loaded_by_the_next_message() {
+    let mut bench = Bench::start();
+    let parent = bench.spawn(&bench.wish("say: hello")).id;
+    bench.settled(&parent, 1);
+    let child = Spawn { parent: Some(parent.clone()), ..bench.wish("slow: 20000 5") };
+    let child = bench.spawn(&child).id;
+    bench.wait("a running turn", || bench.session(&child)["turn_id"].as_str().map(drop));
+    bench.stop_daemon();
+    bench.serve();
+    // Nothing is loaded that nobody has something for.
+    let servers = bench.client().servers().unwrap();
+    assert!(servers.servers.is_empty() && servers.resuming.is_empty(), "{servers:?}");
+    assert_eq!(bench.session(&parent)["activity_state"], "stopped");
+    let asks = format!(
+        "dyn: sm_wait {{\"sessions\": [\"{child}\"]}}\n\
+         say: {{{{1.timed_out}}}} {{{{1.sessions.0.settled}}}} {{{{1.sessions.0.outcome}}}}"
+    );
+    assert_eq!(bench.send(&parent, &asks, Mode::Start).unwrap().status, "started");
+    bench.settled(&parent, 2);
+    assert_eq!(bench.last_message(&parent), "false true interrupted");
+    assert_eq!(bench.session(&child)["activity_state"], "stopped");
+    // What its child comes to is told to a parent that was put away, too.
+    bench.stop_daemon();
+    bench.serve();
+    bench.send(&child, "say: done after all", Mode::Start).unwrap();
+    bench.settled(&parent, 3);
+    let told = bench.told(Kind::SM_INPUT_ACCEPTED);
+    let told = told.last().unwrap()["params"]["text"].as_str().unwrap();
+    assert!(told.contains("> done after all"), "{told}");
+}
+
 #[test]
 fn no_command_outlives_its_server() {
     let mut bench = Bench::start();
@@ -333,7 +445,9 @@ fn a_codex_that_is_missing_or_dies_at_its_start_says_so() {
     let home = Some(elsewhere.to_string_lossy().into_owned());
     let wish = sm_daemon::api::Spawn { codex_home: home, ..bench.wish("say: hello") };
     match bench.client().spawn(&wish) {
-        Err(ClientError::Refused { status: 404, problem }) => assert_eq!(problem.code, "not_found"),
+        Err(ClientError::Refused { status: 404, problem }) => {
+            assert_eq!(problem.code, "codex_home_missing");
+        }
         other => panic!("not refused: {other:?}"),
     }
     // A folder where Codex keeps its state database: it cannot go on.

@@ -1,6 +1,7 @@
 //! Parents that are woken with what is new of their children, and reminders.
 
-use crate::bench::{Bench, kill};
+use crate::bench::{Bench, kill, signal};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
 use sm_daemon::api::{Act, Cancel, Hold, Looked, Mode, Remind, Spawn};
@@ -269,6 +270,25 @@ fn a_reminder_outlives_the_daemon_and_comes_once() {
         ended.iter().map(|ended| ended["params"]["status"].as_str().unwrap()).collect();
     assert_eq!(ends, ["sent", "cancelled"]);
     assert_eq!(bench.session(&session.id)["counts"]["turns"], 2);
+}
+
+#[test]
+fn a_reminder_that_died_with_the_server_is_sent_again() {
+    let bench = Bench::start();
+    let session = bench.spawn(&bench.wish("say: zero"));
+    bench.settled(&session.id, 1);
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    bench.client().remind(&session.id, &remind("say: milk", 0.0)).unwrap();
+    bench.wait("the words are sent", || (bench.told(Kind::TURN_START).len() == 2).then_some(()));
+    kill(server);
+    bench.wait("they have come", || (bench.last_message(&session.id) == "milk").then_some(()));
+    let statuses: Vec<Value> = bench
+        .told(Kind::SM_INPUT_CHANGED)
+        .into_iter()
+        .map(|told| told["params"]["status"].clone())
+        .collect();
+    assert_eq!(statuses, ["started", "unknown", "queued", "started"]);
 }
 
 #[test]

@@ -333,7 +333,7 @@ fn codex_tells_of_models_servers_account_and_skills_without_a_session() {
     assert_eq!(bench.client().codex("mcp", &ask).unwrap().answer["data"], json!([]));
     refused(bench.client().codex("limits", &ask), 409, "not_logged_in");
     let nowhere = Ask { codex_home: Some("/nowhere/at/all".into()), ..Ask::default() };
-    refused(bench.client().codex("models", &nowhere), 404, "not_found");
+    refused(bench.client().codex("models", &nowhere), 404, "codex_home_missing");
     let nobody = Ask { session: Some("nobody".into()), ..Ask::default() };
     refused(bench.client().codex("models", &nobody), 404, "not_found");
 }
