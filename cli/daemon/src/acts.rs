@@ -35,7 +35,10 @@ pub(crate) async fn act(
     match verb {
         Verb::Interrupt => interrupt(daemon, &scene.session).await?,
         Verb::Stop => stop(daemon, &scene.session, &scene.caller).await?,
-        Verb::Resume => resume(daemon, &scene.session).await?,
+        Verb::Resume => {
+            scene.out_of_archive()?;
+            resume(daemon, &scene.session).await?;
+        }
     }
     scene.document()
 }
@@ -55,9 +58,8 @@ async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<()
     let thread = session.thread_id.as_str();
     input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(turn) = &session.open_turn {
-        // A turn that cannot be interrupted does not keep its session from being stopped.
         if let Err(error) = interrupt_turn(daemon, session, &turn.id).await {
-            daemon.say(&format!("session {} was stopped in mid turn: {error}", session.id));
+            goes_on(daemon, session, error)?;
         }
     }
     if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
@@ -70,6 +72,21 @@ async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<()
     daemon.folded_to(receipt.last).await?;
     family::look_soon(daemon, thread);
     Ok(())
+}
+
+/// A turn that Codex does not end goes on, and is heard to its end: its session is not stopped. Where its
+/// server is gone there is nothing left that could go on.
+fn goes_on(daemon: &Daemon, session: &Session, error: Refusal) -> Result<(), Refusal> {
+    let server = daemon.pool.by_source(session.source, session.generation);
+    if server.is_none_or(|server| !server.app.is_running()) {
+        return Ok(());
+    }
+    let id = &session.id;
+    let why = &error.problem.message;
+    Err(Refusal::new(502, "turn_running", format!("session {id} was not stopped: {why}"))
+        .hint(format!("its turn goes on: `sm tail -f {id}` follows it; the same once more"))
+        .of_session(session)
+        .retryable())
 }
 
 async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {

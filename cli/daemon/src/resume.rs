@@ -150,6 +150,7 @@ pub(crate) async fn load(
     let env = shell::env_of(daemon, thread)?;
     let mut config = shell::config(daemon, &env, Some(&session.id));
     config.extend(trust::config_of(daemon, session)?);
+    config.extend(effort_in_force(session));
     let mut params = json!({ "threadId": thread, "excludeTurns": true, "config": config });
     for (name, value) in in_force(session) {
         params[name] = json!(value);
@@ -199,6 +200,12 @@ pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
         ("approvalPolicy", approval.map(Approval::as_str)),
     ];
     told.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The reasoning effort in force: no release takes it otherwise than as a part of its configuration.
+pub(crate) fn effort_in_force(session: &Session) -> Option<(String, Value)> {
+    let effort = session.kept.effort.as_ref().or(session.effort.as_ref())?;
+    Some(("model_reasoning_effort".to_owned(), json!(effort)))
 }
 
 /// Whether Codex says that it does not have the thread. The code is shared by many faults.

@@ -408,7 +408,7 @@ impl From {
 }
 
 fn is_failed(action: &ActionDoc) -> bool {
-    !matches!(action.status, "completed" | "in_progress")
+    !matches!(action.status, "completed" | "in_progress" | "runs_on")
         || action.exit_code.is_some_and(|code| code != 0)
 }
 

@@ -7,7 +7,7 @@ use super::result::message_text;
 use crate::context::Context;
 use crate::daemon::looked;
 use crate::error::{Error, Exit, OTHER_LOG};
-use crate::output::{GUTTER, Role, Streams, now_micros};
+use crate::output::{GUTTER, Role, Streams, clean, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
 use crate::show::{Lives, SessionShown, Soon, label, quoted_text, show};
 use crate::targets::Selector;
@@ -148,8 +148,10 @@ impl Watch {
 struct Waited {
     reached: Reached,
     session: SessionShown,
-    /// Its last message; null while it goes on.
+    /// The last message of its last turn; null while it goes on, and where that turn said nothing.
     result: Option<String>,
+    /// Why its last turn failed or was lost.
+    error: Option<String>,
     /// `sm wait --after` it.
     cursor: String,
 }
@@ -374,7 +376,8 @@ fn answer(
     for (sid, reached) in found {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
         let row = view.get::<Sessions>(sid)?.unwrap_or_default();
-        let said = row.last_message_seq.filter(|_| *reached != Reached::No);
+        let turn = views::last_turn(view, *sid, &row)?.unwrap_or_default();
+        let said = turn.message_seq.filter(|_| *reached != Reached::No);
         let result = said.and_then(|seq| {
             message_text(context, view, &row.thread_id, seq).ok().map(|said| said.text)
         });
@@ -382,6 +385,7 @@ fn answer(
             reached: *reached,
             session: show(view, &mut lives, doc, now)?,
             result,
+            error: turn.error,
             cursor: format!("{}:{}", tables.log_id, as_of.seq),
         });
     }
@@ -406,6 +410,9 @@ impl Answer {
                 "{} {name} | {state} | {outcome} | {}",
                 doc.id, waited.cursor
             ))?;
+            if let Some(error) = waited.error.as_deref().map(clean) {
+                streams.line(format_args!("{GUTTER}{}", streams.style.paint(Role::Bad, error)))?;
+            }
             if let Some(result) =
                 waited.result.as_deref().filter(|_| waited.reached == Reached::Yes)
             {

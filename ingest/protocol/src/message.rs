@@ -374,6 +374,15 @@ pub struct TurnError<'a> {
     pub message: Text<'a>,
 }
 
+/// A refused request.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct Refused<'a> {
+    /// Why.
+    #[serde(borrow)]
+    pub error: Obj<TurnError<'a>>,
+}
+
 /// The `error` notification.
 #[derive(Deserialize, Debug, Default)]
 #[serde(default, rename_all = "camelCase")]
@@ -437,6 +446,10 @@ pub struct Item<'a> {
     /// The folder a command runs in.
     #[serde(borrow)]
     pub cwd: Text<'a>,
+    /// Who runs a command: `agent`, `userShell`, or `unifiedExecStartup` and `unifiedExecInteraction`
+    /// for one that need not end with its turn.
+    #[serde(borrow)]
+    pub source: Text<'a>,
     /// A command's exit code.
     pub exit_code: Int,
     /// How long it took, as Codex measured it.
