@@ -446,10 +446,9 @@ pub struct Item<'a> {
     /// The folder a command runs in.
     #[serde(borrow)]
     pub cwd: Text<'a>,
-    /// Who runs a command: `agent`, `userShell`, or `unifiedExecStartup` and `unifiedExecInteraction`
-    /// for one that need not end with its turn.
+    /// The process of a command that need not end with its turn (Codex's unified exec); others have none.
     #[serde(borrow)]
-    pub source: Text<'a>,
+    pub process_id: Text<'a>,
     /// A command's exit code.
     pub exit_code: Int,
     /// How long it took, as Codex measured it.

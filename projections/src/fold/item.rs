@@ -168,9 +168,6 @@ impl Step<'_> {
         // An item told of after its turn's end is history; it must not look like work.
         if !ended {
             session.open_items.push(OpenItem { seq: at.seq, kind });
-            if item.source.get().is_some_and(|source| source.starts_with("unifiedExec")) {
-                session.may_run_on.push(at.seq);
-            }
         }
         if let Some(turn) = turn {
             let turn = self.turn(sid, turn);
@@ -203,6 +200,10 @@ impl Step<'_> {
         if !agents.is_empty() {
             row.agents = agents;
         }
+        if item.process_id.filled().is_some() {
+            self.may_run_on(sid, action);
+        }
+        let row = self.action(sid, action);
         let summary = summary_of(kind, item, &row.files);
         if !summary.is_empty() {
             row.summary = summary;
@@ -275,6 +276,15 @@ impl Step<'_> {
     pub(super) fn close_open_items(&mut self, sid: Sid, status: ActionStatus) {
         for item in std::mem::take(&mut self.session(sid).open_items) {
             self.close_item(sid, item.seq, status);
+        }
+    }
+
+    /// The command of an open item is one that need not end with its turn.
+    fn may_run_on(&mut self, sid: Sid, action: u64) {
+        let session = self.session(sid);
+        let is_open = session.open_items.iter().any(|item| item.seq == action);
+        if is_open && !session.may_run_on.contains(&action) {
+            session.may_run_on.push(action);
         }
     }
 
