@@ -77,6 +77,32 @@ fn a_thread_without_a_turn_has_lost_the_one_that_nobody_told_the_end_of() {
 }
 
 #[test]
+fn codexs_word_that_no_turn_is_active_ends_the_one_that_seemed_to_be() {
+    for (words, expected) in [
+        ("no active turn to interrupt", Outcome::Lost),
+        ("cannot steer a review turn", Outcome::None),
+    ] {
+        let tap = |dir: &str, msg: Value| json!({"ts": 1, "dir": dir, "msg": msg});
+        let interrupt = json!({"id": 4, "method": "turn/interrupt", "params": {
+            "threadId": "t", "turnId": "u",
+        }});
+        let refusal = json!({"id": 4, "error": {"code": -32600, "message": words}});
+        let lines = [
+            tap("server", json!({"method": "thread/started", "params": {"thread": {"id": "t"}}})),
+            tap("server", turn("turn/started", "inProgress")),
+            tap("client", interrupt),
+            tap("server", refusal),
+        ];
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        assert_eq!(
+            told(&folded(lines.as_bytes(), usize::MAX)).session.outcome,
+            expected,
+            "{words}"
+        );
+    }
+}
+
+#[test]
 fn a_command_in_the_background_runs_on_until_its_end_is_told() {
     let begun = item("item/started", &command("a", "inProgress"));
     let ended = turn("turn/completed", "completed");

@@ -7,7 +7,7 @@ use super::result::message_text;
 use crate::context::Context;
 use crate::daemon::looked;
 use crate::error::{Error, Exit, OTHER_LOG};
-use crate::output::{GUTTER, Role, Streams, clean, now_micros};
+use crate::output::{GUTTER, Role, Streams, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
 use crate::show::{Lives, SessionShown, Soon, label, quoted_text, show};
 use crate::targets::Selector;
@@ -410,13 +410,13 @@ impl Answer {
                 "{} {name} | {state} | {outcome} | {}",
                 doc.id, waited.cursor
             ))?;
-            if let Some(error) = waited.error.as_deref().map(clean) {
-                streams.line(format_args!("{GUTTER}{}", streams.style.paint(Role::Bad, error)))?;
+            let width = streams.size().map(|(columns, _)| columns);
+            if let Some(error) = &waited.error {
+                streams.bytes(quoted_text("error: ", error, width).as_bytes())?;
             }
             if let Some(result) =
                 waited.result.as_deref().filter(|_| waited.reached == Reached::Yes)
             {
-                let width = streams.size().map(|(columns, _)| columns);
                 streams.bytes(quoted_text(GUTTER, result, width).as_bytes())?;
             }
         }

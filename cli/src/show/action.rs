@@ -91,11 +91,9 @@ fn unsaid(action: &ActionDoc) -> &'static str {
     }
 }
 
-/// Glyph and word of an action's kind.
+/// Glyph and word of an action: what it did, or asked to do.
 fn mark(action: &ActionDoc) -> (&'static str, &'static str) {
-    match action.kind {
-        "command" if action.phase == "pre" => ("$", "asks"),
-        "file_change" if action.phase == "pre" => ("±", "asks"),
+    let (glyph, did) = match action.kind {
         "command" => ("$", "ran"),
         "file_change" => ("±", "edited"),
         "mcp_tool" | "dynamic_tool" => ("⚙", "called"),
@@ -106,5 +104,14 @@ fn mark(action: &ActionDoc) -> (&'static str, &'static str) {
         "reasoning" => ("…", "think"),
         "plan" => ("☰", "plan"),
         _ => ("·", "did"),
-    }
+    };
+    let asks = matches!(action.kind, "command" | "file_change");
+    let last = action.approvals.last().filter(|_| asks);
+    // Without an answer nothing was done.
+    let word = match last.map(|last| (last.status, &last.decision)) {
+        Some((Some("orphaned" | "cleared"), None)) => "asked",
+        Some(_) if action.phase == "pre" => "asks",
+        _ => did,
+    };
+    (glyph, word)
 }

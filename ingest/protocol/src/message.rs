@@ -372,6 +372,9 @@ pub struct TurnError<'a> {
     /// In words.
     #[serde(borrow)]
     pub message: Text<'a>,
+    /// What lies behind it, where that says more.
+    #[serde(borrow, rename = "additionalDetails")]
+    pub details: Text<'a>,
 }
 
 /// A refused request.

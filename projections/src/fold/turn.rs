@@ -234,7 +234,13 @@ impl Step<'_> {
 
     pub(super) fn error(&mut self, sid: Sid, payload: &[u8]) {
         let Some(event) = self.params::<ErrorEvent<'_>>(payload) else { return };
-        let words = event.error.get().and_then(|error| error.message.filled()).map(line);
+        let words = event.error.get().and_then(|error| {
+            let message = error.message.filled()?;
+            Some(match error.details.filled() {
+                Some(details) => line(&format!("{message}: {details}")),
+                None => line(message),
+            })
+        });
         let retries = event.will_retry.0 == Some(true);
         let session = self.session(sid);
         session.counts.errors += 1;
