@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 pub enum Form {
     /// Everything: what golden files hold.
     Full,
-    /// Without lines, times and decisions: what both forms of one capture tell alike.
+    /// Without lines, times, decisions and the model, which old releases tell by the client's wish alone: what both forms of one capture tell alike.
     Bare,
     /// Without words: only what is counted, ordered and decided. Two transcripts that differ in
     /// names and texts alone have the same.
@@ -146,7 +146,9 @@ impl Text {
             ("last_error", &session.last_error),
         ];
         for (name, value) in told {
-            if let Some(value) = value {
+            if let Some(value) =
+                value.as_ref().filter(|_| name != "model" || self.form != Form::Bare)
+            {
                 let value = self.words(value, false);
                 self.put(&row, last, format!("  {name}: {value}"));
             }

@@ -69,6 +69,15 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
                 }
                 count.tokens = Some(told("total"));
             }
+            // Some releases ask leave for an item before they tell of it, or never do.
+            "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
+                let id = format!("{life}/{}/{}", params["turnId"], params["itemId"]);
+                let map = match method {
+                    "item/fileChange/requestApproval" => &mut count.file_changes,
+                    _ => &mut count.commands,
+                };
+                map.entry(id).or_insert_with(|| "inProgress".to_owned());
+            }
             "item/started" | "item/completed" => {
                 count.answered |= params["item"]["type"] != "userMessage";
                 count.reviewing |= params["item"]["type"] == "enteredReviewMode";

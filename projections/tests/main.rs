@@ -10,6 +10,7 @@ mod folded;
 mod full;
 mod golden;
 mod moments;
+mod over;
 mod phases;
 mod properties;
 mod requests;

@@ -40,7 +40,10 @@ pub(crate) async fn act(
             document["cancelled_inputs"] = json!(cancelled);
             return Ok(document);
         }
-        Verb::Resume => resume(daemon, &scene.session).await?,
+        Verb::Resume => {
+            scene.out_of_archive()?;
+            resume(daemon, &scene.session).await?;
+        }
     }
     scene.document()
 }
@@ -63,13 +66,17 @@ async fn stop(
     by: &Caller,
 ) -> Result<Vec<String>, Refusal> {
     let thread = session.thread_id.as_str();
-    let cancelled = input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(turn) = &session.open_turn {
-        // A turn that cannot be interrupted does not keep its session from being stopped.
-        if let Err(error) = interrupt_turn(daemon, session, &turn.id).await {
-            daemon.say(&format!("session {} was stopped in mid turn: {error}", session.id));
+        // Held before the turn can end, or its end would deliver what waits.
+        let held = input::hold(daemon, thread).await?;
+        if let Err(error) = interrupt_turn(daemon, session, &turn.id).await
+            && let Err(refusal) = goes_on(daemon, session, error)
+        {
+            input::release(daemon, thread, held).await?;
+            return Err(refusal);
         }
     }
+    let cancelled = input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
         let params = json!({ "threadId": thread });
         // Older releases do not know it; the thread stays loaded there, which does no harm.
@@ -80,6 +87,21 @@ async fn stop(
     daemon.folded_to(receipt.last).await?;
     family::look_soon(daemon, thread);
     Ok(cancelled)
+}
+
+/// A turn that Codex does not end goes on, and is heard to its end: its session is not stopped. Where its
+/// server is gone there is nothing left that could go on.
+fn goes_on(daemon: &Daemon, session: &Session, error: Refusal) -> Result<(), Refusal> {
+    let server = daemon.pool.by_source(session.source, session.generation);
+    if server.is_none_or(|server| !server.app.is_running()) {
+        return Ok(());
+    }
+    let id = &session.id;
+    let why = &error.problem.message;
+    Err(Refusal::new(502, "turn_running", format!("session {id} was not stopped: {why}"))
+        .hint(format!("its turn goes on: `sm tail -f {id}` follows it; the same once more"))
+        .of_session(session)
+        .retryable())
 }
 
 async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {

@@ -146,13 +146,10 @@ fn words(daemon: &Daemon, news: &[NewsDoc]) -> Result<String, Refusal> {
         _ => format!("[sm] News of {} children of yours:\n", news.len()),
     };
     for one in news {
-        let last = match one.standing {
-            Standing::Settled => messages::last(daemon, &one.session)?,
-            Standing::Waiting | Standing::WaitingBelow | Standing::Gone => None,
-        };
+        let upshot = messages::upshot(daemon, one.sid, &one.session)?;
         text.push('\n');
-        text.push_str(&head(one));
-        if let Some(last) = last {
+        text.push_str(&head(one, upshot.error.as_deref().unwrap_or_default()));
+        if let Some(last) = upshot.words.filter(|_| one.standing == Standing::Settled) {
             text.push_str("Its last words:\n");
             text.push_str(&quoted(&last, most, &one.session.id));
         }
@@ -161,11 +158,10 @@ fn words(daemon: &Daemon, news: &[NewsDoc]) -> Result<String, Refusal> {
 }
 
 /// Where a child stands and what it did, in lines.
-fn head(one: &NewsDoc) -> String {
+fn head(one: &NewsDoc, error: &str) -> String {
     let session = &one.session;
     let name = session.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
     let mut text = format!("{}{name} ", session.id);
-    let error = session.last_error.as_deref().unwrap_or_default();
     match one.standing {
         Standing::Settled => match session.outcome {
             Outcome::Completed => text.push_str("has finished"),
@@ -177,7 +173,9 @@ fn head(one: &NewsDoc) -> String {
         },
         Standing::Waiting => text.push_str("waits for a human"),
         Standing::WaitingBelow => text.push_str("has a child that waits for a human"),
-        Standing::Gone if session.ended => text.push_str("was stopped"),
+        Standing::Gone if session.ended && session.unresumable.is_none() => {
+            text.push_str("was stopped");
+        }
         Standing::Gone => {
             let why = session.unresumable.as_deref().unwrap_or("its server ended");
             _ = write!(text, "is dead: {why}");
@@ -213,6 +211,9 @@ fn head(one: &NewsDoc) -> String {
         deeds.push(count(one.commands_stopped as usize, "command") + " declined or cut off");
     }
     _ = writeln!(text, "It did: {}.", deeds.join(", "));
+    for command in &one.running {
+        _ = writeln!(text, "Still running in the background: {command}");
+    }
     if !one.files.is_empty() {
         let named = one.files.iter().take(FILES_MAX);
         let named: Vec<String> = named

@@ -5,6 +5,7 @@
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use serde_json::json;
+use sm_ingest::app_server::CallError;
 use sm_projections::rows::Session;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +26,15 @@ pub(crate) async fn interrupt_turn(
         ))
         .retryable());
     };
-    let params = json!({ "threadId": session.thread_id, "turnId": turn });
-    let answer = server.app.call("turn/interrupt", params, ENDING).await;
+    let ask = async |turn: &str| {
+        let params = json!({ "threadId": session.thread_id, "turnId": turn });
+        server.app.call("turn/interrupt", params, ENDING).await
+    };
+    let mut answer = ask(turn).await;
+    // A review's turn runs under the id of another one inside it.
+    if let Some(running) = answer.as_ref().err().and_then(running_instead) {
+        answer = ask(&running).await;
+    }
     let has_ended = |daemon: &Daemon| {
         let now = daemon.session(&session.thread_id)?.session;
         Ok::<_, Refusal>(now.open_turn.is_none_or(|open| open.id != turn))
@@ -42,4 +50,13 @@ pub(crate) async fn interrupt_turn(
         (None, Err(error)) => Err(error.into()),
         (None, Ok(_)) => Err(Refusal::new(502, "timeout", "Codex did not end the turn in time")),
     }
+}
+
+/// The turn that Codex says is running, where it was asked to end another one. The code is shared by many
+/// faults.
+fn running_instead(error: &CallError) -> Option<String> {
+    let (_, words) = error.refusal()?;
+    let (_, found) = words.split_once("expected active turn id")?.1.split_once("but found")?;
+    let id = found.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    (!id.is_empty()).then(|| id.to_owned())
 }

@@ -9,11 +9,35 @@ use sm_projections::views;
 
 /// A session's last message, its first line where its record is gone; `None` where there is none.
 pub(crate) fn last(daemon: &Daemon, session: &Session) -> Result<Option<String>, Refusal> {
-    let Some(seq) = session.last_message_seq else { return Ok(None) };
+    match session.last_message_seq {
+        Some(seq) => said(daemon, session, seq),
+        None => Ok(None),
+    }
+}
+
+/// The message that record `seq` completed, its first line where the record is gone.
+fn said(daemon: &Daemon, session: &Session, seq: u64) -> Result<Option<String>, Refusal> {
     match text(daemon, seq)? {
         Some(text) => Ok(Some(text)),
         None => Ok(daemon.look(|view| views::line_ended_by(view, &session.thread_id, seq))?),
     }
+}
+
+/// What a session's last turn came to: its last message, and why it ended as it did; `None` where there
+/// is none. What an older turn said or suffered is no result of it.
+pub(crate) struct Upshot {
+    pub words: Option<String>,
+    pub error: Option<String>,
+}
+
+/// What the last turn of `session` came to.
+pub(crate) fn upshot(daemon: &Daemon, sid: Sid, session: &Session) -> Result<Upshot, Refusal> {
+    let turn = daemon.look(|view| views::last_turn(view, sid, session))?.unwrap_or_default();
+    let words = match turn.message_seq {
+        Some(seq) => said(daemon, session, seq)?,
+        None => None,
+    };
+    Ok(Upshot { words, error: turn.error.or(session.retrying.clone()) })
 }
 
 /// The newest `limit` messages of a session, the user's and the agent's, oldest first.

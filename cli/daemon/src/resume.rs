@@ -159,6 +159,7 @@ pub(crate) async fn load(
     let env = shell::env_of(daemon, thread)?;
     let mut config = shell::config(daemon, &env, Some(&session.id));
     config.extend(trust::config_of(daemon, session)?);
+    config.extend(effort_in_force(session));
     let mut params = json!({ "threadId": thread, "excludeTurns": true, "config": config });
     for (name, value) in in_force(session) {
         params[name] = json!(value);
@@ -248,6 +249,12 @@ fn comes_after_its_parent(daemon: &Daemon, session: &Session) -> Result<bool, Re
     let Some(parent) = session.parent else { return Ok(false) };
     let parent = daemon.look(|view| view.get::<Sessions>(&parent))?;
     parent.map_or(Ok(false), |parent| is_lost(daemon, &parent))
+}
+
+/// The reasoning effort in force: no release takes it otherwise than as a part of its configuration.
+pub(crate) fn effort_in_force(session: &Session) -> Option<(String, Value)> {
+    let effort = session.kept.effort.as_ref().or(session.effort.as_ref())?;
+    Some(("model_reasoning_effort".to_owned(), json!(effort)))
 }
 
 /// Whether Codex says that it does not have the thread. The code is shared by many faults.

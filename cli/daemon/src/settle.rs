@@ -1,7 +1,7 @@
 //! When a session has settled, and what there is to say about it then.
 
 use crate::daemon::Daemon;
-use crate::messages;
+use crate::messages::{self, Upshot};
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_projections::View;
@@ -89,14 +89,15 @@ pub(crate) fn report(daemon: &Daemon, thread: &str) -> Result<Value, Refusal> {
             "status": action.status.as_str(),
         })
     });
+    let Upshot { words, error } = messages::upshot(daemon, sid, &session)?;
     Ok(json!({
         "id": session.id,
         "name": session.name,
         "activity_state": session.state.as_str(),
         "settled": settled,
         "outcome": session.outcome.as_str(),
-        "last_error": session.last_error,
-        "result": messages::last(daemon, &session)?,
+        "last_error": error,
+        "result": words,
         "last_action": last_action,
         "waits_for": requests,
         "queued": session.queued,

@@ -115,7 +115,7 @@ fn open_things(
     for item in &session.open_items {
         let row: Option<Action> = view.get::<Actions>(&(sid, item.seq))?;
         if let Some(row) = row {
-            open.push(views::action_doc(view, item.seq, row)?);
+            open.push(views::action_doc(view, sid, item.seq, row)?);
         }
     }
     Ok((pending, open))

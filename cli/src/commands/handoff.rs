@@ -80,10 +80,17 @@ struct Done {
 #[derive(Default, Serialize)]
 struct Changed {
     path: String,
-    /// `add`, `delete` or `update`, as it was last changed.
+    /// `add`, `delete` or `update`; what was made and then changed was made.
     kind: String,
     plus: u64,
     minus: u64,
+    cursor: String,
+}
+
+/// A command that runs on in the background.
+#[derive(Serialize)]
+struct Running {
+    command: String,
     cursor: String,
 }
 
@@ -160,6 +167,7 @@ struct Brief {
     turns_dropped: u64,
     files: Vec<Changed>,
     failed_commands: Vec<Failed>,
+    running_commands: Vec<Running>,
     children: Vec<Child>,
     decided: Vec<Decided>,
     open_requests: Vec<Open>,
@@ -232,6 +240,11 @@ impl From {
         let failed = of("command").filter(|action| is_failed(action));
         let mut failed: Vec<Failed> = failed.map(|action| self.failed(action)).collect();
         failed.drain(..failed.len().saturating_sub(FAILED_MAX));
+        let running = of("command").filter(|action| action.status == "runs_on");
+        let running = running.map(|action| Running {
+            command: action.summary.clone(),
+            cursor: self.cursor(action.seq),
+        });
         let children = views::children(view, sid)?.into_iter().map(|child| Child {
             cursor: self.cursor(child.cause_seq),
             id: child.id,
@@ -262,6 +275,7 @@ impl From {
             turns_dropped: doc.counts.turns_dropped,
             files: self.files(of("file_change")),
             failed_commands: failed,
+            running_commands: running.collect(),
             children: children.collect(),
             decided: ended.into_iter().filter_map(|request| self.decided(request)).collect(),
             open_requests: open.into_iter().map(|request| self.open(request)).collect(),
@@ -359,7 +373,9 @@ impl From {
             for file in &action.files {
                 let mut changed = files.remove(&file.path).unwrap_or_default();
                 file.name_now().clone_into(&mut changed.path);
-                changed.kind.clone_from(&file.kind);
+                if changed.kind != "add" || file.kind == "delete" {
+                    changed.kind.clone_from(&file.kind);
+                }
                 changed.plus += u64::from(file.plus);
                 changed.minus += u64::from(file.minus);
                 changed.cursor = self.cursor(action.end_seq.unwrap_or(action.seq));
@@ -408,7 +424,7 @@ impl From {
 }
 
 fn is_failed(action: &ActionDoc) -> bool {
-    !matches!(action.status, "completed" | "in_progress")
+    !matches!(action.status, "completed" | "in_progress" | "runs_on")
         || action.exit_code.is_some_and(|code| code != 0)
 }
 
@@ -497,6 +513,13 @@ impl Brief {
             for Failed { command, exit_code, status, cursor } in &self.failed_commands {
                 let how = exit_code.map_or((*status).to_owned(), |code| format!("exit {code}"));
                 page.line(format_args!("- `{}`: {how} [{cursor}]", clean(command)));
+            }
+        }
+        if !self.running_commands.is_empty() {
+            page.head("Commands that run on in the background");
+            page.line("");
+            for Running { command, cursor } in &self.running_commands {
+                page.line(format_args!("- `{}` [{cursor}]", clean(command)));
             }
         }
         if !self.decided.is_empty() {

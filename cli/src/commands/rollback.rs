@@ -38,10 +38,16 @@ impl Rollback {
             return Ok(Exit::Ok);
         }
         let id = back.session["id"].as_str().unwrap_or_default();
-        let numbers: Vec<String> = back.turns.iter().map(u32::to_string).collect();
-        let numbers = match numbers.is_empty() {
+        let mut parts: Vec<String> = back.turns.iter().map(u32::to_string).collect();
+        // A fork has turns that its own record does not hold.
+        match back.count as usize - parts.len().min(back.count as usize) {
+            0 => {}
+            unknown if parts.is_empty() && unknown == back.count as usize => {}
+            unknown => parts.push(format!("{unknown} from before it was forked or recorded")),
+        }
+        let numbers = match parts.is_empty() {
             true => String::new(),
-            false => format!(": {}", numbers.join(", ")),
+            false => format!(": {}", parts.join(", ")),
         };
         let turns = if back.count == 1 { "turn" } else { "turns" };
         streams.line(format_args!("{id} rolled back by {} {turns}{numbers}", back.count))?;

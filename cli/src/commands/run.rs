@@ -154,7 +154,9 @@ impl Run {
             };
             if let Some((reason, exit)) = told {
                 let text = |seq| message_text(context, &view, &spawned.thread_id, seq).ok();
-                let result = found.session.last_message_seq.and_then(text).map(|said| said.text);
+                let turn = views::last_turn(&view, found.sid, &found.session)?;
+                let said = turn.and_then(|turn| turn.message_seq);
+                let result = said.and_then(text).map(|said| said.text);
                 return Ok(Ended { reason, exit, session: found.session, result, seq });
             }
             drop(view);

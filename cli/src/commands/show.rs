@@ -122,6 +122,10 @@ impl Shown {
         row("approvals", text(&doc.approval_policy))?;
         row("sandbox", text(&doc.sandbox))?;
         row("keeps", kept_words(doc))?;
+        for failed in &doc.mcp_failed {
+            let (name, error) = (clean(&failed.name), clean(&failed.error));
+            row("mcp", Some(format!("{name} did not start: {error}")))?;
+        }
         let counts = &doc.counts;
         let dropped = match counts.turns_dropped {
             0 => String::new(),

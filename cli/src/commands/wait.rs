@@ -159,8 +159,10 @@ impl<'c> Watch<'c> {
 struct Waited {
     reached: Reached,
     session: SessionShown,
-    /// Its last message; null while it goes on.
+    /// The last message of its last turn; null while it goes on, and where that turn said nothing.
     result: Option<String>,
+    /// Why its last turn failed or was lost.
+    error: Option<String>,
     /// `sm wait --after` it.
     cursor: String,
 }
@@ -374,7 +376,8 @@ fn answer(
     for (sid, reached) in found {
         let Some(doc) = views::session_doc(view, *sid)? else { continue };
         let row = view.get::<Sessions>(sid)?.unwrap_or_default();
-        let said = row.last_message_seq.filter(|_| *reached != Reached::No);
+        let turn = views::last_turn(view, *sid, &row)?.unwrap_or_default();
+        let said = turn.message_seq.filter(|_| *reached != Reached::No);
         let result = said.and_then(|seq| {
             message_text(context, view, &row.thread_id, seq).ok().map(|said| said.text)
         });
@@ -382,6 +385,7 @@ fn answer(
             reached: *reached,
             session: show(view, &mut lives, doc, now)?,
             result,
+            error: turn.error,
             cursor: format!("{}:{}", tables.log_id, as_of.seq),
         });
     }
@@ -406,10 +410,13 @@ impl Answer {
                 "{} {name} | {state} | {outcome} | {}",
                 doc.id, waited.cursor
             ))?;
+            let width = streams.size().map(|(columns, _)| columns);
+            if let Some(error) = &waited.error {
+                streams.bytes(quoted_text("error: ", error, width).as_bytes())?;
+            }
             if let Some(result) =
                 waited.result.as_deref().filter(|_| waited.reached == Reached::Yes)
             {
-                let width = streams.size().map(|(columns, _)| columns);
                 streams.bytes(quoted_text(GUTTER, result, width).as_bytes())?;
             }
         }

@@ -26,7 +26,11 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     facts.extend(
         action.diff_summary.clone().filter(|diff| !action.summary.ends_with(diff.as_str())),
     );
-    if action.status != "completed" {
+    if action.dropped {
+        facts.push("rolled back".to_owned());
+    }
+    // What waits for leave says so by itself.
+    if action.status != "completed" && action.phase != "pre" {
         facts.push(action.status.replace('_', " "));
     }
     // A tool that sm offers is answered by sm itself: no leave is asked.
@@ -52,7 +56,7 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
     let role = match action.status {
         "failed" | "lost" => Role::Bad,
         "declined" | "interrupted" => Role::NeedsHuman,
-        "in_progress" => Role::Active,
+        "in_progress" | "runs_on" => Role::Active,
         _ => Role::Dim,
     };
     let when = style.paint(Role::Dim, when);
@@ -87,9 +91,9 @@ fn unsaid(action: &ActionDoc) -> &'static str {
     }
 }
 
-/// Glyph and word of an action's kind.
+/// Glyph and word of an action: what it did, or asked to do.
 fn mark(action: &ActionDoc) -> (&'static str, &'static str) {
-    match action.kind {
+    let (glyph, did) = match action.kind {
         "command" => ("$", "ran"),
         "file_change" => ("±", "edited"),
         "mcp_tool" | "dynamic_tool" => ("⚙", "called"),
@@ -100,5 +104,14 @@ fn mark(action: &ActionDoc) -> (&'static str, &'static str) {
         "reasoning" => ("…", "think"),
         "plan" => ("☰", "plan"),
         _ => ("·", "did"),
-    }
+    };
+    let asks = matches!(action.kind, "command" | "file_change");
+    let last = action.approvals.last().filter(|_| asks);
+    // Without an answer nothing was done.
+    let word = match last.map(|last| (last.status, &last.decision)) {
+        Some((Some("orphaned" | "cleared"), None)) => "asked",
+        Some(_) if action.phase == "pre" => "asks",
+        _ => did,
+    };
+    (glyph, word)
 }

@@ -46,7 +46,7 @@ impl Lives {
     /// Whether the session is live.
     pub fn of(&mut self, view: &View<'_>, session: &Session) -> Result<Option<bool>, StoreError> {
         let alive = self.of_life(view, session.source, session.generation)?;
-        let is_over = session.ended || session.gone;
+        let is_over = session.ended || session.gone || session.archived;
         Ok(match self.sources.get(&session.source) {
             Some(Some(source)) if source.kind == SourceKind::AppServer && is_over => Some(false),
             _ => alive,

@@ -74,7 +74,11 @@ pub fn kept_words(doc: &SessionDoc) -> Option<String> {
 impl SessionShown {
     /// The state in a cell: glyph, words, and for how long.
     pub fn state_cell(&self) -> (Option<Role>, String) {
-        let (role, glyph, words) = state(self.doc.activity_state, self.doc.live);
+        let (role, glyph, words) = match (self.doc.archived, self.doc.activity_state) {
+            (true, "idle") => (Role::Dim, "■", "archived".to_owned()),
+            (true, "stopped") => (Role::Dim, "■", "stopped, archived".to_owned()),
+            (_, word) => state(word, self.doc.live),
+        };
         let lasted = self.state_for_ms.map_or(String::new(), |ms| format!(" {}", age(ms * 1000)));
         (Some(role), format!("{glyph} {words}{lasted}"))
     }
@@ -96,7 +100,14 @@ impl SessionShown {
     pub fn last_action_words(&self, now: i64, width: usize) -> String {
         match &self.doc.last_action {
             Some(last) => {
-                let word = if last.status == "in_progress" { "running " } else { "" };
+                let word = match (last.phase, last.status, last.kind) {
+                    ("pre", _, "command") => "asks to run ",
+                    ("pre", _, "file_change") => "asks to change ",
+                    ("pre", ..) => "asks for ",
+                    (_, "runs_on", _) => "in the background: ",
+                    ("running", ..) => "running ",
+                    _ => "",
+                };
                 let summary = match last.summary.as_str() {
                     "" => last.kind.into(),
                     summary => clean(summary),

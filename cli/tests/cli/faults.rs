@@ -65,6 +65,23 @@ fn codexs_words_reach_the_terminal_as_words() {
 }
 
 #[test]
+fn a_session_whose_turn_cannot_be_ended_is_not_called_stopped() {
+    let (stage, id) = failing("turn/interrupt", "error");
+    let go = stage.sm.dir.path().join("go");
+    let line = format!("until test -e {}; do sleep 0.1; done", go.display());
+    stage.sm.run(&["send", &id, &json!({ "run": line }).to_string()]);
+    let ran = stage.sm.run(&["stop", &id]);
+    assert!(ran.code != 0 && ran.err.contains("was not stopped: "), "{}", ran.err);
+    let open = |session: &Value| {
+        matches!(session["activity_state"].as_str(), Some("working" | "thinking"))
+    };
+    assert!(open(&stage.sm.json(&["show", &id])["session"]));
+    assert_eq!(count(&raw(&stage.sm), b"thread/closed"), 0, "it is heard to its end");
+    std::fs::write(go, "").expect("a file");
+    assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+}
+
+#[test]
 fn what_failed_is_off_the_list_once_it_is_dismissed_or_sent_again() {
     let (stage, id) = failing("turn/start", "error");
     let sm = &stage.sm;

@@ -114,6 +114,19 @@ fn a_held_queue_keeps_nobody_waiting() {
 }
 
 #[test]
+fn what_an_older_turn_said_is_no_result_of_one_that_failed() {
+    let Some(live) = Live::start() else { return };
+    let id = live.spawn("tester", "say: the tests are green", &["--wait"]);
+    live.ok(&["send", &id, "fail: 400"]);
+    let told = live.ok(&["wait", &id, "--timeout", "60"]).text();
+    assert!(told.contains("✗ failed") && !told.contains("green"), "{told}");
+    assert_eq!(told.lines().count(), 2, "the error stands below: {told}");
+    let waited = live.sm.json(&["wait", &id]);
+    assert!(waited["sessions"][0]["result"].is_null(), "{waited}");
+    assert!(waited["sessions"][0]["error"].is_string(), "{waited}");
+}
+
+#[test]
 fn a_session_from_its_start_to_its_end() {
     let Some(live) = Live::start() else { return };
     let sm = &live.sm;

@@ -90,6 +90,8 @@ kinds! {
     THREAD_GOAL_CLEARED = 43, "thread/goal/cleared";
     /// A thread's newest turns were taken out of its history.
     THREAD_REVERTED = 44, "thread/reverted";
+    /// A thread was deleted for good.
+    THREAD_DELETED = 45, "thread/deleted";
     /// A turn began.
     TURN_STARTED = 48, "turn/started";
     /// A turn ended.

@@ -372,6 +372,18 @@ pub struct TurnError<'a> {
     /// In words.
     #[serde(borrow)]
     pub message: Text<'a>,
+    /// What lies behind it, where that says more.
+    #[serde(borrow, rename = "additionalDetails")]
+    pub details: Text<'a>,
+}
+
+/// A refused request.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct Refused<'a> {
+    /// Why.
+    #[serde(borrow)]
+    pub error: Obj<TurnError<'a>>,
 }
 
 /// The `error` notification.
@@ -437,6 +449,9 @@ pub struct Item<'a> {
     /// The folder a command runs in.
     #[serde(borrow)]
     pub cwd: Text<'a>,
+    /// The process of a command that need not end with its turn (Codex's unified exec); others have none.
+    #[serde(borrow)]
+    pub process_id: Text<'a>,
     /// A command's exit code.
     pub exit_code: Int,
     /// How long it took, as Codex measured it.

@@ -1,12 +1,12 @@
 //! Turns taken out of a thread's history: rolled back or reverted.
 //!
 //! What always holds: a turn is dropped once, whoever tells of it; what it said is no more the session's
-//! last message, what it did and cost stays counted. Which turns went is told by the client's request
+//! last message nor what it did last, what it did and cost stays counted. Which turns went is told by the client's request
 //! together with Codex's answer, and by `sm` for what it asked itself. `thread/reverted` alone tells of
 //! the newest turn only: it went, whatever else did.
 
 use super::Step;
-use crate::rows::{Cut, CutTurns, Sid};
+use crate::rows::{Cut, CutTurns, LastAction, Sid};
 use crate::table::Key;
 use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call, CutAnswer, CutRequest};
@@ -113,5 +113,37 @@ impl Step<'_> {
             self.state.turns.get(self.base, &(sid, number)).and_then(|turn| turn.message_seq)
         });
         self.session(sid).last_message_seq = last_message;
+        self.forget_last_action(sid);
+    }
+
+    /// The last action is one of a turn that is still there.
+    fn forget_last_action(&mut self, sid: Sid) {
+        let Some(last) = self.session(sid).last_action.clone() else { return };
+        if self.is_kept(sid, last.seq) {
+            return;
+        }
+        let keys = self.state.actions.keys(self.base, &sid.to_bytes());
+        let newest = keys
+            .into_iter()
+            .rev()
+            .find(|(_, seq)| self.is_kept(sid, *seq) && self.action(sid, *seq).kind.is_nameable());
+        let last = newest.map(|(_, seq)| {
+            let row = self.action(sid, seq);
+            LastAction {
+                seq,
+                kind: row.kind,
+                summary: row.summary.clone(),
+                status: row.status,
+                at: row.ended_at.unwrap_or(row.started_at),
+            }
+        });
+        self.session(sid).last_action = last;
+    }
+
+    /// Whether an action is of no turn that was dropped.
+    fn is_kept(&mut self, sid: Sid, action: u64) -> bool {
+        let turn = self.state.actions.get(self.base, &(sid, action)).and_then(|row| row.turn);
+        let turn = turn.and_then(|turn| self.state.turns.get(self.base, &(sid, turn)));
+        turn.is_none_or(|turn| turn.dropped_seq.is_none())
     }
 }

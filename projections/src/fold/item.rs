@@ -67,7 +67,7 @@ impl Step<'_> {
         if self.action(sid, action).ended_at.is_none() {
             self.tell(sid, action, item);
             // Releases that ask before they tell of the item tell of it once leave was given.
-            if action == self.at.seq {
+            if action == self.at.seq || self.was_asked_for_first(action) {
                 self.leave_is_shown(sid, action);
             }
         }
@@ -80,7 +80,10 @@ impl Step<'_> {
         let known = self.action(sid, action).status;
         if !matches!(
             known,
-            ActionStatus::InProgress | ActionStatus::Interrupted | ActionStatus::Lost
+            ActionStatus::InProgress
+                | ActionStatus::RunsOn
+                | ActionStatus::Interrupted
+                | ActionStatus::Lost
         ) {
             return;
         }
@@ -134,7 +137,13 @@ impl Step<'_> {
         }
     }
 
-    fn open_item(&mut self, sid: Sid, turn: Option<u64>, item_id: &str, item: &Item<'_>) -> u64 {
+    pub(super) fn open_item(
+        &mut self,
+        sid: Sid,
+        turn: Option<u64>,
+        item_id: &str,
+        item: &Item<'_>,
+    ) -> u64 {
         let at = self.at;
         let item_type = item.kind.get().unwrap_or("");
         let kind = ActionKind::of_item(item_type);
@@ -191,6 +200,10 @@ impl Step<'_> {
         if !agents.is_empty() {
             row.agents = agents;
         }
+        if item.process_id.filled().is_some() {
+            self.may_run_on(sid, action);
+        }
+        let row = self.action(sid, action);
         let summary = summary_of(kind, item, &row.files);
         if !summary.is_empty() {
             row.summary = summary;
@@ -200,7 +213,13 @@ impl Step<'_> {
         if kind == ActionKind::UserMessage {
             self.prompted(sid, turn, &summary);
         }
-        if kind.is_nameable() {
+        // The end of an older one does not hide one that goes on.
+        let hidden = self
+            .session(sid)
+            .last_action
+            .as_ref()
+            .is_some_and(|last| last.seq > action && last.status == ActionStatus::InProgress);
+        if kind.is_nameable() && !hidden {
             let last = LastAction { seq: action, kind, summary, status, at: at.time };
             self.session(sid).last_action = Some(last);
         }
@@ -243,6 +262,7 @@ impl Step<'_> {
         self.action(sid, action).ended_at = Some(ended_at);
         let session = self.session(sid);
         session.open_items.retain(|item| item.seq != action);
+        session.may_run_on.retain(|running| *running != action);
         count_end(&mut session.counts, kind, before, u64::wrapping_sub);
         count_end(&mut session.counts, kind, status, u64::wrapping_add);
         if let Some(last) = session.last_action.as_mut().filter(|last| last.seq == action) {
@@ -256,6 +276,45 @@ impl Step<'_> {
     pub(super) fn close_open_items(&mut self, sid: Sid, status: ActionStatus) {
         for item in std::mem::take(&mut self.session(sid).open_items) {
             self.close_item(sid, item.seq, status);
+        }
+    }
+
+    /// The command of an open item is one that need not end with its turn.
+    fn may_run_on(&mut self, sid: Sid, action: u64) {
+        let session = self.session(sid);
+        let is_open = session.open_items.iter().any(|item| item.seq == action);
+        if is_open && !session.may_run_on.contains(&action) {
+            session.may_run_on.push(action);
+        }
+    }
+
+    /// A turn ended by itself: its commands in the background go on without it.
+    pub(super) fn let_run_on(&mut self, sid: Sid) {
+        for action in self.session(sid).may_run_on.clone() {
+            let session = self.session(sid);
+            session.open_items.retain(|item| item.seq != action);
+            if let Some(last) = session.last_action.as_mut().filter(|last| last.seq == action) {
+                last.status = ActionStatus::RunsOn;
+            }
+            self.action(sid, action).status = ActionStatus::RunsOn;
+        }
+    }
+
+    /// The process of the commands in the background is gone.
+    pub(super) fn lose_running_on(&mut self, sid: Sid) {
+        for action in std::mem::take(&mut self.session(sid).may_run_on) {
+            self.close_item(sid, action, ActionStatus::Lost);
+        }
+    }
+
+    /// A stream broke off, and what it had begun to say is said anew.
+    pub(super) fn close_broken_off(&mut self, sid: Sid) {
+        let said =
+            |item: &OpenItem| matches!(item.kind, ActionKind::Message | ActionKind::Reasoning);
+        let open = &self.session(sid).open_items;
+        let open: Vec<u64> = open.iter().filter(|item| said(item)).map(|item| item.seq).collect();
+        for action in open {
+            self.close_item(sid, action, ActionStatus::Interrupted);
         }
     }
 }

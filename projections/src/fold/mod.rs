@@ -17,6 +17,7 @@ mod request;
 mod session;
 mod sm;
 mod source;
+mod start;
 mod turn;
 
 use crate::rows::{Micros, Session, Sid};
@@ -167,8 +168,12 @@ impl Step<'_> {
             }
             kind => kind,
         };
-        if let (Some(sid), Kind::THREAD_REVERT | Kind::THREAD_ROLLBACK) = (sid, kind) {
-            self.cut_asked(sid, kind, payload);
+        match (sid, kind) {
+            (Some(sid), Kind::THREAD_REVERT | Kind::THREAD_ROLLBACK) => {
+                self.cut_asked(sid, kind, payload);
+            }
+            (Some(sid), Kind::TURN_START) => self.start_asked(sid, payload),
+            _ => {}
         }
     }
 
@@ -181,11 +186,14 @@ impl Step<'_> {
                 }
                 if let Some(sid) = sid {
                     self.cut_answered(sid, kind, payload);
+                    self.start_answered(sid, kind, payload);
                 }
             }
             Kind::ERROR_RESPONSE => {
                 if let Some(sid) = sid {
                     self.cut_answered(sid, kind, payload);
+                    self.start_answered(sid, kind, payload);
+                    self.refused(sid, payload);
                 }
             }
             Kind::REQUEST => {
@@ -228,6 +236,8 @@ impl Step<'_> {
             Kind::THREAD_ARCHIVED => self.session(sid).archived = true,
             Kind::THREAD_UNARCHIVED => self.session(sid).archived = false,
             Kind::THREAD_REVERTED => self.reverted(sid),
+            Kind::THREAD_CLOSED => self.turn_is_over(sid, "its thread was closed"),
+            Kind::THREAD_DELETED => self.deleted(sid),
             Kind::THREAD_GOAL_UPDATED => self.goal_updated(sid, payload),
             Kind::THREAD_GOAL_CLEARED => self.session(sid).goal = None,
             Kind::TURN_STARTED => self.turn_started(sid, payload),

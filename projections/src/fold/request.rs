@@ -7,11 +7,11 @@
 
 use super::Step;
 use crate::rows::{
-    ActionKind, ActionStatus, Approval, LastAction, Request, RequestClass, RequestStatus, Sid, line,
+    ActionStatus, Approval, LastAction, Request, RequestClass, RequestStatus, Sid, line,
 };
 use crate::table::{Key, id_hash};
-use sm_protocol::message::{Answer, Call, Decision, RequestResolved, ServerRequest};
-use sm_protocol::{Envelope, Kind};
+use sm_protocol::message::{Answer, Call, Decision, Item, RequestResolved, ServerRequest};
+use sm_protocol::{Envelope, Kind, Text};
 
 fn class_of(kind: Kind) -> RequestClass {
     match kind {
@@ -96,7 +96,9 @@ impl Step<'_> {
         session.counts.requests += 1;
         if unlinked {
             session.unlinked.push(number);
-            self.request_is_last_action(sid, number, class);
+            if turn.is_some() {
+                self.tell_asked_for(sid, number);
+            }
         }
     }
 
@@ -110,36 +112,32 @@ impl Step<'_> {
         })
     }
 
-    /// Until the item is told of that leave is asked for, the request is the last that its session did.
-    fn request_is_last_action(&mut self, sid: Sid, number: u64, class: RequestClass) {
-        let kind = match class {
-            RequestClass::Command => ActionKind::Command,
-            RequestClass::FileChange => ActionKind::FileChange,
+    /// Leave is asked for a command or a file change that nobody told of yet: asking tells of it.
+    fn tell_asked_for(&mut self, sid: Sid, number: u64) {
+        let row = self.state.requests.entry(self.base, &number);
+        let item_type = match row.class {
+            RequestClass::Command => "commandExecution",
+            RequestClass::FileChange => "fileChange",
             _ => return,
         };
-        let summary = self.state.requests.entry(self.base, &number).summary.clone();
-        let (status, at) = (ActionStatus::InProgress, self.at.time);
-        let last = LastAction { seq: number, kind, summary, status, at };
+        let (turn, summary) = (row.turn, row.summary.clone());
+        let Some(item_id) = row.item_id.clone() else { return };
+        let item = Item {
+            kind: Text(Some(item_type.into())),
+            id: Text(Some(item_id.as_str().into())),
+            ..Item::default()
+        };
+        let action = self.open_item(sid, turn, &item_id, &item);
+        let row = self.action(sid, action);
+        row.summary.clone_from(&summary);
+        let (kind, status, at) = (row.kind, row.status, self.at.time);
+        let last = LastAction { seq: action, kind, summary, status, at };
         self.session(sid).last_action = Some(last);
     }
 
-    /// The turn is over, and the items that these requests are about were never told of.
-    pub(super) fn end_unlinked(&mut self, sid: Sid, unlinked: &[u64], status: ActionStatus) {
-        let last = self.session(sid).last_action.as_ref();
-        let open = last.filter(|last| last.status == ActionStatus::InProgress).map(|last| last.seq);
-        if let Some(number) = open.filter(|number| unlinked.contains(number)) {
-            self.end_last_action(sid, number, status);
-        }
-    }
-
-    /// What became of the request that is shown as its session's last action.
-    fn end_last_action(&mut self, sid: Sid, number: u64, status: ActionStatus) {
-        let at = self.at.time;
-        let last = self.session(sid).last_action.as_mut();
-        if let Some(last) = last.filter(|last| last.seq == number) {
-            last.status = status;
-            last.at = at;
-        }
+    /// Whether the first that was told of an action was that leave is asked for it.
+    pub(super) fn was_asked_for_first(&mut self, action: u64) -> bool {
+        self.state.requests.get(self.base, &action).is_some()
     }
 
     /// Some releases ask leave for an item before they tell of it: the new action takes over what was
@@ -255,22 +253,28 @@ impl Step<'_> {
         self.state.pending.remove(number);
         if let Some(sid) = session {
             self.session(sid).pending.retain(|(pending, _)| *pending != number);
-            let decision = self.state.requests.entry(self.base, &number).decision.as_deref();
-            let became = match (status, decision) {
-                (RequestStatus::Answered, Some("decline" | "denied" | "cancel" | "abort")) => {
-                    Some(ActionStatus::Declined)
-                }
-                (RequestStatus::Cleared, _) => Some(ActionStatus::Interrupted),
-                (RequestStatus::Orphaned, _) => Some(ActionStatus::Lost),
-                _ => None,
-            };
-            if let Some(became) = became {
-                self.end_last_action(sid, number, became);
-            }
         }
         self.copy_decision(number);
         if let Some(sid) = session {
+            self.end_asked_for(sid, number);
             self.settle(sid);
+        }
+    }
+
+    /// What was asked for and is known by nothing else ends with the wait, unless leave was given.
+    fn end_asked_for(&mut self, sid: Sid, number: u64) {
+        let row = self.state.requests.entry(self.base, &number);
+        let became = match (row.status, row.decision.as_deref()) {
+            (RequestStatus::Answered, Some("decline" | "denied" | "cancel" | "abort")) => {
+                ActionStatus::Declined
+            }
+            (RequestStatus::Cleared, _) => ActionStatus::Interrupted,
+            (RequestStatus::Orphaned, _) => ActionStatus::Lost,
+            _ => return,
+        };
+        let is_open = row.action == Some(number) && self.action(sid, number).ended_at.is_none();
+        if is_open {
+            self.close_item(sid, number, became);
         }
     }
 

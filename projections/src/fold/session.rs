@@ -118,10 +118,19 @@ impl Step<'_> {
             let seq = self.at.seq;
             let session = self.session(sid);
             session.ended = false;
+            // It may have been given up in the same life of the same source.
+            session.gone = false;
+            session.unresumable = None;
+            // Such an answer tells of every setting: none is told as none.
+            session.effort = opened.reasoning_effort.filled().map(str::to_owned);
             let by = answer.id.map_or("", |id| id.get());
             if session.loaded_by != by {
                 by.clone_into(&mut session.loaded_by);
                 session.loaded_seq = seq;
+            }
+            let status = opened.thread.get().and_then(|thread| thread.status.get());
+            if status.is_some_and(|status| status.kind.get() == Some("idle")) {
+                self.turn_is_over(sid, "its thread was loaded again and had no turn");
             }
             self.settle(sid);
         }
@@ -240,6 +249,16 @@ impl Step<'_> {
         if let Some(sandbox) = sandbox_policy.get() {
             set(&mut session.sandbox, &sandbox.kind);
         }
+    }
+
+    /// Nothing can bring it back.
+    pub(super) fn deleted(&mut self, sid: Sid) {
+        const REASON: &str = "its thread was deleted";
+        self.turn_is_over(sid, REASON);
+        self.lose_running_on(sid);
+        let session = self.session(sid);
+        session.ended = true;
+        session.unresumable = Some(REASON.to_owned());
     }
 
     pub(super) fn status_changed(&mut self, sid: Sid, payload: &[u8]) {

@@ -106,9 +106,10 @@ impl Step<'_> {
         for sid in self.attached(ended.source, ended.generation) {
             self.orphan_requests_of(sid);
             if let Some(open) = self.session(sid).open_turn.clone() {
-                self.close_turn(sid, open.seq, &End::WithProcess(&ended.reason));
+                self.close_turn(sid, open.seq, &End::Unheard(&ended.reason));
             }
             self.close_open_items(sid, ActionStatus::Lost);
+            self.lose_running_on(sid);
             let session = self.session(sid);
             session.gone = true;
             session.flag_approval = false;

@@ -12,14 +12,14 @@ use crate::rows::{
 };
 use crate::table::{IdHash, is_numbered, turn_key};
 use sm_protocol::Kind;
-use sm_protocol::message::{AboutItem, ErrorEvent, ModelRerouted, TurnEvent};
+use sm_protocol::message::{AboutItem, ErrorEvent, ModelRerouted, Refused, TurnEvent};
 
 /// How a turn comes to its end.
 pub(super) enum End<'e> {
     /// Codex told: the outcome, and the error if there was one.
     Told(Outcome, Option<&'e str>),
-    /// Its process ended first, for that reason.
-    WithProcess(&'e str),
+    /// It was never told, for that reason: its process ended first, or its thread has no turn any more.
+    Unheard(&'e str),
     /// Another turn began, and nobody told how this one ended.
     Untold,
 }
@@ -141,7 +141,7 @@ impl Step<'_> {
         let at = self.at;
         let (outcome, error) = match *end {
             End::Told(outcome, error) => (outcome, error),
-            End::WithProcess(reason) => (Outcome::Lost, Some(reason)),
+            End::Unheard(reason) => (Outcome::Lost, Some(reason)),
             End::Untold => (Outcome::Lost, Some("its end was not told: another turn began")),
         };
         let row = self.turn(sid, turn);
@@ -154,8 +154,8 @@ impl Step<'_> {
         row.outcome = outcome;
         row.end_seq = Some(at.seq);
         row.error = error.map(line);
-        let with_process = matches!(end, End::WithProcess(_));
-        let ended_at = self.end_time(sid, with_process);
+        let unheard = matches!(end, End::Unheard(_));
+        let ended_at = self.end_time(sid, unheard);
         self.turn(sid, turn).ended_at = Some(ended_at);
         let session = self.session(sid);
         if let Some(count) = outcome_count(&mut session.counts, before) {
@@ -173,14 +173,32 @@ impl Step<'_> {
             session.flag_approval = false;
             session.flag_input = false;
             session.retrying = None;
-            let unlinked = std::mem::take(&mut session.unlinked);
-            let (items, requests) = match with_process {
+            session.unlinked.clear();
+            let (items, requests) = match unheard {
                 true => (ActionStatus::Lost, RequestStatus::Orphaned),
                 false => (ActionStatus::Interrupted, RequestStatus::Cleared),
             };
-            self.end_unlinked(sid, &unlinked, items);
+            if matches!(outcome, Outcome::Completed | Outcome::Failed) {
+                self.let_run_on(sid);
+            }
             self.close_open_items(sid, items);
             self.end_requests_of_turn(sid, turn, requests);
+        }
+    }
+
+    /// Codex shows that no turn is open in the thread, and never told how the one that was ended.
+    pub(super) fn turn_is_over(&mut self, sid: Sid, reason: &str) {
+        if let Some(open) = self.session(sid).open_turn.clone() {
+            self.close_turn(sid, open.seq, &End::Unheard(reason));
+        }
+    }
+
+    /// A refused wish: one that was about a turn may tell that there is none.
+    pub(super) fn refused(&mut self, sid: Sid, payload: &[u8]) {
+        let Some(refusal) = self.read::<Refused<'_>>(payload) else { return };
+        let words = refusal.error.get().and_then(|error| error.message.filled());
+        if words.is_some_and(|words| words.starts_with("no active turn")) {
+            self.turn_is_over(sid, "Codex says that no turn is active");
         }
     }
 
@@ -216,13 +234,20 @@ impl Step<'_> {
 
     pub(super) fn error(&mut self, sid: Sid, payload: &[u8]) {
         let Some(event) = self.params::<ErrorEvent<'_>>(payload) else { return };
-        let words = event.error.get().and_then(|error| error.message.filled()).map(line);
+        let words = event.error.get().and_then(|error| {
+            let message = error.message.filled()?;
+            Some(match error.details.filled() {
+                Some(details) => line(&format!("{message}: {details}")),
+                None => line(message),
+            })
+        });
         let retries = event.will_retry.0 == Some(true);
         let session = self.session(sid);
         session.counts.errors += 1;
         session.last_error = words.clone();
         if retries {
             session.retrying = Some(words.unwrap_or_default());
+            self.close_broken_off(sid);
             if let Some(turn) = self.turn_of(sid, event.turn_id.filled()) {
                 self.turn(sid, turn).retries += 1;
             }

@@ -150,6 +150,8 @@ pub enum ActionStatus {
     Interrupted,
     /// Its process ended first.
     Lost,
+    /// A command that goes on in the background: its turn ended first.
+    RunsOn,
 }
 
 impl ActionStatus {
@@ -162,6 +164,7 @@ impl ActionStatus {
             ActionStatus::Declined => "declined",
             ActionStatus::Interrupted => "interrupted",
             ActionStatus::Lost => "lost",
+            ActionStatus::RunsOn => "runs_on",
         }
     }
 }

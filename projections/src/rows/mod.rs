@@ -20,7 +20,7 @@ pub use reminder::Reminder;
 pub use request::{Request, RequestClass, RequestStatus};
 pub use session::{
     ActivityState, Counts, Cut, CutTurns, Goal, Health, LastAction, McpFailure, OpenItem, OpenTurn,
-    Session, SessionHead, Tokens,
+    Session, SessionHead, Start, Tokens,
 };
 pub use source::{Generation, Source, SourceKind, WITH_DAEMON};
 pub use span::{Phase, Span};

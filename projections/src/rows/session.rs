@@ -224,6 +224,21 @@ pub enum CutTurns {
     Newest(u64),
 }
 
+/// A client's wish to begin a turn under settings of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The JSON text of its request's id.
+    pub rpc_id: String,
+    /// The model.
+    pub model: Option<String>,
+    /// The reasoning effort.
+    pub effort: Option<String>,
+    /// When it asks.
+    pub approval_policy: Option<String>,
+    /// Its sandbox.
+    pub sandbox: Option<String>,
+}
+
 /// What a thread pursues turn after turn.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Goal {
@@ -395,6 +410,11 @@ pub struct Session {
     pub cut: Option<Cut>,
     /// The user gave it its name: rules accept nothing on any other.
     pub is_users_name: bool,
+    /// What a client wants a turn to begin with, while Codex has not answered.
+    pub start: Option<Start>,
+    /// Commands that need not end with their turn: those of the open turn, and those that run on after
+    /// theirs.
+    pub may_run_on: Vec<u64>,
 }
 
 impl Session {

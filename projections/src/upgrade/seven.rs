@@ -5,7 +5,7 @@
 
 use super::Upgrade;
 use crate::fold::input::{HELD, SOUGHT};
-use crate::rows::{InputStatus, Micros, Sid};
+use crate::rows::{InputStatus, Micros, Sid, Start};
 use crate::store::StoreError;
 use crate::table::Table;
 use crate::tables::{Inputs, Sessions};
@@ -25,7 +25,8 @@ pub(super) fn to_eight(upgrade: &mut Upgrade<'_>) -> Result<(), StoreError> {
     })?;
     // Nobody knows who gave a session its name: nothing is accepted on it.
     upgrade.partial("users_names")?;
-    upgrade.append(Sessions::NUMBER, &false)
+    let (is_users_name, start, may_run_on) = (false, None::<Start>, Vec::<u64>::new());
+    upgrade.append(Sessions::NUMBER, &(is_users_name, start, may_run_on))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{millis, request_id, time, who};
 use crate::rows::{Action, ActionKind, RequestStatus, Sid, file_names};
 use crate::store::{StoreError, View};
 use crate::table::Key;
-use crate::tables::{Actions, Requests, Sessions, Threads};
+use crate::tables::{Actions, Requests, Sessions, Threads, Turns};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -25,8 +25,11 @@ pub struct ActionDoc {
     pub kind: &'static str,
     /// `pre` while leave is waited for, `running`, `post`.
     pub phase: &'static str,
-    /// `in_progress`, `completed`, `failed`, `declined`, `interrupted` or `lost`.
+    /// `in_progress`, `completed`, `failed`, `declined`, `interrupted`, `lost`, or `runs_on`: a command in
+    /// the background whose turn is over.
     pub status: &'static str,
+    /// Its turn was taken out of its session's history.
+    pub dropped: bool,
     /// One line.
     pub summary: String,
     /// A command, whole as far as a line goes; null for what is none.
@@ -114,7 +117,7 @@ pub fn actions(
         })?;
     }
     rows.reverse();
-    rows.into_iter().map(|(seq, action)| action_doc(view, seq, action)).collect()
+    rows.into_iter().map(|(seq, action)| action_doc(view, sid, seq, action)).collect()
 }
 
 /// The line of the action that record `seq` ended, in the session of `thread`: what is left of a text
@@ -130,7 +133,16 @@ pub fn line_ended_by(
 }
 
 /// One action as a document.
-pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc, StoreError> {
+pub fn action_doc(
+    view: &View<'_>,
+    sid: Sid,
+    seq: u64,
+    action: Action,
+) -> Result<ActionDoc, StoreError> {
+    let turn = match action.turn {
+        Some(turn) => view.get::<Turns>(&(sid, turn))?,
+        None => None,
+    };
     let mut agents = Vec::new();
     for agent in &action.agents {
         agents.extend(view.get::<Sessions>(agent)?.map(|session| session.id));
@@ -160,6 +172,7 @@ pub fn action_doc(view: &View<'_>, seq: u64, action: Action) -> Result<ActionDoc
             None => "running",
         },
         status: action.status.as_str(),
+        dropped: turn.is_some_and(|turn| turn.dropped_seq.is_some()),
         command: (action.kind == ActionKind::Command).then(|| action.summary.clone()),
         summary: action.summary,
         cwd: action.cwd,

@@ -206,7 +206,7 @@ impl Deeds {
     fn command(&mut self, status: ActionStatus) {
         self.commands += 1;
         match status {
-            ActionStatus::InProgress | ActionStatus::Completed => {}
+            ActionStatus::InProgress | ActionStatus::Completed | ActionStatus::RunsOn => {}
             ActionStatus::Failed => self.failed += 1,
             ActionStatus::Declined => self.declined += 1,
             ActionStatus::Interrupted | ActionStatus::Lost => self.interrupted += 1,

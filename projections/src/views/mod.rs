@@ -35,7 +35,7 @@ pub use session::{
     BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,
     roots, session_doc, sessions,
 };
-pub use turn::{TurnDoc, turn_doc, turn_number, turns};
+pub use turn::{TurnDoc, last_turn, turn_doc, turn_number, turns};
 
 use crate::rows::Micros;
 use crate::store::{StoreError, View};

@@ -8,9 +8,9 @@ use super::change::{Deeds, ended_since, turns_since};
 use super::input::waiting;
 use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
-use crate::rows::{Generation, Outcome, Session, Sid};
+use crate::rows::{ActionStatus, Generation, Outcome, Session, Sid};
 use crate::store::{StoreError, View};
-use crate::tables::{Requests, Sources, Turns};
+use crate::tables::{Actions, Requests, Sources, Turns};
 
 /// How far down a family is looked at.
 const DEPTH_MAX: usize = 64;
@@ -34,7 +34,9 @@ pub enum Standing {
 /// What is new of one child.
 #[derive(Debug, Clone)]
 pub struct NewsDoc {
-    /// The child's row.
+    /// The child's number.
+    pub sid: Sid,
+    /// Its row.
     pub session: Session,
     /// Where it stands.
     pub standing: Standing,
@@ -56,6 +58,8 @@ pub struct NewsDoc {
     pub commands_failed: u64,
     /// Those that never ran to their end: declined, interrupted, lost.
     pub commands_stopped: u64,
+    /// Commands that run on in the background, oldest first.
+    pub running: Vec<String>,
     /// Files that were changed since, each once.
     pub files: Vec<FileDoc>,
 }
@@ -218,8 +222,17 @@ impl Look<'_, '_> {
         let deeds = Deeds::of(ended_since(view, sid, begin, session.told_seq)?);
         let stopped = deeds.declined + deeds.interrupted;
         let (_, held) = waiting(view, sid, &session)?;
+        let mut running = Vec::new();
+        for number in &session.may_run_on {
+            let row = view.get::<Actions>(&(sid, *number))?;
+            running.extend(
+                row.filter(|row| row.status == ActionStatus::RunsOn).map(|row| row.summary),
+            );
+        }
         Ok(NewsDoc {
+            sid,
             session,
+            running,
             held,
             standing,
             seq,

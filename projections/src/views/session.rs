@@ -2,11 +2,12 @@
 
 use super::{request_id, time, who};
 use crate::rows::{
-    ActionKind, Counts, Goal, Health, McpFailure, Session, SessionHead, Sid, SourceKind, Tokens,
+    ActionKind, ActionStatus, Counts, Goal, Health, McpFailure, Session, SessionHead, Sid,
+    SourceKind, Tokens,
 };
 use crate::store::{StoreError, View};
 use crate::table::Key;
-use crate::tables::{Children, Sessions, Sources, Threads};
+use crate::tables::{Actions, Children, Requests, Sessions, Sources, Threads};
 use serde::Serialize;
 use sm_protocol::synthetic::Settings;
 use std::collections::HashMap;
@@ -130,6 +131,8 @@ pub struct LastActionDoc {
     pub summary: String,
     /// Where it stands.
     pub status: &'static str,
+    /// `pre` while leave is waited for, `running`, `post`.
+    pub phase: &'static str,
     /// When that was last told.
     pub at: Option<String>,
     /// The same in Unix microseconds.
@@ -309,7 +312,7 @@ pub fn session_doc(view: &View<'_>, sid: Sid) -> Result<Option<SessionDoc>, Stor
 fn documents(view: &View<'_>, rows: Vec<(Sid, Session)>) -> Result<Vec<SessionDoc>, StoreError> {
     let mut sources: HashMap<u64, Option<(SourceKind, Option<String>)>> = HashMap::new();
     let mut docs = Vec::with_capacity(rows.len());
-    for (_, session) in rows {
+    for (sid, session) in rows {
         let source = match sources.get(&session.source) {
             Some(source) => source.clone(),
             None => {
@@ -319,13 +322,14 @@ fn documents(view: &View<'_>, rows: Vec<(Sid, Session)>) -> Result<Vec<SessionDo
                 source
             }
         };
-        docs.push(document(view, session, source)?);
+        docs.push(document(view, sid, session, source)?);
     }
     Ok(docs)
 }
 
 fn document(
     view: &View<'_>,
+    sid: Sid,
     session: Session,
     source: Option<(SourceKind, Option<String>)>,
 ) -> Result<SessionDoc, StoreError> {
@@ -341,7 +345,8 @@ fn document(
         None => None,
     };
     let (kind, told_version) = source.map_or((None, None), |(kind, version)| (Some(kind), version));
-    let blocked_on = blocked_on(&session);
+    let blocked_on = blocked_on(view, sid, &session)?;
+    let last_action = last_action(view, &session)?;
     let (spawned_by, spawned_by_thread) = who(view, session.spawned_by)?;
     let unread = session.open_turn.is_none()
         && session.settled_seq.is_some_and(|settled| settled > session.acked_seq);
@@ -376,13 +381,7 @@ fn document(
         pending_request_ids: session.pending.iter().map(|(seq, _)| request_id(*seq)).collect(),
         queued: session.queued,
         turn_id: session.open_turn.map(|turn| turn.id),
-        last_action: session.last_action.map(|action| LastActionDoc {
-            kind: action.kind.as_str(),
-            summary: action.summary,
-            status: action.status.as_str(),
-            at: time(action.at),
-            at_micros: action.at,
-        }),
+        last_action,
         counts: CountsDoc::from(&session.counts),
         tokens: session.tokens.map(TokensDoc::from),
         tokens_inherited: session.tokens_inherited,
@@ -404,19 +403,43 @@ fn document(
     })
 }
 
-fn blocked_on(session: &Session) -> Option<BlockedOn> {
+fn last_action(view: &View<'_>, session: &Session) -> Result<Option<LastActionDoc>, StoreError> {
+    let Some(last) = &session.last_action else { return Ok(None) };
+    let mut waits = false;
+    for (number, _) in &session.pending {
+        waits |= view.get::<Requests>(number)?.is_some_and(|row| row.action == Some(last.seq));
+    }
+    Ok(Some(LastActionDoc {
+        kind: last.kind.as_str(),
+        summary: last.summary.clone(),
+        status: last.status.as_str(),
+        phase: match last.status {
+            ActionStatus::InProgress if waits => "pre",
+            ActionStatus::InProgress | ActionStatus::RunsOn => "running",
+            _ => "post",
+        },
+        at: time(last.at),
+        at_micros: last.at,
+    }))
+}
+
+fn blocked_on(
+    view: &View<'_>,
+    sid: Sid,
+    session: &Session,
+) -> Result<Option<BlockedOn>, StoreError> {
     if let Some((seq, _)) = session.pending.iter().find(|(_, class)| class.asks_human()) {
-        return Some(BlockedOn { kind: "request", what: request_id(*seq) });
+        return Ok(Some(BlockedOn { kind: "request", what: request_id(*seq) }));
     }
     if let Some(error) = &session.retrying {
-        return Some(BlockedOn { kind: "retry", what: error.clone() });
+        return Ok(Some(BlockedOn { kind: "retry", what: error.clone() }));
     }
-    let newest = session.open_items.last()?;
+    let Some(newest) = session.open_items.last() else { return Ok(None) };
     let kind = match newest.kind {
         ActionKind::Command => "command",
         ActionKind::Collab => "child",
-        _ => return None,
+        _ => return Ok(None),
     };
-    let last = session.last_action.as_ref().filter(|last| last.seq == newest.seq);
-    Some(BlockedOn { kind, what: last.map_or(String::new(), |last| last.summary.clone()) })
+    let action = view.get::<Actions>(&(sid, newest.seq))?;
+    Ok(Some(BlockedOn { kind, what: action.map(|action| action.summary).unwrap_or_default() }))
 }

@@ -100,6 +100,21 @@ pub fn turns(
     rows.into_iter().rev().map(|(seq, turn)| turn_doc(view, sid, seq, turn)).collect()
 }
 
+/// The newest turn of a session's history.
+pub fn last_turn(view: &View<'_>, sid: Sid, session: &Session) -> Result<Option<Turn>, StoreError> {
+    let Some(newest) = session.last_turn_seq else { return Ok(None) };
+    let newest = view.get::<Turns>(&(sid, newest))?;
+    if newest.as_ref().is_none_or(|turn| turn.dropped_seq.is_none()) {
+        return Ok(newest);
+    }
+    let mut kept = None;
+    view.scan_back::<Turns>(&sid.to_bytes(), |_, turn| {
+        kept = Some(turn).filter(|turn| turn.dropped_seq.is_none());
+        kept.is_none()
+    })?;
+    Ok(kept)
+}
+
 /// One turn as a document.
 pub fn turn_doc(view: &View<'_>, sid: Sid, seq: u64, turn: Turn) -> Result<TurnDoc, StoreError> {
     let phases = phases(view, sid, seq, &turn)?;

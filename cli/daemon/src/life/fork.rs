@@ -167,6 +167,10 @@ fn params(
             cwd: wish.cwd.as_deref().unwrap_or(own),
         },
     )?);
+    // Another model may not know it.
+    if wish.model.is_none() {
+        config.extend(resume::effort_in_force(&scene.session));
+    }
     if let Some(effort) = &wish.effort {
         let effort = words::word("a reasoning effort", effort)?;
         config.insert("model_reasoning_effort".to_owned(), json!(effort));

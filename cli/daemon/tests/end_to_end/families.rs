@@ -61,6 +61,57 @@ fn a_parent_is_woken_once_with_what_its_child_did() {
 }
 
 #[test]
+fn what_an_older_turn_said_or_suffered_is_no_news_of_a_later_one() {
+    let bench = Bench::start();
+    let child = json!({ "prompt": "say: the tests are green", "name": "tester" });
+    let parent = bench.spawn(&bench.wish(&format!("{}\nsay: delegated", spawning(&child))));
+    bench.settled(&parent.id, 2);
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.send(&child, "fail: 400", Mode::Start).unwrap();
+    bench.settled(&parent.id, 3);
+    let sent = wakes(&bench);
+    assert!(text(&sent[0]).contains("> the tests are green\n"), "{sent:?}");
+    let told = text(&sent[1]);
+    assert!(told.contains("(tester) failed: ") && !told.contains("green"), "{told}");
+    bench.send(&child, "run: sleep 20", Mode::Start).unwrap();
+    bench.wait("it is at work", || {
+        (bench.session(&child)["blocked_on"]["kind"] == "command").then_some(())
+    });
+    bench.client().interrupt(&child, &Act::default()).unwrap();
+    bench.settled(&parent.id, 4);
+    let sent = wakes(&bench);
+    let told = text(&sent[2]);
+    assert!(told.contains("(tester) was interrupted.\n") && !told.contains("green"), "{told}");
+    let ask = "dyn: sm_wait\nsay: {{1.sessions.0.result}}, {{1.sessions.0.last_error}}";
+    bench.send(&parent.id, ask, Mode::Start).unwrap();
+    bench.settled(&parent.id, 5);
+    assert_eq!(bench.last_message(&parent.id), "null, null");
+}
+
+#[test]
+fn a_command_left_in_the_background_is_no_command_cut_off() {
+    let bench = Bench::start();
+    let go = bench.work.join("go");
+    let script =
+        format!("run@300: until test -e {}; do sleep 0.1; done\nsay: left it", go.display());
+    let child = json!({ "prompt": script, "name": "starter" });
+    let parent = bench.spawn(&bench.wish(&format!("{}\nsay: delegated", spawning(&child))));
+    bench.settled(&parent.id, 2);
+    let sent = wakes(&bench);
+    let told = text(&sent[0]);
+    assert!(told.contains("Still running in the background: until test -e "), "{told}");
+    assert!(!told.contains("cut off"), "{told}");
+    let child = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    let status = || bench.actions(&child, "command")[0]["status"].clone();
+    assert_eq!(
+        (status(), &bench.session(&child)["activity_state"]),
+        (json!("runs_on"), &json!("idle"))
+    );
+    std::fs::write(&go, "").unwrap();
+    bench.wait("it has ended", || (status() == "completed").then_some(()));
+}
+
+#[test]
 fn one_wait_runs_three_children_to_their_end_and_then_nothing_is_news() {
     let bench = Bench::start();
     let script = ["one", "two", "three"].map(|name| {

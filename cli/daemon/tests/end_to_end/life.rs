@@ -47,6 +47,10 @@ fn verb<T: serde::de::DeserializeOwned>(
     bench.client().verb(id, verb, body)
 }
 
+fn acted(bench: &Bench, id: &str, word: &str) -> Result<Value, ClientError> {
+    verb(bench, id, word, &Act::default())
+}
+
 /// A git repository with a commit, and something changed since.
 fn repository(bench: &Bench) -> String {
     let git = |words: &[&str]| {
@@ -282,6 +286,88 @@ fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
         }
     }
     assert_eq!(bench.session(&id)["counts"]["turns"], 5);
+}
+
+/// Its turn runs inside that which began it, under an id of its own.
+#[test]
+fn a_running_review_is_interrupted_and_stopped_like_any_turn() {
+    let bench = Bench::start();
+    repository(&bench);
+    let id = grown(&bench, 1);
+    let made = bench.work.join("made");
+    let review = |turns: u64| {
+        let of = ReviewOf::Prompt(format!("run: sleep 20; touch {}", made.display()));
+        let review = Review { of, ..Review::default() };
+        let _: Reviewing = verb(&bench, &id, "review", &review).unwrap();
+        bench.wait("the review runs a command", || {
+            let session = bench.session(&id);
+            let is_at_it = session["counts"]["commands"].as_u64()? >= turns
+                && session["blocked_on"]["kind"] == "command";
+            is_at_it.then_some(())
+        });
+    };
+    review(1);
+    let ended = acted(&bench, &id, "interrupt").unwrap();
+    assert_eq!((&ended["outcome"], &ended["turn_id"]), (&json!("interrupted"), &Value::Null));
+    review(2);
+    let ended = acted(&bench, &id, "stop").unwrap();
+    assert_eq!(
+        (&ended["outcome"], &ended["activity_state"]),
+        (&json!("interrupted"), &json!("stopped"))
+    );
+    let again = acted(&bench, &id, "resume").unwrap();
+    assert_eq!(again["activity_state"], "idle");
+    assert!(!made.exists(), "no command ran to its end");
+}
+
+#[test]
+fn the_effort_is_kept_when_a_thread_is_loaded_again_or_forked() {
+    let mut bench = Bench::start();
+    let wish = Spawn { effort: Some("high".to_owned()), ..bench.wish("say: one") };
+    let id = bench.spawn(&wish).id;
+    assert_eq!(bench.settled(&id, 1)["effort"], "high");
+    let fork: Forked = verb(&bench, &id, "fork", &Fork::default()).unwrap();
+    assert_eq!(fork.session["effort"], "high");
+    bench.stop_daemon();
+    bench.serve();
+    bench.send(&id, "say: two", Default::default()).unwrap();
+    assert_eq!(bench.settled(&id, 2)["effort"], "high");
+    let loaded = bench.told(Kind::THREAD_RESUME).pop().expect("it was loaded again");
+    assert_eq!(loaded["params"]["config"]["model_reasoning_effort"], "high");
+}
+
+#[test]
+fn what_is_in_the_archive_is_not_resumed() {
+    let bench = Bench::start();
+    let id = grown(&bench, 1);
+    acted(&bench, &id, "stop").unwrap();
+    let _: Done = verb(&bench, &id, "archive", &Act::default()).unwrap();
+    let session = bench.session(&id);
+    assert_eq!(
+        (&session["activity_state"], &session["archived"]),
+        (&json!("stopped"), &json!(true))
+    );
+    refused(acted(&bench, &id, "resume"), 409, "session_archived");
+    let _: Done = verb(&bench, &id, "unarchive", &Act::default()).unwrap();
+    let again = acted(&bench, &id, "resume").unwrap();
+    assert_eq!(again["activity_state"], "idle");
+}
+
+#[test]
+fn a_deleted_thread_is_a_session_that_is_over() {
+    let bench = Bench::start();
+    let id = grown(&bench, 1);
+    let rpc = Rpc {
+        method: "thread/delete".to_owned(),
+        ask: Ask { session: Some(id.clone()), ..Ask::default() },
+        ..Rpc::default()
+    };
+    bench.client().codex("rpc", &rpc).unwrap();
+    let session = bench.wait("it is over", || {
+        let session = bench.session(&id);
+        (session["activity_state"] == "stopped").then_some(session)
+    });
+    assert!(bench.send(&id, "say: more", Default::default()).is_err());
 }
 
 #[test]
