@@ -1,7 +1,7 @@
 //! Which sessions a command is about: words, or labels.
 //!
-//! What always holds: labels choose among the sessions that are open now, oldest first; labels that no
-//! session has are an error, never an empty success.
+//! What always holds: labels choose among the sessions that are open now, oldest first, to be resumed among
+//! those that are stopped; labels that no such session has are an error, never an empty success.
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -44,6 +44,17 @@ impl Selector {
         streams: &Streams,
         named: &[String],
     ) -> Result<Vec<String>, Error> {
+        self.sessions_of(context, streams, named, false)
+    }
+
+    /// The same; `stopped`: those chosen that are stopped, and no others.
+    pub fn sessions_of(
+        &self,
+        context: &Context,
+        streams: &Streams,
+        named: &[String],
+        stopped: bool,
+    ) -> Result<Vec<String>, Error> {
         let mut found = named.to_vec();
         if self.is_empty() && found.len() < 2 {
             return match found.is_empty() {
@@ -61,15 +72,17 @@ impl Selector {
         if self.is_empty() {
             return Ok(found);
         }
-        let is_open = |row: &Session| {
-            !row.unconfirmed && !row.archived && row.state != ActivityState::Stopped
-        };
-        let mut is_any = false;
+        let is_there = |row: &Session| !row.unconfirmed && !row.archived && self.fits(&row.labels);
+        let (mut is_any, mut others) = (false, 0);
         view.scan::<Sessions>(&[], &[], |sid, row| {
-            if is_open(&row) && self.fits(&row.labels) {
-                is_any = true;
-                if meant.insert(sid) {
-                    found.push(row.id);
+            if is_there(&row) {
+                if (row.state == ActivityState::Stopped) != stopped {
+                    others += 1;
+                } else {
+                    is_any = true;
+                    if meant.insert(sid) {
+                        found.push(row.id);
+                    }
                 }
             }
             true
@@ -77,14 +90,20 @@ impl Selector {
         if !is_any {
             let home = context.home_words();
             let words = self.labels.join(", ");
-            return Err(Error::new(
-                Exit::NotFound,
-                "not_found",
-                format!("no open session is labelled {words}"),
-            )
-            .hint(format!(
-                "Label one: sm{home} label SESSION KEY=VALUE; see all: sm{home} ps --json"
-            )));
+            let which = if stopped { "stopped" } else { "open" };
+            let message = format!("no {which} session is labelled {words}");
+            let hint = match (others, stopped) {
+                (0, _) | (_, true) => {
+                    format!(
+                        "Label one: sm{home} label SESSION KEY=VALUE; see all: sm{home} ps --json"
+                    )
+                }
+                (_, false) => format!(
+                    "{others} stopped: sm{home} resume -l {} loads them again.",
+                    self.labels.join(" -l ")
+                ),
+            };
+            return Err(Error::new(Exit::NotFound, "not_found", message).hint(hint));
         }
         Ok(found)
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use sm_projections::rows::{ActivityState, Session, SourceKind};
 use sm_projections::table::Key;
 use sm_projections::tables::{Names, Sessions, ShortIds, Sources, Threads};
-use sm_projections::{Store, View};
+use sm_projections::{Store, View, views};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -137,7 +137,13 @@ fn holder(view: &View<'_>, name: &str) -> Result<Option<Session>, Refusal> {
         let Some(session) = view.get::<Sessions>(&sid)? else { continue };
         let source = view.get::<Sources>(&session.source)?;
         let is_ours = source.is_some_and(|source| source.kind == SourceKind::AppServer);
-        if is_ours && session.state != ActivityState::Stopped && !session.archived {
+        // One that lost its server comes back under its name.
+        let comes_back = session.gone
+            && !session.ended
+            && session.unresumable.is_none()
+            && !views::was_put_away(view, &session)?;
+        let is_open = session.state != ActivityState::Stopped || comes_back;
+        if is_ours && is_open && !session.archived {
             return Ok(Some(session));
         }
     }

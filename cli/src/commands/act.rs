@@ -67,7 +67,8 @@ impl Resume {
 }
 
 fn act(context: &Context, streams: &mut Streams, verb: Verb, of: &Of) -> Result<Exit, Error> {
-    let sessions = &of.chosen.sessions(context, streams, &of.sessions)?;
+    let stopped = verb == Verb::Resume;
+    let sessions = &of.chosen.sessions_of(context, streams, &of.sessions, stopped)?;
     let actor = Actor::find(context, streams, verb, sessions)?;
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;

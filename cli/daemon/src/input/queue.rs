@@ -364,7 +364,16 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
         if super::unknown::find_out_all(daemon, thread).await? {
             continue;
         }
-        let message = accepted(&daemon.reader, number, &row)?;
+        let message = match accepted(&daemon.reader, number, &row) {
+            Ok(message) => message,
+            // Nobody knows what is to be sent: it keeps none from going that come after it.
+            Err(error) => {
+                let reason = Some(rows::line(&format!("its text cannot be read: {error}")));
+                let failed = InputChanged { reason, ..now_is(number, InputStatus::Failed) };
+                change(daemon, thread, failed).await?;
+                continue;
+            }
+        };
         if let Some(turn) = &message.expected_turn {
             let reason = Some(format!("turn {turn}, which it was meant for, is over"));
             let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
