@@ -452,15 +452,19 @@ impl Case<'_> {
         }
         let beyond = |what: String| format!("rule {name} has a path, and {what} may be beyond it");
         let guards = |path: &Path| self.guards(rule, path);
+        let shown_word = |word: &Word| match word.text.as_str() {
+            "" => "its input".to_owned(),
+            text => text.to_owned(),
+        };
         // Whoever only looks may look at what is guarded.
         let looks = only_looks(&simple.words);
         for word in simple.words.iter().skip(known.max(1)) {
             let Some(places) = places(&word.text, &simple.folders).filter(|_| word.is_literal)
             else {
-                return Some(beyond(word.text.clone()));
+                return Some(beyond(shown_word(word)));
             };
             if !self.are_all_in(rule, &places) {
-                return Some(beyond(word.text.clone()));
+                return Some(beyond(shown_word(word)));
             }
             if let Some(why) = places.iter().filter(|_| !looks).find_map(|path| guards(path)) {
                 return Some(why);

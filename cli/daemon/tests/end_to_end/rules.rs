@@ -77,6 +77,32 @@ fn a_rule_with_a_path_accepts_no_argument_beyond_it() {
 }
 
 #[test]
+fn a_rule_accepts_no_command_that_another_one_carries_and_no_hook() {
+    let bench = Bench::start();
+    bench.rules(
+        "[[rule]]\ndecision = \"accept\"\ncommand = \"find\"\npath = \"WORK\"\n\
+         [[rule]]\ndecision = \"accept\"\ncommand = \"touch\"\npath = \"WORK\"\n",
+    );
+    let id = bench
+        .spawn(&bench.asking(
+            "run: find . -maxdepth 0 -exec touch a.txt \\;\nrun: touch .codex/config.toml\n\
+             run: find . -maxdepth 0 -exec sh -c 'touch b.txt' \\;\n\
+             run: find . -maxdepth 0 -exec rm a.txt \\;\nsay: done",
+        ))
+        .id;
+    for part in [".codex/config.toml", "rm a.txt"] {
+        let request = bench.wait(part, || {
+            let request = bench.asked(&id);
+            let is_it = request["details"]["command"].as_str().is_some_and(|c| c.contains(part));
+            is_it.then_some(request)
+        });
+        bench.decide(request["id"].as_str().unwrap(), "decline").unwrap();
+    }
+    bench.settled(&id, 1);
+    assert!(bench.work.join("a.txt").exists() && bench.work.join("b.txt").exists());
+}
+
+#[test]
 fn a_rule_declines_and_its_note_reaches_the_agent() {
     let bench = Bench::start();
     bench.rules(
