@@ -57,10 +57,10 @@ async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusa
 async fn stop(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<(), Refusal> {
     let thread = session.thread_id.as_str();
     input::cancel_all(daemon, thread, "the session was stopped").await?;
-    if let Some(turn) = &session.open_turn {
-        if let Err(error) = interrupt_turn(daemon, session, &turn.id).await {
-            goes_on(daemon, session, error)?;
-        }
+    if let Some(turn) = &session.open_turn
+        && let Err(error) = interrupt_turn(daemon, session, &turn.id).await
+    {
+        goes_on(daemon, session, error)?;
     }
     if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
         let params = json!({ "threadId": thread });
