@@ -143,6 +143,7 @@ fn evidence(session: &Session) -> Vec<Evidence> {
                     .into_iter()
                     .filter(|(holds, _)| *holds)
                     .map(|(_, words)| words.to_owned())
+                    .chain(session.unresumable.clone())
                     .collect(),
             ),
             ActivityState::WaitingPermission => (

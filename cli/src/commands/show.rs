@@ -85,6 +85,7 @@ impl Shown {
         row("outcome", doc.outcome.map(str::to_owned))?;
         row("health", (doc.health != "ok").then(|| doc.health.to_owned()))?;
         row("last error", text(&doc.last_error))?;
+        row("dead", text(&doc.unresumable))?;
         row(
             "blocked on",
             doc.blocked_on.as_ref().map(|on| format!("{} {}", on.kind, clean(&on.what))),

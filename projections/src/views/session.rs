@@ -53,6 +53,8 @@ pub struct SessionDoc {
     pub health: &'static str,
     /// The last error told, in words.
     pub last_error: Option<String>,
+    /// Why it could not be brought back; null: nothing says so.
+    pub unresumable: Option<String>,
     /// What it waits for, where evidence tells.
     pub blocked_on: Option<BlockedOn>,
     /// Whether the process that would report a change is alive; null for imports and where nobody
@@ -373,6 +375,7 @@ fn document(
             Health::Error(_) => "error",
         },
         last_error: session.last_error,
+        unresumable: session.unresumable,
         blocked_on,
         live: None,
         unread,
