@@ -1,0 +1,109 @@
+//! The daemon itself and its Codex servers.
+
+use super::CodexSearch;
+use serde::{Deserialize, Serialize};
+
+/// `GET /healthz`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// The daemon's process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// The log's id.
+    pub log_id: String,
+    /// The last durable seq.
+    pub watermark: u64,
+    /// The last folded seq.
+    pub checkpoint: u64,
+    /// Writes that failed and were tried again.
+    pub event_persist_errors: u64,
+    /// Running Codex servers.
+    pub servers: Vec<Server>,
+    /// Where TCP is served, behind the token: `http://127.0.0.1:PORT`.
+    pub tcp: Option<String>,
+}
+
+/// A running Codex server.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Server {
+    /// Its source in the log.
+    pub source: u64,
+    /// Which life of it.
+    pub generation: u32,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Its CODEX_HOME.
+    pub codex_home: String,
+    /// Its version.
+    pub codex_version: Option<String>,
+    /// Its binary.
+    pub binary: Option<String>,
+    /// It takes no new turns and ends once it is empty.
+    pub draining: bool,
+    /// The version that takes its place, where it is drained.
+    pub gives_way_to: Option<String>,
+    /// How long it has run, in milliseconds.
+    pub up_ms: Option<u64>,
+    /// Sessions loaded there; null where they were not counted (`GET /healthz`).
+    pub sessions: Option<u64>,
+    /// Those of them with an open turn.
+    pub busy: Option<u64>,
+    /// How often in a row a server of that CODEX_HOME and version ended within a minute; null where
+    /// nobody looked (`GET /healthz`).
+    pub failures: Option<u32>,
+}
+
+/// `GET /v1/servers`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Servers {
+    /// Those that run, also those that give way.
+    pub servers: Vec<Server>,
+    /// Sessions that lost their server and wait to be resumed.
+    pub resuming: Vec<Resuming>,
+}
+
+/// Sessions that lost their server together.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resuming {
+    /// Their threads.
+    pub threads: Vec<String>,
+    /// How often it was tried in vain, the early ends of their server counted.
+    pub failures: u32,
+    /// When it is tried next, in Unix microseconds; null while it is tried.
+    pub next_at: Option<i64>,
+    /// Why it failed last.
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/drain`: servers whose codex is not the one found now give way to it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// Where to look for codex; none: where the daemon would.
+    pub codex: Option<CodexSearch>,
+    /// Who asks: a session's id, or none for the user.
+    pub by: Option<String>,
+}
+
+/// What a drain began.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drained {
+    /// Servers that give way by now, those of earlier drains too.
+    pub draining: Vec<Server>,
+    /// Servers that need not: they run the codex that is found.
+    pub current: Vec<Server>,
+}
+
+/// The daemon is to end.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shutdown {
+    /// Who asks: a session's id, or none for the user. Agents are refused.
+    pub by: Option<String>,
+}
