@@ -11,7 +11,7 @@ use sm_ingest::app_server::ProcessId;
 use sm_projections::StoreError;
 use sm_projections::rows::{Action, ActionKind, ActivityState, SessionHead, Sid};
 use sm_projections::tables::{Actions, Sessions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The variables by which a command of Codex knows its session.
@@ -99,20 +99,22 @@ fn tops(daemon: &Daemon, server: &Server) -> Vec<Top> {
 /// The commands that a server runs, as the tables have it: those that wait for leave have not begun.
 fn open(daemon: &Daemon, server: &Server) -> Result<Open, StoreError> {
     daemon.look(|view| {
-        let mut busy: Vec<Sid> = Vec::new();
+        let mut here: Vec<Sid> = Vec::new();
         view.scan_as::<Sessions, SessionHead>(&[], &[], |sid, head| {
             let is_here = (head.source, head.generation) == (server.source, server.generation);
-            if is_here && !matches!(head.state, ActivityState::Idle | ActivityState::Stopped) {
-                busy.push(sid);
+            if is_here && head.state != ActivityState::Stopped {
+                here.push(sid);
             }
             true
         })?;
         let mut open = Open::new();
-        for sid in busy {
+        for sid in here {
             let Some(session) = view.get::<Sessions>(&sid)? else { continue };
             let items = session.open_items.iter().filter(|item| item.kind == ActionKind::Command);
-            for item in items {
-                let action = view.get::<Actions>(&(sid, item.seq))?;
+            // Those in the background outlive their turn.
+            let seqs = items.map(|item| item.seq).chain(session.may_run_on);
+            for seq in seqs.collect::<BTreeSet<u64>>() {
+                let action = view.get::<Actions>(&(sid, seq))?;
                 if let Some(action) = action.filter(|action| !waits_for_leave(action)) {
                     open.entry(session.thread_id.clone()).or_default().push(action.started_at);
                 }

@@ -570,6 +570,24 @@ fn a_command_that_begins_anew_under_anothers_name_gets_none_of_its_rights() {
 }
 
 #[test]
+fn a_command_that_outlives_its_turn_is_still_its_sessions() {
+    let Some(live) = Live::start() else { return };
+    let (_, _, call) = family(&live);
+    // Codex waits ten seconds for a command, then lets the turn go on without it.
+    let script = format!("run: sleep 13; {call} spawn --name below 'say: hi' > /dev/null 2>&1");
+    let above = live.spawn("above", &script, &["--approval", "never"]);
+    live.ok(&["wait", "above", "--timeout", "60"]);
+    assert_eq!(live.sm.run(&["show", "below"]).code, 5, "its turn is over before");
+    let began = std::time::Instant::now();
+    while live.sm.run(&["show", "below"]).code != 0 {
+        assert!(began.elapsed().as_secs() < 60, "it was refused");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let below = live.sm.json(&["show", "below"])["session"].clone();
+    assert_eq!(below["parent_id"], above.as_str());
+}
+
+#[test]
 fn what_leaves_its_server_is_still_an_agents() {
     let Some(live) = Live::start() else { return };
     let (_, request, call) = family(&live);
