@@ -1,7 +1,8 @@
 //! The verbs of a session's life: interrupt, stop, resume.
 
 use crate::api::Act;
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::interrupt::interrupt_turn;
 use crate::life::Scene;
 use crate::problem::Refusal;

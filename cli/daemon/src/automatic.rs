@@ -4,7 +4,8 @@
 //! made it before it is sent; the first answer wins; what cannot be decided waits for a human.
 
 use crate::api::Answer;
-use crate::daemon::{Caller, Daemon, now};
+use crate::caller::Caller;
+use crate::daemon::{Daemon, now};
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::records::LookError;

@@ -4,10 +4,10 @@
 //! on a session holds its lock from the look at its row to the record of what was done.
 
 use crate::api::CodexSearch;
+use crate::caller::Caller;
 use crate::config::Config;
 use crate::folding::Folded;
 use crate::names::Given;
-use crate::peer;
 use crate::pool::{Pool, Started};
 use crate::problem::Refusal;
 use crate::revive::Revivals;
@@ -71,44 +71,6 @@ pub(crate) struct Daemon {
     pub tcp: OnceLock<SocketAddr>,
     stopping: watch::Sender<bool>,
     locks: Mutex<SessionLocks>,
-}
-
-/// Who asks for something.
-#[derive(Debug, Clone)]
-pub(crate) enum Caller {
-    /// The human.
-    User,
-    /// The demo, in the human's place.
-    Demo,
-    /// An agent of that server whose session cannot be told.
-    Nameless(u64),
-    /// An agent, as its session.
-    Agent(Box<Selection>),
-}
-
-impl Caller {
-    /// The word recorded: `user`, `demo`, the thread of a session, `agent of server N`.
-    pub fn word(&self) -> String {
-        match self {
-            Caller::User => "user".to_owned(),
-            Caller::Demo => "demo".to_owned(),
-            Caller::Nameless(source) => peer::nameless(*source),
-            Caller::Agent(agent) => agent.session.thread_id.clone(),
-        }
-    }
-
-    /// Whether it is the human, or stands in the human's place.
-    pub fn is_user(&self) -> bool {
-        matches!(self, Caller::User | Caller::Demo)
-    }
-
-    /// Refuses agents, with `words`.
-    pub fn must_be_user(&self, words: &str) -> Result<(), Refusal> {
-        match self.is_user() {
-            true => Ok(()),
-            false => Err(Refusal::forbidden(words)),
-        }
-    }
 }
 
 /// Now, in Unix microseconds.
@@ -261,22 +223,10 @@ impl Daemon {
         })
     }
 
-    /// Who `by` is.
-    pub fn caller(&self, by: Option<&str>) -> Result<Caller, Refusal> {
-        match by {
-            None | Some("" | "user") => Ok(Caller::User),
-            Some("demo") if self.config.demo => Ok(Caller::Demo),
-            Some(by) if let Some(source) = peer::nameless_source(by) => {
-                Ok(Caller::Nameless(source))
-            }
-            Some(by) => Ok(Caller::Agent(Box::new(self.find(by, None)?))),
-        }
-    }
-
     /// Keeps where a caller would look for codex, for when a server of that CODEX_HOME is chosen. An
     /// agent does not choose what the others' server is.
     pub fn keep_search(&self, caller: &Caller, home: &Path, told: Option<&CodexSearch>) {
-        if let (Caller::User | Caller::Demo, Some(told)) = (caller, told) {
+        if let Some(told) = told.filter(|_| caller.is_user()) {
             self.pool.prefer(home, told.to_search());
         }
     }

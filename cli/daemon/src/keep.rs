@@ -4,7 +4,8 @@
 //! so outlive any process; an agent gives none of its children more than it has itself.
 
 use crate::api::{Keep, Settings};
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::input::{self, message};
 use crate::problem::{Refusal, unknown_word};
 use serde_json::{Value, json};

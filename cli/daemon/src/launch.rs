@@ -5,7 +5,8 @@
 //! started; whoever attends to servers gets each one before its first word.
 
 use crate::api::CodexSearch;
-use crate::daemon::{Caller, Daemon, blocking, now};
+use crate::caller::Caller;
+use crate::daemon::{Daemon, blocking, now};
 use crate::pool::{MARK, Server, Started};
 use crate::problem::Refusal;
 use serde_json::json;

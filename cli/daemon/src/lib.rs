@@ -1,8 +1,8 @@
 //! Supervises Codex, holds requests, serves HTTP.
 //!
 //! What always holds: prints nothing, parses no arguments, reads no environment but what it is
-//! handed. Modules import each other one way: what a server says of itself goes to `attend`, which knows
-//! everybody, over a channel from `launch`, which knows nobody.
+//! handed. What a server says of itself goes to `attend`, which knows everybody, over a channel from
+//! `launch`, which knows nobody.
 //!
 //! ```text
 //!  client ──HTTP──▶ routes ──▶ spawn · input · keep · acts · requests ──▶ resume ──▶ launch ──▶ codex app-server
@@ -18,6 +18,7 @@ pub mod asked;
 mod attend;
 mod automatic;
 mod called;
+mod caller;
 pub mod client;
 mod config;
 mod daemon;
@@ -38,6 +39,7 @@ mod launch;
 mod life;
 mod messages;
 mod names;
+mod news;
 mod offer;
 mod peer;
 mod pool;

@@ -5,6 +5,7 @@
 //! parent below a server, nor a mark of one in the environment of it or of one above it. Below a server it is the
 //! agent whose command it is proven to be, elsewhere one without a name.
 
+use crate::caller::nameless;
 use crate::daemon::Daemon;
 use crate::pool::{MARK, Server};
 use crate::proof::{self, SESSION_VARIABLES};
@@ -18,10 +19,6 @@ use tokio::net::{TcpListener, UnixListener};
 
 /// How far up processes are followed.
 const ANCESTORS_MAX: usize = 256;
-
-/// The word for an agent whose session cannot be told, before its server's source; 0 where that cannot
-/// be told either.
-const NAMELESS: &str = "agent of server ";
 
 /// The process that connected and those above it, the nearest first; none where the system does not
 /// tell.
@@ -144,16 +141,6 @@ impl Peer {
     }
 }
 
-/// What an agent is called whose session cannot be told.
-pub(crate) fn nameless(source: u64) -> String {
-    format!("{NAMELESS}{source}")
-}
-
-/// The server in such a word.
-pub(crate) fn nameless_source(word: &str) -> Option<u64> {
-    word.strip_prefix(NAMELESS)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +165,5 @@ mod tests {
         let pids: Vec<u32> = lineage.iter().map(|process| process.pid).collect();
         assert_eq!(pids[..2], [child.id(), std::process::id()]);
         assert!(lineage.is_sorted_by(|below, above| below.started >= above.started));
-        assert_eq!(nameless_source(&nameless(7)), Some(7));
-        assert_eq!(nameless_source("agent of server x"), None);
     }
 }

@@ -6,7 +6,8 @@
 //! the order in which they are due.
 
 use crate::api::{Cancel, Input, Mode, Remind};
-use crate::daemon::{Caller, Daemon, now, to_value};
+use crate::caller::Caller;
+use crate::daemon::{Daemon, now, to_value};
 use crate::input::{self, message};
 use crate::problem::Refusal;
 use crate::records;

@@ -5,7 +5,8 @@
 //! itself or for one above it.
 
 use crate::api::{Answer, Answered};
-use crate::daemon::{Caller, Daemon, now, to_value};
+use crate::caller::Caller;
+use crate::daemon::{Daemon, now, to_value};
 use crate::decision::{self, Verdict};
 use crate::pool::Server;
 use crate::problem::Refusal;

@@ -4,7 +4,8 @@
 //! rule out of force, and that is told. Only the user grants and revokes; each change is recorded.
 
 use crate::api::Grant;
-use crate::daemon::{Caller, Daemon, now};
+use crate::caller::Caller;
+use crate::daemon::{Daemon, now};
 use crate::home::Home;
 use crate::problem::Refusal;
 use crate::records::LookError;

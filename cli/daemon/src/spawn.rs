@@ -4,7 +4,8 @@
 //! recorded in one frame; then the session gets its prompt by the one path that all inputs take.
 
 use crate::api::{Input, Spawn, Spawned};
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::input::{self, message};
 use crate::life::words;
 use crate::problem::Refusal;

@@ -4,7 +4,7 @@
 //! accepted, with the place of the fault and a way round it.
 
 use crate::api::{Input, Settings};
-use crate::daemon::Caller;
+use crate::caller::Caller;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Rights, Sandbox};
 use serde_json::{Value, json};

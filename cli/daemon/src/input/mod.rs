@@ -20,8 +20,9 @@ pub(crate) use queue::{
 pub(crate) use unknown::resumed;
 
 use crate::api::{Input, InputTaken, Mode, Settings};
-use crate::daemon::{Caller, Daemon};
-use crate::family;
+use crate::caller;
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
 use crate::rights::Rights;
@@ -170,7 +171,7 @@ pub(crate) async fn take_news(
     input: &Input,
     news: Vec<News>,
 ) -> Result<InputTaken, Refusal> {
-    let (by, settings) = (family::SENDER.to_owned(), Settings::default());
+    let (by, settings) = (caller::SENDER.to_owned(), Settings::default());
     let waits_out = WaitsOut::Anything;
     accept(daemon, target, input, Sender { by, settings, news, waits_out }).await
 }
@@ -180,7 +181,7 @@ pub(crate) async fn take_news(
 fn has_no_sender(row: &Row) -> bool {
     let is_named =
         |key: &String| key.starts_with(views::REMINDER_KEY) || key.starts_with(words::KEY);
-    row.by == family::SENDER || row.key.as_ref().is_some_and(is_named)
+    row.by == caller::SENDER || row.key.as_ref().is_some_and(is_named)
 }
 
 /// Who sends an input, and what its being accepted says besides.

@@ -7,7 +7,8 @@
 
 use super::delivery::{self, Accepted, Fate};
 use crate::api::{InputAct, InputChange};
-use crate::daemon::{Caller, Daemon, now, to_value};
+use crate::caller::Caller;
+use crate::daemon::{Daemon, now, to_value};
 use crate::family;
 use crate::pool::guard;
 use crate::problem::Refusal;

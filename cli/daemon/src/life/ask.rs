@@ -5,7 +5,8 @@
 use super::Scene;
 use super::scene::refused;
 use crate::api::{Ask, Told};
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use serde_json::{Value, json};

@@ -9,7 +9,8 @@
 use super::history::{self, Listed, ids_of, is_of_the_list_only};
 use super::{Scene, words};
 use crate::api::{self, Forked};
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::rights::{Approval, Sandbox};

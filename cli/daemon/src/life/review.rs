@@ -7,7 +7,8 @@
 use super::fork::fork_scene;
 use super::{Scene, revision, words};
 use crate::api::{self, Act, ReviewOf, Reviewing};
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use serde_json::{Value, json};

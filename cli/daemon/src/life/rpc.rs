@@ -5,7 +5,8 @@
 
 use super::{ask, words};
 use crate::api::{Rpc, Told};
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -4,7 +4,8 @@
 
 use super::releases;
 use crate::api::Act;
-use crate::daemon::{Caller, Daemon};
+use crate::caller::Caller;
+use crate::daemon::Daemon;
 use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::{input, resume};
