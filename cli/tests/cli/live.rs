@@ -116,7 +116,8 @@ fn a_held_queue_keeps_nobody_waiting() {
 #[test]
 fn what_an_older_turn_said_is_no_result_of_one_that_failed() {
     let Some(live) = Live::start() else { return };
-    let id = live.spawn("tester", "say: the tests are green", &["--wait"]);
+    let id = live.spawn("tester", "say: the tests are green", &[]);
+    live.ok(&["wait", &id, "--timeout", "60"]);
     live.ok(&["send", &id, "fail: 400"]);
     let told = live.ok(&["wait", &id, "--timeout", "60"]).text();
     assert!(told.contains("✗ failed") && !told.contains("green"), "{told}");

@@ -25,6 +25,13 @@ fn differs_by_nature(name: &str) -> bool {
         "requests",
         // A rollback's answer tells of one only where its request is known.
         "turns_dropped",
+        "dropped",
+        "last_action",
+        // Releases to 0.122 tell of a turn's settings by the request that starts it alone.
+        "model",
+        "effort",
+        "approval_policy",
+        "sandbox",
         // The client's answer ends a wait before the server tells so.
         "phases",
         "time_in",

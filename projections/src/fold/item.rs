@@ -275,6 +275,10 @@ impl Step<'_> {
     /// Closes what a turn's end leaves open.
     pub(super) fn close_open_items(&mut self, sid: Sid, status: ActionStatus) {
         for item in std::mem::take(&mut self.session(sid).open_items) {
+            let status = match self.was_refused(sid, item.seq) {
+                true => ActionStatus::Declined,
+                false => status,
+            };
             self.close_item(sid, item.seq, status);
         }
     }

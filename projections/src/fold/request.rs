@@ -135,6 +135,14 @@ impl Step<'_> {
         self.session(sid).last_action = Some(last);
     }
 
+    /// Whether leave for an action was refused that nothing else was told of.
+    pub(super) fn was_refused(&mut self, sid: Sid, action: u64) -> bool {
+        let last = self.action(sid, action).approvals.last();
+        let decision = last.and_then(|last| last.decision.as_deref());
+        let refused = matches!(decision, Some("decline" | "denied" | "cancel" | "abort"));
+        refused && self.was_asked_for_first(action)
+    }
+
     /// Whether the first that was told of an action was that leave is asked for it.
     pub(super) fn was_asked_for_first(&mut self, action: u64) -> bool {
         self.state.requests.get(self.base, &action).is_some()
@@ -256,25 +264,7 @@ impl Step<'_> {
         }
         self.copy_decision(number);
         if let Some(sid) = session {
-            self.end_asked_for(sid, number);
             self.settle(sid);
-        }
-    }
-
-    /// What was asked for and is known by nothing else ends with the wait, unless leave was given.
-    fn end_asked_for(&mut self, sid: Sid, number: u64) {
-        let row = self.state.requests.entry(self.base, &number);
-        let became = match (row.status, row.decision.as_deref()) {
-            (RequestStatus::Answered, Some("decline" | "denied" | "cancel" | "abort")) => {
-                ActionStatus::Declined
-            }
-            (RequestStatus::Cleared, _) => ActionStatus::Interrupted,
-            (RequestStatus::Orphaned, _) => ActionStatus::Lost,
-            _ => return,
-        };
-        let is_open = row.action == Some(number) && self.action(sid, number).ended_at.is_none();
-        if is_open {
-            self.close_item(sid, number, became);
         }
     }
 
