@@ -1,8 +1,7 @@
 //! What the daemon costs, measured with the real Codex and a scripted model as fast as it can:
 //! `cargo run --release -p sm-daemon --example figures [SESSIONS [WORDS]]` prints one table.
 //!
-//! What always holds: the daemon is a process of its own, measured from outside, and it, the model and
-//! this program are sessions of their own, as a daemon, the network and a terminal are; receive to durable is
+//! What always holds: the daemon is a process of its own, measured from outside; receive to durable is
 //! from a record's own time to the moment when this process sees the log's watermark there, which is
 //! later than the moment when it was durable. It fails where a record is missing.
 
@@ -11,12 +10,10 @@
 use serde_json::Value;
 use sm_daemon::api::{Input, Spawn};
 use sm_daemon::{Client, Config, Home, Search, serve};
-use sm_ingest::app_server::in_own_session;
 use sm_log::{Direction, Item, OwnedRecord, Reader};
 use sm_protocol::Kind;
 use sm_scripted_model::{ConfigOptions, Options, ScriptedModel, codex_config_toml};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +22,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const HOME: &str = "SM_FIGURES_HOME";
 const CODEX_HOME: &str = "SM_FIGURES_CODEX_HOME";
 const CODEX: &str = "SM_FIGURES_CODEX";
-const MODEL: &str = "SM_FIGURES_MODEL";
 
 /// How long the idle daemon is watched.
 const IDLE: Duration = Duration::from_secs(20);
@@ -34,9 +30,6 @@ const IDLE: Duration = Duration::from_secs(20);
 const MESSAGES: usize = 200;
 
 fn main() {
-    if std::env::var_os(MODEL).is_some() {
-        return model();
-    }
     if let Some(home) = std::env::var_os(HOME) {
         let mut config = Config::new(Home::new(home), std::env::var_os(CODEX_HOME).unwrap());
         let explicit = std::env::var_os(CODEX).map(PathBuf::from);
@@ -54,20 +47,12 @@ fn main() {
     stage.restart(sessions);
 }
 
-/// A model as fast as it can, until nobody reads its address any more.
-fn model() {
-    let pace = Duration::ZERO;
-    let model = ScriptedModel::start_with(Options { pace, ..Options::default() }).unwrap();
-    println!("{}", model.base_url());
-    let _ = std::io::stdin().read(&mut [0]);
-}
-
 struct Stage {
     dir: tempfile::TempDir,
     home: Home,
     client: Client,
     daemon: Child,
-    model: Child,
+    _model: ScriptedModel,
 }
 
 impl Stage {
@@ -76,29 +61,25 @@ impl Stage {
         let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools");
         let search = Search { tools: vec![tools], ..Search::default() };
         let codex = sm_daemon::locate(&search).unwrap();
-        let myself = || Command::new(std::env::current_exe().unwrap());
-        let mut model = myself();
-        model.env(MODEL, "").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut model = in_own_session(&mut model).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(model.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        let pace = Duration::ZERO;
+        let model = ScriptedModel::start_with(Options { pace, ..Options::default() }).unwrap();
         let codex_home = dir.path().join("codex");
         std::fs::create_dir(&codex_home).unwrap();
         let options = ConfigOptions::for_release(&codex.version.to_string(), false);
-        let toml = codex_config_toml(url.trim_end(), &options);
+        let toml = codex_config_toml(&model.base_url(), &options);
         std::fs::write(codex_home.join("config.toml"), toml).unwrap();
         let home = Home::new(dir.path().join("sm"));
-        let mut daemon = myself();
-        daemon
+        let daemon = Command::new(std::env::current_exe().unwrap())
             .env(HOME, home.dir())
             .env("HOME", &codex_home)
             .env(CODEX_HOME, &codex_home)
             .env(CODEX, &codex.binary)
-            .stdin(Stdio::null());
-        let daemon = in_own_session(&mut daemon).spawn().unwrap();
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let client = until(|| Client::connect(&home).ok());
         println!("Codex {}, {} processors\n", codex.version, processors());
-        Stage { dir, home, client, daemon, model }
+        Stage { dir, home, client, daemon, _model: model }
     }
 
     fn spawn(&self, client: &Client, prompt: Option<String>) -> String {
@@ -259,8 +240,6 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let _ = self.client.shutdown();
         let _ = self.daemon.wait();
-        drop(self.model.stdin.take());
-        let _ = self.model.wait();
     }
 }
 

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sm_ingest::app_server::{ProcessId, in_own_session};
+use sm_ingest::app_server::ProcessId;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -533,6 +533,7 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
 }
 
 fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Result<Child> {
+    use std::os::unix::process::CommandExt;
     let mut command = Command::new(exe);
     command
         .arg("--home")
@@ -547,7 +548,11 @@ fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Res
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output);
-    in_own_session(&mut command).spawn()
+    // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
+    unsafe {
+        command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?));
+    }
+    command.spawn()
 }
 
 /// Whether somebody else writes this data directory: most likely the daemon that was quicker.

@@ -4,7 +4,7 @@ use super::error::{CallError, StartError};
 use super::now;
 use super::orphans;
 use super::outgoing::{self, Wire};
-use super::process::{ProcessId, in_own_session};
+use super::process::ProcessId;
 use super::stderr::LastWords;
 use crate::aside::aside;
 use crate::interpreter::Reading;
@@ -17,7 +17,7 @@ use sm_protocol::synthetic::{GenerationStarted, Synthetic};
 use sm_protocol::{Envelope, Kind, RpcId, Shape};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc as threads;
@@ -152,7 +152,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl AppServer {
-    /// Starts a server in a session of its own and records that it lives. It has not greeted
+    /// Starts a server in a process group of its own and records that it lives. It has not greeted
     /// yet: see [`AppServer::greet`].
     pub fn spawn(
         log: Log,
@@ -397,11 +397,13 @@ fn command(launch: &Launch) -> Command {
         .current_dir(Path::new("/"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::piped())
+        // Not a session: where the system shares its processors out among those, each of the daemon's
+        // records would wait for its session's turn.
+        .process_group(0);
     for name in &launch.env_remove {
         command.env_remove(name);
     }
-    in_own_session(&mut command);
     command
 }
 

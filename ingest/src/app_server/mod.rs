@@ -22,7 +22,7 @@ pub use connection::{AppServer, Ended, Incoming, Launch, Reply, ServerCall};
 pub use error::{CallError, StartError};
 pub use locate::{Codex, FileId, LocateError, Locator, Search, VERSION_MIN, Version, locate};
 pub use orphans::{adopt_orphans, reap_orphans};
-pub use process::{ProcessId, end_marked, in_own_session, with_open};
+pub use process::{ProcessId, end_marked, with_open};
 
 /// Now, in Unix microseconds.
 pub(crate) fn now() -> i64 {

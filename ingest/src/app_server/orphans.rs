@@ -5,19 +5,19 @@
 //! which whoever started them waits for.
 
 use super::process;
-use rustix::process::{Pid, WaitId, WaitIdOptions, getsid, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, getpgid, waitid};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The children of this process that lead a session of their own, until they were waited for.
+/// The children of this process that lead a process group of their own, until they were waited for.
 static OWN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 fn own() -> MutexGuard<'static, BTreeSet<u32>> {
     OWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a child that leads a session of its own. Who waits for it says so with [`forget`].
+/// Starts a child that leads a process group of its own. Who waits for it says so with [`forget`].
 pub(super) fn remember<T>(
     start: impl FnOnce() -> io::Result<T>,
     pid: impl FnOnce(&T) -> u32,
@@ -44,12 +44,12 @@ pub fn adopt_orphans() -> io::Result<()> {
 
 /// Takes away the remains of orphans that ended. Returns how many.
 pub fn reap_orphans() -> usize {
-    let (me, Ok(session)) = (std::process::id(), getsid(None)) else { return 0 };
-    let session = session.as_raw_nonzero().get().unsigned_abs();
+    let (me, Ok(group)) = (std::process::id(), getpgid(None)) else { return 0 };
+    let group = group.as_raw_nonzero().get().unsigned_abs();
     let own = own();
     let ended = process::ended_below(me).into_iter();
-    // What this process started otherwise stayed in its session; what a server did is in none of it.
-    let orphans = ended.filter(|ended| ended.session != session && !own.contains(&ended.pid));
+    // What this process started otherwise stayed in its group; what a server did is in none of it.
+    let orphans = ended.filter(|ended| ended.group != group && !own.contains(&ended.pid));
     let reaped = orphans.filter_map(|ended| Pid::from_raw(i32::try_from(ended.pid).ok()?));
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     reaped.filter(|pid| matches!(waitid(WaitId::Pid(*pid), options), Ok(Some(_)))).count()
@@ -58,7 +58,8 @@ pub fn reap_orphans() -> usize {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-    use crate::app_server::{ProcessId, in_own_session};
+    use crate::app_server::ProcessId;
+    use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
     #[test]
@@ -66,14 +67,13 @@ mod tests {
         adopt_orphans().unwrap();
         // Its own child, which has ended and was not waited for.
         let mut command = Command::new("true");
-        let mut mine =
-            remember(|| in_own_session(&mut command).spawn(), |child| child.id()).unwrap();
+        let mut mine = remember(|| command.process_group(0).spawn(), |child| child.id()).unwrap();
         let mut plain = Command::new("true").spawn().unwrap();
         // One that another one leaves behind, in a session of its own.
         let mut server = Command::new("sh");
         let left = "setsid sh -c 'echo $$; exec sleep 1000' &";
         let server = server.args(["-c", left]).stdout(Stdio::piped());
-        let mut server = in_own_session(server).spawn().unwrap();
+        let mut server = server.process_group(0).spawn().unwrap();
         let mut said = std::io::BufReader::new(server.stdout.take().unwrap());
         let mut line = String::new();
         std::io::BufRead::read_line(&mut said, &mut line).unwrap();

@@ -4,9 +4,7 @@
 //! meant; a reused pid is never hit.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What `/proc` counts times in, on every machine that Codex runs on.
@@ -120,14 +118,6 @@ impl ProcessId {
     }
 }
 
-/// Has `command` lead a session of its own, and with it a group: nothing it starts can ask on, or be
-/// stopped by, the terminal of whoever started it; and where the system shares its processors out
-/// among sessions, none waits for the other's.
-pub fn in_own_session(command: &mut Command) -> &mut Command {
-    // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
-    unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) }
-}
-
 /// The processes of this user that have a file open which `is_meant`, this one excepted.
 pub fn with_open(is_meant: impl Fn(&Path) -> bool) -> Vec<ProcessId> {
     let processes = pids().filter(|pid| *pid != std::process::id()).filter_map(ProcessId::of);
@@ -170,15 +160,15 @@ pub fn end_marked(name: &str, value: &str) -> usize {
 /// A process that has ended and was not waited for.
 pub(super) struct Remains {
     pub pid: u32,
-    /// The session that it was of, by the pid of its leader.
-    pub session: u32,
+    /// The process group that it was of, by the pid of its leader.
+    pub group: u32,
 }
 
 /// The remains of children of the process `parent`.
 pub(super) fn ended_below(parent: u32) -> Vec<Remains> {
     let ended = |pid| {
         let stat = stat(pid).filter(|stat| stat.parent == parent && stat.state == 'Z')?;
-        Some(Remains { pid, session: stat.session })
+        Some(Remains { pid, group: stat.group })
     };
     pids().filter_map(ended).collect()
 }
@@ -187,7 +177,7 @@ pub(super) fn ended_below(parent: u32) -> Vec<Remains> {
 struct Stat {
     state: char,
     parent: u32,
-    session: u32,
+    group: u32,
     started: u64,
 }
 
@@ -197,9 +187,9 @@ fn stat(pid: u32) -> Option<Stat> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
-    let started = fields.nth(15)?.parse().ok()?;
-    Some(Stat { state, parent, session, started })
+    let group = fields.next()?.parse().ok()?;
+    let started = fields.nth(16)?.parse().ok()?;
+    Some(Stat { state, parent, group, started })
 }
 
 #[cfg(test)]
@@ -246,18 +236,6 @@ mod tests {
         holder.kill().unwrap();
         holder.wait().unwrap();
         assert_eq!((found[0].command_line(), with_open(|open| open == path)), (None, vec![]));
-    }
-
-    #[test]
-    fn what_leads_a_session_leads_its_group_too() {
-        let mut sleeper = Command::new("sleep");
-        let mut sleeper = in_own_session(sleeper.arg("1000")).spawn().unwrap();
-        let pid = Pid::from_child(&sleeper);
-        assert_eq!(rustix::process::getsid(Some(pid)).unwrap(), pid);
-        assert_eq!(rustix::process::getpgid(Some(pid)).unwrap(), pid);
-        let process = ProcessId::of(sleeper.id()).unwrap();
-        process.signal_group(Signal::KILL);
-        assert!(!sleeper.wait().unwrap().success());
     }
 
     #[test]
