@@ -398,8 +398,6 @@ fn command(launch: &Launch) -> Command {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Not a session: where the system shares its processors out among those, each of the daemon's
-        // records would wait for its session's turn.
         .process_group(0);
     for name in &launch.env_remove {
         command.env_remove(name);
