@@ -114,7 +114,7 @@ async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> 
         }
     }
     input::release_all(daemon, &session.thread_id).await?;
-    input::resumed(daemon, &session.thread_id);
+    input::deliver_soon(daemon, &session.thread_id);
     family::look_soon(daemon, &session.thread_id);
     Ok(())
 }

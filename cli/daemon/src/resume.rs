@@ -9,7 +9,7 @@ use crate::holder;
 use crate::pool::Server;
 use crate::problem::{OVERLOADED, Refusal};
 use crate::rights::{Approval, Sandbox};
-use crate::{shell, trust};
+use crate::{input, shell, trust};
 use serde_json::{Value, json};
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::{Session, Sid};
@@ -168,7 +168,12 @@ pub(crate) async fn load(
     let begun = Instant::now();
     let error = loop {
         match server.app.call("thread/resume", params.clone(), LOADING).await {
-            Ok(reply) => return daemon.folded_to(reply.seq).await,
+            Ok(reply) => {
+                let folded = daemon.folded_to(reply.seq).await;
+                // Whoever had it loaded, and for whatever.
+                input::resumed(daemon, thread);
+                return folded;
+            }
             Err(error)
                 if (is_held(&error) || is_closing(&error)) && begun.elapsed() < LETTING_GO =>
             {

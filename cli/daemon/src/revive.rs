@@ -127,10 +127,7 @@ async fn resume_one(daemon: &Arc<Daemon>, thread: &str) -> Option<String> {
         }
     };
     match resumed {
-        Ok(()) => {
-            input::resumed(daemon, thread);
-            None
-        }
+        Ok(()) => None,
         // Codex has decided, or nothing is known of it.
         Err(error) if matches!(error.problem.code.as_str(), "session_dead" | "not_found") => {
             daemon.say(&format!("session {thread} was not resumed: {error}"));

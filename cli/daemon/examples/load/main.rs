@@ -86,6 +86,7 @@ fn main() -> ExitCode {
         let kills = killer.join().unwrap();
         calm.store(true, Ordering::Relaxed);
         stage.settle();
+        stage.find_lost();
         over.store(true, Ordering::Relaxed);
         kills
     });

@@ -165,6 +165,18 @@ impl Stage {
         }
     }
 
+    /// Looks for what stayed unknown, as `sm queue` says: servers may have died before each answer.
+    pub fn find_lost(&self) {
+        let listed = self.sm(&["ps", "--all"]).document;
+        for row in listed["sessions"].as_array().into_iter().flatten() {
+            let queue = self.sm(&["queue", row["id"].as_str().unwrap_or_default()]).document;
+            let lost = queue["undelivered"].as_array().into_iter().flatten();
+            for input in lost.filter(|input| input["status"] == "unknown") {
+                self.sm(&["queue", "find", input["id"].as_str().unwrap_or_default()]);
+            }
+        }
+    }
+
     /// Ends the daemon in order.
     pub fn stop(&self) {
         self.sm(&["serve", "--stop"]);

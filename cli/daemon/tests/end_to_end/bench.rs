@@ -187,7 +187,8 @@ impl Bench {
 
     /// The process of the one server that runs.
     pub fn server_pid(&self) -> u32 {
-        self.client().health().unwrap().servers[0].pid.unwrap()
+        // One that takes a dead one's place is not there at once.
+        self.wait("a server runs", || self.client().servers().unwrap().servers.first()?.pid)
     }
 
     /// Waits for a condition.
