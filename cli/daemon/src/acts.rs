@@ -34,7 +34,7 @@ pub(crate) async fn act(
     let scene = Scene::set(daemon, word, &act).await?;
     scene.home()?;
     match verb {
-        Verb::Interrupt => interrupt(daemon, &scene.session).await?,
+        Verb::Interrupt => end_turn(daemon, &scene.session, Err).await?,
         Verb::Stop => {
             let cancelled = stop(daemon, &scene.session, &scene.caller).await?;
             let mut document = scene.document()?;
@@ -49,15 +49,21 @@ pub(crate) async fn act(
     scene.document()
 }
 
-async fn interrupt(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
+/// Interrupts the open turn, if there is one, and holds what waits. `failed` says whether a failure is one;
+/// then all is as it was.
+async fn end_turn(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+    failed: impl FnOnce(Refusal) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let Some(turn) = &session.open_turn else { return Ok(()) };
     // Held before the turn can end, or its end would deliver what waits.
     let held = input::hold(daemon, &session.thread_id).await?;
-    let interrupted = interrupt_turn(daemon, session, &turn.id).await;
-    if interrupted.is_err() {
+    let ended = interrupt_turn(daemon, session, &turn.id).await.or_else(failed);
+    if ended.is_err() {
         input::release(daemon, &session.thread_id, held).await?;
     }
-    interrupted
+    ended
 }
 
 /// Ends a session. Returns the ids of the messages that waited for it, and wait no more.
@@ -67,16 +73,7 @@ async fn stop(
     by: &Caller,
 ) -> Result<Vec<String>, Refusal> {
     let thread = session.thread_id.as_str();
-    if let Some(turn) = &session.open_turn {
-        // Held before the turn can end, or its end would deliver what waits.
-        let held = input::hold(daemon, thread).await?;
-        if let Err(error) = interrupt_turn(daemon, session, &turn.id).await
-            && let Err(refusal) = goes_on(daemon, session, error)
-        {
-            input::release(daemon, thread, held).await?;
-            return Err(refusal);
-        }
-    }
+    end_turn(daemon, session, |error| goes_on(daemon, session, error)).await?;
     let cancelled = input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
         let params = json!({ "threadId": thread });

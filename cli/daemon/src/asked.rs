@@ -106,9 +106,8 @@ pub struct HeldUp {
 
 /// Reads what `request` asks, and weighs it.
 pub fn weigh(view: &View<'_>, log: &Reader, request: &RequestDoc) -> Result<Weighed, LookError> {
-    let details = details(log, request)?;
+    let (params, details) = read(log, request)?;
     let (session, sid) = session_of(view, request)?;
-    let params = records::params(log, request.seq)?.unwrap_or_default();
     let subject = subject(class_of(request), &params, &details, session.as_ref());
     let shown =
         serde_json::to_vec(&json!([request.seq, request.status, request.decision, details]));
@@ -128,8 +127,7 @@ pub fn subject_of(
     request: &RequestDoc,
 ) -> Result<Subject, LookError> {
     let (session, sid) = session_of(view, request)?;
-    let params = records::params(log, request.seq)?.unwrap_or_default();
-    let details = details(log, request)?;
+    let (params, details) = read(log, request)?;
     let mut subject = subject(class_of(request), &params, &details, session.as_ref());
     if let Some(sid) = sid {
         subject.asker.programs = own_programs(view, sid, subject.asker.cwd.as_deref())?;
@@ -364,14 +362,20 @@ fn put_entry(
 
 /// Reads what `request` asks. A record that is not there any more leaves it empty.
 pub fn details(log: &Reader, request: &RequestDoc) -> Result<Details, ReadError> {
+    read(log, request).map(|(_, details)| details)
+}
+
+/// The same, with the request's parameters.
+fn read(log: &Reader, request: &RequestDoc) -> Result<(Value, Details), ReadError> {
     let Some(params) = records::params(log, request.seq)? else {
-        return Ok(Details { text_trimmed: true, ..Details::default() });
+        return Ok((Value::Null, Details { text_trimmed: true, ..Details::default() }));
     };
     let item = match request.action_seq {
         Some(seq) => records::params(log, seq)?,
         None => None,
     };
-    Ok(details_of(&params, item.as_ref(), request.kind))
+    let details = details_of(&params, item.as_ref(), request.kind);
+    Ok((params, details))
 }
 
 /// The same of a request's parameters, with those of the first record of its item.

@@ -3,7 +3,7 @@
 //! What always holds: a server is attended to from its first word to its end; what it lost is resumed,
 //! or declared stopped, never replaced by something fresh.
 
-use crate::daemon::Daemon;
+use crate::daemon::{AGAIN, Daemon};
 use crate::pool::{Server, Started, guard};
 use crate::revive::revive;
 use crate::{family, input, requests, resume};
@@ -16,9 +16,6 @@ use tokio::sync::mpsc;
 
 /// A server that lived so long had not failed at its start.
 const LIVED: Duration = Duration::from_secs(60);
-
-/// An end that could not be recorded, or is not folded, is tried again so much later.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// Attends to every server, each in a task of its own.
 pub(crate) async fn attend_all(daemon: Arc<Daemon>, mut started: mpsc::UnboundedReceiver<Started>) {
@@ -82,23 +79,13 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
 /// Records a server's end and waits until the tables tell it, however long the disk or the folds take:
 /// until then nothing takes its place. False if the daemon ends before.
 async fn told_end(daemon: &Daemon, server: &Server, reason: &str) -> bool {
-    let mut recorded = None;
     loop {
-        let told = match recorded {
-            Some(seq) => daemon.folded_to(seq).await.map(|()| true),
-            None => daemon.note_end(server.source, server.generation, reason).map(|seq| {
-                recorded = Some(seq);
-                false
-            }),
-        };
-        match told {
-            Ok(true) => return true,
-            Ok(false) => {}
+        match daemon.note_end(server.source, server.generation, reason) {
+            Ok(seq) => return daemon.folded_at_last(seq).await,
             Err(error) => {
-                daemon.say(&format!("the end of a server is not told yet: {error}"));
-                tokio::select! {
-                    () = tokio::time::sleep(AGAIN) => {}
-                    () = daemon.stopped() => return false,
+                daemon.say(&format!("the end of a server is not recorded yet: {error}"));
+                if !daemon.pause(AGAIN).await {
+                    return false;
                 }
             }
         }

@@ -31,6 +31,9 @@ use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 /// How long a look waits for what has just happened.
 const FRESH_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What the disk or the folds do not do is tried again so much later.
+pub(crate) const AGAIN: Duration = Duration::from_secs(1);
+
 /// How far up a family tree is followed.
 const ANCESTORS_MAX: usize = 64;
 
@@ -168,6 +171,25 @@ impl Daemon {
             Err(_) => Err(Refusal::new(503, "timeout", "the projections do not follow the log")
                 .hint("the daemon's log says why")
                 .retryable()),
+        }
+    }
+
+    /// The same, however long the folds take. False if the daemon ends before.
+    pub async fn folded_at_last(&self, seq: u64) -> bool {
+        while let Err(error) = self.folded_to(seq).await {
+            self.say(&format!("record {seq} is not folded yet: {error}"));
+            if !self.pause(AGAIN).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Waits. False if the daemon ends before.
+    pub async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.stopped() => false,
         }
     }
 

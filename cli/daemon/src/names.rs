@@ -1,7 +1,8 @@
 //! Names of sessions: which are possible, and whose they are.
 //!
-//! What always holds: all of a name can be seen, and none is a word that stands for who is no session; of the sessions that `sm` runs and that have not ended, no two are given the
-//! same name, also where two are made at once.
+//! What always holds: all of a name can be seen, and none is a word that stands for who is no session; of
+//! the sessions that `sm` runs and that have not ended, no two are given the same name, also where two are
+//! made at once.
 
 use crate::invisible::is_invisible;
 use crate::problem::Refusal;
@@ -138,11 +139,7 @@ fn holder(view: &View<'_>, name: &str) -> Result<Option<Session>, Refusal> {
         let source = view.get::<Sources>(&session.source)?;
         let is_ours = source.is_some_and(|source| source.kind == SourceKind::AppServer);
         // One that lost its server comes back under its name.
-        let comes_back = session.gone
-            && !session.ended
-            && session.unresumable.is_none()
-            && !views::was_put_away(view, &session)?;
-        let is_open = session.state != ActivityState::Stopped || comes_back;
+        let is_open = session.state != ActivityState::Stopped || views::comes_back(view, &session)?;
         if is_ours && is_open && !session.archived {
             return Ok(Some(session));
         }

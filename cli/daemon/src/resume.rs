@@ -48,13 +48,6 @@ pub(crate) fn attached(
     })
 }
 
-/// Whether a session lost its server and is to be brought back: nobody put it away, and Codex has not said
-/// that it cannot be resumed.
-pub(crate) fn is_lost(daemon: &Daemon, session: &Session) -> Result<bool, Refusal> {
-    let is_decided = session.ended || session.archived || session.unresumable.is_some();
-    Ok(session.gone && !is_decided && !daemon.look(|view| views::was_put_away(view, session))?)
-}
-
 /// The threads of those sessions.
 pub(crate) fn threads(sessions: Vec<Selection>) -> Vec<String> {
     sessions.into_iter().map(|found| found.session.thread_id).collect()
@@ -252,8 +245,11 @@ fn is_final(words: &str) -> bool {
 /// Whether a sub-agent's parent is still to be brought back.
 fn comes_after_its_parent(daemon: &Daemon, session: &Session) -> Result<bool, Refusal> {
     let Some(parent) = session.parent else { return Ok(false) };
-    let parent = daemon.look(|view| view.get::<Sessions>(&parent))?;
-    parent.map_or(Ok(false), |parent| is_lost(daemon, &parent))
+    let comes_back = daemon.look(|view| match view.get::<Sessions>(&parent)? {
+        Some(parent) => views::comes_back(view, &parent),
+        None => Ok(false),
+    });
+    Ok(comes_back?)
 }
 
 /// The reasoning effort in force: no release takes it otherwise than as a part of its configuration.

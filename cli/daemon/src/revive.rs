@@ -74,9 +74,8 @@ pub(crate) async fn revive(daemon: Arc<Daemon>, threads: Vec<String>, failures: 
                 batch.failures = failures;
                 batch.next_at = Some(next_at);
             });
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = daemon.stopped() => break,
+            if !daemon.pause(pause).await {
+                break;
             }
         }
         daemon.revivals.change(number, |batch| batch.next_at = None);

@@ -22,9 +22,8 @@ pub(crate) async fn keep_readable(daemon: Arc<Daemon>) {
             changed = folded.changed() => if changed.is_err() { return },
             () = daemon.stopped() => return,
         }
-        tokio::select! {
-            () = tokio::time::sleep(GRACE) => {}
-            () = daemon.stopped() => return,
+        if !daemon.pause(GRACE).await {
+            return;
         }
         looks.rotate_left(1);
         looks[1] = daemon.store.view().ok();

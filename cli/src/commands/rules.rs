@@ -454,15 +454,7 @@ fn history(
     let Some(tables) = Tables::open(context, streams)? else { return Err(nothing_yet(context)) };
     let (view, log, now) = (tables.view()?, open_log(context)?, now_micros());
     let since = i64::try_from(time.as_micros()).map_or(0, |micros| now.saturating_sub(micros));
-    let mut answer = Replayed {
-        head: Head::new("sm.rules-history/1", tables.as_of(&view)?),
-        requests: 0,
-        automatic: 0,
-        accepted: 0,
-        declined: 0,
-        you_had_declined: Vec::new(),
-        you_had_accepted: Vec::new(),
-    };
+    let mut answer = Replayed::of(tables.as_of(&view)?);
     // Whoever asked may be called otherwise by now.
     let is_called = |rule: &Rule| rule.session.is_some() || rule.label.is_some();
     let goes_by_names = book.rules.iter().any(is_called);
@@ -507,6 +499,18 @@ fn asked_since(view: &View<'_>, since: i64) -> Result<Vec<RequestDoc>, Error> {
 }
 
 impl Replayed {
+    fn of(as_of: AsOf) -> Replayed {
+        Replayed {
+            head: Head::new("sm.rules-history/1", as_of),
+            requests: 0,
+            automatic: 0,
+            accepted: 0,
+            declined: 0,
+            you_had_declined: Vec::new(),
+            you_had_accepted: Vec::new(),
+        }
+    }
+
     fn add(&mut self, judgement: &Judgement<'_>, doc: RequestDoc) {
         let would = judgement.decision;
         let word = doc.decision.as_deref().unwrap_or_default();
@@ -689,15 +693,7 @@ mod tests {
     #[test]
     fn what_you_decided_is_what_you_decided_yourself() {
         let judged = |decision| Judgement { decision, rules: Vec::new(), why: String::new() };
-        let mut answer = Replayed {
-            head: Head::new("sm.rules-history/1", AsOf::nothing()),
-            requests: 0,
-            automatic: 0,
-            accepted: 0,
-            declined: 0,
-            you_had_declined: Vec::new(),
-            you_had_accepted: Vec::new(),
-        };
+        let mut answer = Replayed::of(AsOf::nothing());
         for by in [None, Some("user"), Some("expiry (rules.toml:3)"), Some("rule: a"), Some("ab12")]
         {
             answer.add(&judged(Decision::Accept), decided("decline", by));

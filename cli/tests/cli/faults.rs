@@ -259,10 +259,15 @@ fn an_interrupt_that_fails_lets_go_only_what_it_held_itself() {
         .expect("a file");
     assert_ne!(sm.run(&["interrupt", &id]).code, 0);
     assert!(held(&first) && held(&second));
+    // One that came behind those that are held says why it waits as long as it is held.
+    let third = queue(&["three", "--queue"]);
+    let reason = |input: &str| sm.json(&["queue", "show", input])["reason"].clone();
+    assert!(reason(&third).as_str().is_some_and(|reason| reason.starts_with("held")));
     // One that is taken back stays so, whatever is held or let go.
     assert_eq!(sm.run(&["queue", "cancel", &second]).code, 0);
     assert_eq!(sm.run(&["queue", "release", &id]).code, 0);
-    assert!(!held(&first));
+    assert!(!held(&first) && !held(&third));
+    assert!(reason(&third).is_null());
     assert_eq!(sm.json(&["queue", "show", &second])["status"], "cancelled");
 }
 

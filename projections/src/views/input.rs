@@ -92,8 +92,10 @@ pub fn parse_reminder_id(id: &str) -> Option<u64> {
 /// How the keys begin under which reminders are sent.
 pub const REMINDER_KEY: &str = "reminder:";
 
-/// Why an input waits although its session may be free.
-pub const HELD: &str = "held until somebody lets it go on";
+/// Why an input waits or was not taken; one that is held, for that where nothing else is told.
+pub fn input_reason(held: bool, reason: Option<String>) -> Option<String> {
+    reason.or_else(|| held.then(|| "held until somebody lets it go on".to_owned()))
+}
 
 /// An input as a document.
 pub fn input_doc(view: &View<'_>, seq: u64, row: Input) -> Result<InputDoc, StoreError> {
@@ -107,7 +109,7 @@ pub fn input_doc(view: &View<'_>, seq: u64, row: Input) -> Result<InputDoc, Stor
         mode: row.mode,
         status: row.status.as_str(),
         held: row.held,
-        reason: row.reason.or_else(|| row.held.then(|| HELD.to_owned())),
+        reason: input_reason(row.held, row.reason),
         turn_id: row.turn,
         key: row.key,
         by: who(view, Some(row.by))?.0,

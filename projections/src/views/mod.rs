@@ -19,12 +19,12 @@ pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions, line_ende
 pub use change::{ChangeDoc, FromTo, TurnChange, changes};
 pub use hold::{Hold, holds, newest_floor};
 pub use input::{
-    HELD, InputDoc, REMINDER_KEY, ReminderDoc, input_doc, input_id, parse_input_id,
+    InputDoc, REMINDER_KEY, ReminderDoc, input_doc, input_id, input_reason, parse_input_id,
     parse_reminder_id, queue, reminder_doc, reminder_id, reminders, undelivered, waiting,
 };
 pub use news::{
-    Answered, NewsDoc, Standing, can_hear, has_settled, news, standing, waits_for_human,
-    was_put_away,
+    Answered, NewsDoc, Standing, can_hear, comes_back, has_settled, news, standing,
+    waits_for_human, was_put_away,
 };
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{

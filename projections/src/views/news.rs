@@ -138,6 +138,13 @@ pub fn was_put_away(view: &View<'_>, session: &Session) -> Result<bool, StoreErr
     Ok(life.is_some_and(Generation::ended_with_daemon))
 }
 
+/// Whether a session lost its server and is to be brought back: nobody put it away, and Codex has not said
+/// that it cannot be resumed.
+pub fn comes_back(view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
+    let is_decided = session.ended || session.archived || session.unresumable.is_some();
+    Ok(session.gone && !is_decided && !was_put_away(view, session)?)
+}
+
 /// A look at a family at one moment. `depth` counts the steps down.
 struct Look<'l, 'v> {
     view: &'l View<'v>,
@@ -158,9 +165,8 @@ impl Look<'_, '_> {
         if is_over || session.unresumable.is_some() {
             return Ok(Some((Standing::Gone, session.cause_seq)));
         }
-        // One that lost its server comes back, or it is said that it does not. One that was put away with its
-        // daemon stands as that left it.
-        if session.gone && !was_put_away(self.view, session)? {
+        // Or it is said that it does not. One that was put away with its daemon stands as that left it.
+        if comes_back(self.view, session)? {
             return Ok(None);
         }
         if let Some(asked) = self.asked(session).max() {

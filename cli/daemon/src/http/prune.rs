@@ -2,8 +2,7 @@
 
 use super::wish::Wish;
 use crate::api::{Prune, Pruned};
-use crate::daemon::whole;
-use crate::daemon::{Daemon, blocking, now};
+use crate::daemon::{Daemon, blocking, now, whole};
 use crate::problem::Refusal;
 use crate::prune::Plan;
 use axum::Json;

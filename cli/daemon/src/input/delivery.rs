@@ -41,14 +41,20 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    pub fn parts(self) -> (InputStatus, Option<String>, Option<String>) {
+    /// What is recorded of the input.
+    fn of(self, input: u64) -> InputChanged {
+        let is = |status| queue::now_is(input, status);
         match self {
-            Fate::Started(turn) => (InputStatus::Started, Some(turn), None),
-            Fate::Steered(turn) => (InputStatus::Steered, Some(turn), None),
-            Fate::Queued(reason) => (InputStatus::Queued, None, reason),
-            Fate::Held => (InputStatus::Queued, None, Some(views::HELD.to_owned())),
-            Fate::Failed(reason) => (InputStatus::Failed, None, Some(reason)),
-            Fate::Unknown(reason) => (InputStatus::Unknown, None, Some(reason)),
+            Fate::Started(turn) => InputChanged { turn: Some(turn), ..is(InputStatus::Started) },
+            Fate::Steered(turn) => InputChanged { turn: Some(turn), ..is(InputStatus::Steered) },
+            Fate::Queued(reason) => InputChanged { reason, ..is(InputStatus::Queued) },
+            Fate::Held => InputChanged { held: true, ..is(InputStatus::Queued) },
+            Fate::Failed(reason) => {
+                InputChanged { reason: Some(reason), ..is(InputStatus::Failed) }
+            }
+            Fate::Unknown(reason) => {
+                InputChanged { reason: Some(reason), ..is(InputStatus::Unknown) }
+            }
         }
     }
 }
@@ -66,27 +72,20 @@ pub(crate) fn message_id(input: u64) -> String {
 }
 
 /// Records what became of an input, a turn that it began only once that is told of: until then the input
-/// still waits, and nobody takes its session for idle.
+/// still waits, and nobody takes its session for idle. Returns what was recorded.
 pub(super) async fn settle(
     daemon: &Daemon,
     thread: &str,
     number: u64,
     fate: Fate,
-) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
-    let held = matches!(fate, Fate::Held);
-    let (status, turn, reason) = fate.parts();
-    if let (InputStatus::Started, Some(turn)) = (status, &turn) {
+) -> Result<InputChanged, Refusal> {
+    if let Fate::Started(turn) = &fate {
         // The turn has begun, whether the tables tell of it yet or not.
         let _ = told_of(daemon, thread, turn).await;
     }
-    let changed = InputChanged {
-        turn: turn.clone(),
-        reason: reason.clone(),
-        held,
-        ..queue::now_is(number, status)
-    };
-    queue::change(daemon, thread, changed).await?;
-    Ok((status, turn, reason))
+    let changed = fate.of(number);
+    queue::change(daemon, thread, changed.clone()).await?;
+    Ok(changed)
 }
 
 pub(super) async fn steer(

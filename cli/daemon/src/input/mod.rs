@@ -20,8 +20,7 @@ pub(crate) use queue::{
 pub(crate) use unknown::resumed;
 
 use crate::api::{Input, InputTaken, Mode, Settings};
-use crate::caller;
-use crate::caller::Caller;
+use crate::caller::{Caller, SENDER};
 use crate::daemon::Daemon;
 use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
@@ -135,14 +134,8 @@ pub(crate) async fn take_locked(
     message::check(input)?;
     let settings = message::settings(caller, target, &input.settings)?;
     // Who is told of a failure sends again.
-    let waits_out = WaitsOut::Away;
-    accept(
-        daemon,
-        target,
-        input,
-        Sender { by: caller.word(), settings, news: Vec::new(), waits_out },
-    )
-    .await
+    let sender = Sender::new(caller.word(), WaitsOut::Away);
+    accept(daemon, target, input, Sender { settings, ..sender }).await
 }
 
 /// The words of a reminder, of which nobody would be told that they failed. The caller holds the session's
@@ -154,14 +147,7 @@ pub(crate) async fn take_reminder(
     caller: &Caller,
 ) -> Result<InputTaken, Refusal> {
     message::check(input)?;
-    let (settings, waits_out) = (Settings::default(), WaitsOut::Anything);
-    accept(
-        daemon,
-        target,
-        input,
-        Sender { by: caller.word(), settings, news: Vec::new(), waits_out },
-    )
-    .await
+    accept(daemon, target, input, Sender::new(caller.word(), WaitsOut::Anything)).await
 }
 
 /// What a session is told of its children. The caller holds its lock.
@@ -171,9 +157,8 @@ pub(crate) async fn take_news(
     input: &Input,
     news: Vec<News>,
 ) -> Result<InputTaken, Refusal> {
-    let (by, settings) = (caller::SENDER.to_owned(), Settings::default());
-    let waits_out = WaitsOut::Anything;
-    accept(daemon, target, input, Sender { by, settings, news, waits_out }).await
+    let sender = Sender::new(SENDER.to_owned(), WaitsOut::Anything);
+    accept(daemon, target, input, Sender { news, ..sender }).await
 }
 
 /// Whether nobody hears that it failed, to send it again: news of children, reminders, and the words that
@@ -181,7 +166,7 @@ pub(crate) async fn take_news(
 fn has_no_sender(row: &Row) -> bool {
     let is_named =
         |key: &String| key.starts_with(views::REMINDER_KEY) || key.starts_with(words::KEY);
-    row.by == caller::SENDER || row.key.as_ref().is_some_and(is_named)
+    row.by == SENDER || row.key.as_ref().is_some_and(is_named)
 }
 
 /// Who sends an input, and what its being accepted says besides.
@@ -190,6 +175,12 @@ struct Sender {
     settings: Settings,
     news: Vec<News>,
     waits_out: WaitsOut,
+}
+
+impl Sender {
+    fn new(by: String, waits_out: WaitsOut) -> Sender {
+        Sender { by, settings: Settings::default(), news: Vec::new(), waits_out }
+    }
 }
 
 async fn accept(
@@ -217,30 +208,32 @@ async fn accept(
         news: sender.news,
     };
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
-    let taken =
-        |(status, turn_id, reason): (InputStatus, Option<String>, Option<String>)| InputTaken {
-            session_id: target.id.clone(),
-            input: number,
-            id: views::input_id(number),
-            status: status.as_str().to_owned(),
-            turn_id,
-            held: reason.as_deref() == Some(views::HELD),
-            reason,
-            cursor: daemon.cursor(number),
-            repeated: false,
-        };
     // It is in the log: whoever is told of an error would send it again.
     if let Err(refusal) = daemon.folded_to(number).await {
         tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), number));
-        return Ok(taken((
-            InputStatus::Queued,
-            None,
-            Some(format!("not delivered yet: {refusal}")),
-        )));
+        let reason = Some(format!("not delivered yet: {refusal}"));
+        let queued = InputChanged { reason, ..now_is(number, InputStatus::Queued) };
+        return Ok(taken(daemon, target, queued, false));
     }
     let session = daemon.session(thread)?.session;
     let accepted = Accepted { number, message: &accepted };
-    Ok(taken(send(daemon, &session, input.mode, &accepted, sender.waits_out).await?))
+    let sent = send(daemon, &session, input.mode, &accepted, sender.waits_out).await?;
+    Ok(taken(daemon, target, sent, false))
+}
+
+/// What the sender of an input is told. `repeated`: it was sent before.
+fn taken(daemon: &Daemon, target: &Session, now: InputChanged, repeated: bool) -> InputTaken {
+    InputTaken {
+        session_id: target.id.clone(),
+        input: now.input,
+        id: views::input_id(now.input),
+        status: now.status,
+        turn_id: now.turn,
+        held: now.held,
+        reason: views::input_reason(now.held, now.reason),
+        cursor: daemon.cursor(now.input),
+        repeated,
+    }
 }
 
 /// What keeps an input waiting, to be tried again, instead of failing.
@@ -269,7 +262,7 @@ async fn send(
     mode: Mode,
     input: &Accepted<'_>,
     waits_out: WaitsOut,
-) -> Result<(InputStatus, Option<String>, Option<String>), Refusal> {
+) -> Result<InputChanged, Refusal> {
     let (thread, number) = (session.thread_id.as_str(), input.number);
     let fate = match decide(daemon, session, mode, input).await {
         Ok(fate) => fate,
@@ -327,17 +320,9 @@ fn repeated(
         ))
         .details(json!({ "input": number, "key": key })));
     }
-    Ok(Some(InputTaken {
-        session_id: target.id.clone(),
-        input: number,
-        id,
-        status: row.status.as_str().to_owned(),
-        turn_id: row.turn,
-        held: row.held,
-        reason: row.reason.or_else(|| row.held.then(|| views::HELD.to_owned())),
-        cursor: daemon.cursor(number),
-        repeated: true,
-    }))
+    let now = now_is(number, row.status);
+    let now = InputChanged { turn: row.turn, reason: row.reason, held: row.held, ..now };
+    Ok(Some(taken(daemon, target, now, true)))
 }
 
 /// Refuses for a session that is in the archive, or was stopped.
@@ -356,8 +341,10 @@ pub(crate) fn takes_messages(session: &Session) -> Result<(), Refusal> {
 /// what waits is.
 fn is_away(refusal: &Refusal) -> bool {
     let code = refusal.problem.code.as_str();
-    matches!(code, "codex_overloaded" | "codex_missing" | "codex_too_old" | "codex_died")
-        || code == "codex_home_missing"
+    matches!(
+        code,
+        "codex_overloaded" | "codex_missing" | "codex_too_old" | "codex_died" | "codex_home_missing"
+    )
         // The server is still putting the thread away.
         || code == "held" && refusal.status == 503
 }

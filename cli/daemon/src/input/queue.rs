@@ -281,16 +281,9 @@ fn may_change(caller: &Caller, row: &rows::Input) -> Result<(), Refusal> {
 
 /// Delivers what waits, once record `seq` is folded, however long that takes.
 pub(crate) async fn deliver_after(daemon: Arc<Daemon>, thread: String, seq: u64) {
-    if thread.is_empty() {
-        return;
+    if !thread.is_empty() && daemon.folded_at_last(seq).await {
+        deliver_or_retry(&daemon, &thread).await;
     }
-    while let Err(error) = daemon.folded_to(seq).await {
-        if daemon.is_stopping() {
-            return;
-        }
-        daemon.say(&format!("what waits for session {thread} is not delivered yet: {error}"));
-    }
-    deliver_or_retry(&daemon, &thread).await;
 }
 
 /// Delivers what waits, in a task of its own.
@@ -316,9 +309,8 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
             return;
         }
         let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = daemon.stopped() => return,
+        if !daemon.pause(pause).await {
+            return;
         }
     }
 }
@@ -398,7 +390,7 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
                 return Err(refusal);
             }
         };
-        if let (_, Some(_), _) = delivery::settle(daemon, thread, number, fate).await? {
+        if delivery::settle(daemon, thread, number, fate).await?.turn.is_some() {
             return Ok(());
         }
     }

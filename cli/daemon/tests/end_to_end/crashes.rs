@@ -376,7 +376,7 @@ fn a_server_whose_end_is_folded_late_has_its_sessions_brought_back_all_the_same(
     kill(server);
     bench.wait("it was waited for in vain", || {
         let said = std::fs::read_to_string(bench.home.daemon_log()).unwrap();
-        said.contains("the end of a server is not told yet").then_some(())
+        said.contains("is not folded yet").then_some(())
     });
     drop(stalled);
     bench.wait("the session is live again", || {
