@@ -406,8 +406,7 @@ fn write_thread(core: &Core) {
         let begin = Instant::now();
         core.write_stage(&mut core.write.lock());
         if core.options.durability == Durability::Sync {
-            drop(core.unsynced_wait.lock());
-            core.unsynced.notify_all();
+            sync_or_wake(core);
         } else if begin - last < BUSY && core.ring.queued() < GATHER_BYTES {
             // A busy producer: fewer, larger frames cost both sides less.
             std::thread::sleep(GATHER);
@@ -416,7 +415,25 @@ fn write_thread(core: &Core) {
     }
 }
 
-/// Syncs what nobody waits for.
+/// Syncs what was just written: on a busy machine each thread that must be woken for it may wait some
+/// milliseconds for a processor. Where much comes, another thread syncs, and writing goes on meanwhile.
+fn sync_or_wake(core: &Core) {
+    let stage = if core.bulk.load(SeqCst) { None } else { core.sync.try_lock() };
+    match stage {
+        Some(mut stage) => {
+            core.sync_stage(&mut stage);
+            drop(stage);
+            core.progress.bump();
+        }
+        // Or who syncs now has not seen all of it.
+        None => {
+            drop(core.unsynced_wait.lock());
+            core.unsynced.notify_all();
+        }
+    }
+}
+
+/// Syncs what nobody waits for, and who writes does not.
 fn sync_thread(core: &Core) {
     while !core.ring.is_closed() {
         match core.options.durability {

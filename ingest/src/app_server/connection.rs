@@ -4,6 +4,7 @@ use super::error::{CallError, StartError};
 use super::now;
 use super::orphans;
 use super::outgoing::{self, Wire};
+use super::priority::giving_way;
 use super::process::ProcessId;
 use super::stderr::LastWords;
 use crate::aside::aside;
@@ -158,7 +159,7 @@ impl AppServer {
         log: Log,
         launch: &Launch,
     ) -> Result<(AppServer, mpsc::UnboundedReceiver<Incoming>), StartError> {
-        let mut child = orphans::remember(|| command(launch).spawn(), Child::id)
+        let mut child = orphans::remember(|| giving_way(|| command(launch).spawn()), Child::id)
             .map_err(|source| StartError::Spawn { binary: launch.binary.clone(), source })?;
         let process = ProcessId::of(child.id());
         let process = process.unwrap_or(ProcessId { pid: child.id(), started: 0 });

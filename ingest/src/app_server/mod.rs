@@ -15,6 +15,7 @@ mod error;
 mod locate;
 mod orphans;
 mod outgoing;
+mod priority;
 mod process;
 mod stderr;
 
