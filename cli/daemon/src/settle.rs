@@ -1,6 +1,6 @@
 //! When a session has settled, and what there is to say about it then.
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, now};
 use crate::messages::{self, Upshot};
 use crate::problem::Refusal;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn is_settled(
     session: &Session,
 ) -> Result<bool, Refusal> {
     let answered = |number| daemon.rules.is_judged(number);
-    let waits = views::waits_for_human(session, &answered);
+    let waits = views::waits_for_human(session, &answered, now());
     Ok(waits || views::has_settled(view, sid, session, &answered)?)
 }
 

@@ -1,7 +1,7 @@
 //! `sm run`: one prompt to its end, for scripts.
 //!
 //! What always holds: standard output holds the last message and nothing else, or JSON lines; the exit
-//! code is the outcome; a run that is given up (time-out, Ctrl-C) leaves no turn running behind.
+//! code is the outcome; a run that is given up (time-out, Ctrl-C, SIGTERM) leaves no turn running behind.
 
 use super::result::message_text;
 use super::spawn::Spawn;
@@ -14,6 +14,8 @@ use crate::read::{Follow, open_log, select};
 use crate::show::{RecordDoc, Soon};
 use clap::Args;
 use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use sm_daemon::api::{Input, Spawn as Wish, Spawned};
 use sm_log::{ReadError, Reader};
 use sm_projections::rows::{Outcome, Session};
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often Ctrl-C and the time are looked at.
+/// How often signals and the time are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs one prompt in a new session to its end and prints the last message, for scripts.
@@ -278,26 +280,20 @@ fn write(file: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(file, text).map_err(|source| Error::io("write", file, &source))
 }
 
-/// Whether Ctrl-C was pressed; pressed again it ends the process at once.
+/// Whether it is to end, by Ctrl-C or by whoever has started it; told again, the process ends at once.
 fn listen() -> Result<Arc<AtomicBool>, Error> {
-    let fail = |error: std::io::Error| {
-        Error::new(Exit::Failed, "io", format!("failed to wait for signals: {error}"))
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(fail)?;
-    let signals = {
-        let _entered = runtime.enter();
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
-    };
-    let mut signals = signals.map_err(fail)?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&interrupted);
-    std::thread::spawn(move || {
-        while runtime.block_on(signals.recv()).is_some() {
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(Exit::Interrupted as i32);
-            }
-        }
-    });
-    Ok(interrupted)
+    let given_up = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first one finds the flag as it was.
+        flag::register_conditional_shutdown(
+            signal,
+            Exit::Interrupted as i32,
+            Arc::clone(&given_up),
+        )
+        .and_then(|_| flag::register(signal, Arc::clone(&given_up)))
+        .map_err(|error| {
+            Error::new(Exit::Failed, "io", format!("failed to wait for signals: {error}"))
+        })?;
+    }
+    Ok(given_up)
 }

@@ -287,7 +287,8 @@ impl Wait {
             return Ok(Reached::Dead);
         }
         if !self.through_approvals
-            && (views::waits_for_human(session, &answered) || waits_below(view, sid, &answered)?)
+            && (views::waits_for_human(session, &answered, now_micros())
+                || waits_below(view, sid, &answered)?)
         {
             return Ok(Reached::NeedsHuman);
         }
@@ -350,7 +351,10 @@ fn waits_below(view: &View<'_>, root: Sid, answered: Answered<'_>) -> Result<boo
             seen.push(child);
             open.push(child);
             let Some(session) = view.get::<Sessions>(&child)? else { continue };
-            if !session.ended && !session.gone && views::waits_for_human(&session, answered) {
+            if !session.ended
+                && !session.gone
+                && views::waits_for_human(&session, answered, now_micros())
+            {
                 return Ok(true);
             }
         }

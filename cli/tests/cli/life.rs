@@ -87,6 +87,15 @@ fn a_script_reads_events_as_they_come_and_gives_a_schema() {
 
 #[test]
 fn ctrl_c_interrupts_the_turn_and_not_only_the_script() {
+    a_signal_interrupts_the_turn(rustix::process::Signal::INT);
+}
+
+#[test]
+fn who_ends_the_script_ends_the_turn() {
+    a_signal_interrupts_the_turn(rustix::process::Signal::TERM);
+}
+
+fn a_signal_interrupts_the_turn(signal: rustix::process::Signal) {
     let Some(live) = Live::start() else { return };
     let here = here(&live);
     let mut command = live.sm.command(&run_words(&["slow: 20000 5", "--json"], &here));
@@ -100,8 +109,7 @@ fn ctrl_c_interrupts_the_turn_and_not_only_the_script() {
     let id = next()["id"].as_str().expect("an id").to_owned();
     while next()["method"] != "turn/started" {}
     let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::INT)
-        .expect("it runs");
+    rustix::process::kill_process(pid.expect("a pid"), signal).expect("it runs");
     let ended = loop {
         let line = next();
         if line["event"] == "ended" {

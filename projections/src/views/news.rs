@@ -8,7 +8,7 @@ use super::change::{Deeds, ended_since, turns_since};
 use super::input::waiting;
 use super::session::family;
 use super::{FileDoc, TurnChange, turn_doc};
-use crate::rows::{ActionStatus, Generation, Outcome, Session, Sid};
+use crate::rows::{ActionStatus, Generation, Micros, Outcome, Session, Sid};
 use crate::store::{StoreError, View};
 use crate::tables::{Actions, Requests, Sources, Turns};
 
@@ -106,12 +106,16 @@ pub fn standing(
     Ok(standing.map(|(standing, _)| standing))
 }
 
-/// Whether a session itself waits for a human: by a request, or by a state that was told without one.
-pub fn waits_for_human(session: &Session, answered: Answered<'_>) -> bool {
+/// A state of waiting that no request goes with is believed when nothing else was told for so long, in
+/// microseconds: Codex tells of it just before it asks, and for a moment after it was answered.
+const UNASKED_MICROS: Micros = 1_000_000;
+
+/// Whether a session itself waits for a human at `now`: by a request, or by a state that was told without one.
+pub fn waits_for_human(session: &Session, answered: Answered<'_>, now: Micros) -> bool {
     let mut asked = session.pending.iter().filter(|(_, class)| class.asks_human()).peekable();
     match asked.peek() {
         Some(_) => asked.any(|(number, _)| !answered(*number)),
-        None => session.state.is_waiting(),
+        None => session.state.is_waiting() && now - session.last_at >= UNASKED_MICROS,
     }
 }
 
@@ -251,5 +255,26 @@ impl Look<'_, '_> {
             commands_stopped: stopped,
             files: deeds.files,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{ActivityState, RequestClass};
+
+    #[test]
+    fn a_state_of_waiting_without_a_request_is_believed_when_it_stands() {
+        let nobody = |_: u64| false;
+        let told = Session {
+            state: ActivityState::WaitingPermission,
+            last_at: 5_000_000,
+            ..Session::default()
+        };
+        assert!(!waits_for_human(&told, &nobody, 5_000_500));
+        assert!(waits_for_human(&told, &nobody, 6_000_000));
+        let asked = Session { pending: vec![(7, RequestClass::Command)], ..told };
+        assert!(waits_for_human(&asked, &nobody, 5_000_500));
+        assert!(!waits_for_human(&asked, &|number| number == 7, 9_000_000));
     }
 }

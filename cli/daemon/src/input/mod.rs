@@ -325,15 +325,18 @@ fn repeated(
     Ok(Some(taken(daemon, target, now, true)))
 }
 
-/// Refuses for a session that is in the archive, or was stopped.
+/// Refuses for a session that is in the archive, was stopped, or has no thread any more.
 pub(crate) fn takes_messages(session: &Session) -> Result<(), Refusal> {
     if session.archived {
         return Err(Refusal::archived(session));
     }
-    match session.ended {
-        true => Err(Refusal::dead(format!("session {} was stopped", session.id))
-            .hint(format!("`sm resume {}` loads it again", session.id))),
-        false => Ok(()),
+    let id = &session.id;
+    match (session.ended, &session.unresumable) {
+        (true, Some(why)) => Err(Refusal::dead(format!("session {id} is over: {why}"))
+            .hint(format!("`sm handoff {id}` makes a brief of it for a new one"))),
+        (true, None) => Err(Refusal::dead(format!("session {id} was stopped"))
+            .hint(format!("`sm resume {id}` loads it again"))),
+        (false, _) => Ok(()),
     }
 }
 

@@ -364,7 +364,8 @@ fn a_deleted_thread_is_a_session_that_is_over() {
     };
     bench.client().codex("rpc", &rpc).unwrap();
     bench.wait("it is over", || (bench.session(&id)["activity_state"] == "stopped").then_some(()));
-    assert!(bench.send(&id, "say: more", Default::default()).is_err());
+    let refused = bench.send(&id, "say: more", Default::default()).unwrap_err().to_string();
+    assert!(refused.contains("its thread was deleted"), "{refused}");
 }
 
 #[test]
