@@ -9,7 +9,7 @@ use crate::api::{
     Servers, Spawn, Spawned, Told,
 };
 use crate::home::{Home, HomeError};
-use crate::pool::MARK;
+use crate::servers::pool::MARK;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};

@@ -6,12 +6,12 @@
 use crate::api::CodexSearch;
 use crate::caller::Caller;
 use crate::config::Config;
-use crate::folding::Folded;
-use crate::names::Given;
-use crate::pool::{Pool, Started};
 use crate::problem::Refusal;
-use crate::revive::Revivals;
-use crate::rulebook::Keeper;
+use crate::requests::rulebook::Keeper;
+use crate::servers::pool::{Pool, Started};
+use crate::servers::revive::Revivals;
+use crate::sessions::names::Given;
+use crate::tables::folding::Folded;
 use serde_json::Value;
 use sm_ingest::Scribe;
 use sm_ingest::app_server::Locator;

@@ -1,7 +1,7 @@
 //! Why a call was not done: an HTTP status and a [`Problem`] with what to do next.
 
 use crate::api::{Problem, ProblemBody};
-use crate::rights::{Approval, Sandbox};
+use crate::sessions::rights::{Approval, Sandbox};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

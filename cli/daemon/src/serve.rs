@@ -3,15 +3,19 @@
 //! What always holds: one daemon for a data directory, by the log's lock; it answers only once what a
 //! dead one left behind is put in order; it ends its servers before it lets the log go.
 
+use crate::caller::peer::Peer;
 use crate::config::Config;
 use crate::daemon::{Daemon, blocking};
-use crate::folding::Folding;
 use crate::home::{HomeError, Writer};
-use crate::interrupt::interrupt_turn;
-use crate::peer::Peer;
+use crate::http;
+use crate::input::reminders;
 use crate::problem::Refusal;
-use crate::revive::revive;
-use crate::{attend, automatic, http, recovery, reminders, unseen};
+use crate::requests::automatic;
+use crate::servers::revive::revive;
+use crate::servers::{attend, recovery};
+use crate::sessions::interrupt::interrupt_turn;
+use crate::tables::folding::Folding;
+use crate::tables::unseen;
 use axum::Router;
 use sm_ingest::app_server::{adopt_orphans, reap_orphans};
 use sm_projections::rows::Session;

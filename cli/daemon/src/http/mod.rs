@@ -15,10 +15,10 @@ mod rows;
 pub(crate) mod tcp;
 mod wish;
 
-use crate::acts::Verb;
 use crate::api::{self, Health};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::sessions::acts::Verb;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};

@@ -2,14 +2,17 @@
 
 use super::wish::Wish;
 use super::{Asked, BODY_BYTES_MAX, Named, tcp};
-use crate::acts::{self, Verb};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
     Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, blocking, to_value, whole};
 use crate::problem::Refusal;
-use crate::{drain, input, keep, messages, requests, rulebook, spawn};
+use crate::requests::rulebook;
+use crate::servers::drain;
+use crate::sessions::acts::{self, Verb};
+use crate::sessions::{keep, messages, spawn};
+use crate::{input, requests};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};

@@ -6,8 +6,8 @@
 
 use super::Whole;
 use crate::api::{self, Act};
+use crate::caller::peer::Peer;
 use crate::daemon::Daemon;
-use crate::peer::Peer;
 use crate::problem::Refusal;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use serde::Serialize;

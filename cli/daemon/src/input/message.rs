@@ -6,7 +6,7 @@
 use crate::api::{Input, Settings};
 use crate::caller::Caller;
 use crate::problem::Refusal;
-use crate::rights::{Approval, Rights, Sandbox};
+use crate::sessions::rights::{Approval, Rights, Sandbox};
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
 use std::path::Path;

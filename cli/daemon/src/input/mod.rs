@@ -8,6 +8,7 @@
 mod delivery;
 pub(crate) mod message;
 mod queue;
+pub(crate) mod reminders;
 mod unknown;
 pub(crate) mod words;
 
@@ -22,9 +23,9 @@ pub(crate) use unknown::resumed;
 use crate::api::{Input, InputTaken, Mode, Settings};
 use crate::caller::{Caller, SENDER};
 use crate::daemon::Daemon;
-use crate::interrupt::interrupt_turn;
 use crate::problem::Refusal;
-use crate::rights::Rights;
+use crate::sessions::interrupt::interrupt_turn;
+use crate::sessions::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
 use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};

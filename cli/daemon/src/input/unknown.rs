@@ -8,7 +8,7 @@ use super::delivery::message_id;
 use super::queue;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
-use crate::resume;
+use crate::servers::resume;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Version;
 use sm_projections::rows::{self, InputStatus, Sid};

@@ -4,8 +4,8 @@
 //! the turn inside it) is one.
 
 use super::Scene;
-use crate::pool::Server;
 use crate::problem::Refusal;
+use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_projections::rows::Turn;
 use sm_projections::views::{self, TurnDoc};

@@ -5,8 +5,8 @@
 use super::Scene;
 use crate::api::{Done, Rename};
 use crate::daemon::Daemon;
-use crate::names;
 use crate::problem::Refusal;
+use crate::sessions::names;
 use serde_json::json;
 use sm_protocol::synthetic::{SessionNamed, Synthetic};
 use std::sync::Arc;

@@ -79,7 +79,7 @@ impl Rulebook {
 
     /// What the rules say of a request at `now`, in Unix microseconds.
     pub fn judge(&self, subject: &Subject, now: i64) -> Judgement<'_> {
-        judge(&self.rules, subject, now, &crate::asked::real)
+        judge(&self.rules, subject, now, &super::asked::real)
     }
 }
 
@@ -104,7 +104,7 @@ impl Rulebook {
         if !is_fresh || !is_ruled || sm_rules::Kind::of_word(doc.kind).is_none() {
             return Ok(false);
         }
-        let subject = crate::asked::subject_of(view, log, doc)?;
+        let subject = super::asked::subject_of(view, log, doc)?;
         Ok(self.judge(&subject, now).decision != Decision::Ask)
     }
 }

@@ -3,14 +3,15 @@
 //! What always holds: such an answer goes the way of every other. It is recorded with the rule that
 //! made it before it is sent; the first answer wins; what cannot be decided waits for a human.
 
+use super::asked;
+use super::rulebook::Judging;
 use crate::api::Answer;
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now};
-use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::records::LookError;
-use crate::rulebook::Judging;
-use crate::{asked, family, requests};
+use crate::servers::pool::Server;
+use crate::{family, requests};
 use sm_ingest::app_server::ServerCall;
 use sm_projections::rows::{RequestClass, RequestStatus};
 use sm_projections::tables::{Pending, Requests};

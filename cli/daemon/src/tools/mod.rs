@@ -4,12 +4,17 @@
 //! What always holds: the thread of a call proves who calls; each call is a task of its own and is
 //! answered once, or not at all if it no longer waits; an agent reaches its own family only.
 
+mod arguments;
+pub(crate) mod offer;
+
 use crate::api::{Input, Mode, Remind, Spawn};
 use crate::daemon::{Daemon, to_value, whole};
-use crate::offer::{WAIT, WAIT_MAX};
-use crate::pool::Server;
+use crate::input::reminders;
 use crate::problem::Refusal;
-use crate::{arguments, family, input, messages, reminders, settle, spawn};
+use crate::servers::pool::Server;
+use crate::sessions::{messages, settle, spawn};
+use crate::{family, input};
+use offer::{WAIT, WAIT_MAX};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_ingest::app_server::ServerCall;
@@ -326,7 +331,7 @@ mod tests {
         fn takes<T: serde::de::DeserializeOwned>(tool: &str, given: Value) {
             arguments::read::<T>(tool, given).map(drop).unwrap();
         }
-        for spec in crate::offer::specs().as_array().unwrap() {
+        for spec in offer::specs().as_array().unwrap() {
             let (tool, given) = (spec["name"].as_str().unwrap(), all_of(spec));
             match tool {
                 "sm_spawn" => takes::<SpawnArguments>(tool, given),
@@ -349,7 +354,7 @@ mod tests {
         assert_eq!(patience(Some(f64::NAN)), WAIT);
         assert_eq!(patience(Some(1e9)), WAIT_MAX);
         // The description says what is so.
-        let specs = crate::offer::specs();
+        let specs = offer::specs();
         let tools = specs.as_array().unwrap();
         let wait = tools.iter().find(|tool| tool["name"] == "sm_wait").unwrap();
         let words = wait["description"].as_str().unwrap();

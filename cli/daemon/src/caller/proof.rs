@@ -6,7 +6,7 @@
 //! processes than open commands. Whoever takes another's name is missing under its own.
 
 use crate::daemon::{Daemon, now};
-use crate::pool::Server;
+use crate::servers::pool::Server;
 use sm_ingest::app_server::ProcessId;
 use sm_projections::StoreError;
 use sm_projections::rows::{Action, ActionKind, ActivityState, SessionHead, Sid};

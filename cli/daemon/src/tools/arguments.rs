@@ -4,7 +4,7 @@
 //! named in the refusal beside those that it has, so that the agent's next call is right; null is the
 //! same as left out.
 
-use crate::offer;
+use super::offer;
 use crate::problem::Refusal;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};

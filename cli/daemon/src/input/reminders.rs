@@ -5,10 +5,10 @@
 //! due while no daemon runs is sent by the next. No session waits for another's reminders; its own come in
 //! the order in which they are due.
 
+use super::message;
 use crate::api::{Cancel, Input, Mode, Remind};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
-use crate::input::{self, message};
 use crate::problem::Refusal;
 use crate::records;
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
     let target = daemon.find(word, wish.by.as_deref())?;
     let is_own = matches!(&caller, Caller::Agent(agent) if agent.sid == target.sid);
     if !is_own {
-        input::may_act(daemon, &caller, &target)?;
+        super::may_act(daemon, &caller, &target)?;
     }
     message::check_text(&wish.text)?;
     let due = match (wish.at, wish.in_seconds) {
@@ -51,7 +51,7 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
     }
     // Nothing will ever be told to a transcript.
     daemon.codex_home_of(&target.session)?;
-    input::takes_messages(&target.session)?;
+    super::takes_messages(&target.session)?;
     let text = match is_own {
         true => format!("[reminder that you set for yourself]\n{}", wish.text),
         false => wish.text,
@@ -180,9 +180,9 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
     };
     let session = daemon.session(&session.thread_id)?.session;
     // What was accepted is an input like any other: whatever keeps it waiting, it is not sent again.
-    let (status, reason) = match input::take_reminder(daemon, &session, &message, &caller).await {
+    let (status, reason) = match super::take_reminder(daemon, &session, &message, &caller).await {
         Ok(_) => ("sent", None),
-        Err(refusal) if input::passes(&refusal) => return Err(refusal),
+        Err(refusal) if super::passes(&refusal) => return Err(refusal),
         Err(refusal) => ("failed", Some(refusal.to_string())),
     };
     end(daemon, &session, number, status, "sm".to_owned(), reason).await

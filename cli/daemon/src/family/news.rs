@@ -4,8 +4,8 @@
 //! nobody takes it for the reader's own orders.
 
 use crate::daemon::Daemon;
-use crate::messages;
 use crate::problem::Refusal;
+use crate::sessions::messages;
 use sm_projections::rows::Outcome;
 use sm_projections::views::{self, NewsDoc, Standing, TurnChange};
 use std::fmt::Write;

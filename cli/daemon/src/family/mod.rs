@@ -4,11 +4,13 @@
 //! once, whatever dies in between. Only a session that is idle is woken, and none that was interrupted:
 //! that one hears of it when its next turn ends.
 
+mod news;
+
 use crate::api::Input;
 use crate::caller::Caller;
 use crate::daemon::Daemon;
+use crate::input;
 use crate::problem::Refusal;
-use crate::{input, news};
 use sm_projections::rows::{Session, Sid};
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views::{self, NewsDoc};

@@ -5,10 +5,10 @@
 //! many daemons died since; an input whose way cannot be told, a damaged log's included, is unknown, never
 //! sent again.
 
+use super::resume;
 use crate::daemon::{Daemon, blocking};
 use crate::input::{self, message_id};
 use crate::problem::Refusal;
-use crate::resume;
 use serde_json::Value;
 use sm_ingest::app_server::ProcessId;
 use sm_log::{Direction, ReadError};

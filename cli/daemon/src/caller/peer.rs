@@ -5,10 +5,10 @@
 //! parent below a server, nor a mark of one in the environment of it or of one above it. Below a server it is the
 //! agent whose command it is proven to be, elsewhere one without a name.
 
-use crate::caller::nameless;
+use super::nameless;
+use super::proof::{self, SESSION_VARIABLES};
 use crate::daemon::Daemon;
-use crate::pool::{MARK, Server};
-use crate::proof::{self, SESSION_VARIABLES};
+use crate::servers::pool::{MARK, Server};
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use sm_ingest::app_server::ProcessId;

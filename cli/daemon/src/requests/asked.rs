@@ -3,8 +3,8 @@
 //! What always holds: Codex's releases put a request's parts in different places, and all of them are
 //! looked at here, once, for the inbox, the rules and the risk hint alike.
 
+use super::{form, programs};
 use crate::records::{self, LookError};
-use crate::{form, programs};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sm_log::{ReadError, Reader};

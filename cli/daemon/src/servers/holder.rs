@@ -4,8 +4,8 @@
 //! what it is to this daemon is told by its pid and start time and by the mark in its environment,
 //! never by its name.
 
+use super::pool::{MARK, Server};
 use crate::daemon::{Daemon, blocking};
-use crate::pool::{MARK, Server};
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_ingest::app_server::{ProcessId, with_open};

@@ -3,6 +3,9 @@
 //! What always holds: the word that is recorded of a caller leads back to the same caller, and no word of an
 //! agent's is the user's.
 
+pub(crate) mod peer;
+mod proof;
+
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use sm_projections::views::Selection;

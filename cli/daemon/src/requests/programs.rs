@@ -3,7 +3,7 @@
 //!
 //! What always holds: it is looked up when it is asked; what the session writes after that is not seen.
 
-use crate::asked::real;
+use super::asked::real;
 use rustix::fs::{Access, access};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

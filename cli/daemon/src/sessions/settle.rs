@@ -1,7 +1,7 @@
 //! When a session has settled, and what there is to say about it then.
 
+use super::messages::{self, Upshot};
 use crate::daemon::{Daemon, now};
-use crate::messages::{self, Upshot};
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_projections::View;

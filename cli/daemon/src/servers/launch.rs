@@ -4,10 +4,10 @@
 //! recorded before another one begins in its place; what is to give way does so once the other one has
 //! started; whoever attends to servers gets each one before its first word.
 
+use super::pool::{MARK, Server, Started};
 use crate::api::CodexSearch;
 use crate::caller::Caller;
 use crate::daemon::{Daemon, blocking, now};
-use crate::pool::{MARK, Server, Started};
 use crate::problem::Refusal;
 use serde_json::json;
 use sm_ingest::app_server::{

@@ -4,12 +4,13 @@
 //! it loaded: the one that has it lets go of it first. One is declared stopped only on words of Codex that
 //! are known to be final; whatever else it says may pass, and is tried again.
 
+use super::holder;
+use super::pool::Server;
 use crate::daemon::Daemon;
-use crate::holder;
-use crate::pool::Server;
+use crate::input;
 use crate::problem::{OVERLOADED, Refusal};
-use crate::rights::{Approval, Sandbox};
-use crate::{input, shell, trust};
+use crate::sessions::rights::{Approval, Sandbox};
+use crate::sessions::{shell, trust};
 use serde_json::{Value, json};
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::{Session, Sid};

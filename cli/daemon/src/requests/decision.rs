@@ -3,9 +3,9 @@
 //! What always holds: nothing is granted that was not asked for; what is missing or unknown is named
 //! in the refusal, never guessed.
 
+use super::{form, raw};
 use crate::api::Answer;
 use crate::problem::Refusal;
-use crate::{form, raw};
 use serde_json::{Map, Value, json};
 use sm_ingest::app_server::Version;
 use std::collections::BTreeMap;

@@ -4,15 +4,23 @@
 //! answer is sent; nothing is approved but by the user or a rule of theirs; an agent never answers for
 //! itself or for one above it.
 
+pub mod asked;
+pub(crate) mod automatic;
+mod decision;
+pub(crate) mod form;
+mod programs;
+mod raw;
+pub(crate) mod rulebook;
+
 use crate::api::{Answer, Answered};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
-use crate::decision::{self, Verdict};
-use crate::pool::Server;
 use crate::problem::Refusal;
 use crate::records::LookError;
-use crate::rights::Rights;
-use crate::{asked, automatic, input, records, tools};
+use crate::servers::pool::Server;
+use crate::sessions::rights::Rights;
+use crate::{input, records, tools};
+use decision::Verdict;
 use serde_json::{Value, json};
 use sm_ingest::MASK;
 use sm_ingest::app_server::{ServerCall, Version};

@@ -1,12 +1,13 @@
 //! The verbs of a session's life: interrupt, stop, resume.
 
+use super::interrupt::interrupt_turn;
 use crate::api::Act;
 use crate::caller::Caller;
 use crate::daemon::Daemon;
-use crate::interrupt::interrupt_turn;
 use crate::life::Scene;
 use crate::problem::Refusal;
-use crate::{family, input, resume};
+use crate::servers::resume;
+use crate::{family, input};
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
 use sm_protocol::synthetic::{SessionEnded, Synthetic};

@@ -3,16 +3,17 @@
 //! What always holds: Codex's answer that makes a thread, and whose it is, its name and its parent, are
 //! recorded in one frame; then the session gets its prompt by the one path that all inputs take.
 
+use super::rights::{Approval, Rights, Sandbox};
+use super::shell;
+use super::trust::{self, Choice};
+use super::{keep, names};
 use crate::api::{Input, Spawn, Spawned};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::input::{self, message};
 use crate::life::words;
 use crate::problem::Refusal;
-use crate::rights::{Approval, Rights, Sandbox};
-use crate::trust::{self, Choice};
-use crate::{keep, names};
-use crate::{offer, shell};
+use crate::tools::offer;
 use serde_json::{Value, json};
 use sm_projections::views::Selection;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};

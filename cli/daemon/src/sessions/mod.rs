@@ -1,0 +1,16 @@
+//! Sessions: begun, changed, interrupted and ended; what they are called, may do, and came to.
+//!
+//! What always holds: what is done to a session is recorded with who did it, and no child may do more than its
+//! maker.
+
+pub(crate) mod acts;
+pub(crate) mod called;
+pub(crate) mod interrupt;
+pub(crate) mod keep;
+pub(crate) mod messages;
+pub(crate) mod names;
+pub(crate) mod rights;
+pub(crate) mod settle;
+pub(crate) mod shell;
+pub(crate) mod spawn;
+pub(crate) mod trust;
