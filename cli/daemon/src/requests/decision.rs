@@ -3,16 +3,17 @@
 //! What always holds: nothing is granted that was not asked for; what is missing or unknown is named
 //! in the refusal, never guessed.
 
-use super::{form, raw};
+use super::elicitation::{elicitation, fields};
+use super::question::{question_ids, user_input};
+use super::raw;
 use crate::api::Answer;
 use crate::problem::Refusal;
 use serde_json::{Map, Value, json};
 use sm_ingest::app_server::Version;
-use std::collections::BTreeMap;
 
 /// An answer, ready to be recorded and sent.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Verdict {
+pub(super) struct Verdict {
     /// What is recorded: `accept`, `decline`, `answer` …
     pub word: String,
     /// What Codex gets.
@@ -32,7 +33,7 @@ const REJECTION: &str = "rejected by user";
 const WORDS: &[&str] = &["accept", "acceptForSession", "decline", "cancel"];
 
 /// The answer to a request of `method` with those parameters.
-pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+pub(super) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
     if let Some(raw) = &answer.raw {
         if answer.decision.is_some() || !answer.answers.is_empty() {
             return Err(Refusal::bad_request(
@@ -59,7 +60,7 @@ pub(crate) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
 }
 
 /// Whether a request asks leave for something, where others ask for words. One of an unknown kind may.
-pub(crate) fn asks_leave(method: &str, params: &Value) -> bool {
+pub(super) fn asks_leave(method: &str, params: &Value) -> bool {
     match method {
         // Older releases ask leave for an MCP server's tool by a question of their own.
         "item/tool/requestUserInput" => {
@@ -74,7 +75,7 @@ pub(crate) fn asks_leave(method: &str, params: &Value) -> bool {
 }
 
 /// Whether that decision ends the turn.
-pub(crate) fn interrupts(method: &str, word: &str) -> bool {
+pub(super) fn interrupts(method: &str, word: &str) -> bool {
     matches!(
         (method, word),
         ("item/commandExecution/requestApproval" | "item/fileChange/requestApproval", "cancel")
@@ -111,7 +112,7 @@ fn approval(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
     Ok(Verdict { word: word.to_owned(), result, interrupts: word == "cancel" })
 }
 
-fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
+pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
     let mut words: Vec<String> = WORDS.iter().map(|&word| word.to_owned()).collect();
     for offered in available.into_iter().flatten().filter_map(Value::as_object) {
         words.extend(offered.keys().cloned());
@@ -148,7 +149,7 @@ fn old_approval(answer: &Answer) -> Result<Verdict, Refusal> {
 
 /// The same answer as that release reads it: later ones take no refusal of the old forms without a reason.
 /// `asked_by`: its version; what cannot be told is taken for a later one.
-pub(crate) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> Verdict {
+pub(super) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> Verdict {
     let is_old = matches!(method, "execCommandApproval" | "applyPatchApproval");
     let is_later = asked_by
         .is_none_or(|version| Version::find(REASONED).is_some_and(|first| version >= first));
@@ -170,275 +171,8 @@ fn skill(answer: &Answer) -> Result<Verdict, Refusal> {
     Ok(Verdict { word: word.to_owned(), result, interrupts: false })
 }
 
-fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
-    let ids = question_ids(params);
-    // Where nothing is asked, there is nothing to say but that one has seen it.
-    let is_seen = |word: &str| word == "accept" && ids.is_empty();
-    let is_none = |word: &&str| *word != "answer" && !is_seen(word);
-    if let Some(word) = answer.decision.as_deref().filter(is_none) {
-        return Err(Refusal::bad_request(format!(
-            "these are questions, {word:?} is no answer to them"
-        ))
-        .hint(match ids.is_empty() {
-            true => "`sm answer REQUEST --accept`: it asks nothing; or interrupt the session",
-            false => "`sm answer REQUEST ID=TEXT`; or interrupt the session",
-        }));
-    }
-    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (key, values) in &answer.answers {
-        let by_number = key.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let id = ids.iter().find(|id| *id == key).or_else(|| ids.get(by_number?));
-        let id = id.ok_or_else(|| no_question(key, &ids))?;
-        if told.insert(id.clone(), values.clone()).is_some() {
-            return Err(Refusal::bad_request(format!("question {id} is answered twice"))
-                .hint("`sm answer REQUEST ID=TEXT`, once for each question"));
-        }
-    }
-    let is_open = |id: &&String| told.get(*id).is_none_or(Vec::is_empty);
-    let missing: Vec<&str> = ids.iter().filter(is_open).map(String::as_str).collect();
-    if !missing.is_empty() {
-        return Err(unanswered(&missing));
-    }
-    check_told(params, &told)?;
-    let answers: Map<String, Value> =
-        told.into_iter().map(|(id, values)| (id, json!({ "answers": values }))).collect();
-    let result = json!({ "answers": answers });
-    Ok(Verdict { word: "answer".to_owned(), result, interrupts: false })
-}
-
-fn no_question(key: &str, ids: &[String]) -> Refusal {
-    if ids.is_empty() {
-        return Refusal::bad_request(format!("no question {key:?}: it asks nothing"))
-            .hint("`sm answer REQUEST --accept`");
-    }
-    Refusal::bad_request(format!("no question {key:?}: there are {}", ids.join(", ")))
-        .hint("`sm answer REQUEST ID=TEXT`, once for each question")
-}
-
-/// Refuses answers that name no question, leave one out, or are none that it offers.
-pub(crate) fn check_told(
-    params: &Value,
-    told: &BTreeMap<String, Vec<String>>,
-) -> Result<(), Refusal> {
-    let ids = question_ids(params);
-    if let Some(key) = told.keys().find(|key| !ids.contains(key)) {
-        return Err(no_question(key, &ids));
-    }
-    let is_open = |id: &&String| !told.contains_key(*id);
-    let missing: Vec<&str> = ids.iter().filter(is_open).map(String::as_str).collect();
-    if !missing.is_empty() {
-        return Err(unanswered(&missing));
-    }
-    let questions = params.get("questions").and_then(Value::as_array).into_iter().flatten();
-    questions.zip(&ids).try_for_each(|(question, id)| is_offered(question, &told[id]))
-}
-
-fn unanswered(missing: &[&str]) -> Refusal {
-    let words: Vec<String> = missing.iter().map(|id| format!("{id}=TEXT")).collect();
-    Refusal::bad_request(format!("no answer to {}", missing.join(", ")))
-        .hint(format!("`sm answer REQUEST {}`, with all the others", words.join(" ")))
-        .details(json!({ "missing": missing }))
-}
-
-/// A question that takes none but its own options takes no other words.
-fn is_offered(question: &Value, answers: &[String]) -> Result<(), Refusal> {
-    let takes_others = question.get("isOther").and_then(Value::as_bool) != Some(false);
-    let is_secret = question.get("isSecret").and_then(Value::as_bool) == Some(true);
-    let options = question.get("options").and_then(Value::as_array);
-    let labels: Vec<&str> =
-        options.into_iter().flatten().filter_map(|option| option.get("label")?.as_str()).collect();
-    if takes_others || is_secret || labels.is_empty() {
-        return Ok(());
-    }
-    match answers.iter().all(|answer| labels.contains(&answer.as_str())) {
-        true => Ok(()),
-        false => Err(not_offered(&question_id(question), &labels)),
-    }
-}
-
-fn not_offered(id: &str, labels: &[&str]) -> Refusal {
-    Refusal::bad_request(format!("{id} takes one of its options, the answer is none of them"))
-        .hint(format!("one of {}", labels.join(", ")))
-        .details(json!({ "options": labels }))
-}
-
-/// The ids of the questions, in their order.
-fn question_ids(params: &Value) -> Vec<String> {
-    let questions = params.get("questions").and_then(Value::as_array);
-    questions.into_iter().flatten().map(question_id).collect()
-}
-
-/// A question's id as the answers name it; a number is a string there.
-fn question_id(question: &Value) -> String {
-    match question.get("id") {
-        Some(Value::String(id)) => id.clone(),
-        Some(Value::Number(id)) => id.to_string(),
-        _ => String::new(),
-    }
-}
-
-fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
-    let word = match answer.decision.as_deref() {
-        None if !answer.answers.is_empty() => "accept",
-        None => {
-            return Err(Refusal::bad_request("a decision or answers are missing").hint(
-                "`sm answer REQUEST FIELD=TEXT`, `--accept` without a form, or `sm deny REQUEST`",
-            ));
-        }
-        Some("acceptForSession") => "accept",
-        Some(word @ ("accept" | "decline" | "cancel")) => word,
-        Some("answer") => "accept",
-        Some(word) => return Err(unknown(word, None)),
-    };
-    let content = match word {
-        "accept" => content(params, &answer.answers)?,
-        _ if answer.answers.is_empty() => Value::Null,
-        word => {
-            return Err(Refusal::bad_request(format!("{word:?} fills nothing in"))
-                .hint("`sm answer REQUEST FIELD=TEXT`, or `sm deny REQUEST`"));
-        }
-    };
-    let mut result = json!({ "action": word, "content": content });
-    let mut word = word.to_owned();
-    // Codex offers to remember its own questions for an MCP server's tools.
-    let offered = params.pointer("/_meta/persist").and_then(Value::as_array);
-    let is_kept = offered.is_some_and(|offered| offered.iter().any(|kept| kept == "session"));
-    if answer.decision.as_deref() == Some("acceptForSession") && is_kept {
-        result["_meta"] = json!({ "persist": "session" });
-        "acceptForSession".clone_into(&mut word);
-    }
-    Ok(Verdict { word, result, interrupts: false })
-}
-
-/// The fields of an elicitation's form, by name; none where it has no form.
-fn fields(params: &Value) -> Option<&Map<String, Value>> {
-    params.pointer("/requestedSchema/properties")?.as_object()
-}
-
-/// Refuses what fills in a field that the form does not have, or leaves out one that it needs.
-fn check_fields(
-    params: &Value,
-    is_filled: impl Fn(&str) -> bool,
-    names: &[&String],
-) -> Result<(), Refusal> {
-    let fields = fields(params).filter(|fields| !fields.is_empty());
-    let Some(fields) = fields else {
-        return match names {
-            [] => Ok(()),
-            _ => Err(Refusal::bad_request("it has no form to fill in, it asks for leave")
-                .hint("`sm approve REQUEST`, or `sm deny REQUEST`")),
-        };
-    };
-    if let Some(name) = names.iter().find(|name| !fields.contains_key(**name)) {
-        let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-        return Err(Refusal::bad_request(format!("the form has no field {name:?}"))
-            .hint(format!("it has {}", known.join(", ")))
-            .details(json!({ "fields": known })));
-    }
-    let required = params.pointer("/requestedSchema/required").and_then(Value::as_array);
-    let required = required.into_iter().flatten().filter_map(Value::as_str);
-    let missing: Vec<&str> = required.filter(|field| !is_filled(field)).collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(unanswered(&missing)),
-    }
-}
-
-/// Refuses a raw answer's content that is none of the form.
-pub(crate) fn check_content(params: &Value, content: &Map<String, Value>) -> Result<(), Refusal> {
-    let schema = params.get("requestedSchema").filter(|schema| !schema.is_null());
-    if schema.is_some() && fields(params).is_none() {
-        // A form of a kind that is not described by fields.
-        return Ok(());
-    }
-    let names: Vec<&String> = content.keys().collect();
-    check_fields(params, |field| content.contains_key(field), &names)?;
-    for (field, value) in content {
-        let property = &params["requestedSchema"]["properties"][field];
-        let fits = match property.get("type").and_then(Value::as_str) {
-            Some("array") => value.is_array(),
-            Some("boolean") => value.is_boolean(),
-            Some("integer") => value.is_i64() || value.is_u64(),
-            Some("number") => value.is_number(),
-            Some("string") => value.is_string(),
-            _ => true,
-        };
-        let kind = property["type"].as_str().unwrap_or_default();
-        if !fits {
-            return Err(no_such(field, kind));
-        }
-        let labels = offered_values(property);
-        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-        let is_one = |value: &Value| value.as_str().is_some_and(|value| labels.contains(&value));
-        if !labels.is_empty() && !values.iter().all(is_one) {
-            return Err(not_offered(field, &labels));
-        }
-        form::check(field, property, value)?;
-    }
-    Ok(())
-}
-
-/// What an elicitation's form is filled with, each value of the type that its schema names.
-fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Value, Refusal> {
-    let names: Vec<&String> = answers.keys().collect();
-    check_fields(params, |field| answers.contains_key(field), &names)?;
-    if params.get("requestedSchema").is_none_or(Value::is_null) {
-        return Ok(Value::Null);
-    }
-    let mut content = Map::new();
-    for (field, values) in answers {
-        let property = fields(params).and_then(|fields| fields.get(field));
-        let kind = property.and_then(|property| property.get("type")?.as_str());
-        let labels = property.map(offered_values).unwrap_or_default();
-        if !labels.is_empty() && !values.iter().all(|value| labels.contains(&value.as_str())) {
-            return Err(not_offered(field, &labels));
-        }
-        let value = typed(field, kind, values)?;
-        property.map_or(Ok(()), |property| form::check(field, property, &value))?;
-        content.insert(field.clone(), value);
-    }
-    Ok(Value::Object(content))
-}
-
-/// The values that a field of a form offers.
-fn offered_values(property: &Value) -> Vec<&str> {
-    let plain = ["/enum", "/items/enum"].into_iter().filter_map(|at| property.pointer(at));
-    let titled = ["/oneOf", "/anyOf", "/items/anyOf", "/items/oneOf"];
-    let titled = titled.into_iter().filter_map(|at| property.pointer(at));
-    let values = plain.filter_map(Value::as_array).flatten().filter_map(Value::as_str);
-    let consts = titled.filter_map(Value::as_array).flatten();
-    values.chain(consts.filter_map(|one| one.get("const")?.as_str())).collect()
-}
-
-/// What was given is not shown: nobody knows what a form asks for.
-fn no_such(field: &str, kind: &str) -> Refusal {
-    Refusal::bad_request(format!("{field} takes a {kind}, the answer is none"))
-        .hint(format!("`sm answer REQUEST {field}=…`, with a {kind}"))
-}
-
-fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Refusal> {
-    let one = values.first().map(String::as_str).unwrap_or("");
-    match kind {
-        Some("array") => Ok(json!(values)),
-        Some("boolean") => match one {
-            "true" | "yes" => Ok(json!(true)),
-            "false" | "no" => Ok(json!(false)),
-            _ => Err(no_such(field, "boolean")),
-        },
-        Some("integer") => {
-            one.parse::<i64>().map(|n| json!(n)).map_err(|_| no_such(field, "whole number"))
-        }
-        Some("number") => {
-            let number = one.parse::<f64>().ok().filter(|number| number.is_finite());
-            number.map(|n| json!(n)).ok_or_else(|| no_such(field, "number"))
-        }
-        _ if values.len() > 1 => Ok(json!(values)),
-        _ => Ok(json!(one)),
-    }
-}
-
 /// Whether two answers say the same; a masked secret in the recorded one is equal to anything.
-pub(crate) fn is_same(recorded: &Value, now: &Value, mask: &str) -> bool {
+pub(super) fn is_same(recorded: &Value, now: &Value, mask: &str) -> bool {
     match (recorded, now) {
         (Value::String(recorded), Value::String(now)) => recorded == mask || recorded == now,
         (Value::Array(a), Value::Array(b)) => {
@@ -453,7 +187,7 @@ pub(crate) fn is_same(recorded: &Value, now: &Value, mask: &str) -> bool {
 }
 
 /// Whether that text stands anywhere in there.
-pub(crate) fn holds(value: &Value, text: &str) -> bool {
+pub(super) fn holds(value: &Value, text: &str) -> bool {
     match value {
         Value::String(found) => found == text,
         Value::Array(values) => values.iter().any(|value| holds(value, text)),
@@ -465,6 +199,7 @@ pub(crate) fn holds(value: &Value, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn decide(word: &str) -> Answer {
         Answer { decision: Some(word.to_owned()), ..Answer::default() }

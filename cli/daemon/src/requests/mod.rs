@@ -7,8 +7,10 @@
 pub mod asked;
 pub(crate) mod automatic;
 mod decision;
+mod elicitation;
 pub(crate) mod form;
 mod programs;
+mod question;
 mod raw;
 pub(crate) mod rulebook;
 
