@@ -13,6 +13,7 @@ mod phase;
 mod request;
 mod select;
 mod session;
+mod standing;
 mod turn;
 
 pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions, line_ended_by};
@@ -22,10 +23,7 @@ pub use input::{
     InputDoc, REMINDER_KEY, ReminderDoc, input_doc, input_id, input_reason, parse_input_id,
     parse_reminder_id, queue, reminder_doc, reminder_id, reminders, undelivered, waiting,
 };
-pub use news::{
-    Answered, NewsDoc, Standing, can_hear, comes_back, has_settled, news, standing,
-    waits_for_human, was_put_away,
-};
+pub use news::{NewsDoc, news};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};
 pub use request::{
     RequestDoc, parse_request_id, pending_requests, request_doc, request_id, requests_of,
@@ -34,6 +32,9 @@ pub use select::{SelectError, Selection, find};
 pub use session::{
     BlockedOn, CountsDoc, LastActionDoc, SessionDoc, TokensDoc, children, descendants, heads,
     roots, session_doc, sessions,
+};
+pub use standing::{
+    Answered, Standing, can_hear, comes_back, has_settled, standing, waits_for_human, was_put_away,
 };
 pub use turn::{TurnDoc, last_turn, turn_doc, turn_number, turns};
 
