@@ -5,7 +5,8 @@
 //! JSON object is the server request that its turn makes, whose answer is then the turn's message; with
 //! `run` it is a command, with `stderr` so many bytes there, with `deltas` so many pieces of an answer.
 //! `faults` in the script say how it fails at a method: `unknown`, `error`, `overloaded`, `nonsense`, `silent`,
-//! `exit`, or `{"error": …}` with the error that it answers.
+//! `exit`, `cut` (answers that a turn began, and is gone before it tells of that), or `{"error": …}` with the
+//! error that it answers.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -92,6 +93,7 @@ fn serve(version: &str) {
                 let begun = json!({ "id": turn, "items": [], "status": "inProgress" });
                 reply(id, json!({ "turn": begun }));
                 tell("turn/started", json!({ "threadId": thread, "turn": begun }));
+                heard(&thread, &turn, params);
                 let prompt = params["input"][0]["text"].as_str().unwrap_or_default();
                 match serde_json::from_str::<Value>(prompt) {
                     Ok(Value::Object(words)) if words.contains_key("run") => {
@@ -160,9 +162,26 @@ fn fails(method: &str, id: &Value) -> bool {
             say(json!({ "id": id, "result": ["no", "such", "shape"] }));
         }
         Some("silent") => {}
+        Some("cut") => {
+            let turn = format!("turn-{}-cut", std::process::id());
+            let begun = json!({ "id": turn, "items": [], "status": "inProgress" });
+            say(json!({ "id": id, "result": { "turn": begun } }));
+            std::process::exit(9);
+        }
         _ => std::process::exit(9),
     }
     true
+}
+
+/// Tells of the message that a turn begins with.
+fn heard(thread: &str, turn: &str, params: &Value) {
+    let item = json!({
+        "type": "userMessage", "id": format!("user-of-{turn}"),
+        "clientId": params["clientUserMessageId"], "content": params["input"],
+    });
+    for method in ["item/started", "item/completed"] {
+        tell(method, json!({ "threadId": thread, "turnId": turn, "item": item }));
+    }
 }
 
 /// So many pieces of an answer, as fast as they can be written.

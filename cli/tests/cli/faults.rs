@@ -271,6 +271,52 @@ fn an_interrupt_that_fails_lets_go_only_what_it_held_itself() {
     assert_eq!(sm.json(&["queue", "show", &second])["status"], "cancelled");
 }
 
+/// What a queue's document says of an input.
+fn input(sm: &Sm, id: &str) -> Value {
+    sm.json(&["queue", "show", id])
+}
+
+#[test]
+fn a_message_whose_turn_was_cut_off_before_it_was_told_of_is_unknown() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let ran = sm.run(&["send", &id, "again", "--key", "once", "--json"]);
+    let message = sent(&ran)["id"].as_str().expect("an id").to_owned();
+    let began = std::time::Instant::now();
+    while input(sm, &message)["status"] != "unknown" {
+        assert!(began.elapsed().as_secs() < 60, "{}", input(sm, &message));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    // The turn that Codex answered with is accounted for, and the sender's repeat is told no lie.
+    let turns = sm.json(&["turns", &id]);
+    let turns = turns["turns"].as_array().expect("turns");
+    assert_eq!(turns.last().expect("the one that was cut off")["outcome"], "lost", "{turns:?}");
+    let again = sm.run(&["send", &id, "again", "--key", "once", "--json"]);
+    assert_eq!(sent(&again)["status"], "unknown");
+    assert_ne!(again.code, 0);
+}
+
+#[test]
+fn a_reminder_whose_turn_was_cut_off_is_sent_again_until_it_is_told_of() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    assert_eq!(sm.run(&["remind", &id, "milk", "--in", "0s"]).code, 0);
+    let began = std::time::Instant::now();
+    let lost = |sm: &Sm| {
+        let turns = sm.json(&["turns", &id])["turns"].clone();
+        turns.as_array().expect("turns").iter().filter(|turn| turn["outcome"] == "lost").count()
+    };
+    while lost(sm) == 0 {
+        assert!(began.elapsed().as_secs() < 60, "no turn was cut off");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::fs::write(sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+    while sm.json(&["result", &id])["text"] != "milk" {
+        assert!(began.elapsed().as_secs() < 60, "{}", sm.json(&["turns", &id]));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_message_whose_answer_was_lost_can_be_taken_off_the_list() {
     let (stage, id) = failing("turn/start", "exit");

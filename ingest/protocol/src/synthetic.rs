@@ -289,9 +289,12 @@ pub struct InputChanged {
     /// It was queued behind others that are held, and is held with them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
-    /// It was looked for in Codex's own account of the thread, and was not there.
+    /// It was looked for in Codex's own account of the thread: what is said here is what that tells.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sought: bool,
+    /// The turn that took it is over: with that, also one that was taken may become `unknown`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub turn_over: bool,
 }
 
 /// Inputs that wait were held, or may go on. Those among them that wait no more stay as they are.

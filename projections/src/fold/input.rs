@@ -48,7 +48,8 @@ impl Step<'_> {
         let Some(status) = InputStatus::of_str(&changed.status) else {
             return self.trouble("input status of a newer sm");
         };
-        if !status.may_follow(input.status) {
+        let is_doubted = changed.turn_over && status == InputStatus::Unknown;
+        if !status.may_follow(input.status) && !is_doubted {
             return;
         }
         let (sid, before) = (input.session, input.status);
@@ -60,6 +61,7 @@ impl Step<'_> {
         let reason = changed.reason.as_deref();
         input.sought = changed.sought || reason == Some(SOUGHT);
         input.reason = reason.filter(|reason| *reason != HELD).map(line);
+        let took = changed.turn.clone();
         input.turn = changed.turn.or(input.turn.take());
         match (before.waits(), status.waits()) {
             (true, false) => {
@@ -72,6 +74,9 @@ impl Step<'_> {
                 self.session(sid).queued += 1;
             }
             _ => {}
+        }
+        if let (InputStatus::Started, Some(turn)) = (status, took) {
+            self.turn_taken(sid, &turn, changed.turn_over);
         }
     }
 

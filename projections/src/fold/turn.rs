@@ -83,6 +83,25 @@ impl Step<'_> {
         }
     }
 
+    /// Codex took a message into a turn. Its server may have died before it told of that turn; then it is known
+    /// by this alone. `is_over`: it has ended since.
+    pub(super) fn turn_taken(&mut self, sid: Sid, id: &str, is_over: bool) {
+        // What says so is no record of a server's, and numbers are each server's own.
+        if is_numbered(id) || self.turn_number(sid, id).is_some() {
+            return;
+        }
+        let session = self.session(sid);
+        if session.open_turn.is_some() {
+            return;
+        }
+        let (is_over, was_ended) = (is_over || session.gone, session.ended);
+        let turn = self.open_turn(sid, id, false);
+        if is_over {
+            self.close_turn(sid, turn, &End::Unheard("its process ended before it told of it"));
+            self.session(sid).ended = was_ended;
+        }
+    }
+
     /// The open turn, if a turn that begins now runs inside it: the new one names it as its root, or,
     /// where releases name none, it is a review, which is told of by its items only.
     fn outer_turn(&mut self, sid: Sid, root: Option<&str>) -> Option<u64> {

@@ -71,6 +71,11 @@ pub(crate) fn message_id(input: u64) -> String {
     format!("sm-input-{input}")
 }
 
+/// The input of which that is the [`message_id`].
+pub(super) fn input_of(message: &str) -> Option<u64> {
+    message.strip_prefix("sm-input-")?.parse().ok()
+}
+
 /// Records what became of an input, a turn that it began only once that is told of: until then the input
 /// still waits, and nobody takes its session for idle. Returns what was recorded.
 pub(super) async fn settle(
@@ -149,6 +154,10 @@ pub(super) async fn start(
     thread: &str,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
+    // Only of its last turn a session is asked what it took and never told of.
+    if super::unknown::doubt(daemon, thread).await? {
+        super::resumed(daemon, thread);
+    }
     keep_settings(daemon, thread, &input.message.settings).await?;
     let server = resume::ensure(daemon, thread).await?;
     let begun = match turn_start(daemon, &server, thread, input).await? {

@@ -9,6 +9,7 @@ mod delivery;
 pub(crate) mod message;
 mod queue;
 pub(crate) mod reminders;
+mod rollout;
 mod unknown;
 pub(crate) mod words;
 

@@ -1,22 +1,26 @@
-//! Inputs whose answer was lost: looked for in the thread itself.
+//! Inputs of which nobody knows whether they reached their thread: looked for in the thread itself.
 //!
-//! What always holds: an input counts as taken only if Codex's own account of the thread has it, by the
-//! name that it was sent under, or in a turn that nothing else can have begun; one that is not found there
-//! is not sent again by itself, unless nobody would send it again.
+//! What always holds: an input whose answer was lost, or whose turn was cut off before it was told of, counts as
+//! taken only if Codex's own account of the thread has it, by the name that it was sent under, or in what Codex
+//! wrote down of a turn; one that is not found there is not sent again by itself, unless nobody would send it
+//! again.
 
-use super::delivery::message_id;
-use super::queue;
-use crate::daemon::Daemon;
+use super::delivery::{input_of, message_id};
+use super::{queue, rollout};
+use crate::daemon::{Daemon, blocking};
 use crate::problem::Refusal;
 use crate::servers::resume;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Version;
-use sm_projections::rows::{self, InputStatus, Sid};
-use sm_projections::tables::{Inputs, Sessions};
-use sm_projections::views;
+use sm_log::Direction;
+use sm_projections::rows::{self, InputStatus, Outcome, Sid, Turn};
+use sm_projections::tables::{Inputs, Sessions, Sources, Turns};
+use sm_projections::views::Selection;
 use sm_projections::{StoreError, View};
+use sm_protocol::Kind;
 use sm_protocol::synthetic::InputChanged;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +36,9 @@ const NAMING: &str = "0.142.0";
 /// Why one stays unknown; the record says that it was looked for besides.
 const NOT_THERE: &str = "Codex's answer was lost, and the thread does not have it";
 
+/// Why one that was taken is unknown.
+const CUT_OFF: &str = "its turn was cut off before Codex told of the message";
+
 /// A session was loaded again: what was lost on the way to it is looked for, then what waits is delivered.
 pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
     let (daemon, thread) = (Arc::clone(daemon), thread.to_owned());
@@ -45,12 +52,86 @@ pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
 
 /// Looks for all lost inputs of a session that were not looked for yet. The caller holds no lock of it.
 async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
-    // Most sessions have none.
-    if lost(daemon, thread)?.is_empty() {
-        return Ok(());
-    }
     let _lock = daemon.lock(thread).await;
+    doubt(daemon, thread).await?;
     find_out_all(daemon, thread).await.map(drop)
+}
+
+/// What the last turn took and never told of is unknown from now on. The caller holds the session's lock. Whether
+/// there was one.
+pub(super) async fn doubt(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
+    let mut are_any = false;
+    for (number, turn) in unheard(daemon, thread)? {
+        let reason = Some(CUT_OFF.to_owned());
+        let unknown = queue::now_is(number, InputStatus::Unknown);
+        let unknown = InputChanged { turn: Some(turn), reason, turn_over: true, ..unknown };
+        queue::change(daemon, thread, unknown).await?;
+        are_any = true;
+    }
+    Ok(are_any)
+}
+
+/// The inputs that the session's last turn took and that no user message of Codex's names, where that turn did
+/// not end whole; with its id.
+fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal> {
+    let Selection { sid, session } = daemon.session(thread)?;
+    let (Some(begin), None) = (session.last_turn_seq, &session.open_turn) else {
+        return Ok(Vec::new());
+    };
+    let (turn, source) = daemon.look(|view| {
+        let source = view.get::<Sources>(&session.source)?;
+        Ok::<_, Refusal>((view.get::<Turns>(&(sid, begin))?, source))
+    })?;
+    // Others do not say which message they tell of.
+    let version = source.and_then(|source| Version::find(&source.codex_version?));
+    let is_cut_off = |turn: &Turn| {
+        matches!(turn.outcome, Outcome::Interrupted | Outcome::Lost | Outcome::Failed)
+    };
+    let Some(turn) = turn.filter(|turn| is_cut_off(turn) && version.is_some_and(keeps_names))
+    else {
+        return Ok(Vec::new());
+    };
+    let (mut sent, mut heard) = (Vec::new(), BTreeSet::new());
+    let total = daemon.reader.revisions(thread.as_bytes())?;
+    let mut records = daemon.reader.session(thread.as_bytes(), total + 1)?;
+    let read = |payload: &[u8]| serde_json::from_slice::<Value>(payload).unwrap_or_default();
+    loop {
+        let (_, record) = match records.next_back() {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            // What is damaged proves nothing.
+            Err(_) => return Ok(Vec::new()),
+        };
+        match (record.direction, Kind(record.kind)) {
+            (Direction::Client, kind @ (Kind::TURN_START | Kind::TURN_STEER)) => {
+                let call = read(record.payload);
+                let name = call.pointer("/params/clientUserMessageId").and_then(Value::as_str);
+                sent.extend(name.and_then(input_of));
+                if kind == Kind::TURN_START && record.seq <= begin {
+                    break;
+                }
+            }
+            (Direction::Server, Kind::ITEM_STARTED | Kind::ITEM_COMPLETED) => {
+                let told = read(record.payload);
+                let name = told.pointer("/params/item/clientId").and_then(Value::as_str);
+                heard.extend(name.and_then(input_of));
+            }
+            _ => {}
+        }
+    }
+    daemon.look(|view| {
+        let mut unheard = Vec::new();
+        for number in sent.into_iter().filter(|number| !heard.contains(number)) {
+            let Some(row) = view.get::<Inputs>(&number)? else { continue };
+            let was_taken = matches!(row.status, InputStatus::Started | InputStatus::Steered);
+            if was_taken && !row.sought && row.turn.as_deref() == Some(&turn.id) {
+                unheard.push((number, turn.id.clone()));
+            }
+        }
+        unheard.sort_unstable();
+        unheard.dedup();
+        Ok(unheard)
+    })
 }
 
 /// The same for whoever holds the session's lock. Whether there was one.
@@ -94,34 +175,53 @@ pub(super) async fn find_out_one(
     let told = server.app.call("thread/read", params, TELLING).await?;
     let turns = told.result.pointer("/thread/turns").and_then(Value::as_array);
     let turns = turns.map(Vec::as_slice).unwrap_or_default();
-    let accepted_at = row.accepted_at.div_euclid(1_000_000);
-    let session = daemon.session(thread)?.session;
-    let named = daemon.look(|view| named_turns(view, row.session))?;
-    let is_known = |turn: &str| {
-        named.contains(turn)
-            || daemon
-                .look(|view| views::turn_number(view, row.session, &session, turn))
-                .is_ok_and(|known| known.is_some())
-    };
-    match taken_by(turns, number, accepted_at, is_known) {
-        Some((status, turn)) => {
-            let turn = Some(turn.to_owned());
-            let found = InputChanged { turn, ..queue::now_is(number, status) };
-            queue::change(daemon, thread, found).await
-        }
-        // It never came there, and whoever sent it hears of no failure.
-        None if super::has_no_sender(row) && keeps_names(server.codex.version) => {
-            let reason = Some("it did not reach the thread: sent again".to_owned());
-            let queued = queue::now_is(number, InputStatus::Queued);
-            queue::change(daemon, thread, InputChanged { reason, ..queued }).await
-        }
-        None if row.sought => Ok(()),
+    let named = daemon.look(|view| named_turns(view, row.session, number))?;
+    let found = match carried_by(turns, number) {
+        Some((status, turn)) => Found::Taken(status, turn.to_owned()),
         None => {
-            let unknown = queue::now_is(number, InputStatus::Unknown);
-            let reason = Some(NOT_THERE.to_owned());
-            queue::change(daemon, thread, InputChanged { reason, sought: true, ..unknown }).await
+            let accepted_at = row.accepted_at.div_euclid(1_000_000);
+            let text = queue::accepted(&daemon.reader, number, row).map(|accepted| accepted.text);
+            let file = told.result.pointer("/thread/path").and_then(Value::as_str);
+            match (bare(turns, accepted_at, &named), text, file) {
+                (bare, _, _) if bare.is_empty() => Found::Absent,
+                (bare, Ok(text), Some(file)) => {
+                    let file = PathBuf::from(file);
+                    blocking(move || rollout::find(&file, &bare, &text)).await?
+                }
+                _ => Found::Unsure,
+            }
         }
-    }
+    };
+    let changed = match found {
+        Found::Taken(status, turn) => InputChanged {
+            turn: Some(turn),
+            sought: true,
+            turn_over: true,
+            ..queue::now_is(number, status)
+        },
+        // It never came there, and whoever sent it hears of no failure.
+        Found::Absent if super::has_no_sender(row) && keeps_names(server.codex.version) => {
+            let reason = Some("it did not reach the thread: sent again".to_owned());
+            InputChanged { reason, ..queue::now_is(number, InputStatus::Queued) }
+        }
+        _ if row.sought => return Ok(()),
+        Found::Absent | Found::Unsure => {
+            let unknown = queue::now_is(number, InputStatus::Unknown);
+            InputChanged { reason: Some(NOT_THERE.to_owned()), sought: true, ..unknown }
+        }
+    };
+    queue::change(daemon, thread, changed).await
+}
+
+/// What a thread tells of an input.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    /// A turn of that id has it.
+    Taken(InputStatus, String),
+    /// It never came there.
+    Absent,
+    /// Codex does not tell enough.
+    Unsure,
 }
 
 /// Whether a message that came to a thread of that release would be found there.
@@ -129,13 +229,13 @@ fn keeps_names(version: Version) -> bool {
     Version::find(NAMING).is_some_and(|first| version >= first)
 }
 
-/// The turns that the inputs of a session are known to have begun or gone into.
-fn named_turns(view: &View<'_>, sid: Sid) -> Result<BTreeSet<String>, StoreError> {
+/// The turns that the other inputs of a session are known to have begun or gone into.
+fn named_turns(view: &View<'_>, sid: Sid, but: u64) -> Result<BTreeSet<String>, StoreError> {
     let began = began(view, sid)?;
     let mut named = BTreeSet::new();
     // All of them, however many: a turn of one that is left out would be taken for the lost one's.
     view.scan_back::<Inputs>(&[], |number, row| {
-        named.extend(row.turn.filter(|_| row.session == sid));
+        named.extend(row.turn.filter(|_| row.session == sid && number != but));
         number >= began
     })?;
     Ok(named)
@@ -147,37 +247,27 @@ fn began(view: &View<'_>, sid: Sid) -> Result<u64, StoreError> {
 }
 
 /// How an input was taken, and by which of the turns that Codex tells of.
-///
-/// A server that dies as a turn begins may have written down the turn, and the message for the model, but
-/// not yet the item that names the message. Such a turn has no item, and the log does not know it: it is
-/// the input's, for whoever sends holds the session, and nobody else begins its turns.
-fn taken_by<'t>(
-    turns: &'t [Value],
-    number: u64,
-    accepted_at: i64,
-    is_known: impl Fn(&str) -> bool,
-) -> Option<(InputStatus, &'t str)> {
+fn carried_by(turns: &[Value], number: u64) -> Option<(InputStatus, &str)> {
     let name = message_id(number);
-    let messages = |turn: &'t Value| {
+    turns.iter().find_map(|turn| {
         let items = turn.get("items").and_then(Value::as_array).into_iter().flatten();
-        let is_message = |item: &&Value| item["type"] == "userMessage";
-        items.filter(is_message).map(|item| item.get("clientId").and_then(Value::as_str))
-    };
-    let id = |turn: &'t Value| turn.get("id").and_then(Value::as_str);
-    let carries = turns.iter().find_map(|turn| {
-        let place = messages(turn).position(|client| client == Some(&name))?;
+        let mut messages = items.filter(|item| item["type"] == "userMessage");
+        let place = messages.position(|item| item["clientId"].as_str() == Some(&name))?;
         let status = if place == 0 { InputStatus::Started } else { InputStatus::Steered };
-        Some((status, id(turn)?))
-    });
-    carries.or_else(|| {
-        let is_its = |turn: &&'t Value| {
-            let began = turn.get("startedAt").and_then(Value::as_i64);
-            turn["items"].as_array().is_some_and(Vec::is_empty)
-                && began.is_some_and(|began| began >= accepted_at)
-                && id(turn).is_some_and(|id| !is_known(id))
-        };
-        Some((InputStatus::Started, id(turns.iter().find(is_its)?)?))
+        Some((status, turn.get("id").and_then(Value::as_str)?))
     })
+}
+
+/// The turns since a moment (Unix seconds) that have no item, and that no other input began: a server that
+/// died as a turn began may have written down the message for the model, and not the item that names it.
+fn bare(turns: &[Value], since: i64, named: &BTreeSet<String>) -> Vec<String> {
+    let is_bare = |turn: &&Value| {
+        let began = turn.get("startedAt").and_then(Value::as_i64);
+        turn["items"].as_array().is_some_and(Vec::is_empty)
+            && began.is_none_or(|began| began >= since)
+    };
+    let ids = turns.iter().filter(is_bare).filter_map(|turn| turn.get("id")?.as_str());
+    ids.filter(|id| !named.contains(*id)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -196,23 +286,21 @@ mod tests {
     #[test]
     fn what_begins_a_turn_is_started_and_what_comes_later_was_steered() {
         let turns = [turn("a", 10, &[Some("sm-input-5"), Some("sm-input-7")])];
-        let known = |_: &str| true;
-        assert_eq!(taken_by(&turns, 5, 9, known), Some((InputStatus::Started, "a")));
-        assert_eq!(taken_by(&turns, 7, 9, known), Some((InputStatus::Steered, "a")));
-        assert_eq!(taken_by(&turns, 8, 9, known), None);
+        assert_eq!(carried_by(&turns, 5), Some((InputStatus::Started, "a")));
+        assert_eq!(carried_by(&turns, 7), Some((InputStatus::Steered, "a")));
+        assert_eq!(carried_by(&turns, 8), None);
     }
 
     #[test]
-    fn a_turn_that_nobody_knows_and_that_has_no_message_is_the_lost_ones() {
+    fn a_turn_without_items_may_hold_what_no_other_input_began() {
         let turns = [
             turn("before", 10, &[]),
-            turn("known", 20, &[]),
-            turn("others", 20, &[None]),
+            turn("anothers", 20, &[]),
+            turn("told", 20, &[None]),
             turn("its", 21, &[]),
-            turn("later", 30, &[]),
         ];
-        let known = |id: &str| id == "known";
-        assert_eq!(taken_by(&turns, 5, 20, known), Some((InputStatus::Started, "its")));
-        assert_eq!(taken_by(&turns, 5, 31, known), None);
+        let named = BTreeSet::from(["anothers".to_owned()]);
+        assert_eq!(bare(&turns, 20, &named), ["its"]);
+        assert!(bare(&turns, 31, &named).is_empty());
     }
 }

@@ -112,7 +112,7 @@ async fn settle_inputs(daemon: &Arc<Daemon>) -> Result<BTreeSet<String>, Refusal
                 continue;
             }
             Way::Taken(status, turn) => {
-                InputChanged { turn: Some(turn), ..input::now_is(number, status) }
+                InputChanged { turn: Some(turn), turn_over: true, ..input::now_is(number, status) }
             }
             Way::Refused(reason) => {
                 let failed = input::now_is(number, InputStatus::Failed);
