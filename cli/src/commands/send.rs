@@ -148,7 +148,10 @@ impl Send {
         for word in sessions {
             match client.input(word, &input) {
                 Ok(taken) => {
-                    let bad = matches!(taken.status.as_str(), "failed" | "unknown" | "refused");
+                    let bad = matches!(
+                        taken.status.as_str(),
+                        "failed" | "unknown" | "refused" | "cancelled"
+                    );
                     if bad {
                         failed.get_or_insert(not_taken(context, &taken));
                     } else if !context.json {
@@ -193,6 +196,12 @@ fn not_taken(context: &Context, taken: &InputTaken) -> Error {
         let message = format!("whether {session} took it is not known: {reason}");
         return Error::new(Exit::Failed, "answer_lost", message)
             .hint(format!("Look for it in the thread: sm{home} queue find {id}"));
+    }
+    if taken.status == "cancelled" {
+        let why = taken.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
+        let message = format!("it was sent before, as {id}, and taken back{why}");
+        return Error::new(Exit::Failed, "not_taken", message)
+            .hint("A key names one message for good: send it under another one".to_owned());
     }
     let message = format!("{session} did not take it ({}): {reason}", taken.status);
     Error::new(Exit::Failed, "not_taken", message)

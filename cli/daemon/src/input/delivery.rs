@@ -142,6 +142,9 @@ async fn unsteerable(
     });
     let over = over.await?.is_some();
     let now = daemon.session(&session.thread_id)?.session;
+    if over && input.message.expected_turn.is_some() {
+        return Err(super::turn_changed(&now, input, now.open_turn.as_ref()));
+    }
     if over && now.open_turn.is_none() {
         return start(daemon, &session.thread_id, input).await;
     }

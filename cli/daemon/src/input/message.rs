@@ -9,6 +9,7 @@ use crate::problem::Refusal;
 use crate::sessions::rights::{Approval, Rights, Sandbox};
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
+use sm_projections::views;
 use std::path::Path;
 
 /// The longest text that Codex takes in one turn, in characters (`MAX_USER_INPUT_TEXT_CHARS`).
@@ -68,6 +69,16 @@ pub(crate) fn check_text(text: &str) -> Result<(), Refusal> {
         .hint("take terminal colours and the like out first: … | sed 's/\\x1b\\[[0-9;]*m//g'"));
     }
     Ok(())
+}
+
+/// Refuses a name that is one of those that `sm` gives itself.
+pub(super) fn check_senders_key(key: Option<&str>) -> Result<(), Refusal> {
+    let own = [views::REMINDER_KEY, super::words::KEY];
+    match key.and_then(|key| own.into_iter().find(|own| key.starts_with(own))) {
+        Some(own) => Err(Refusal::bad_request(format!("a key does not begin with {own:?}"))
+            .hint("such keys are sm's own, of reminders and of words along with an answer")),
+        None => Ok(()),
+    }
 }
 
 fn check_key(key: &str) -> Result<(), Refusal> {

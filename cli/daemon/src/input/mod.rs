@@ -31,7 +31,7 @@ use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
 use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
 use sm_projections::table::id_hash;
-use sm_projections::tables::{InputKeys, Inputs, Requests};
+use sm_projections::tables::{InputKeys, Inputs, Requests, Sessions, Threads};
 use sm_projections::{View, views};
 use sm_protocol::synthetic::{InputAccepted, InputChanged, News, Synthetic, is_users_word};
 use std::sync::Arc;
@@ -42,6 +42,7 @@ pub(crate) async fn take(
     word: &str,
     input: Input,
 ) -> Result<InputTaken, Refusal> {
+    message::check_senders_key(input.key.as_deref())?;
     daemon.caught_up().await?;
     let caller = daemon.caller(input.by.as_deref())?;
     let target = daemon.find(word, input.by.as_deref())?;
@@ -104,14 +105,7 @@ fn from_agent(
             .hint("go on by yourself, or name another session of your family"));
     }
     if daemon.is_above(agent.sid, target.sid)? {
-        let is_users = target.session.spawned_by.as_deref().is_some_and(is_users_word);
-        if !is_users && Rights::of(&agent.session).are_exceeded_by(&target.session) {
-            let (own, other) = (&agent.session.id, &target.session.id);
-            let message = format!("session {other} may do more by now than {own}, which made it");
-            return Err(Refusal::forbidden(message).hint(format!(
-                "the user can send it, or give it less: sm set {other} --sandbox … --approval …"
-            )));
-        }
+        may_lead(&agent.session, &target.session)?;
         return Ok(text.to_owned());
     }
     if !daemon.is_family(agent.sid, target.sid)? {
@@ -124,6 +118,33 @@ fn from_agent(
     let session = &agent.session;
     let name = session.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
     Ok(format!("[message of the agent in session {}{name}]\n{text}", session.id))
+}
+
+/// Refuses where a session that an agent made may do more than that agent by now: its words would be done with
+/// rights that it does not have.
+fn may_lead(agent: &Session, target: &Session) -> Result<(), Refusal> {
+    let is_users = target.spawned_by.as_deref().is_some_and(is_users_word);
+    if is_users || !Rights::of(agent).are_exceeded_by(target) {
+        return Ok(());
+    }
+    let (own, other) = (&agent.id, &target.id);
+    let message = format!("session {other} may do more by now than {own}, which made it");
+    Err(Refusal::forbidden(message).hint(format!(
+        "the user can send it, or give it less: sm set {other} --sandbox … --approval …"
+    )))
+}
+
+/// The same of a message to be delivered now; `by` is its sender, as recorded.
+fn may_still_lead(daemon: &Daemon, by: &str, target: &Session) -> Result<(), Refusal> {
+    let found = daemon.look(|view| {
+        let Some(agent) = view.get::<Threads>(&by.to_owned())? else { return Ok(None) };
+        let (row, sid) = (view.get::<Sessions>(&agent)?, session_sid(view, &target.thread_id)?);
+        Ok::<_, Refusal>(row.map(|row| (agent, row, sid)))
+    })?;
+    match found {
+        Some((agent, row, sid)) if daemon.is_above(agent, sid)? => may_lead(&row, target),
+        _ => Ok(()),
+    }
 }
 
 /// The same for whoever holds the session's lock.
@@ -303,7 +324,9 @@ fn repeated(
     let was_taken = |row: &Row| !matches!(row.status, InputStatus::Refused | InputStatus::Failed);
     let Some((number, row)) = found.filter(|(_, row)| was_taken(row)) else { return Ok(None) };
     let id = views::input_id(number);
-    let before = queue::accepted(&daemon.reader, number, &row)?;
+    // As it was sent: whoever changed its text since did not send it.
+    let as_sent = Row { text_seq: number, ..row.clone() };
+    let before = queue::accepted(&daemon.reader, number, &as_sent)?;
     let differs = [
         (before.text != input.text, "another text"),
         (before.images != input.images, "other pictures"),

@@ -191,8 +191,11 @@ pub(crate) async fn act(
         }
         InputAct::Edit => {
             waits(id, &row)?;
-            let text = change.text.unwrap_or_default();
+            let mut text = change.text.unwrap_or_default();
             super::message::check_text(&text)?;
+            if let Caller::Agent(agent) = &caller {
+                text = super::from_agent(daemon, agent, &daemon.session(&thread)?, &text)?;
+            }
             let edited = InputEdited { input: number, text, by: caller.word() };
             let receipt = daemon.note(&thread, &Synthetic::InputEdited(edited))?;
             daemon.folded_to(receipt.last).await?;
@@ -212,7 +215,10 @@ pub(crate) async fn act(
             if row.status == InputStatus::Unknown {
                 super::unknown::find_out_one(daemon, &thread, number, &row).await?;
             }
-            if find(daemon, id)?.1.status == InputStatus::Started {
+            let was_taken = |row: &rows::Input| {
+                matches!(row.status, InputStatus::Started | InputStatus::Steered)
+            };
+            if was_taken(&find(daemon, id)?.1) {
                 return document(daemon, id);
             }
             keeps_key(daemon, id, number, &row)?;
@@ -369,6 +375,15 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
         };
         if let Some(turn) = &message.expected_turn {
             let reason = Some(format!("turn {turn}, which it was meant for, is over"));
+            let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
+            change(daemon, thread, refused).await?;
+            continue;
+        }
+        if let Err(refusal) = super::may_still_lead(daemon, &row.by, &session) {
+            if passes(&refusal) {
+                return Err(refusal);
+            }
+            let reason = Some(refusal.to_string());
             let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
             change(daemon, thread, refused).await?;
             continue;

@@ -34,6 +34,7 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
     let is_own = matches!(&caller, Caller::Agent(agent) if agent.sid == target.sid);
     if !is_own {
         super::may_act(daemon, &caller, &target)?;
+        super::may_still_lead(daemon, &caller.word(), &target.session)?;
     }
     message::check_text(&wish.text)?;
     let due = match (wish.at, wish.in_seconds) {
@@ -90,8 +91,11 @@ pub(crate) async fn cancel(daemon: &Daemon, id: &str, wish: Cancel) -> Result<Va
         Caller::Agent(agent) if agent.session.thread_id == row.by => {}
         _ => return Err(Refusal::forbidden("an agent takes back only what it set itself")),
     }
-    let was = daemon.look(|view| views::reminder_doc(view, number, row))?;
     let _lock = daemon.lock(&session.thread_id).await;
+    daemon.caught_up().await?;
+    // It may have been sent meanwhile.
+    let row = daemon.look(|view| view.get::<Reminders>(&number))?.ok_or_else(unknown)?;
+    let was = daemon.look(|view| views::reminder_doc(view, number, row))?;
     end(daemon, &session, number, "cancelled", caller.word(), None).await?;
     Ok(to_value(&was))
 }
@@ -179,9 +183,13 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
         ..Input::default()
     };
     let session = daemon.session(&session.thread_id)?.session;
+    let sent = match super::may_still_lead(daemon, &row.by, &session) {
+        Ok(()) => super::take_reminder(daemon, &session, &message, &caller).await.map(drop),
+        Err(refusal) => Err(refusal),
+    };
     // What was accepted is an input like any other: whatever keeps it waiting, it is not sent again.
-    let (status, reason) = match super::take_reminder(daemon, &session, &message, &caller).await {
-        Ok(_) => ("sent", None),
+    let (status, reason) = match sent {
+        Ok(()) => ("sent", None),
         Err(refusal) if super::passes(&refusal) => return Err(refusal),
         Err(refusal) => ("failed", Some(refusal.to_string())),
     };

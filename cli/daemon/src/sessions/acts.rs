@@ -50,16 +50,16 @@ pub(crate) async fn act(
     scene.document()
 }
 
-/// Interrupts the open turn, if there is one, and holds what waits. `failed` says whether a failure is one;
-/// then all is as it was.
+/// Holds what waits, and interrupts the open turn, if there is one. `failed` says whether a failure is one; then
+/// all is as it was.
 async fn end_turn(
     daemon: &Arc<Daemon>,
     session: &Session,
     failed: impl FnOnce(Refusal) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let Some(turn) = &session.open_turn else { return Ok(()) };
     // Held before the turn can end, or its end would deliver what waits.
     let held = input::hold(daemon, &session.thread_id).await?;
+    let Some(turn) = &session.open_turn else { return Ok(()) };
     let ended = interrupt_turn(daemon, session, &turn.id).await.or_else(failed);
     if ended.is_err() {
         input::release(daemon, &session.thread_id, held).await?;

@@ -1,8 +1,9 @@
 //! Agents as users: children made, awaited and talked to through Codex itself; what they may not do.
 
 use crate::bench::{Bench, kill};
+use serde_json::Value;
 use sm_daemon::ClientError;
-use sm_daemon::api::{Answer, Input, Keep, Settings, Spawn};
+use sm_daemon::api::{Act, Answer, Hold, Input, Keep, Settings, Spawn};
 use sm_protocol::Kind;
 
 #[test]
@@ -251,13 +252,34 @@ fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
     let kid = bench.rows(&parent.id, "children")[0].clone();
     assert_eq!(kid["sandbox"], "workspaceWrite");
     assert_eq!(kid["approval_policy"], "on-request");
+    // What it sends while the child is busy waits, and is judged again when it would go.
+    let kid_id = kid["id"].as_str().unwrap();
+    bench.send(kid_id, "slow: 20000 5", Default::default()).unwrap();
+    bench.wait("the child is busy", || bench.session(kid_id)["turn_id"].as_str().map(drop));
+    let early = "dyn: sm_send {\"session\": \"kid\", \"text\": \"run: touch early\"}\n\
+                 dyn: sm_remind {\"session\": \"kid\", \"text\": \"run: touch later\", \"in_seconds\": 3}\n\
+                 say: sent";
+    bench.send(&parent.id, early, Default::default()).unwrap();
+    bench.settled(&parent.id, 3);
     let settings = Settings { sandbox: Some("read-only".into()), ..Settings::default() };
     bench.client().keep(&parent.id, &Keep { settings, ..Keep::default() }).unwrap();
-    let ask =
-        "dyn: sm_send {\"session\": \"kid\", \"text\": \"run: touch x\"}\nsay: {{1.error.code}}";
+    let ask = "dyn: sm_send {\"session\": \"kid\", \"text\": \"run: touch x\"}\n\
+               dyn: sm_remind {\"session\": \"kid\", \"text\": \"run: touch x\", \"in_seconds\": 0}\n\
+               say: {{1.error.code}} {{2.error.code}}";
     bench.send(&parent.id, ask, Default::default()).unwrap();
-    bench.settled(&parent.id, 3);
-    assert_eq!(bench.last_message(&parent.id), "forbidden");
+    bench.settled(&parent.id, 4);
+    assert_eq!(bench.last_message(&parent.id), "forbidden forbidden");
+    bench.client().interrupt(kid_id, &Act::default()).unwrap();
+    bench.client().hold(kid_id, &Hold { hold: false, ..Hold::default() }).unwrap();
+    bench.wait("what it sent before is refused, and so is its reminder", || {
+        let refused = |told: &Value| {
+            told["params"]["reason"].as_str().is_some_and(|why| why.contains("may do more by now"))
+        };
+        let inputs = bench.told(Kind::SM_INPUT_CHANGED).iter().filter(|told| refused(told)).count();
+        let reminders = bench.told(Kind::SM_REMINDER_ENDED);
+        (inputs == 1 && reminders.iter().any(refused)).then_some(())
+    });
+    assert!(!bench.work.join("early").exists() && !bench.work.join("later").exists());
 }
 
 #[test]

@@ -114,6 +114,45 @@ fn a_message_under_a_key_is_taken_once() {
 }
 
 #[test]
+fn a_message_keeps_its_key_whatever_is_done_with_it() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish(LONG)).id;
+    let send = |key: &str| {
+        let (text, mode) = ("say: once".to_owned(), Mode::Queue);
+        let key = Some(key.to_owned());
+        bench.client().input(&id, &Input { text, key, mode, ..Input::default() })
+    };
+    let first = send("build-7").unwrap();
+    edit(&bench, &first, "say: edited").unwrap();
+    let again = send("build-7").unwrap();
+    assert!(again.repeated && again.input == first.input);
+    change(&bench, &first, InputAct::Cancel).unwrap();
+    assert_eq!(send("build-7").unwrap().status, "cancelled");
+    for own in ["reminder:m1", "answer:r1"] {
+        assert_eq!(refused(send(own)), (400, "bad_request".into()));
+    }
+}
+
+#[test]
+fn what_waits_for_a_codex_that_is_away_is_held_by_an_interrupt() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish(LONG)).id;
+    bench.wait("a running turn", || bench.session(&id)["turn_id"].as_str().map(drop));
+    let waits = bench.send(&id, "say: one", Mode::Queue).unwrap();
+    let config = bench.codex_home.join("config.toml");
+    let (good, server) = (std::fs::read_to_string(&config).unwrap(), bench.server_pid());
+    std::fs::write(&config, "model = [").unwrap();
+    crate::bench::kill(server);
+    bench.wait("it is away", || bench.session(&id)["live"].as_bool().filter(|live| !live));
+    bench.client().interrupt(&id, &Act::default()).unwrap();
+    let held = || bench.client().one_input(&waits.id).unwrap()["held"] == true;
+    assert!(held());
+    std::fs::write(&config, good).unwrap();
+    bench.client().hold(&id, &Hold { hold: false, ..Hold::default() }).unwrap();
+    bench.wait("it is said", || (bench.last_message(&id) == "one").then_some(()));
+}
+
+#[test]
 fn what_nothing_could_take_is_refused_before_it_is_accepted() {
     let bench = Bench::start();
     let id = bench.spawn(&bench.wish("")).id;
