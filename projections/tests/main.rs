@@ -16,3 +16,4 @@ mod properties;
 mod requests;
 mod rollback;
 mod snapshots;
+mod tokens;

@@ -76,10 +76,11 @@ pub struct SessionDoc {
     pub last_action: Option<LastActionDoc>,
     /// How many there were.
     pub counts: CountsDoc,
-    /// What it cost; null until told.
+    /// What it cost: the sum of its turns', rolled back or not; context and window as Codex last told them.
+    /// Null until told.
     pub tokens: Option<TokensDoc>,
-    /// Of the total, spent before the log knew of it: by the thread it was forked from, or by itself.
-    /// Sums over sessions leave it out.
+    /// What Codex's totals of its thread began with: spent by the thread it was forked from, or by itself
+    /// before the log knew of it. No part of `tokens`.
     pub tokens_inherited: u64,
     /// What it pursues turn after turn; null for nothing.
     pub goal: Option<Goal>,
@@ -195,7 +196,7 @@ impl From<&Counts> for CountsDoc {
     }
 }
 
-/// Token totals; see [`Tokens`].
+/// Token counts; see [`Tokens`].
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields of Tokens, described there")]
 pub struct TokensDoc {
@@ -349,6 +350,7 @@ fn document(
     let (kind, told_version) = source.map_or((None, None), |(kind, version)| (Some(kind), version));
     let blocked_on = blocked_on(view, sid, &session)?;
     let last_action = last_action(view, &session)?;
+    let spent = session.tokens();
     let (spawned_by, spawned_by_thread) = who(view, session.spawned_by)?;
     let unread = session.open_turn.is_none()
         && session.settled_seq.is_some_and(|settled| settled > session.acked_seq);
@@ -386,7 +388,7 @@ fn document(
         turn_id: session.open_turn.map(|turn| turn.id),
         last_action,
         counts: CountsDoc::from(&session.counts),
-        tokens: session.tokens.map(TokensDoc::from),
+        tokens: spent.map(TokensDoc::from),
         tokens_inherited: session.tokens_inherited,
         goal: session.goal,
         mcp_failed: session.mcp_failed,
