@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
+mod archive;
 mod changes;
 mod count;
 mod coverage;

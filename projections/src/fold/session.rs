@@ -250,6 +250,16 @@ impl Step<'_> {
         }
     }
 
+    /// The session is put into the archive or taken out. `sm` and Codex both tell of it: whoever tells first.
+    pub(super) fn put_away(&mut self, sid: Sid, archived: bool) {
+        let at = self.at;
+        let session = self.session(sid);
+        if session.archived != archived {
+            session.archived = archived;
+            session.archived_by = archived.then_some((at.seq, at.time));
+        }
+    }
+
     /// Nothing can bring it back.
     pub(super) fn deleted(&mut self, sid: Sid) {
         const REASON: &str = "its thread was deleted";

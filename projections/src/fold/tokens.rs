@@ -6,8 +6,7 @@
 //! ran over are filled up to the window. What nobody read and nobody wrote was not spent.
 
 use super::Step;
-use crate::rows::{ActionKind, Sid, Tokens};
-use crate::table::Key;
+use crate::rows::{Sid, Tokens};
 use sm_protocol::Int;
 use sm_protocol::message::TokenUsageUpdated;
 
@@ -21,8 +20,10 @@ impl Step<'_> {
         let window = usage.model_context_window.0.and_then(|window| u64::try_from(window).ok());
         let now = Tokens { context, window, ..counts(total) };
         let session = self.session(sid);
-        let (known, is_fork) = (session.totals, session.forked_from.is_some());
+        let known = session.totals;
         let turn = session.open_turn.as_ref().map(|turn| turn.seq);
+        let is_answered = turn.is_some() && session.is_answered;
+        let is_fork = session.forked_from.is_some();
         // An estimate, which a rollback is told with, is no call: that one is still to come.
         let is_recount = session.is_cut && last.total > 0;
         session.is_cut &= last.total == 0;
@@ -31,7 +32,7 @@ impl Step<'_> {
             // What a fork, or a thread from before the log, is first told to have spent was spent
             // elsewhere, but for the model call that just ended; old releases tell it at the begin of
             // a call, too.
-            None if (is_fork || now.total > last.total) && !self.is_answered(sid, turn) => now,
+            None if (is_fork || now.total > last.total) && !is_answered => now,
             _ if turn.is_some() => now.less(last),
             _ => now,
         };
@@ -46,19 +47,6 @@ impl Step<'_> {
         let row = self.turn(sid, turn);
         row.spent = Some(row.spent.unwrap_or_default().plus(spent));
         self.spend(sid, spent.total);
-    }
-
-    /// Whether the model has answered in that turn. It may look at all that the session did.
-    fn is_answered(&mut self, sid: Sid, turn: Option<u64>) -> bool {
-        let actions = self.state.actions.keys(self.base, &sid.to_bytes());
-        actions.into_iter().rev().any(|key| {
-            let action = self.state.actions.get(self.base, &key);
-            action.is_some_and(|action| {
-                turn.is_some()
-                    && action.turn == turn
-                    && !matches!(action.kind, ActionKind::UserMessage | ActionKind::Hook)
-            })
-        })
     }
 }
 

@@ -420,6 +420,12 @@ pub struct Session {
     pub spent: Tokens,
     /// Turns were taken back since a call was told: Codex may count on from an earlier total.
     pub is_cut: bool,
+    /// The record that put it into the archive, and when; `None` too where that was not kept.
+    pub archived_by: Option<(u64, Micros)>,
+    /// Why its newest turn failed, where that was a limit on what its account may use.
+    pub limited: Option<String>,
+    /// The model has answered in its newest turn.
+    pub is_answered: bool,
 }
 
 impl Session {

@@ -28,10 +28,15 @@ pub(super) fn to_nine(upgrade: &mut Upgrade<'_>) -> Result<(), StoreError> {
     })?;
     // Fillers were taken for tokens that were spent, and of some calls nothing was counted.
     upgrade.partial("tokens_spent")?;
+    upgrade.partial("archived_by")?;
+    upgrade.partial("limits")?;
     let is_cut = false;
+    let (archived_by, limited) = (None::<(u64, Micros)>, None::<String>);
+    // The next thing the model does in an open turn says so.
+    let is_answered = false;
     upgrade.append_each(Sessions::NUMBER, |sid| {
         let spent = spent.get(sid).copied().unwrap_or_default();
-        (spent, is_cut)
+        (spent, is_cut, &archived_by, &limited, is_answered)
     })
 }
 
@@ -78,7 +83,7 @@ mod tests {
             let mut address = Vec::new();
             put_address::<Sessions>(&sid, &mut address);
             let row = store.row_bytes(&txn, &address).unwrap();
-            let (spent, _): (Tokens, bool) = postcard::from_bytes(&row[b"old".len()..]).unwrap();
+            let spent: Tokens = postcard::from_bytes(&row[b"old".len()..]).unwrap();
             assert_eq!(spent.total, total);
         }
         drop(txn);
