@@ -167,7 +167,7 @@ impl Text {
             _ => format!("{:?}", session.health),
         };
         self.put(&row, last, format!("  health: {health}, pending: {}", session.pending.len()));
-        let tokens = session.tokens.map_or(0, |tokens| tokens.total);
+        let tokens = session.tokens().map_or(0, |tokens| tokens.total);
         self.put(&row, last, format!("  tokens: {tokens}"));
         let text = format!(
             "  turns: {} = {} completed, {} interrupted, {} failed, {} lost",

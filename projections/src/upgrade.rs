@@ -5,6 +5,7 @@
 //! transaction. What a step cannot derive from the older rows it does not guess: it is noted in the
 //! table `partial`, with the seq from which on it is known.
 
+mod eight;
 mod seven;
 mod six;
 
@@ -45,6 +46,7 @@ pub const STEPS: &[Step] = &[
     },
     Step { from: 6, run: six::to_seven },
     Step { from: 7, run: seven::to_eight },
+    Step { from: 8, run: eight::to_nine },
 ];
 
 /// Tables on their way from one version to the next.
@@ -112,11 +114,34 @@ impl Upgrade<'_> {
         Ok(())
     }
 
+    /// Shows `look` every row of table `number` with its key's bytes. `Old` are its first fields as the older
+    /// version had them.
+    pub fn each<Old: DeserializeOwned>(
+        &mut self,
+        number: u8,
+        mut look: impl FnMut(&[u8], Old),
+    ) -> Result<(), StoreError> {
+        for address in self.store.addresses(&self.txn, number)? {
+            look(&address[1..], self.store.row(&self.txn, &address)?);
+        }
+        Ok(())
+    }
+
     /// Gives every row of table `number` more fields at its end.
     pub fn append(&mut self, number: u8, fields: &impl Serialize) -> Result<(), StoreError> {
-        let fields = postcard::to_stdvec(fields).expect("every row can be encoded");
+        self.append_each(number, |_| fields)
+    }
+
+    /// Gives every row of table `number` at its end what `fields` makes of its key's bytes.
+    pub fn append_each<Fields: Serialize>(
+        &mut self,
+        number: u8,
+        mut fields: impl FnMut(&[u8]) -> Fields,
+    ) -> Result<(), StoreError> {
         for address in self.store.addresses(&self.txn, number)? {
-            let row = [self.store.row_bytes(&self.txn, &address)?, fields.clone()].concat();
+            let more = postcard::to_stdvec(&fields(&address[1..]));
+            let more = more.expect("every row can be encoded");
+            let row = [self.store.row_bytes(&self.txn, &address)?, more].concat();
             self.store.put(&mut self.txn, &address, &row)?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
+mod archive;
 mod changes;
 mod count;
 mod coverage;
@@ -16,3 +17,4 @@ mod properties;
 mod requests;
 mod rollback;
 mod snapshots;
+mod tokens;

@@ -169,6 +169,38 @@ fn what_a_broken_stream_began_to_say_is_over() {
     assert_eq!(stands, ["interrupted", "in_progress"]);
 }
 
+/// What Codex 0.169 tells once the account has used up what it may.
+#[test]
+fn a_turn_that_failed_with_a_limit_leaves_its_session_blocked_until_something_begins() {
+    let words = "You\u{2019}ve hit your usage limit. Visit https://chatgpt.com/settings/usage to purchase more \
+                 credits or try again at 3:49 AM.";
+    let failed = |info: &str| {
+        let problem = json!({"message": words, "codexErrorInfo": info, "additionalDetails": null});
+        let mut over = turn("turn/completed", "failed");
+        over["params"]["turn"]["error"] = problem.clone();
+        [
+            json!({"method": "error", "params": {
+                "threadId": "t", "turnId": "u", "willRetry": false, "error": problem,
+            }}),
+            over,
+        ]
+    };
+    let limit = failed("usageLimitExceeded");
+    let on = after(&limit).doc.blocked_on.unwrap();
+    assert_eq!((on.kind, on.what.as_str()), ("rate_limit", words));
+    assert_eq!(after(&limit[..1]).doc.blocked_on, None, "its turn is open");
+    assert_eq!(after(&failed("other")).doc.blocked_on, None);
+    let mut next = turn("turn/started", "inProgress");
+    next["params"]["turn"]["id"] = "v".into();
+    let told = after(&[&limit[..], &[next.clone()]].concat());
+    assert_eq!(told.doc.blocked_on, None);
+    next["method"] = "turn/completed".into();
+    next["params"]["turn"]["status"] = "completed".into();
+    // The limit's end told again, once another turn has ended.
+    let told = after(&[&limit[..], &[next], &limit[1..]].concat());
+    assert_eq!(told.doc.blocked_on, None);
+}
+
 #[test]
 fn a_thread_loaded_again_has_the_effort_that_the_answer_tells() {
     let loaded = |effort: Value| {

@@ -1,6 +1,7 @@
 //! The phases of every turn of every recorded transcript.
 
-use crate::folded::{fold_all, imported, transcripts};
+use crate::folded::{fold_all, folded, imported, transcripts};
+use serde_json::json;
 use sm_projections::rows::Phase;
 use sm_projections::tables::{Sessions, Spans, Turns};
 use sm_projections::views::{self, TurnDoc};
@@ -61,6 +62,40 @@ fn phases_lie_end_to_end_and_hold_every_token() {
         }
         assert!(seen.contains_key(phase.as_str()), "no recorded traffic shows {phase:?}: {seen:?}");
     }
+}
+
+/// A server that takes long to start holds the first answer up, and nothing after that.
+#[test]
+fn servers_are_waited_for_until_the_model_answers() {
+    let item = |kind: &str, id: &str| {
+        json!({"method": "item/completed", "params": {"threadId": "t", "turnId": "u", "item": {
+            "id": id, "type": kind, "content": [], "summary": [], "text": "",
+        }}})
+    };
+    let starting = json!({"method": "mcpServer/startupStatus/updated", "params": {
+        "threadId": "t", "name": "slow", "status": "starting", "error": null,
+    }});
+    let turn = |method: &str| {
+        json!({"method": method, "params": {"threadId": "t", "turn": {
+            "id": "u", "status": "inProgress", "items": [],
+        }}})
+    };
+    let lines = [
+        json!({"method": "thread/started", "params": {"thread": {"id": "t"}}}),
+        starting,
+        turn("turn/started"),
+        item("userMessage", "a"),
+        item("reasoning", "b"),
+        item("agentMessage", "c"),
+        turn("turn/completed"),
+    ];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let folded = folded(text.as_bytes(), usize::MAX);
+    let view = folded.store.view().unwrap();
+    let turns = views::turns(&view, 0, usize::MAX, |_| true).unwrap();
+    let phases: Vec<(&str, u64)> =
+        turns[0].phases.iter().map(|phase| (phase.phase, phase.seq - turns[0].seq)).collect();
+    assert_eq!(phases, [("starting_mcp", 0), ("thinking", 2)]);
 }
 
 #[test]

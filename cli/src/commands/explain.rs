@@ -61,11 +61,18 @@ impl Explain {
         let found = tables.select(context, &view, &self.session)?;
         let not_found = || Error::new(Exit::NotFound, "not_found", "the session is gone");
         let doc = views::session_doc(&view, found.sid)?.ok_or_else(not_found)?;
-        let cause = open_log(context)?.get(doc.cause_seq);
-        let below_floor = matches!(cause, Err(ReadError::BelowFloor { .. }));
-        let cause = cause.as_ref().ok().map(|record| record.record());
         let mut lives = tables.lives();
         let session = show(&view, &mut lives, doc, tables.now())?;
+        // What is printed may say `archived`, which is no state of its own.
+        let cause_seq = match context.json {
+            true => Some(session.doc.cause_seq),
+            false => session.made_so().1,
+        };
+        let log = open_log(context)?;
+        let cause = cause_seq.map(|seq| log.get(seq));
+        let below_floor = matches!(cause, Some(Err(ReadError::BelowFloor { .. })));
+        let cause = cause.as_ref().and_then(|cause| cause.as_ref().ok());
+        let cause = cause.map(|record| record.record());
         let (pending, open_items) = open_things(&view, &mut lives, found.sid, &found.session)?;
         let id = &found.session.id;
         let answer = Answer {
@@ -89,8 +96,7 @@ impl Explain {
             let doer = Sessions::default().doer(Some(&view), cause);
             let line = record_line(streams.style, cause, Some(id), doer.as_deref(), width);
             streams.line(format_args!("Made so by record {}:\n{line}", cause.seq))?;
-        } else if below_floor {
-            let seq = answer.session.doc.cause_seq;
+        } else if let Some(seq) = cause_seq.filter(|_| below_floor) {
             streams.line(format_args!("Made so by record {seq}, which is no longer kept."))?;
         }
         Ok(Exit::Ok)
@@ -175,14 +181,31 @@ fn evidence(session: &Session) -> Vec<Evidence> {
             }
             ActivityState::Idle => (
                 "no turn is open",
-                turn.is_none().then(|| "no turn is open".to_owned()).into_iter().collect(),
+                turn.is_none().then(|| last_turn(session)).into_iter().collect(),
             ),
         };
         let holds = !facts.is_empty();
         let matched = holds && !rows.iter().any(|row: &Evidence| row.matched);
         rows.push(Evidence { state: state.as_str(), evidence, facts, holds, matched });
     }
+    if session.archived {
+        // It goes with a state, and decides none.
+        let fact = match session.archived_by {
+            Some((seq, _)) => format!("put there by record {seq}"),
+            None => "no record of that is kept".to_owned(),
+        };
+        let (evidence, facts) = ("it is in Codex's archive", vec![fact]);
+        rows.push(Evidence { state: "archived", evidence, facts, holds: true, matched: false });
+    }
     rows
+}
+
+/// The end of the turn after which none is open.
+fn last_turn(session: &Session) -> String {
+    match (session.outcome.as_str(), session.settled_seq) {
+        (Some(outcome), Some(seq)) => format!("the last one ended with record {seq}, {outcome}"),
+        _ => "none has begun".to_owned(),
+    }
 }
 
 impl Answer<'_> {
@@ -191,9 +214,10 @@ impl Answer<'_> {
         let (role, state) = self.session.state_cell();
         let state = streams.style.paint(role.unwrap_or(Role::Dim), state);
         let name = streams.style.paint(Role::Strong, label(doc, 60));
-        let since = match &self.since {
-            Some(since) => format!("since {since}"),
-            None => format!("no time told (since record {})", doc.cause_seq),
+        let since = match self.session.made_so() {
+            (Some(since), _) => format!("since {since}"),
+            (None, Some(seq)) => format!("no time told (since record {seq})"),
+            (None, None) => "since before what is kept".to_owned(),
         };
         streams.line(format_args!("{name} ({}) is {state}, {since}.", doc.id))?;
         if let Some(stuck) = &self.session.looks_stuck {

@@ -234,7 +234,7 @@ fn document(spawned: &Spawned, ended: &Ended) -> Value {
         "thread_id": spawned.thread_id, "reason": ended.reason,
         "outcome": session.outcome.as_str(), "exit_code": ended.exit as u8,
         "result": ended.result, "error": session.last_error,
-        "tokens": session.tokens.map(|tokens| tokens.total), "request_ids": requests,
+        "tokens": session.tokens().map(|tokens| tokens.total), "request_ids": requests,
         "cursor": format!("{log_id}:{}", ended.seq),
     })
 }

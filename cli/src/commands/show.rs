@@ -81,7 +81,8 @@ impl Shown {
             None => Ok(()),
         };
         let text = |text: &Option<String>| text.as_deref().map(|text| clean(text).into_owned());
-        row("state", Some(format!("{state}, by record {}", doc.cause_seq)))?;
+        let by = |seq: Option<u64>| seq.map_or(String::new(), |seq| format!(", by record {seq}"));
+        row("state", Some(state + &by(self.session.made_so().1)))?;
         row("outcome", doc.outcome.map(str::to_owned))?;
         row("health", (doc.health != "ok").then(|| doc.health.to_owned()))?;
         row("last error", text(&doc.last_error))?;
@@ -97,7 +98,8 @@ impl Shown {
         row("forked from", doc.forked_from.clone())?;
         row("spawned by", text(&doc.spawned_by))?;
         row("agent", text(&doc.agent))?;
-        row("archived", doc.archived.then(|| "yes, in Codex's archive".to_owned()))?;
+        let put_away = || format!("yes, in Codex's archive{}", by(doc.archived_cause_seq));
+        row("archived", doc.archived.then(put_away))?;
         row(
             "goal",
             doc.goal.as_ref().map(|goal| {

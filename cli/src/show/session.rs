@@ -17,6 +17,8 @@ pub struct SessionShown {
     pub doc: SessionDoc,
     /// How long it has been in its state.
     pub state_for_ms: Option<i64>,
+    /// How long it has been in the archive; null where it is not, or nobody kept since when.
+    pub archived_for_ms: Option<i64>,
     /// How long no record of it has come.
     pub quiet_for_ms: Option<i64>,
     /// Why it looks stuck; null: it does not.
@@ -53,7 +55,8 @@ pub fn show(
         _ => None,
     };
     let state_for_ms = since(doc.since_micros);
-    Ok(SessionShown { doc, state_for_ms, quiet_for_ms, looks_stuck })
+    let archived_for_ms = doc.archived_micros.and_then(since);
+    Ok(SessionShown { doc, state_for_ms, archived_for_ms, quiet_for_ms, looks_stuck })
 }
 
 /// What to call a session: its name, else its agent's, else its first words.
@@ -79,8 +82,27 @@ impl SessionShown {
             (true, "stopped") => (Role::Dim, "■", "stopped, archived".to_owned()),
             (_, word) => state(word, self.doc.live),
         };
-        let lasted = self.state_for_ms.map_or(String::new(), |ms| format!(" {}", age(ms * 1000)));
+        let lasted = match self.is_put_away() {
+            true => self.archived_for_ms,
+            false => self.state_for_ms,
+        };
+        let lasted = lasted.map_or(String::new(), |ms| format!(" {}", age(ms * 1000)));
         (Some(role), format!("{glyph} {words}{lasted}"))
+    }
+
+    /// Whether its state is told as archived, and not as the one that it would have beside that.
+    fn is_put_away(&self) -> bool {
+        self.doc.archived && self.doc.activity_state == "idle"
+    }
+
+    /// Since when it is what [`SessionShown::state_cell`] says, and the record that made it so; of an archived
+    /// one both may be unknown.
+    pub fn made_so(&self) -> (Option<&str>, Option<u64>) {
+        let doc = &self.doc;
+        match self.is_put_away() {
+            true => (doc.archived_since.as_deref(), doc.archived_cause_seq),
+            false => (doc.since.as_deref(), Some(doc.cause_seq)),
+        }
     }
 
     /// The outcome of the last turn, or why it looks wrong.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod errors;
+mod explain;
 mod export;
 mod faults;
 mod fixture;

@@ -8,7 +8,14 @@ fn without_the_present(mut value: Value) -> Value {
     fn reduce(value: &mut Value) {
         match value {
             Value::Object(members) => {
-                for name in ["as_of", "warnings", "state_for_ms", "quiet_for_ms", "waiting_ms"] {
+                for name in [
+                    "as_of",
+                    "warnings",
+                    "state_for_ms",
+                    "archived_for_ms",
+                    "quiet_for_ms",
+                    "waiting_ms",
+                ] {
                     members.remove(name);
                 }
                 members.values_mut().for_each(reduce);

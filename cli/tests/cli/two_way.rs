@@ -12,6 +12,7 @@ fn differs_by_nature(name: &str) -> bool {
         "as_of",
         "at",
         "since",
+        "archived_since",
         "records",
         "first_at",
         "last_at",

@@ -375,6 +375,16 @@ pub struct TurnError<'a> {
     /// What lies behind it, where that says more.
     #[serde(borrow, rename = "additionalDetails")]
     pub details: Text<'a>,
+    /// Its kind, where that is one word.
+    #[serde(borrow, rename = "codexErrorInfo")]
+    pub info: Text<'a>,
+}
+
+impl TurnError<'_> {
+    /// Whether the account has used up what it may use for now.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.info.get(), Some("usageLimitExceeded" | "rateLimitExceeded"))
+    }
 }
 
 /// A refused request.

@@ -105,7 +105,9 @@ impl Step<'_> {
             let Some(turn) = self.state.turns.get_mut(self.base, &(sid, *number)) else { continue };
             if turn.dropped_seq.is_none() {
                 turn.dropped_seq = Some(seq);
-                self.session(sid).counts.turns_dropped += 1;
+                let session = self.session(sid);
+                session.counts.turns_dropped += 1;
+                session.is_cut = true;
             }
         }
         let kept = self.turns_kept(sid);

@@ -160,6 +160,9 @@ impl Step<'_> {
         let ended = turn.is_some_and(|turn| self.turn(sid, turn).ended_at.is_some());
         let session = self.session(sid);
         session.retrying = None;
+        session.is_answered |= turn.is_some()
+            && turn == session.open_turn.as_ref().map(|open| open.seq)
+            && !matches!(kind, ActionKind::UserMessage | ActionKind::Hook);
         let counts = &mut session.counts;
         counts.commands += u64::from(kind == ActionKind::Command);
         counts.file_changes += u64::from(kind == ActionKind::FileChange);

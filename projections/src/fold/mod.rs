@@ -18,6 +18,7 @@ mod session;
 mod sm;
 mod source;
 mod start;
+mod tokens;
 mod turn;
 
 use crate::rows::{Micros, Session, Sid};
@@ -28,7 +29,7 @@ use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 8;
+pub const FOLD_VERSION: u32 = 9;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]
@@ -233,8 +234,8 @@ impl Step<'_> {
             Kind::THREAD_NAME_UPDATED => self.name_updated(sid, payload),
             Kind::THREAD_SETTINGS_UPDATED => self.settings_updated(sid, payload),
             Kind::THREAD_TOKEN_USAGE_UPDATED => self.tokens_updated(sid, payload),
-            Kind::THREAD_ARCHIVED => self.session(sid).archived = true,
-            Kind::THREAD_UNARCHIVED => self.session(sid).archived = false,
+            Kind::THREAD_ARCHIVED => self.put_away(sid, true),
+            Kind::THREAD_UNARCHIVED => self.put_away(sid, false),
             Kind::THREAD_REVERTED => self.reverted(sid),
             Kind::THREAD_CLOSED => self.turn_is_over(sid, "its thread was closed"),
             Kind::THREAD_DELETED => self.deleted(sid),

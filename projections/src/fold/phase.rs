@@ -34,7 +34,8 @@ fn derive(session: &Session) -> (Phase, Option<u64>) {
     if let Some((phase, action)) = by_item {
         return (phase, Some(action));
     }
-    if !session.mcp_starting.is_empty() {
+    // A model that answers waits for none of them.
+    if !session.mcp_starting.is_empty() && !session.is_answered {
         return (Phase::StartingMcp, None);
     }
     match open(|kind| kind == ActionKind::Review) {
@@ -112,5 +113,8 @@ mod tests {
         assert_eq!(derive(&session), (Phase::StartingMcp, None));
         session.open_items.push(OpenItem { seq: 1, kind: ActionKind::Command });
         assert_eq!(derive(&session), (Phase::Running, Some(1)));
+        session.open_items.clear();
+        session.is_answered = true;
+        assert_eq!(derive(&session), (Phase::Thinking, None));
     }
 }

@@ -1,13 +1,12 @@
 //! Sessions: how threads become them, and what Codex tells about a thread as a whole.
 
 use super::Step;
-use crate::rows::{ANCESTORS_MAX, ActionKind, Health, Session, Sid, SourceKind, Tokens, line};
+use crate::rows::{ANCESTORS_MAX, Health, Session, Sid, SourceKind, line};
 use crate::table::{Key, id_hash};
+use sm_protocol::Text;
 use sm_protocol::message::{
     Answer, NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
-    TokenUsageUpdated,
 };
-use sm_protocol::{Int, Text};
 
 /// Digits of short ids: no letter that looks like another.
 const ID_DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -251,6 +250,16 @@ impl Step<'_> {
         }
     }
 
+    /// The session is put into the archive or taken out. `sm` and Codex both tell of it: whoever tells first.
+    pub(super) fn put_away(&mut self, sid: Sid, archived: bool) {
+        let at = self.at;
+        let session = self.session(sid);
+        if session.archived != archived {
+            session.archived = archived;
+            session.archived_by = archived.then_some((at.seq, at.time));
+        }
+    }
+
     /// Nothing can bring it back.
     pub(super) fn deleted(&mut self, sid: Sid) {
         const REASON: &str = "its thread was deleted";
@@ -280,71 +289,6 @@ impl Step<'_> {
             }
             _ => session.health = Health::Ok,
         }
-    }
-
-    pub(super) fn tokens_updated(&mut self, sid: Sid, payload: &[u8]) {
-        let Some(update) = self.params::<TokenUsageUpdated>(payload) else { return };
-        let Some(usage) = update.token_usage.get() else { return };
-        let Some(total) = usage.total.get() else { return };
-        let last = usage.last.get().map(counts).unwrap_or_default();
-        let window = usage.model_context_window.0.and_then(|window| u64::try_from(window).ok());
-        let tokens = Tokens { context: last.total, window, ..counts(total) };
-        let session = self.session(sid);
-        let turn = session.open_turn.as_ref().map(|turn| turn.seq);
-        let known = session.tokens;
-        let before = match known {
-            Some(known) if !is_rewound(known, tokens, last) => known,
-            // What a fork, or a thread from before the log, is first told to have spent was spent
-            // elsewhere, but for the model call that just ended; old releases tell it at the begin of
-            // a call, too.
-            None if tokens.total > last.total && !self.is_answered(sid, turn) => tokens,
-            _ if turn.is_some() => tokens.less(last),
-            _ => tokens,
-        };
-        let session = self.session(sid);
-        if session.tokens.is_none() {
-            session.tokens_inherited = before.total;
-        }
-        session.tokens = Some(tokens);
-        let Some(turn) = turn else { return };
-        let spent = tokens.less(before);
-        let row = self.turn(sid, turn);
-        row.spent = Some(row.spent.unwrap_or_default().plus(spent));
-        self.spend(sid, spent.total);
-    }
-
-    /// Whether the model has answered in that turn. It may look at all that the session did.
-    fn is_answered(&mut self, sid: Sid, turn: Option<u64>) -> bool {
-        let actions = self.state.actions.keys(self.base, &sid.to_bytes());
-        actions.into_iter().rev().any(|key| {
-            let action = self.state.actions.get(self.base, &key);
-            action.is_some_and(|action| {
-                turn.is_some()
-                    && action.turn == turn
-                    && !matches!(action.kind, ActionKind::UserMessage | ActionKind::Hook)
-            })
-        })
-    }
-}
-
-/// Whether Codex counts from an earlier total than `known`, as it does once turns were taken out of the
-/// thread's history: the newest call alone makes more than the total grew by. A total that is told again
-/// is none, whatever call stands beside it (a rollback to 0.125 repeats it beside an estimate).
-fn is_rewound(known: Tokens, now: Tokens, last: Tokens) -> bool {
-    let without_last = now.total.checked_sub(last.total);
-    now.total < known.total
-        || now.total > known.total && without_last.is_some_and(|before| before < known.total)
-}
-
-fn counts(told: &sm_protocol::message::Tokens) -> Tokens {
-    let count = |value: Int| value.0.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
-    Tokens {
-        total: count(told.total_tokens),
-        input: count(told.input_tokens),
-        cached: count(told.cached_input_tokens),
-        output: count(told.output_tokens),
-        reasoning: count(told.reasoning_output_tokens),
-        ..Tokens::default()
     }
 }
 

@@ -30,7 +30,7 @@ impl Step<'_> {
                 self.session(sid).is_users_name = is_users_word(&named.by);
             }
             (Synthetic::SessionArchived(archived), Some(sid)) => {
-                self.session(sid).archived = archived.archived;
+                self.put_away(sid, archived.archived);
             }
             (Synthetic::TurnsDropped(dropped), Some(sid)) => self.drop_turns(sid, &dropped.turns),
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),

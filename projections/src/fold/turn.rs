@@ -12,7 +12,7 @@ use crate::rows::{
 };
 use crate::table::{IdHash, is_numbered, turn_key};
 use sm_protocol::Kind;
-use sm_protocol::message::{AboutItem, ErrorEvent, ModelRerouted, Refused, TurnEvent};
+use sm_protocol::message::{AboutItem, ErrorEvent, ModelRerouted, Refused, TurnError, TurnEvent};
 
 /// How a turn comes to its end.
 pub(super) enum End<'e> {
@@ -124,6 +124,8 @@ impl Step<'_> {
             Some(OpenTurn { seq: at.seq, id: id.to_owned(), announced, ..OpenTurn::default() });
         session.last_turn_seq = Some(at.seq);
         session.ended = false;
+        session.limited = None;
+        session.is_answered = false;
         let turn = Turn {
             id: id.to_owned(),
             number: session.counts.turns as u32,
@@ -145,7 +147,8 @@ impl Step<'_> {
             Some("failed") => Outcome::Failed,
             _ => Outcome::Completed,
         };
-        let error = told.error.get().and_then(|error| error.message.filled());
+        let problem = told.error.get();
+        let error = problem.and_then(|error| error.message.filled());
         let turn = match self.turn_number(sid, id) {
             // The end of a turn inside a turn is not the end of the outer one.
             Some(turn) if self.turn(sid, turn).id != id => return,
@@ -153,6 +156,10 @@ impl Step<'_> {
             None => self.open_turn(sid, id, false),
         };
         self.close_turn(sid, turn, &End::Told(outcome, error));
+        let session = self.session(sid);
+        if session.last_turn_seq == Some(turn) && problem.is_some_and(TurnError::is_limit) {
+            session.limited = Some(line(error.unwrap_or_default()));
+        }
     }
 
     /// Ends a turn: with it end its items and its requests.

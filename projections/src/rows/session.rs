@@ -161,7 +161,7 @@ pub struct Counts {
     pub malformed: u64,
 }
 
-/// Token totals since the thread began, as Codex last told them.
+/// Token counts: what calls of the model read and wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// All of them.
@@ -377,9 +377,9 @@ pub struct Session {
     pub last_turn_seq: Option<u64>,
     /// How many there were.
     pub counts: Counts,
-    /// What it cost.
-    pub tokens: Option<Tokens>,
-    /// Of those, spent before the log knew of it: by the thread it was forked from, or by itself.
+    /// Its thread's totals, as Codex last told them: they begin with its origin's, and go back with it.
+    pub totals: Option<Tokens>,
+    /// What those began with: spent by the thread it was forked from, or by itself before the log.
     pub tokens_inherited: u64,
     /// When its first record came.
     pub first_at: Micros,
@@ -415,6 +415,17 @@ pub struct Session {
     /// Commands that need not end with their turn: those of the open turn, and those that run on after
     /// theirs.
     pub may_run_on: Vec<u64>,
+
+    /// What it cost: all that its turns spent, and what was told between two.
+    pub spent: Tokens,
+    /// Turns were taken back since a call was told: Codex may count on from an earlier total.
+    pub is_cut: bool,
+    /// The record that put it into the archive, and when; `None` too where that was not kept.
+    pub archived_by: Option<(u64, Micros)>,
+    /// Why its newest turn failed, where that was a limit on what its account may use.
+    pub limited: Option<String>,
+    /// The model has answered in its newest turn.
+    pub is_answered: bool,
 }
 
 impl Session {
@@ -422,6 +433,11 @@ impl Session {
     /// record `end_seq`: old releases number a thread's turns from 0 again each time they load it.
     pub fn has_renumbered(&self, id: &str, end_seq: Option<u64>) -> bool {
         is_numbered(id) && end_seq.is_some_and(|end| end < self.loaded_seq)
+    }
+
+    /// What it cost, beside Codex's context and window; `None` until told.
+    pub fn tokens(&self) -> Option<Tokens> {
+        self.totals.map(|Tokens { context, window, .. }| Tokens { context, window, ..self.spent })
     }
 }
 

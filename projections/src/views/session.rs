@@ -2,8 +2,8 @@
 
 use super::{request_id, time, who};
 use crate::rows::{
-    ActionKind, ActionStatus, Counts, Goal, Health, McpFailure, Session, SessionHead, Sid,
-    SourceKind, Tokens,
+    ActionKind, ActionStatus, ActivityState, Counts, Goal, Health, McpFailure, Session,
+    SessionHead, Sid, SourceKind, Tokens,
 };
 use crate::store::{StoreError, View};
 use crate::table::Key;
@@ -64,6 +64,10 @@ pub struct SessionDoc {
     pub unread: bool,
     /// In Codex's archive.
     pub archived: bool,
+    /// When it was put there; null where it is not, or nobody kept when.
+    pub archived_since: Option<String>,
+    /// The record that put it there.
+    pub archived_cause_seq: Option<u64>,
     /// How many requests wait for an answer.
     pub pending_requests: usize,
     /// Their ids, oldest first.
@@ -76,10 +80,11 @@ pub struct SessionDoc {
     pub last_action: Option<LastActionDoc>,
     /// How many there were.
     pub counts: CountsDoc,
-    /// What it cost; null until told.
+    /// What it cost: the sum of its turns', rolled back or not; context and window as Codex last told them.
+    /// Null until told.
     pub tokens: Option<TokensDoc>,
-    /// Of the total, spent before the log knew of it: by the thread it was forked from, or by itself.
-    /// Sums over sessions leave it out.
+    /// What Codex's totals of its thread began with: spent by the thread it was forked from, or by itself
+    /// before the log knew of it. No part of `tokens`.
     pub tokens_inherited: u64,
     /// What it pursues turn after turn; null for nothing.
     pub goal: Option<Goal>,
@@ -113,14 +118,17 @@ pub struct SessionDoc {
     /// When the state began, in Unix microseconds.
     #[serde(skip)]
     pub since_micros: i64,
+    /// When it was put into the archive, in Unix microseconds.
+    #[serde(skip)]
+    pub archived_micros: Option<i64>,
 }
 
 /// What a session waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BlockedOn {
-    /// `request`, `retry`, `child` or `command`.
+    /// `request`, `retry`, `rate_limit`, `child` or `command`.
     pub kind: &'static str,
-    /// In words: the request's id, the error, the call, the command.
+    /// In words: the request's id, the error (a limit's tells when it ends), the call, the command.
     pub what: String,
 }
 
@@ -195,7 +203,7 @@ impl From<&Counts> for CountsDoc {
     }
 }
 
-/// Token totals; see [`Tokens`].
+/// Token counts; see [`Tokens`].
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields of Tokens, described there")]
 pub struct TokensDoc {
@@ -349,6 +357,7 @@ fn document(
     let (kind, told_version) = source.map_or((None, None), |(kind, version)| (Some(kind), version));
     let blocked_on = blocked_on(view, sid, &session)?;
     let last_action = last_action(view, &session)?;
+    let spent = session.tokens();
     let (spawned_by, spawned_by_thread) = who(view, session.spawned_by)?;
     let unread = session.open_turn.is_none()
         && session.settled_seq.is_some_and(|settled| settled > session.acked_seq);
@@ -380,13 +389,15 @@ fn document(
         live: None,
         unread,
         archived: session.archived,
+        archived_since: session.archived_by.and_then(|(_, at)| time(at)),
+        archived_cause_seq: session.archived_by.map(|(seq, _)| seq),
         pending_requests: session.pending.len(),
         pending_request_ids: session.pending.iter().map(|(seq, _)| request_id(*seq)).collect(),
         queued: session.queued,
         turn_id: session.open_turn.map(|turn| turn.id),
         last_action,
         counts: CountsDoc::from(&session.counts),
-        tokens: session.tokens.map(TokensDoc::from),
+        tokens: spent.map(TokensDoc::from),
         tokens_inherited: session.tokens_inherited,
         goal: session.goal,
         mcp_failed: session.mcp_failed,
@@ -403,6 +414,7 @@ fn document(
         last_at: session.last_seq.and_then(|_| time(session.last_at)),
         last_micros: session.last_at,
         since_micros: session.since,
+        archived_micros: session.archived_by.map(|(_, at)| at),
     })
 }
 
@@ -436,6 +448,9 @@ fn blocked_on(
     }
     if let Some(error) = &session.retrying {
         return Ok(Some(BlockedOn { kind: "retry", what: error.clone() }));
+    }
+    if let Some(limit) = session.limited.as_ref().filter(|_| session.state == ActivityState::Idle) {
+        return Ok(Some(BlockedOn { kind: "rate_limit", what: limit.clone() }));
     }
     let Some(newest) = session.open_items.last() else { return Ok(None) };
     let kind = match newest.kind {

@@ -101,7 +101,7 @@ pub(crate) fn report(daemon: &Daemon, thread: &str) -> Result<Value, Refusal> {
         "last_action": last_action,
         "waits_for": requests,
         "queued": session.queued,
-        "tokens": session.tokens.map(|tokens| tokens.total),
+        "tokens": session.tokens().map(|tokens| tokens.total),
         "cursor": daemon.cursor(session.last_seq.unwrap_or_default()),
     }))
 }
