@@ -65,6 +65,18 @@ impl Refusal {
             .of_session(session)
     }
 
+    /// The session was ended: it is loaded again by those who say so, or nothing loads it.
+    pub fn over(session: &Session) -> Refusal {
+        let id = &session.id;
+        match &session.unresumable {
+            Some(why) => Refusal::dead(format!("session {id} is over: {why}"))
+                .hint(format!("`sm handoff {id}` makes a brief of it for a new one")),
+            None => Refusal::dead(format!("session {id} was stopped"))
+                .hint(format!("`sm resume {id}` loads it again")),
+        }
+        .of_session(session)
+    }
+
     /// The daemon ends.
     pub fn stopping() -> Refusal {
         Refusal::new(503, "failed", "the daemon is shutting down").retryable()

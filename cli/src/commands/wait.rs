@@ -429,13 +429,16 @@ impl Answer {
             "dead" => {
                 for waited in self.sessions.iter().filter(|one| one.reached == Reached::Dead) {
                     let doc = &waited.session.doc;
-                    let resume = match doc.live {
+                    let further = match (doc.live, &doc.unresumable) {
                         // Of a transcript: there is nothing to load.
-                        None => String::new(),
-                        Some(_) => format!("; load it again: sm{home} resume {}", doc.id),
+                        (None, _) => String::new(),
+                        (Some(_), None) => format!("; load it again: sm{home} resume {}", doc.id),
+                        (Some(_), Some(_)) => {
+                            format!("; a brief of it for a new one: sm{home} handoff {}", doc.id)
+                        }
                     };
                     streams.say(format_args!(
-                        "{} will not go on by itself: sm{home} explain {}{resume}",
+                        "{} will not go on by itself: sm{home} explain {}{further}",
                         doc.id, doc.id
                     ));
                 }

@@ -241,6 +241,18 @@ fn every_verb_says_what_it_did() {
 }
 
 #[test]
+fn who_waits_for_a_deleted_thread_is_not_told_to_load_it() {
+    let Some(live) = Live::start() else { return };
+    let id = live.spawn("gone", "say: one", &[]);
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    live.ok(&["rpc", "thread/delete", "--session", &id]);
+    let waited = live.sm.run(&["wait", &id, "--timeout", "60"]);
+    assert_eq!(waited.code, 8, "{}", waited.err);
+    assert!(!waited.err.contains(" resume "), "{}", waited.err);
+    assert!(waited.err.contains(&format!(" handoff {id}")), "{}", waited.err);
+}
+
+#[test]
 fn what_codex_tells_is_a_table_or_a_document() {
     let Some(live) = Live::start() else { return };
     let models = live.ok(&["models"]);

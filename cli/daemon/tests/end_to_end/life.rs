@@ -364,8 +364,26 @@ fn a_deleted_thread_is_a_session_that_is_over() {
     };
     bench.client().codex("rpc", &rpc).unwrap();
     bench.wait("it is over", || (bench.session(&id)["activity_state"] == "stopped").then_some(()));
-    let refused = bench.send(&id, "say: more", Default::default()).unwrap_err().to_string();
-    assert!(refused.contains("its thread was deleted"), "{refused}");
+    // Nothing that it could be told to do loads it again, and no refusal says that something would.
+    let mut told = vec![bench.send(&id, "say: more", Default::default()).map(drop)];
+    for (name, body) in [
+        ("resume", json!({})),
+        ("compact", json!({})),
+        ("fork", json!({})),
+        ("archive", json!({})),
+        ("unarchive", json!({})),
+        ("rollback", json!({ "turns": 1 })),
+        ("goal", json!({})),
+        ("review", json!({ "of": "uncommitted" })),
+        ("resume", json!({})),
+    ] {
+        told.push(verb::<Value>(&bench, &id, name, &body).map(drop));
+    }
+    for answer in told {
+        let told = refused(answer, 409, "session_dead");
+        assert_eq!(told.message, format!("session {id} is over: its thread was deleted"));
+        assert_eq!(told.hint, Some(format!("`sm handoff {id}` makes a brief of it for a new one")));
+    }
 }
 
 #[test]
