@@ -7,10 +7,10 @@ use crate::api::{
     Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, blocking, to_value, whole};
+use crate::life::acts::{self, Verb};
 use crate::problem::Refusal;
 use crate::requests::rulebook;
 use crate::servers::drain;
-use crate::sessions::acts::{self, Verb};
 use crate::sessions::{keep, messages, spawn};
 use crate::{input, requests};
 use axum::Json;
