@@ -197,7 +197,10 @@ impl From<StartError> for Refusal {
 pub(crate) const OVERLOADED: i64 = -32001;
 
 /// JSON-RPC's "invalid request", which is what Codex says of a word that it does not know.
-const INVALID_REQUEST: i64 = -32600;
+pub(crate) const INVALID_REQUEST: i64 = -32600;
+
+/// JSON-RPC's "method not found".
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 
 /// The refusal of a word that this release of Codex does not know, with those that it takes, by its own list.
 pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {
