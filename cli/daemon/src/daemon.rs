@@ -6,6 +6,7 @@
 use crate::api::CodexSearch;
 use crate::caller::Caller;
 use crate::config::Config;
+use crate::guard::guard;
 use crate::problem::Refusal;
 use crate::requests::rulebook::Keeper;
 use crate::servers::pool::{Pool, Started};
@@ -24,7 +25,7 @@ use sm_protocol::synthetic::Synthetic;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
@@ -332,7 +333,7 @@ impl Daemon {
     /// Takes the session's lock.
     pub async fn lock(&self, thread: &str) -> OwnedMutexGuard<()> {
         let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut locks = guard(&self.locks);
             if locks.len() > 1024 {
                 locks.retain(|_, lock| lock.strong_count() > 0);
             }

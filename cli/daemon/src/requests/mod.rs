@@ -9,6 +9,7 @@ pub(crate) mod automatic;
 mod decision;
 mod elicitation;
 pub(crate) mod form;
+pub(crate) mod grants;
 mod programs;
 mod question;
 mod raw;
