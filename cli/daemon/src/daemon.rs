@@ -6,6 +6,7 @@
 use crate::api::CodexSearch;
 use crate::caller::Caller;
 use crate::config::Config;
+use crate::family;
 use crate::guard::guard;
 use crate::problem::Refusal;
 use crate::requests::rulebook::Keeper;
@@ -34,9 +35,6 @@ const FRESH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the disk or the folds do not do is tried again so much later.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
-
-/// How far up a family tree is followed.
-const ANCESTORS_MAX: usize = 64;
 
 type SessionLocks = HashMap<String, Weak<tokio::sync::Mutex<()>>>;
 
@@ -267,17 +265,8 @@ impl Daemon {
 
     /// The sessions above one, the nearest first.
     pub fn ancestors(&self, sid: Sid) -> Result<Vec<Sid>, Refusal> {
-        self.look(|view| {
-            let mut above = Vec::new();
-            let mut at = sid;
-            while above.len() < ANCESTORS_MAX
-                && let Some(parent) = view.get::<Sessions>(&at)?.and_then(|row| row.parent)
-            {
-                above.push(parent);
-                at = parent;
-            }
-            Ok(above)
-        })
+        let above = self.look(|view| family::above(view, sid))?;
+        Ok(above.into_iter().map(|(sid, _)| sid).collect())
     }
 
     /// The CODEX_HOME that a session lives under.

@@ -1,4 +1,7 @@
 //! Why a call was not done: an HTTP status and a [`Problem`] with what to do next.
+//!
+//! What always holds: one cause has one code, whichever call met it, and what a code stands for does not change;
+//! the words are for people and may.
 
 use crate::api::{Problem, ProblemBody};
 use crate::sessions::rights::{Approval, Sandbox};
