@@ -6,6 +6,8 @@
 use crate::api::CodexSearch;
 use crate::caller::Caller;
 use crate::config::Config;
+use crate::family;
+use crate::guard::guard;
 use crate::problem::Refusal;
 use crate::requests::rulebook::Keeper;
 use crate::servers::pool::{Pool, Started};
@@ -24,7 +26,7 @@ use sm_protocol::synthetic::Synthetic;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
@@ -33,9 +35,6 @@ const FRESH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the disk or the folds do not do is tried again so much later.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
-
-/// How far up a family tree is followed.
-const ANCESTORS_MAX: usize = 64;
 
 type SessionLocks = HashMap<String, Weak<tokio::sync::Mutex<()>>>;
 
@@ -266,17 +265,8 @@ impl Daemon {
 
     /// The sessions above one, the nearest first.
     pub fn ancestors(&self, sid: Sid) -> Result<Vec<Sid>, Refusal> {
-        self.look(|view| {
-            let mut above = Vec::new();
-            let mut at = sid;
-            while above.len() < ANCESTORS_MAX
-                && let Some(parent) = view.get::<Sessions>(&at)?.and_then(|row| row.parent)
-            {
-                above.push(parent);
-                at = parent;
-            }
-            Ok(above)
-        })
+        let above = self.look(|view| family::above(view, sid))?;
+        Ok(above.into_iter().map(|(sid, _)| sid).collect())
     }
 
     /// The CODEX_HOME that a session lives under.
@@ -332,7 +322,7 @@ impl Daemon {
     /// Takes the session's lock.
     pub async fn lock(&self, thread: &str) -> OwnedMutexGuard<()> {
         let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut locks = guard(&self.locks);
             if locks.len() > 1024 {
                 locks.retain(|_, lock| lock.strong_count() > 0);
             }

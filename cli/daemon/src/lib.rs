@@ -17,6 +17,7 @@ pub mod client;
 mod config;
 mod daemon;
 mod family;
+mod guard;
 mod home;
 mod http;
 mod import;

@@ -1,4 +1,7 @@
 //! Why a call was not done: an HTTP status and a [`Problem`] with what to do next.
+//!
+//! What always holds: one cause has one code, whichever call met it, and what a code stands for does not change;
+//! the words are for people and may.
 
 use crate::api::{Problem, ProblemBody};
 use crate::sessions::rights::{Approval, Sandbox};
@@ -63,6 +66,18 @@ impl Refusal {
         Refusal::new(409, "session_archived", format!("session {id} is in Codex's archive"))
             .hint(format!("`sm unarchive {id}` takes it out"))
             .of_session(session)
+    }
+
+    /// The session was ended: it is loaded again by those who say so, or nothing loads it.
+    pub fn over(session: &Session) -> Refusal {
+        let id = &session.id;
+        match &session.unresumable {
+            Some(why) => Refusal::dead(format!("session {id} is over: {why}"))
+                .hint(format!("`sm handoff {id}` makes a brief of it for a new one")),
+            None => Refusal::dead(format!("session {id} was stopped"))
+                .hint(format!("`sm resume {id}` loads it again")),
+        }
+        .of_session(session)
     }
 
     /// The daemon ends.
@@ -185,7 +200,10 @@ impl From<StartError> for Refusal {
 pub(crate) const OVERLOADED: i64 = -32001;
 
 /// JSON-RPC's "invalid request", which is what Codex says of a word that it does not know.
-const INVALID_REQUEST: i64 = -32600;
+pub(crate) const INVALID_REQUEST: i64 = -32600;
+
+/// JSON-RPC's "method not found".
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 
 /// The refusal of a word that this release of Codex does not know, with those that it takes, by its own list.
 pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::daemon::{Client, acting};
 use crate::error::{Error, Exit};
-use crate::output::Streams;
+use crate::output::{Streams, clean};
 use clap::Args;
 use serde_json::json;
 use sm_daemon::api::{self, RolledBack};
@@ -33,6 +33,7 @@ impl Rollback {
                 "turns": back.turns,
                 "way": back.way,
                 "files_reverted": back.files_reverted,
+                "note": back.note,
                 "session": back.session,
             }))?;
             return Ok(Exit::Ok);
@@ -49,9 +50,14 @@ impl Rollback {
             true => String::new(),
             false => format!(": {}", parts.join(", ")),
         };
-        let turns = if back.count == 1 { "turn" } else { "turns" };
-        streams.line(format_args!("{id} rolled back by {} {turns}{numbers}", back.count))?;
+        // One that Codex does not count, a compaction, goes with that before it.
+        let count = back.turns.len().max(back.count as usize);
+        let turns = if count == 1 { "turn" } else { "turns" };
+        streams.line(format_args!("{id} rolled back by {count} {turns}{numbers}"))?;
         streams.say("Files stay as those turns left them.");
+        if let Some(note) = &back.note {
+            streams.say(format_args!("Note: {}", clean(note)));
+        }
         Ok(Exit::Ok)
     }
 }

@@ -1,7 +1,8 @@
 //! `sm run`: one prompt to its end, for scripts.
 //!
 //! What always holds: standard output holds the last message and nothing else, or JSON lines; the exit
-//! code is the outcome; a run that is given up (time-out, Ctrl-C, SIGTERM) leaves no turn running behind.
+//! code is the outcome; a run that is given up (time-out, Ctrl-C, SIGTERM, a closed terminal) leaves no turn
+//! running behind, nor does one whose reader is gone.
 
 use super::result::message_text;
 use super::spawn::Spawn;
@@ -14,7 +15,7 @@ use crate::read::{Follow, open_log, select};
 use crate::show::{RecordDoc, Soon};
 use clap::Args;
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use sm_daemon::api::{Input, Spawn as Wish, Spawned};
 use sm_log::{ReadError, Reader};
@@ -95,7 +96,12 @@ impl Run {
         let taken = client.input(&spawned.id, &input)?;
         self.begun(context, streams, &spawned)?;
         let after = taken.input;
-        let ended = self.follow(context, streams, &client, &spawned, after, &interrupted)?;
+        let ended = self
+            .follow(context, streams, &client, &spawned, after, &interrupted)
+            .inspect_err(|_| {
+                // Nobody sees how it goes on; what failed is told, not what comes of this.
+                let _ = client.act(Verb::Interrupt, &spawned.id, &acting(context));
+            })?;
         self.tell(context, streams, &spawned, &ended)
     }
 
@@ -280,10 +286,13 @@ fn write(file: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(file, text).map_err(|source| Error::io("write", file, &source))
 }
 
-/// Whether it is to end, by Ctrl-C or by whoever has started it; told again, the process ends at once.
+/// Whether it is to end, by Ctrl-C, with its terminal or by whoever has started it; told again, the process
+/// ends at once.
 fn listen() -> Result<Arc<AtomicBool>, Error> {
     let given_up = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    // What `nohup` started is to outlive the terminal.
+    let hangup = (!ignores_hangup()).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         // In this order: the first one finds the flag as it was.
         flag::register_conditional_shutdown(
             signal,
@@ -296,4 +305,12 @@ fn listen() -> Result<Arc<AtomicBool>, Error> {
         })?;
     }
     Ok(given_up)
+}
+
+/// Whether this process was begun with SIGHUP ignored; where the system does not tell, it is left as it is.
+fn ignores_hangup() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask >> (SIGHUP - 1) & 1 == 1)
 }

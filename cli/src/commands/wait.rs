@@ -9,7 +9,7 @@ use super::result::message_text;
 use crate::context::Context;
 use crate::daemon::{is_resuming, looked};
 use crate::error::{Error, Exit, OTHER_LOG};
-use crate::output::{GUTTER, Role, Streams, now_micros};
+use crate::output::{GUTTER, Role, Streams, clean, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
 use crate::show::{Lives, SessionShown, Soon, label, quoted_text, show};
 use crate::targets::Selector;
@@ -22,7 +22,7 @@ use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
 use sm_projections::table::Key;
 use sm_projections::tables::{Children, Inputs, Sessions, Sources};
 use sm_projections::views::{self, Answered, Standing};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -155,10 +155,45 @@ impl<'c> Watch<'c> {
     }
 }
 
+/// A session that waits for a human.
+#[derive(Serialize)]
+struct Asking {
+    session_id: String,
+    thread_id: String,
+    name: Option<String>,
+    /// What it asks; none where Codex says no more than that it waits.
+    request_ids: Vec<String>,
+}
+
+impl Asking {
+    fn new(session: Session, answered: Answered<'_>) -> Asking {
+        let asked = session.pending.iter().filter(|(_, class)| class.asks_human());
+        let asked = asked.filter(|(number, _)| !answered(*number));
+        Asking {
+            request_ids: asked.map(|(number, _)| views::request_id(*number)).collect(),
+            session_id: session.id,
+            thread_id: session.thread_id,
+            name: session.name,
+        }
+    }
+
+    /// `p6eeas worker: r12, r13`.
+    fn words(&self) -> String {
+        let name = self.name.as_deref().map_or(String::new(), |name| format!(" {}", clean(name)));
+        let asked = match self.request_ids.as_slice() {
+            [] => "Codex says no more than that it waits".to_owned(),
+            ids => ids.join(", "),
+        };
+        format!("{}{name}: {asked}", self.session_id)
+    }
+}
+
 #[derive(Serialize)]
 struct Waited {
     reached: Reached,
     session: SessionShown,
+    /// Who waits for a human: it, or sessions below it.
+    waits_for: Vec<Asking>,
     /// The last message of its last turn; null while it goes on, and where that turn said nothing.
     result: Option<String>,
     /// Why its last turn failed or was lost.
@@ -215,7 +250,7 @@ impl Wait {
             }
             let timed_out = self.timeout.is_some_and(|most| began.elapsed() >= most);
             if let Some((reason, exit)) = self.verdict(&found, timed_out) {
-                let answer = answer(context, tables, &view, &found, reason)?;
+                let answer = answer(context, tables, &view, &soon, &found, reason)?;
                 match context.json {
                     true => streams.document(&answer)?,
                     false => answer.print(context, streams)?,
@@ -286,10 +321,7 @@ impl Wait {
         if session.ended {
             return Ok(Reached::Dead);
         }
-        if !self.through_approvals
-            && (views::waits_for_human(session, &answered, now_micros())
-                || waits_below(view, sid, &answered)?)
-        {
+        if !self.through_approvals && !asking(view, sid, &answered)?.is_empty() {
             return Ok(Reached::NeedsHuman);
         }
         // A running daemon brings a session back whose server died: only one that stays away is dead.
@@ -335,31 +367,25 @@ fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool,
     }))
 }
 
-/// Whether a session below waits for a human.
-fn waits_below(view: &View<'_>, root: Sid, answered: Answered<'_>) -> Result<bool, Error> {
-    let (mut open, mut seen) = (vec![root], vec![root]);
-    while let Some(sid) = open.pop() {
-        let mut below = Vec::new();
+/// The sessions that wait for a human: that one first, and those below it whose process is there.
+fn asking(view: &View<'_>, root: Sid, answered: Answered<'_>) -> Result<Vec<Asking>, Error> {
+    let (mut seen, mut asking) = (vec![root], Vec::new());
+    let mut next = 0;
+    while let Some(sid) = seen.get(next).copied() {
+        next += 1;
         view.scan::<Children>(&Key::to_bytes(&sid), &[], |(_, child), ()| {
-            below.push(child);
+            if !seen.contains(&child) {
+                seen.push(child);
+            }
             true
         })?;
-        for child in below {
-            if seen.contains(&child) {
-                continue;
-            }
-            seen.push(child);
-            open.push(child);
-            let Some(session) = view.get::<Sessions>(&child)? else { continue };
-            if !session.ended
-                && !session.gone
-                && views::waits_for_human(&session, answered, now_micros())
-            {
-                return Ok(true);
-            }
+        let Some(session) = view.get::<Sessions>(&sid)? else { continue };
+        let is_there = sid == root || !session.ended && !session.gone;
+        if is_there && views::waits_for_human(&session, answered, now_micros()) {
+            asking.push(Asking::new(session, answered));
         }
     }
-    Ok(false)
+    Ok(asking)
 }
 
 fn is_import(view: &View<'_>, session: &Session) -> Result<bool, Error> {
@@ -371,6 +397,7 @@ fn answer(
     context: &Context,
     tables: &Tables,
     view: &View<'_>,
+    soon: &Soon,
     found: &[(Sid, Reached)],
     reason: &'static str,
 ) -> Result<Answer, Error> {
@@ -385,9 +412,16 @@ fn answer(
         let result = said.and_then(|seq| {
             message_text(context, view, &row.thread_id, seq).ok().map(|said| said.text)
         });
+        let waits_for = match reached {
+            Reached::NeedsHuman | Reached::No => {
+                asking(view, *sid, &|number| soon.answers_numbered(view, number))?
+            }
+            Reached::Yes | Reached::Dead => Vec::new(),
+        };
         sessions.push(Waited {
             reached: *reached,
             session: show(view, &mut lives, doc, now)?,
+            waits_for,
             result,
             error: turn.error,
             cursor: format!("{}:{}", tables.log_id, as_of.seq),
@@ -425,17 +459,26 @@ impl Answer {
             }
         }
         match self.reason {
-            "needs_human" => streams.say(format_args!("A human is waited for: sm{home} inbox")),
+            "needs_human" => {
+                streams.say(format_args!("A human is waited for: sm{home} inbox"));
+                // One may be below several that are waited for.
+                let asking = self.sessions.iter().flat_map(|waited| &waited.waits_for);
+                let lines: BTreeSet<String> = asking.map(Asking::words).collect();
+                lines.iter().for_each(|line| streams.say(format_args!("  {line}")));
+            }
             "dead" => {
                 for waited in self.sessions.iter().filter(|one| one.reached == Reached::Dead) {
                     let doc = &waited.session.doc;
-                    let resume = match doc.live {
+                    let further = match (doc.live, &doc.unresumable) {
                         // Of a transcript: there is nothing to load.
-                        None => String::new(),
-                        Some(_) => format!("; load it again: sm{home} resume {}", doc.id),
+                        (None, _) => String::new(),
+                        (Some(_), None) => format!("; load it again: sm{home} resume {}", doc.id),
+                        (Some(_), Some(_)) => {
+                            format!("; a brief of it for a new one: sm{home} handoff {}", doc.id)
+                        }
                     };
                     streams.say(format_args!(
-                        "{} will not go on by itself: sm{home} explain {}{resume}",
+                        "{} will not go on by itself: sm{home} explain {}{further}",
                         doc.id, doc.id
                     ));
                 }

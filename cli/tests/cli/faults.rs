@@ -196,6 +196,19 @@ fn a_thread_that_cannot_be_made_is_told_and_leaves_no_session() {
 }
 
 #[test]
+fn a_prompt_that_is_not_taken_is_told_by_the_code_of_its_cause() {
+    for (fault, code, exit) in [("error", "codex_error", 1), ("exit", "codex_died", 9)] {
+        let stage = Stage::new(&json!({ "faults": { "turn/start": fault } }));
+        let ran = stage.spawn("hello");
+        let error = ran.error();
+        assert_eq!((ran.code, error["code"].as_str()), (exit, Some(code)), "{fault}: {error}");
+        let sessions = stage.sm.json(&["ps", "--all"])["sessions"].clone();
+        assert_eq!(error["details"]["session_id"], sessions[0]["id"], "{fault}: {error}");
+        assert!(error["hint"].is_string(), "{fault}: {error}");
+    }
+}
+
+#[test]
 fn a_full_standard_error_stops_nothing_and_is_not_kept() {
     let stage = Stage::new(&json!({}));
     let ran = stage.spawn(&json!({ "stderr": 64 << 20 }).to_string());

@@ -95,6 +95,36 @@ fn who_ends_the_script_ends_the_turn() {
     a_signal_interrupts_the_turn(rustix::process::Signal::TERM);
 }
 
+#[test]
+fn a_closed_terminal_ends_the_turn() {
+    a_signal_interrupts_the_turn(rustix::process::Signal::HUP);
+}
+
+#[test]
+fn what_nohup_started_outlives_the_terminal() {
+    let Some(live) = Live::start() else { return };
+    let here = here(&live);
+    let run = live.sm.command(&run_words(&["slow: 100 5", "--json"], &here));
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(run.get_program());
+    command.args(run.get_args()).env_clear();
+    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("sh runs");
+    let told = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut ended = Value::Null;
+    for line in std::io::BufRead::lines(told) {
+        let line: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+        if line["method"] == "turn/started" {
+            let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+            let signal = rustix::process::Signal::HUP;
+            rustix::process::kill_process(pid.expect("a pid"), signal).expect("it runs");
+        }
+        ended = line;
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(ended["outcome"], "completed", "{ended}");
+}
+
 fn a_signal_interrupts_the_turn(signal: rustix::process::Signal) {
     let Some(live) = Live::start() else { return };
     let here = here(&live);
@@ -238,6 +268,18 @@ fn every_verb_says_what_it_did() {
         assert_eq!(ran.code, code, "{words:?}: {}", ran.err);
         assert!(!ran.err.is_empty());
     }
+}
+
+#[test]
+fn who_waits_for_a_deleted_thread_is_not_told_to_load_it() {
+    let Some(live) = Live::start() else { return };
+    let id = live.spawn("gone", "say: one", &[]);
+    live.ok(&["wait", &id, "--timeout", "60"]);
+    live.ok(&["rpc", "thread/delete", "--session", &id]);
+    let waited = live.sm.run(&["wait", &id, "--timeout", "60"]);
+    assert_eq!(waited.code, 8, "{}", waited.err);
+    assert!(!waited.err.contains(" resume "), "{}", waited.err);
+    assert!(waited.err.contains(&format!(" handoff {id}")), "{}", waited.err);
 }
 
 #[test]

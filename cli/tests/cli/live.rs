@@ -115,6 +115,28 @@ fn a_held_queue_keeps_nobody_waiting() {
 }
 
 #[test]
+fn who_waits_for_a_parent_learns_which_child_asks_what() {
+    let Some(live) = Live::start() else { return };
+    let parent = live.spawn("above", "say: idle", &[]);
+    live.ok(&["wait", &parent, "--timeout", "60"]);
+    let asks = ["--parent", "above", "--approval", "untrusted"];
+    let child = live.spawn("below", "run: touch a", &asks);
+    assert_eq!(live.sm.run(&["wait", &child, "--timeout", "60"]).code, 3);
+    let request = live.waiting();
+    let told = live.sm.run(&["wait", &parent, "--timeout", "60"]);
+    assert_eq!(told.code, 3, "{}", told.err);
+    assert!(told.err.contains(&format!("  {child} below: {request}\n")), "{}", told.err);
+    let told = live.sm.run(&["wait", &parent, &child, "--timeout", "60", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.out).expect("a document");
+    for waited in told["sessions"].as_array().expect("sessions") {
+        let asking = &waited["waits_for"][0];
+        assert_eq!(asking["session_id"], child.as_str(), "{told}");
+        assert_eq!(asking["request_ids"], serde_json::json!([request]), "{told}");
+    }
+    live.ok(&["approve", &request]);
+}
+
+#[test]
 fn what_an_older_turn_said_is_no_result_of_one_that_failed() {
     let Some(live) = Live::start() else { return };
     let id = live.spawn("tester", "say: the tests are green", &[]);

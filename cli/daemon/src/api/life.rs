@@ -140,14 +140,16 @@ pub struct Rollback {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RolledBack {
-    /// How many Codex dropped.
+    /// How many Codex dropped, as it counts them.
     pub count: u32,
-    /// The numbers of those that the log knows.
+    /// The numbers of those that the log knows, with those that Codex does not count: a compaction.
     pub turns: Vec<u32>,
     /// The methods by which that release does it.
     pub way: Vec<String>,
     /// Always false: Codex takes back words, not what was done to files.
     pub files_reverted: bool,
+    /// What else is to be known of it; null: nothing.
+    pub note: Option<String>,
     /// The session as it is then.
     pub session: serde_json::Value,
 }

@@ -5,6 +5,9 @@
 //! that one hears of it when its next turn ends.
 
 mod news;
+mod tree;
+
+pub(crate) use tree::above;
 
 use crate::api::Input;
 use crate::caller::Caller;

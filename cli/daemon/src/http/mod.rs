@@ -17,8 +17,8 @@ mod wish;
 
 use crate::api::{self, Health};
 use crate::daemon::Daemon;
+use crate::life::acts::Verb;
 use crate::problem::Refusal;
-use crate::sessions::acts::Verb;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};

@@ -7,10 +7,10 @@ use crate::api::{
     Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, blocking, to_value, whole};
+use crate::life::acts::{self, Verb};
 use crate::problem::Refusal;
-use crate::requests::rulebook;
+use crate::requests::{grants, rulebook};
 use crate::servers::drain;
-use crate::sessions::acts::{self, Verb};
 use crate::sessions::{keep, messages, spawn};
 use crate::{input, requests};
 use axum::Json;
@@ -289,11 +289,11 @@ pub(crate) async fn rules(State(daemon): Shared) -> Json<Value> {
 }
 
 pub(crate) async fn grant(State(daemon): Shared, Wish(wish): Wish<Grant>) -> Answer200<Value> {
-    blocking(move || rulebook::grant(&daemon, &wish)).await?.map(Json)
+    blocking(move || grants::grant(&daemon, &wish)).await?.map(Json)
 }
 
 pub(crate) async fn revoke(State(daemon): Shared, Wish(wish): Wish<Revoke>) -> Answer200<Value> {
-    let gone = blocking(move || rulebook::revoke(&daemon, &wish.name, wish.by.as_deref()));
+    let gone = blocking(move || grants::revoke(&daemon, &wish.name, wish.by.as_deref()));
     gone.await?.map(Json)
 }
 

@@ -355,13 +355,9 @@ pub(crate) fn takes_messages(session: &Session) -> Result<(), Refusal> {
     if session.archived {
         return Err(Refusal::archived(session));
     }
-    let id = &session.id;
-    match (session.ended, &session.unresumable) {
-        (true, Some(why)) => Err(Refusal::dead(format!("session {id} is over: {why}"))
-            .hint(format!("`sm handoff {id}` makes a brief of it for a new one"))),
-        (true, None) => Err(Refusal::dead(format!("session {id} was stopped"))
-            .hint(format!("`sm resume {id}` loads it again"))),
-        (false, _) => Ok(()),
+    match session.ended {
+        true => Err(Refusal::over(session)),
+        false => Ok(()),
     }
 }
 

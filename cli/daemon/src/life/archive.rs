@@ -36,6 +36,9 @@ pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Res
     let scene = Scene::set(daemon, word, &act).await?;
     scene.home()?;
     if !scene.session.archived {
+        if scene.session.unresumable.is_some() {
+            return Err(Refusal::over(&scene.session));
+        }
         return already(&scene, "it was not in the archive");
     }
     let seq = moved(&scene, "thread/unarchive", false).await?;

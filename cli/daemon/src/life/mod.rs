@@ -4,6 +4,7 @@
 //! its row to the record of what was done; what a release cannot do is refused by name, on its own
 //! word, and nothing is done half.
 
+pub(crate) mod acts;
 mod archive;
 mod ask;
 mod compact;

@@ -3,7 +3,7 @@
 //! What always holds: that a release cannot do something is what its server answered; the recorded
 //! releases only say which one could. The table is held against their schemas by a test.
 
-use crate::problem::Refusal;
+use crate::problem::{INVALID_REQUEST, METHOD_NOT_FOUND, Refusal};
 use serde_json::json;
 use sm_ingest::app_server::Version;
 
@@ -26,10 +26,6 @@ const SERVED: &[(&str, &str, Option<&str>)] = &[
     ("thread/rollback", "0.80.0", Some("0.155.1")),
     ("thread/unarchive", "0.98.0", None),
 ];
-
-/// JSON-RPC's "method not found", and "invalid request", which is what Codex says.
-const METHOD_NOT_FOUND: i64 = -32601;
-const INVALID_REQUEST: i64 = -32600;
 
 /// The most methods named as a remedy.
 const NEAR_MAX: usize = 8;

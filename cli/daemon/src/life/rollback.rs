@@ -1,7 +1,11 @@
 //! `rollback`: a session's newest turns taken out of its history, by whichever way its release knows.
 //!
 //! What always holds: which turns were dropped is recorded together with Codex's answer where it could
-//! be told before, else right after it; what they did to files stays.
+//! be told before, else right after it; all that the tables mark as dropped are told, and what they did to
+//! files stays.
+//!
+//! A compaction replaces what the agent knows by a summary, and `thread/rollback` cuts before a turn that a
+//! user began: releases differ in what is then left of the summary, and tell nothing of it.
 //!
 //! | release | way |
 //! | --- | --- |
@@ -15,7 +19,8 @@ use crate::api::{self, RolledBack};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use serde_json::json;
-use sm_projections::views::TurnDoc;
+use sm_projections::rows::{Action, ActionKind};
+use sm_projections::views::{self, TurnDoc};
 use sm_protocol::synthetic::{Synthetic, TurnsDropped};
 use std::sync::Arc;
 
@@ -54,9 +59,9 @@ pub(crate) async fn rollback(
     {
         let turns = numbers(&own, cut);
         let params = json!({ "threadId": scene.thread(), "beforeTurnId": before });
-        let note = dropped(turns.clone(), count);
+        let note = dropped(turns, count);
         match scene.call(&server, "thread/revert", params, Some(note)).await {
-            Ok(_) => return told(&scene, &own, &turns, count, "thread/revert"),
+            Ok(_) => return told(&scene, &own, count, "thread/revert", None),
             Err(refused) if is_other_way(&refused) => {}
             Err(refused) if refused.problem.message.contains("start boundary") => {
                 return Err(no_begin(&scene, count));
@@ -78,8 +83,25 @@ pub(crate) async fn rollback(
         }
         (_, None) => (history::newest(&own, count), count),
     };
-    scene.note(&dropped(turns.clone(), count)).await?;
-    told(&scene, &own, &turns, count, "thread/rollback")
+    scene.note(&dropped(turns, count)).await?;
+    let version = server.codex.version;
+    let note = is_compacted(&scene, &own)?.then(|| {
+        format!(
+            "the history was compacted: codex {version} may keep or lose more of what the agent knows than \
+             the turns show; ask it, or tell it again"
+        )
+    });
+    told(&scene, &own, count, "thread/rollback", note)
+}
+
+/// Whether one of those turns made the history short.
+fn is_compacted(scene: &Scene, own: &[TurnDoc]) -> Result<bool, Refusal> {
+    let is_there = |action: &Action| {
+        action.kind == ActionKind::Compaction
+            && own.iter().any(|turn| action.turn == Some(turn.seq))
+    };
+    let newest = scene.daemon.look(|view| views::actions(view, scene.sid, 1, is_there))?;
+    Ok(!newest.is_empty())
 }
 
 /// The numbers of those turns, as far as the log knows them. Old releases list turns under ids that they
@@ -91,19 +113,23 @@ fn numbers(own: &[TurnDoc], turns: &[Listed]) -> Vec<u64> {
     }
 }
 
+/// What was done to a history that had the turns of `own`.
 fn told(
     scene: &Scene,
     own: &[TurnDoc],
-    turns: &[u64],
     count: usize,
     way: &str,
+    note: Option<String>,
 ) -> Result<RolledBack, Refusal> {
-    let shown = own.iter().filter(|turn| turns.contains(&turn.seq)).map(|turn| turn.number);
+    let left = history::own(scene)?;
+    let is_left = |turn: &&TurnDoc| left.iter().any(|left| left.seq == turn.seq);
+    let gone = own.iter().filter(|turn| !is_left(turn)).map(|turn| turn.number);
     Ok(RolledBack {
         count: u32::try_from(count).unwrap_or(u32::MAX),
-        turns: shown.collect(),
+        turns: gone.collect(),
         way: vec![way.to_owned()],
         files_reverted: false,
+        note,
         session: scene.document()?,
     })
 }

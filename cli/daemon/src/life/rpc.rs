@@ -33,6 +33,9 @@ const OWNED: &[(&str, &str)] = &[
     ("turn/steer", "`sm send --steer`"),
 ];
 
+/// What Codex says, before it does anything, where a method has parameters and was given none.
+const NO_PARAMS: &str = "missing field `params`";
+
 /// Calls a method.
 pub(crate) async fn rpc(daemon: &Arc<Daemon>, rpc: Rpc) -> Result<Told, Refusal> {
     let caller = daemon.caller(rpc.ask.act.by.as_deref())?;
@@ -60,5 +63,12 @@ pub(crate) async fn rpc(daemon: &Arc<Daemon>, rpc: Rpc) -> Result<Told, Refusal>
             params.entry("threadId").or_insert_with(|| json!(session.thread_id));
         }
     }
-    ask::call(daemon, &asked, method, params).await
+    let has_none = params.is_null();
+    match ask::call(daemon, &asked, method, params).await {
+        // It wants an object, and takes an empty one.
+        Err(refused) if has_none && refused.problem.message.contains(NO_PARAMS) => {
+            ask::call(daemon, &asked, method, json!({})).await
+        }
+        told => told,
+    }
 }

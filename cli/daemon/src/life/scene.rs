@@ -89,13 +89,10 @@ impl Scene {
     /// What was stopped is brought back by those who say so.
     pub fn not_stopped(&self) -> Result<(), Refusal> {
         self.out_of_archive()?;
-        if !self.session.ended {
-            return Ok(());
+        match self.session.ended {
+            true => Err(Refusal::over(&self.session)),
+            false => Ok(()),
         }
-        let id = &self.session.id;
-        Err(Refusal::dead(format!("session {id} was stopped"))
-            .hint(format!("`sm resume {id}` loads it again"))
-            .of_session(&self.session))
     }
 
     /// What must not happen to a running turn: some releases would do it and say nothing.
@@ -149,12 +146,15 @@ impl Scene {
     fn refused(&self, version: Version, error: CallError) -> Refusal {
         let id = &self.session.id;
         match error.refusal() {
-            Some((_, words)) if words.contains("no rollout found") && self.session.archived => {
-                Refusal::archived(&self.session)
-            }
             Some((_, words)) if words.contains("no rollout found") => {
-                Refusal::conflict(format!("Codex has stored nothing of session {id} yet: {words}"))
-                    .hint(format!("`sm send {id} …` gives it a first turn"))
+                match (&self.session.unresumable, self.session.archived) {
+                    (Some(_), _) => Refusal::over(&self.session),
+                    (None, true) => Refusal::archived(&self.session),
+                    (None, false) => Refusal::conflict(format!(
+                        "Codex has stored nothing of session {id} yet: {words}"
+                    ))
+                    .hint(format!("`sm send {id} …` gives it a first turn")),
+                }
             }
             _ => refused(version, error),
         }

@@ -1,24 +1,16 @@
 //! Texts that a verb hands to Codex.
+//!
+//! What always holds: what could be no message is no goal and no review's prompt either.
 
+use crate::input::message::check_text;
 use crate::problem::Refusal;
 
-/// The longest, in bytes: Codex takes no longer message either.
-const BYTES_MAX: usize = 1 << 20;
-
-/// A text as it is handed on: not empty, not endless, and nothing in it that moves a cursor.
+/// A text as it is handed on: what a message may be.
 pub(super) fn checked<'t>(what: &str, text: &'t str) -> Result<&'t str, Refusal> {
-    let wrong = |why: String| {
-        let message = format!("that cannot be {what}: {why}");
-        Err(Refusal::bad_request(message)
-            .hint("text of up to 1 MiB, with no control characters but new lines and tabs"))
-    };
-    let odd = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    match odd {
-        _ if text.trim().is_empty() => wrong("it is empty".to_owned()),
-        _ if text.len() > BYTES_MAX => wrong(format!("it has {} bytes", text.len())),
-        Some(odd) => wrong(format!("it has the control character U+{:04X}", u32::from(odd))),
-        None => Ok(text),
-    }
+    check_text(text).map(|()| text).map_err(|mut refused| {
+        refused.problem.message = format!("that cannot be {what}: {}", refused.problem.message);
+        refused
+    })
 }
 
 /// A word of one line: a branch, a commit, a model.
@@ -42,11 +34,23 @@ mod tests {
 
     #[test]
     fn a_text_is_not_empty_nor_endless_nor_moves_a_cursor() {
-        assert!(checked("a goal", "make it green\n\tall of it").is_ok());
-        for bad in ["", " \n", "a\u{1b}[2J", "a\0b", &"x".repeat(BYTES_MAX + 1)] {
-            let refused = checked("a goal", bad).unwrap_err();
-            assert_eq!(refused.status, 400);
-            assert!(refused.problem.message.len() < 200 && refused.problem.hint.is_some());
+        // As many characters as a message may have, which are more bytes.
+        for good in ["make it green\n\tall of it", &"ü".repeat(1 << 20)] {
+            assert!(checked("a goal", good).is_ok());
+        }
+        for (bad, code) in [
+            ("", "bad_request"),
+            (" \n", "bad_request"),
+            ("a\u{1b}[2J", "bad_text"),
+            ("a\0b", "bad_text"),
+            (&"ü".repeat((1 << 20) + 1), "too_long"),
+        ] {
+            let refused = checked("a goal", bad).unwrap_err().problem;
+            assert_eq!(refused.code, code, "{refused:?}");
+            assert!(
+                refused.message.starts_with("that cannot be a goal: ")
+                    && refused.message.len() < 200
+            );
         }
         assert!(word("a branch", "feature/x").is_ok());
         for bad in ["", "a\nb", &"x".repeat(10 << 20)] {

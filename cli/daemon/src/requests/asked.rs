@@ -4,6 +4,7 @@
 //! looked at here, once, for the inbox, the rules and the risk hint alike.
 
 use super::{form, programs};
+use crate::family;
 use crate::records::{self, LookError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,9 +17,6 @@ use sm_rules::{Asker, CommandLine, FileTouched, Found, Risk, Subject, What};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// How far up a family tree is followed.
-const ANCESTORS_MAX: usize = 64;
 
 /// What a request asks.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -172,24 +170,17 @@ fn class_of(request: &RequestDoc) -> RequestClass {
 
 /// The sessions above one that are in a turn, the nearest first.
 fn held_up(view: &View<'_>, sid: Option<Sid>) -> Result<Vec<HeldUp>, StoreError> {
-    let mut found = Vec::new();
-    let mut at = match sid {
-        Some(sid) => view.get::<Sessions>(&sid)?.and_then(|session| session.parent),
-        None => None,
-    };
-    for _ in 0..ANCESTORS_MAX {
-        let Some(above) = at else { break };
-        let Some(session) = view.get::<Sessions>(&above)? else { break };
-        if session.open_turn.is_some() && session.state != ActivityState::Stopped {
-            found.push(HeldUp {
-                session_id: session.id,
-                session_name: session.name,
-                activity_state: session.state.as_str(),
-            });
-        }
-        at = session.parent;
-    }
-    Ok(found)
+    let above = sid.map_or(Ok(Vec::new()), |sid| family::above(view, sid))?;
+    let is_held_up =
+        |session: &Session| session.open_turn.is_some() && session.state != ActivityState::Stopped;
+    let held_up = above.into_iter().filter(|(_, session)| is_held_up(session));
+    Ok(held_up
+        .map(|(_, session)| HeldUp {
+            session_id: session.id,
+            session_name: session.name,
+            activity_state: session.state.as_str(),
+        })
+        .collect())
 }
 
 /// Where a path really is, links followed as the kernel does; `None` where that is not sure.

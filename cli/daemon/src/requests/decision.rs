@@ -22,6 +22,16 @@ pub(super) struct Verdict {
     pub interrupts: bool,
 }
 
+impl Verdict {
+    /// What is recorded, what Codex gets, and what that does to the turn.
+    pub fn new(method: &str, word: String, result: Value) -> Verdict {
+        Verdict { interrupts: interrupts(method, &word), word, result }
+    }
+}
+
+/// A verdict's word and result.
+pub(super) type Said = (String, Value);
+
 /// The first release that takes a reason with a refusal of the old forms, and takes none without, by the
 /// schemas of 0.144.6 and 0.145.0.
 const REASONED: &str = "0.145.0";
@@ -43,20 +53,23 @@ pub(super) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
         }
         return raw::verdict(method, params, raw);
     }
-    match method {
+    let (word, result) = match method {
         "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
-            approval(params, answer)
+            approval(params, answer)?
         }
-        "item/permissions/requestApproval" => permissions(params, answer),
-        "item/tool/requestUserInput" => user_input(params, answer),
-        "mcpServer/elicitation/request" => elicitation(params, answer),
-        "skill/requestApproval" => skill(answer),
-        "execCommandApproval" | "applyPatchApproval" => old_approval(answer),
-        _ => Err(Refusal::bad_request(format!(
-            "sm does not know how {method} is answered: give the answer in Codex's own form"
-        ))
-        .hint("`sm answer REQUEST --raw JSON`")),
-    }
+        "item/permissions/requestApproval" => permissions(params, answer)?,
+        "item/tool/requestUserInput" => user_input(params, answer)?,
+        "mcpServer/elicitation/request" => elicitation(params, answer)?,
+        "skill/requestApproval" => skill(answer)?,
+        "execCommandApproval" | "applyPatchApproval" => old_approval(answer)?,
+        _ => {
+            return Err(Refusal::bad_request(format!(
+                "sm does not know how {method} is answered: give the answer in Codex's own form"
+            ))
+            .hint("`sm answer REQUEST --raw JSON`"));
+        }
+    };
+    Ok(Verdict::new(method, word, result))
 }
 
 /// Whether a request asks leave for something, where others ask for words. One of an unknown kind may.
@@ -74,8 +87,8 @@ pub(super) fn asks_leave(method: &str, params: &Value) -> bool {
     }
 }
 
-/// Whether that decision ends the turn.
-pub(super) fn interrupts(method: &str, word: &str) -> bool {
+/// Whether that decision, by the word that is recorded of it, ends the turn.
+fn interrupts(method: &str, word: &str) -> bool {
     matches!(
         (method, word),
         ("item/commandExecution/requestApproval" | "item/fileChange/requestApproval", "cancel")
@@ -94,7 +107,7 @@ fn word_of(answer: &Answer) -> Result<&str, Refusal> {
     })
 }
 
-fn approval(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+fn approval(params: &Value, answer: &Answer) -> Result<Said, Refusal> {
     let word = word_of(answer)?;
     let available = params.get("availableDecisions").and_then(Value::as_array);
     let offered = available.into_iter().flatten().find(|offered| match offered {
@@ -109,7 +122,7 @@ fn approval(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         None => return Err(unknown(word, available)),
     };
     let result = json!({ "decision": decision });
-    Ok(Verdict { word: word.to_owned(), result, interrupts: word == "cancel" })
+    Ok((word.to_owned(), result))
 }
 
 pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
@@ -121,7 +134,7 @@ pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
         .hint("`sm approve REQUEST`, `sm deny REQUEST`, or `sm answer REQUEST --raw JSON`")
 }
 
-fn permissions(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+fn permissions(params: &Value, answer: &Answer) -> Result<Said, Refusal> {
     let word = word_of(answer)?;
     let asked = params.get("permissions").cloned().unwrap_or_else(|| json!({}));
     let (granted, scope) = match word {
@@ -131,10 +144,10 @@ fn permissions(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
         _ => return Err(unknown(word, None)),
     };
     let result = json!({ "permissions": granted, "scope": scope });
-    Ok(Verdict { word: word.to_owned(), result, interrupts: false })
+    Ok((word.to_owned(), result))
 }
 
-fn old_approval(answer: &Answer) -> Result<Verdict, Refusal> {
+fn old_approval(answer: &Answer) -> Result<Said, Refusal> {
     let word = word_of(answer)?;
     let decision = match word {
         "accept" => "approved",
@@ -144,7 +157,7 @@ fn old_approval(answer: &Answer) -> Result<Verdict, Refusal> {
         _ => return Err(unknown(word, None)),
     };
     let result = json!({ "decision": decision });
-    Ok(Verdict { word: decision.to_owned(), result, interrupts: word == "cancel" })
+    Ok((decision.to_owned(), result))
 }
 
 /// The same answer as that release reads it: later ones take no refusal of the old forms without a reason.
@@ -160,7 +173,7 @@ pub(super) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> 
     Verdict { result, ..verdict }
 }
 
-fn skill(answer: &Answer) -> Result<Verdict, Refusal> {
+fn skill(answer: &Answer) -> Result<Said, Refusal> {
     let word = word_of(answer)?;
     let decision = match word {
         "accept" => "approve",
@@ -168,7 +181,7 @@ fn skill(answer: &Answer) -> Result<Verdict, Refusal> {
         _ => return Err(unknown(word, None)),
     };
     let result = json!({ "decision": decision });
-    Ok(Verdict { word: word.to_owned(), result, interrupts: false })
+    Ok((word.to_owned(), result))
 }
 
 /// Whether two answers say the same; a masked secret in the recorded one is equal to anything.

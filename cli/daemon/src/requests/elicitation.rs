@@ -3,7 +3,7 @@
 //! What always holds: no field is filled in that the form does not have, and each with a value of the type and
 //! within the limits that its schema names; what was given is shown in no refusal.
 
-use super::decision::{Verdict, unknown};
+use super::decision::{Said, unknown};
 use super::form;
 use super::question::{not_offered, unanswered};
 use crate::api::Answer;
@@ -11,7 +11,7 @@ use crate::problem::Refusal;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-pub(super) fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+pub(super) fn elicitation(params: &Value, answer: &Answer) -> Result<Said, Refusal> {
     let word = match answer.decision.as_deref() {
         None if !answer.answers.is_empty() => "accept",
         None => {
@@ -41,7 +41,7 @@ pub(super) fn elicitation(params: &Value, answer: &Answer) -> Result<Verdict, Re
         result["_meta"] = json!({ "persist": "session" });
         "acceptForSession".clone_into(&mut word);
     }
-    Ok(Verdict { word, result, interrupts: false })
+    Ok((word, result))
 }
 
 /// The fields of an elicitation's form, by name; none where it has no form.

@@ -9,6 +9,7 @@ pub(crate) mod automatic;
 mod decision;
 mod elicitation;
 pub(crate) mod form;
+pub(crate) mod grants;
 mod programs;
 mod question;
 mod raw;
@@ -17,7 +18,7 @@ pub(crate) mod rulebook;
 use crate::api::{Answer, Answered};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
-use crate::problem::Refusal;
+use crate::problem::{METHOD_NOT_FOUND, Refusal};
 use crate::records::LookError;
 use crate::servers::pool::Server;
 use crate::sessions::rights::Rights;
@@ -38,38 +39,56 @@ use std::sync::Arc;
 /// Where a request may stand.
 const STATUSES: [&str; 4] = ["pending", "answered", "cleared", "orphaned"];
 
-/// JSON-RPC's "method not found".
-const METHOD_NOT_FOUND: i64 = -32601;
+/// What `sm` answers itself, at once.
+enum Own {
+    /// A new token for the account.
+    Token,
+    /// Proof of what runs Codex.
+    Attestation,
+    Time,
+}
+
+impl Own {
+    fn of(method: &str) -> Option<Own> {
+        match method {
+            "account/chatgptAuthTokens/refresh" => Some(Own::Token),
+            "attestation/generate" => Some(Own::Attestation),
+            "currentTime/read" => Some(Own::Time),
+            _ => None,
+        }
+    }
+
+    /// The answer, or why there is none.
+    fn answer(&self) -> Result<Value, &'static str> {
+        match self {
+            Own::Token => Err("sm holds no account: sign in with codex login"),
+            Own::Attestation => Err("sm attests nothing"),
+            Own::Time => Ok(json!({ "currentTimeAt": now() / 1_000_000 })),
+        }
+    }
+}
 
 /// Whether `sm` answers requests of that method itself, at once: they wait for nobody.
 pub fn answers_itself(method: &str) -> bool {
-    matches!(
-        method,
-        "account/chatgptAuthTokens/refresh" | "attestation/generate" | "currentTime/read"
-    )
+    Own::of(method).is_some()
 }
 
 /// A server asked something. What no human can answer is answered here, what a rule decides a moment
 /// later; all else waits.
 pub(crate) fn arrived(daemon: &Arc<Daemon>, server: &Arc<Server>, call: ServerCall) {
-    let refuse = |why: &str| {
-        if let Err(error) = server.app.refuse(&call.id, METHOD_NOT_FOUND, why) {
-            daemon.say(&format!("{} was not answered: {error}", call.method));
-        }
+    if call.kind == Kind::TOOL_CALL {
+        tokio::spawn(tools::answer(Arc::clone(daemon), Arc::clone(server), call));
+        return;
+    }
+    let Some(own) = Own::of(&call.method) else {
+        return automatic::arrived(daemon, server, &call);
     };
-    match (call.kind, call.method.as_str()) {
-        (Kind::TOOL_CALL, _) => {
-            tokio::spawn(tools::answer(Arc::clone(daemon), Arc::clone(server), call));
-        }
-        (Kind::AUTH_TOKENS_REFRESH, _) => refuse("sm holds no account: sign in with codex login"),
-        (_, "attestation/generate") => refuse("sm attests nothing"),
-        (_, "currentTime/read") => {
-            let answer = json!({ "currentTimeAt": now() / 1_000_000 });
-            if let Err(error) = server.app.respond(&call.id, &answer) {
-                daemon.say(&format!("{} was not answered: {error}", call.method));
-            }
-        }
-        _ => automatic::arrived(daemon, server, &call),
+    let sent = match own.answer() {
+        Ok(answer) => server.app.respond(&call.id, &answer),
+        Err(why) => server.app.refuse(&call.id, METHOD_NOT_FOUND, why),
+    };
+    if let Err(error) = sent {
+        daemon.say(&format!("{} was not answered: {error}", call.method));
     }
 }
 

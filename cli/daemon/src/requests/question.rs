@@ -3,13 +3,13 @@
 //! What always holds: each question is answered once and none is left out; what takes its own options only
 //! gets no other words.
 
-use super::decision::Verdict;
+use super::decision::Said;
 use crate::api::Answer;
 use crate::problem::Refusal;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-pub(super) fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+pub(super) fn user_input(params: &Value, answer: &Answer) -> Result<Said, Refusal> {
     let ids = question_ids(params);
     // Where nothing is asked, there is nothing to say but that one has seen it.
     let is_seen = |word: &str| word == "accept" && ids.is_empty();
@@ -42,7 +42,7 @@ pub(super) fn user_input(params: &Value, answer: &Answer) -> Result<Verdict, Ref
     let answers: Map<String, Value> =
         told.into_iter().map(|(id, values)| (id, json!({ "answers": values }))).collect();
     let result = json!({ "answers": answers });
-    Ok(Verdict { word: "answer".to_owned(), result, interrupts: false })
+    Ok(("answer".to_owned(), result))
 }
 
 fn no_question(key: &str, ids: &[String]) -> Refusal {

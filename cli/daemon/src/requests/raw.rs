@@ -4,7 +4,7 @@
 //! `codex app-server generate-ts --experimental`), and the word that is recorded is what the answer
 //! does. To an unknown kind anything passes, and is recorded as an answer.
 
-use super::decision::{Verdict, interrupts};
+use super::decision::Verdict;
 use super::elicitation::check_content;
 use super::question::check_told;
 use crate::problem::Refusal;
@@ -32,7 +32,7 @@ pub(crate) fn verdict(method: &str, params: &Value, raw: &Value) -> Result<Verdi
         "mcpServer/elicitation/request" => elicitation(method, params, raw)?,
         _ => "answer".to_owned(),
     };
-    Ok(Verdict { interrupts: interrupts(method, &word), word, result: raw.clone() })
+    Ok(Verdict::new(method, word, raw.clone()))
 }
 
 /// Refuses what is none of Codex's forms. What was given is not shown: it may hold a secret.

@@ -1,13 +1,11 @@
 //! The rules in force: the user's file, and the grants beside it.
 //!
 //! What always holds: no file, no rule. A file with a fault, or one that others can write, puts every
-//! rule out of force, and that is told. Only the user grants and revokes; each change is recorded.
+//! rule out of force, and that is told. Each change of a file is recorded.
 
-use crate::api::Grant;
-use crate::caller::Caller;
-use crate::daemon::{Daemon, now};
+use crate::daemon::Daemon;
+use crate::guard::guard;
 use crate::home::Home;
-use crate::problem::Refusal;
 use crate::records::LookError;
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
@@ -16,27 +14,24 @@ use sm_projections::View;
 use sm_projections::views::RequestDoc;
 use sm_protocol::synthetic::{RulesChanged, Synthetic};
 use sm_rules::{
-    Decision, Expiry, Fault, Glob, Judgement, Kind, Origin, Rule, RuleFile, Subject, judge,
-    write_expiry, write_rule,
+    Decision, Expiry, Fault, Judgement, Rule, RuleFile, Subject, judge, write_expiry, write_rule,
 };
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 /// The longest rules file, in bytes.
-const BYTES_MAX: u64 = 1 << 20;
+pub(super) const BYTES_MAX: u64 = 1 << 20;
 
 /// How long a daemon may take to answer by a rule, in microseconds; what waits longer waits for a human.
 const RULE_TIME_MAX: i64 = 5_000_000;
 
 /// The name of the file of grants in faults.
-const GRANTS: &str = "grants.toml";
-
-const GRANTS_HEAD: &str = "# Written by `sm rules grant`; `sm rules revoke NAME` takes one back.\n";
+pub(super) const GRANTS: &str = "grants.toml";
 
 /// All rules, as they stand in the files.
 #[derive(Debug, Clone, Default)]
@@ -122,7 +117,7 @@ pub fn mending(home: &Home, faults: &[Fault]) -> String {
 }
 
 /// A file's text and what it says; one that is not there says nothing.
-fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
+pub(super) fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let fault = |message: String, remedy: String| {
         vec![Fault { file: name.clone(), line: 1, message, remedy }]
@@ -183,19 +178,15 @@ pub(crate) struct Keeper {
     /// Requests that the rules are asked about right now: they wait for nobody yet.
     judged: Mutex<BTreeSet<u64>>,
     /// One change of the grants at a time.
-    changing: Mutex<()>,
+    pub changing: Mutex<()>,
     /// Something was asked.
     pub asked: Notify,
-}
-
-fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Keeper {
     /// Whether a request is with the rules.
     pub fn is_judged(&self, request: u64) -> bool {
-        held(&self.judged).contains(&request)
+        guard(&self.judged).contains(&request)
     }
 }
 
@@ -207,14 +198,14 @@ pub(crate) struct Judging {
 
 impl Judging {
     pub fn begin(daemon: &Arc<Daemon>, request: u64) -> Judging {
-        held(&daemon.rules.judged).insert(request);
+        guard(&daemon.rules.judged).insert(request);
         Judging { daemon: Arc::clone(daemon), request }
     }
 }
 
 impl Drop for Judging {
     fn drop(&mut self) {
-        held(&self.daemon.rules.judged).remove(&self.request);
+        guard(&self.daemon.rules.judged).remove(&self.request);
     }
 }
 
@@ -222,7 +213,7 @@ impl Daemon {
     /// The rules as the files have them now. A change is told and recorded.
     pub fn rulebook(&self) -> Arc<Rulebook> {
         let home = &self.config.home;
-        let mut kept = held(&self.rules.book);
+        let mut kept = guard(&self.rules.book);
         let stamps = [stamp(&home.rules_path()), stamp(&home.grants_path())];
         if let Some((known, book)) = kept.as_ref()
             && *known == stamps
@@ -273,177 +264,9 @@ pub(crate) fn document(daemon: &Daemon) -> Value {
     })
 }
 
-/// Makes a grant. Returns it as a rule.
-pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
-    let caller = daemon.caller(wish.by.as_deref())?;
-    may(&caller)?;
-    let until = wish.until.filter(|until| *until > now());
-    let until = until.ok_or_else(|| {
-        Refusal::bad_request("a grant has an end, and in the time to come").hint(
-            "`sm rules grant 'cargo test' --until 18:00`; what has no end stands in rules.toml",
-        )
-    })?;
-    if wish.command.is_empty() && wish.path.is_none() {
-        return Err(Refusal::bad_request("a grant is of a command, a path, or both")
-            .hint("`sm rules grant 'cargo test' --under ./repo --until 18:00`"));
-    }
-    let wrong = |why: String| Refusal::bad_request(why).hint("a path from the root");
-    let path = wish.path.as_deref().map(|path| Glob::of_path(Path::new(path))).transpose();
-    let path = path.map_err(wrong)?;
-    if wish.path.as_deref().is_some_and(|path| !path.starts_with('/')) {
-        return Err(wrong("the path of a grant is a whole one".to_owned()));
-    }
-    let _changing = held(&daemon.rules.changing);
-    let (mut grants, own) = standing(daemon)?;
-    let is_taken = |name: &str| grants.iter().chain(&own).any(|rule| rule.name == name);
-    let name = match &wish.name {
-        Some(name) if is_taken(name) => {
-            return Err(Refusal::conflict(format!("a rule is named {name:?} already"))
-                .hint("`sm rules` lists them; give another name"));
-        }
-        Some(name) => name.clone(),
-        None => {
-            let names = (1u32..).map(|number| format!("grant-{number}"));
-            names.into_iter().find(|name| !is_taken(name)).unwrap_or_default()
-        }
-    };
-    let is_change = wish.command.is_empty();
-    let rule = Rule {
-        name: name.clone(),
-        decision: Decision::Accept,
-        command: wish.command.clone(),
-        path,
-        session: wish.session.clone(),
-        label: None,
-        kinds: vec![if is_change { Kind::FileChange } else { Kind::Command }],
-        until: Some(until),
-        anywhere: false,
-        note: wish.note.clone(),
-        origin: Origin::default(),
-    };
-    let text = write_rule(&rule);
-    grants.push(rule);
-    replace(daemon, &grants)?;
-    changed(daemon, "granted", &caller, &name, &text)?;
-    let found = daemon.rulebook();
-    let made = found.rules.iter().find(|rule| rule.name == name);
-    made.map(crate::daemon::to_value).ok_or_else(|| {
-        Refusal::conflict("the grant is written, and no rule applies while a file has a fault")
-            .hint("`sm rules check` tells which")
-    })
-}
-
-/// Takes a grant back.
-pub(crate) fn revoke(daemon: &Daemon, name: &str, by: Option<&str>) -> Result<Value, Refusal> {
-    let caller = daemon.caller(by)?;
-    may(&caller)?;
-    let _changing = held(&daemon.rules.changing);
-    let (mut grants, own) = standing(daemon)?;
-    let Some(at) = grants.iter().position(|rule| rule.name == name) else {
-        return Err(match own.iter().find(|rule| rule.name == name) {
-            Some(rule) => {
-                Refusal::conflict(format!("{name:?} is a rule of your own file")).hint(format!(
-                    "take it out: {}, line {}",
-                    daemon.config.home.rules_path().display(),
-                    rule.origin.line
-                ))
-            }
-            None => Refusal::not_found(format!("no grant is named {name:?}"))
-                .hint("`sm rules` lists them"),
-        });
-    };
-    let gone = grants.remove(at);
-    replace(daemon, &grants)?;
-    changed(daemon, "revoked", &caller, name, &write_rule(&gone))?;
-    Ok(crate::daemon::to_value(&gone))
-}
-
-fn may(caller: &Caller) -> Result<(), Refusal> {
-    match caller {
-        Caller::User | Caller::Demo => Ok(()),
-        _ => Err(Refusal::forbidden(
-            "no rule is of an agent's making: the user alone grants and revokes",
-        )),
-    }
-}
-
-/// The grants that still hold, and the user's own rules.
-fn standing(daemon: &Daemon) -> Result<(Vec<Rule>, Vec<Rule>), Refusal> {
-    let home = &daemon.config.home;
-    let wrong = |faults: Vec<Fault>| {
-        let told = faults.first().map(Fault::to_string).unwrap_or_default();
-        Refusal::conflict(told).hint(mending(home, &faults))
-    };
-    let (_, grants) = read(&home.grants_path()).map_err(wrong)?;
-    let own = read(&home.rules_path()).map(|(_, own)| own.rules).unwrap_or_default();
-    let now = now();
-    Ok((grants.rules.into_iter().filter(|rule| !rule.is_over(now)).collect(), own))
-}
-
-/// The text of a file of grants, one that reads back.
-fn text_of(grants: &[Rule]) -> Result<String, Refusal> {
-    let mut text = GRANTS_HEAD.to_owned();
-    for rule in grants {
-        text.push('\n');
-        text.push_str(&write_rule(rule));
-    }
-    if text.len() as u64 > BYTES_MAX {
-        return Err(Refusal::bad_request("all grants together are longer than 1 MiB")
-            .hint("make it shorter, or `sm rules revoke` some"));
-    }
-    match RuleFile::parse(&text, GRANTS) {
-        Ok(_) => Ok(text),
-        Err(faults) => {
-            let told = faults.first().map(|fault| (fault.message.clone(), fault.remedy.clone()));
-            let (message, remedy) = told.unwrap_or_default();
-            Err(Refusal::bad_request(format!("no grant can be so: {message}")).hint(remedy))
-        }
-    }
-}
-
-/// Puts other grants in the place of those that stand: all or nothing, also after a power cut.
-fn replace(daemon: &Daemon, grants: &[Rule]) -> Result<(), Refusal> {
-    let path = daemon.config.home.grants_path();
-    let text = text_of(grants)?;
-    write(&path, &text).map_err(|error| {
-        Refusal::new(503, "failed", format!("{} was not written: {error}", path.display()))
-            .hint("see whether the disk is full or failing")
-            .retryable()
-    })
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("toml.new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-fn changed(
-    daemon: &Daemon,
-    what: &str,
-    caller: &Caller,
-    name: &str,
-    text: &str,
-) -> Result<(), Refusal> {
-    let changed = RulesChanged {
-        what: what.to_owned(),
-        by: Some(caller.word()),
-        name: Some(name.to_owned()),
-        text: text.to_owned(),
-        faults: Vec::new(),
-    };
-    daemon.note("", &Synthetic::RulesChanged(changed)).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::grants::write;
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
@@ -455,26 +278,6 @@ mod tests {
     }
 
     const OWN: &str = "[[rule]]\nname = \"own\"\ndecision = \"accept\"\ncommand = \"ls\"\n";
-
-    #[test]
-    fn no_grant_is_written_that_does_not_read_back() {
-        let rules = RuleFile::parse(OWN, GRANTS).unwrap().rules;
-        assert_eq!(RuleFile::parse(&text_of(&rules).unwrap(), GRANTS).unwrap().rules.len(), 1);
-        let with = |change: fn(&mut Rule)| {
-            let mut rules = rules.clone();
-            change(&mut rules[0]);
-            text_of(&rules).unwrap_err()
-        };
-        for refused in [
-            with(|rule| rule.name = "a\nb".to_owned()),
-            with(|rule| rule.note = Some("x\ny".to_owned())),
-            with(|rule| rule.name = " ".to_owned()),
-            with(|rule| rule.command = vec!["a\nb".to_owned()]),
-            with(|rule| rule.note = Some("x".repeat(2 << 20))),
-        ] {
-            assert_eq!(refused.problem.code, "bad_request", "{refused:?}");
-        }
-    }
 
     #[test]
     fn no_file_no_rule_and_grants_stand_beside_the_users_own() {

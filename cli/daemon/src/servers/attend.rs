@@ -3,10 +3,11 @@
 //! What always holds: a server is attended to from its first word to its end; what it lost is resumed,
 //! or declared stopped, never replaced by something fresh.
 
-use super::pool::{Server, Started, guard};
+use super::pool::{Server, Started};
 use super::resume;
 use super::revive::revive;
 use crate::daemon::{AGAIN, Daemon};
+use crate::guard::guard;
 use crate::{family, input, requests};
 use sm_ingest::app_server::Incoming;
 use sm_projections::rows::WITH_DAEMON;

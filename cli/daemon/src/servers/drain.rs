@@ -4,10 +4,11 @@
 //! that gives way begins no turn, keeps its running ones to their end, and is ended once no session
 //! is busy there. What it could not let go of one by one is resumed like what a lost server had.
 
-use super::pool::{self, Server, guard};
+use super::pool::{self, Server};
 use super::resume::{self, is_busy};
 use crate::api::{Drain, Drained, Server as Document, Servers};
 use crate::daemon::Daemon;
+use crate::guard::guard;
 use crate::problem::Refusal;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,10 +4,11 @@
 //! holds its slot's lock. One that gives way to another takes none and goes on until it is empty.
 
 use crate::api;
+pub(crate) use crate::guard::guard;
 use sm_ingest::app_server::{AppServer, Codex, Incoming, Search, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
@@ -95,10 +96,6 @@ pub(crate) struct Slot {
     pub starting: tokio::sync::Mutex<()>,
     /// How often in a row one ended early.
     pub failures: Mutex<u32>,
-}
-
-pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The running servers.

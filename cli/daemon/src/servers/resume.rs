@@ -190,6 +190,10 @@ pub(crate) async fn load(
     if reason.contains(WITH_ITS_PARENT) && comes_after_its_parent(daemon, session)? {
         return Err(error.into());
     }
+    // Why there is no file any more says more than that there is none.
+    if session.ended && session.unresumable.is_some() && reason.contains(NO_ROLLOUT) {
+        return Err(Refusal::over(session));
+    }
     let given_up = SessionUnresumable { reason: reason.to_owned() };
     let receipt = daemon.note(thread, &Synthetic::SessionUnresumable(given_up))?;
     daemon.folded_to(receipt.last).await?;
@@ -218,11 +222,13 @@ pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
 /// What Codex says of a sub-agent that only its loaded parent brings back.
 const WITH_ITS_PARENT: &str = "multi-agent v2";
 
+/// What Codex says of a thread that never had a turn, or whose file was removed.
+const NO_ROLLOUT: &str = "no rollout found for";
+
 /// What Codex says of a thread that no further try would load, in all releases since 0.80. The code is shared
 /// with faults that pass: a configuration that is just being written, a provider that is not there.
 const FINAL: &[&str] = &[
-    // The thread never had a turn, or its file was removed.
-    "no rollout found for",
+    NO_ROLLOUT,
     // Somebody put it into the archive behind our back.
     " is archived",
     // Its file is damaged: first what 0.169 says, then 0.98.

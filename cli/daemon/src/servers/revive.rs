@@ -4,10 +4,10 @@
 //! cannot be resumed; what a daemon did not get to, the next one does, by the tables; between two tries
 //! lies a pause that doubles, so nothing spins; what waits, for how long and why can be seen.
 
-use super::pool::guard;
 use super::resume;
 use crate::api::Resuming;
 use crate::daemon::{Daemon, now};
+use crate::guard::guard;
 use crate::{family, input};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,8 @@
-//! Sessions: begun, changed, interrupted and ended; what they are called, may do, and came to.
+//! Sessions: begun, changed and interrupted; what they are called, may do, and came to.
 //!
 //! What always holds: what is done to a session is recorded with who did it, and no child may do more than its
 //! maker.
 
-pub(crate) mod acts;
 pub(crate) mod called;
 pub(crate) mod interrupt;
 pub(crate) mod keep;

@@ -4,6 +4,7 @@
 //! the sessions that `sm` runs and that have not ended, no two are given the same name, also where two are
 //! made at once.
 
+use crate::guard::guard;
 use crate::invisible::is_invisible;
 use crate::problem::Refusal;
 use serde_json::json;
@@ -12,7 +13,7 @@ use sm_projections::table::Key;
 use sm_projections::tables::{Names, Sessions, ShortIds, Sources, Threads};
 use sm_projections::{Store, View, views};
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// The longest name, in characters: one that still fits a line.
 const CHARS_MAX: usize = 100;
@@ -37,8 +38,8 @@ impl Drop for Reserved<'_> {
 }
 
 impl Given {
-    fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        guard(&self.0)
     }
 }
 

@@ -1,4 +1,7 @@
 //! When a session has settled, and what there is to say about it then.
+//!
+//! What always holds: of what has settled nothing more is heard before a human does something; a session that
+//! pursues a goal, or that is about to be brought back, has not.
 
 use super::messages::{self, Upshot};
 use crate::daemon::{Daemon, now};
@@ -13,8 +16,9 @@ use std::time::Duration;
 /// How long the tables are believed without another look.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Whether nothing more will happen in the session before a human does something: its turn is over, nothing
-/// is queued, and so for all below it; or it waits for a human, or it is gone for good.
+/// Whether nothing more will happen in the session before a human does something: its turn is over, no goal of
+/// its own is pursued, nothing is queued, and so for all below it; or it waits for a human, or it is gone for
+/// good.
 fn is_settled(
     daemon: &Daemon,
     view: &View<'_>,

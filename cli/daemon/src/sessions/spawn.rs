@@ -15,6 +15,7 @@ use crate::life::words;
 use crate::problem::Refusal;
 use crate::tools::offer;
 use serde_json::{Value, json};
+use sm_projections::rows::Session;
 use sm_projections::views::Selection;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::collections::BTreeMap;
@@ -83,10 +84,8 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         let first = Input { text, plan: wish.plan, ..Input::default() };
         let taken = input::take_locked(daemon, &session, &first, &caller).await?;
         if let ("failed" | "unknown", Some(reason)) = (taken.status.as_str(), &taken.reason) {
-            let message =
-                format!("session {} was made, its prompt not taken: {reason}", session.id);
-            return Err(Refusal::new(502, "codex_error", message)
-                .details(json!({ "session_id": session.id, "thread_id": thread })));
+            let is_away = !server.app.is_running();
+            return Err(not_taken(&session, &taken.status, reason, is_away));
         }
         turn_id = taken.turn_id;
     }
@@ -98,6 +97,25 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         cursor: daemon.cursor(made),
         session: daemon.document(thread)?,
     })
+}
+
+/// What became of the prompt of a session that is there: under the code that the same cause has where it
+/// keeps a session from being made.
+fn not_taken(session: &Session, status: &str, reason: &str, is_away: bool) -> Refusal {
+    let id = &session.id;
+    let is_unknown = status == "unknown";
+    let code = match (is_away, is_unknown) {
+        (true, _) => "codex_died",
+        (false, true) => "timeout",
+        (false, false) => "codex_error",
+    };
+    let said = match is_unknown {
+        true => "nobody knows whether its prompt was taken",
+        false => "its prompt was not taken",
+    };
+    Refusal::new(502, code, format!("session {id} was made, {said}: {reason}"))
+        .hint(format!("`sm tail {id}` shows what it does; `sm send {id} …` gives it a prompt"))
+        .of_session(session)
 }
 
 fn parent(daemon: &Daemon, wish: &Spawn, by: &Caller) -> Result<Option<Selection>, Refusal> {

@@ -5,6 +5,7 @@
 //! somebody waits for it.
 
 use crate::config::Say;
+use crate::guard::guard;
 use sm_log::Log;
 use sm_projections::Projector;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -58,7 +59,7 @@ struct Rung {
 
 impl Bell {
     fn rung(&self) -> MutexGuard<'_, Rung> {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+        guard(&self.rung)
     }
 
     /// Rings, unless it has rung for the same.

@@ -8,7 +8,7 @@ mod arguments;
 pub(crate) mod offer;
 
 use crate::api::{Input, Mode, Remind, Spawn};
-use crate::daemon::{Daemon, to_value, whole};
+use crate::daemon::{AGAIN, Daemon, to_value, whole};
 use crate::input::reminders;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
@@ -24,9 +24,6 @@ use sm_projections::views::{self, Selection};
 use sm_protocol::synthetic::News;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long tables that could not be read are left alone.
-const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -80,7 +77,7 @@ async fn no_longer_waits(daemon: &Daemon, request: u64) {
             // Nothing is known of its end: who called still waits for an answer.
             Err(refusal) => {
                 daemon.say(&format!("whether a tool call still waits is not known: {refusal}"));
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(AGAIN).await;
             }
         }
     }

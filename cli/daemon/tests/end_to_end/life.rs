@@ -272,7 +272,7 @@ fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
     assert!(!bench.actions(&begun.session_id, "review").is_empty());
     assert_eq!(bench.session(&id)["counts"]["turns"], 5);
     for (of, code) in [
-        (ReviewOf::Prompt("\u{1b}[2J".to_owned()), "bad_request"),
+        (ReviewOf::Prompt("\u{1b}[2J".to_owned()), "bad_text"),
         (ReviewOf::Base(String::new()), "bad_request"),
     ] {
         let review = Review { of, ..Review::default() };
@@ -364,8 +364,26 @@ fn a_deleted_thread_is_a_session_that_is_over() {
     };
     bench.client().codex("rpc", &rpc).unwrap();
     bench.wait("it is over", || (bench.session(&id)["activity_state"] == "stopped").then_some(()));
-    let refused = bench.send(&id, "say: more", Default::default()).unwrap_err().to_string();
-    assert!(refused.contains("its thread was deleted"), "{refused}");
+    // Nothing that it could be told to do loads it again, and no refusal says that something would.
+    let mut told = vec![bench.send(&id, "say: more", Default::default()).map(drop)];
+    for (name, body) in [
+        ("resume", json!({})),
+        ("compact", json!({})),
+        ("fork", json!({})),
+        ("archive", json!({})),
+        ("unarchive", json!({})),
+        ("rollback", json!({ "turns": 1 })),
+        ("goal", json!({})),
+        ("review", json!({ "of": "uncommitted" })),
+        ("resume", json!({})),
+    ] {
+        told.push(verb::<Value>(&bench, &id, name, &body).map(drop));
+    }
+    for answer in told {
+        let told = refused(answer, 409, "session_dead");
+        assert_eq!(told.message, format!("session {id} is over: its thread was deleted"));
+        assert_eq!(told.hint, Some(format!("`sm handoff {id}` makes a brief of it for a new one")));
+    }
 }
 
 #[test]
@@ -380,6 +398,11 @@ fn a_goal_is_pursued_until_it_is_paused_or_taken_away() {
     };
     let told: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Show, None)).unwrap();
     assert!(told.goal.is_null());
+    for word in [GoalVerb::Pause, GoalVerb::Resume] {
+        let none =
+            refused(verb::<GoalTold>(&bench, &id, "goal", &goal(word, None)), 404, "not_found");
+        assert!(none.hint.unwrap().contains(&format!("sm goal {id} set")));
+    }
     let told: GoalTold =
         verb(&bench, &id, "goal", &goal(GoalVerb::Set, Some("make it green"))).unwrap();
     assert_eq!(
@@ -389,18 +412,21 @@ fn a_goal_is_pursued_until_it_is_paused_or_taken_away() {
     bench.wait("the goal shows", || {
         (bench.session(&id)["goal"]["objective"] == "make it green").then_some(())
     });
-    let told: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Pause, None)).unwrap();
-    assert_eq!(told.goal["objective"], "make it green");
+    for _ in ["pauses it", "it was"] {
+        let told: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Pause, None)).unwrap();
+        assert_eq!(
+            (&told.goal["objective"], &told.goal["status"]),
+            (&"make it green".into(), &"paused".into())
+        );
+    }
     let _: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Clear, None)).unwrap();
     bench.wait("the goal is gone", || bench.session(&id)["goal"].is_null().then_some(()));
-    refused_words(&bench, &id, &goal(GoalVerb::Set, Some(&"x".repeat(10 << 20))));
-    refused_words(&bench, &id, &goal(GoalVerb::Set, Some("a\0b")));
+    let set =
+        |words: &str| verb::<GoalTold>(&bench, &id, "goal", &goal(GoalVerb::Set, Some(words)));
+    refused(set(&"x".repeat(10 << 20)), 413, "too_long");
+    refused(set("a\0b"), 400, "bad_text");
     let long = verb::<GoalTold>(&bench, &id, "goal", &goal(GoalVerb::Set, Some(&"x".repeat(5000))));
     refused(long, 502, "codex_error");
-}
-
-fn refused_words(bench: &Bench, id: &str, goal: &Goal) {
-    refused(verb::<GoalTold>(bench, id, "goal", goal), 400, "bad_request");
 }
 
 #[test]
@@ -467,6 +493,11 @@ fn any_other_method_is_called_and_recorded_but_none_that_has_a_verb() {
     assert!(unknown.hint.unwrap().contains("thread/name/set"));
     let listed = json!([1]);
     refused(bench.client().codex("rpc", &rpc("thread/read", listed)), 400, "bad_request");
+    // One that wants parameters is given empty ones, one that wants none is given none.
+    let bare = |method: &str| Rpc { method: method.to_owned(), ..Rpc::default() };
+    let told = bench.client().codex("rpc", &bare("config/read")).unwrap();
+    assert!(told.answer["config"].is_object(), "{told:?}");
+    bench.client().codex("rpc", &bare("configRequirements/read")).unwrap();
     // A thread that nobody has is no session.
     let nobody = Rpc {
         method: "thread/read".into(),

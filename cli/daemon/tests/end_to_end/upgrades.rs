@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, is_alive, kill};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, CodexSearch, Drain, Mode, Server, Spawn};
+use sm_daemon::api::{Act, CodexSearch, Done, Drain, Mode, Rollback, RolledBack, Server, Spawn};
 use sm_protocol::Kind;
 use std::path::{Path, PathBuf};
 
@@ -174,6 +174,32 @@ fn a_familys_sub_agents_move_with_it() {
     bench.settled(&parent, 2);
     assert_eq!(bench.last_message(&parent), "moved");
     assert_eq!(source_of(&bench, &parent), "0.169.0");
+}
+
+/// 0.98 takes a thread back by the turns that a user began, and a compaction is none.
+#[test]
+fn a_rollback_over_a_compaction_names_every_turn_that_goes_and_is_unsure_of_the_context() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start();
+    let rollback = |id: &str| -> RolledBack {
+        let one = Rollback { turns: 1, ..Rollback::default() };
+        bench.client().verb(id, "rollback", &one).unwrap()
+    };
+    let id = spawn_on(&bench, &numbering, "say: the first");
+    bench.settled(&id, 1);
+    bench.send(&id, "say: the second", Mode::Start).unwrap();
+    bench.settled(&id, 2);
+    bench.client().verb::<Done>(&id, "compact", &Act::default()).unwrap();
+    bench.settled(&id, 3);
+    let back = rollback(&id);
+    assert_eq!((back.turns.as_slice(), back.way[0].as_str()), (&[2, 3][..], "thread/rollback"));
+    let turns = bench.rows(&id, "turns");
+    let dropped: Vec<bool> = turns.iter().map(|turn| !turn["dropped_seq"].is_null()).collect();
+    assert_eq!(dropped, [false, true, true]);
+    assert!(back.note.unwrap().contains("codex 0.98.0 may keep or lose more"));
+    // Where none is left, all is as it shows.
+    let back = rollback(&id);
+    assert_eq!((back.turns.as_slice(), back.note), (&[1][..], None));
 }
 
 /// 0.98 numbers a thread's turns from 0 again when it is resumed, within one life of the server.

@@ -1,12 +1,15 @@
-//! The verbs of a session's life: interrupt, stop, resume.
+//! `interrupt`, `stop` and `resume`: a session's turn ended, its thread put away, and loaded again.
+//!
+//! What always holds: messages that wait are held before a turn is ended, or its end would deliver them; a
+//! session whose turn Codex does not end is not recorded as stopped.
 
-use super::interrupt::interrupt_turn;
+use super::Scene;
 use crate::api::Act;
 use crate::caller::Caller;
 use crate::daemon::Daemon;
-use crate::life::Scene;
 use crate::problem::Refusal;
 use crate::servers::resume;
+use crate::sessions::interrupt::interrupt_turn;
 use crate::{family, input};
 use serde_json::{Value, json};
 use sm_projections::rows::Session;

@@ -3,13 +3,18 @@
 //! What always holds: a connection a call; nothing is tried twice, because a call may have been
 //! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
 
+mod events;
+mod start;
+
+pub use start::Start;
+
 use crate::api::{
     Act, Answer, Answered, Cancel, Drain, Drained, Grant, Health, Hold, Import, Imported, Input,
     InputChange, InputTaken, Keep, Looked, Problem, ProblemBody, Prune, Pruned, Remind, Revoke,
     Servers, Spawn, Spawned, Told,
 };
 use crate::home::{Home, HomeError};
-use crate::servers::pool::MARK;
+use events::EventLines;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
@@ -17,27 +22,13 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sm_ingest::app_server::ProcessId;
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io;
+use std::path::PathBuf;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-/// How long a daemon may take to answer at first.
-const START_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long another daemon may take after ours gave way to it.
-const OTHER_PATIENCE: Duration = Duration::from_secs(10);
-
 /// The longest path of a call, in bytes: ids are short, and no HTTP takes any length.
 const PATH_MAX: usize = 8 << 10;
-
-/// How much of the daemon's own log an error shows.
-const LOG_LINES: usize = 12;
 
 /// A call was not done.
 #[derive(Debug, thiserror::Error)]
@@ -98,15 +89,6 @@ impl ClientError {
     }
 }
 
-/// How to start a daemon where none runs.
-#[derive(Debug, Clone, Default)]
-pub struct Start {
-    /// Arguments after `EXE --home HOME serve`.
-    pub args: Vec<OsString>,
-    /// How long it may take to answer at first; `None`: a minute.
-    pub patience: Option<Duration>,
-}
-
 /// Talks to the daemon of one data directory.
 pub struct Client {
     socket: PathBuf,
@@ -124,51 +106,6 @@ impl Client {
         let client = Client { socket: home.socket_path(), runtime };
         client.health()?;
         Ok(client)
-    }
-
-    /// The same; where none runs, `EXE --home HOME serve` is started, detached from this process and
-    /// its terminal, its output in [`Home::daemon_log`]. Where two start one at once, the log's lock
-    /// decides and both get the same.
-    pub fn or_start(home: &Home, exe: &Path, start: &Start) -> Result<Client, ClientError> {
-        match Client::connect(home) {
-            Err(ClientError::NotRunning { .. }) => {}
-            connected => return connected,
-        }
-        home.create()?;
-        home.create_run_dir()?;
-        let log = home.daemon_log();
-        let (output, begin) = open_log(&log).map_err(|error| not_started(&error, &log, 0))?;
-        let child = detached(home, exe, &start.args, output);
-        let mut child = child.map_err(|error| {
-            not_started(&format_args!("{} cannot be run: {error}", exe.display()), &log, begin)
-        })?;
-        let mut deadline = Instant::now() + start.patience.unwrap_or(START_PATIENCE);
-        let mut ended = None;
-        loop {
-            match Client::connect(home) {
-                Err(ClientError::NotRunning { .. }) => {}
-                connected => return connected,
-            }
-            if ended.is_none()
-                && let Ok(Some(status)) = child.try_wait()
-            {
-                // It may have given way to another one, which may need a moment too.
-                ended = Some(status);
-                let patience =
-                    if status.success() { OTHER_PATIENCE } else { Duration::from_secs(1) };
-                deadline = deadline.min(Instant::now() + patience);
-                if has_other_writer(home, child.id()) {
-                    deadline = Instant::now() + OTHER_PATIENCE;
-                }
-            }
-            if Instant::now() >= deadline {
-                return Err(match ended {
-                    Some(status) => not_started(&format_args!("it ended ({status})"), &log, begin),
-                    None => not_started(&"it does not answer", &log, begin),
-                });
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     /// `GET /healthz`.
@@ -485,114 +422,9 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Puts server-sent events together from pieces of a stream.
-#[derive(Default)]
-struct EventLines {
-    rest: Vec<u8>,
-    id: String,
-    data: String,
-}
-
-impl EventLines {
-    fn push(&mut self, bytes: &[u8], take: &mut impl FnMut(&str, Value) -> bool) -> bool {
-        self.rest.extend_from_slice(bytes);
-        let mut start = 0;
-        while let Some(end) = self.rest[start..].iter().position(|byte| *byte == b'\n') {
-            let line = String::from_utf8_lossy(&self.rest[start..start + end]).into_owned();
-            start += end + 1;
-            if !self.line(line.trim_end_matches('\r'), take) {
-                return false;
-            }
-        }
-        self.rest.drain(..start);
-        true
-    }
-
-    fn line(&mut self, line: &str, take: &mut impl FnMut(&str, Value) -> bool) -> bool {
-        let value = |field: &str| {
-            line.strip_prefix(field).map(|rest| rest.strip_prefix(' ').unwrap_or(rest))
-        };
-        if let Some(id) = value("id:") {
-            self.id = id.to_owned();
-        } else if let Some(data) = value("data:") {
-            self.data.push_str(data);
-        } else if line.is_empty() && !self.data.is_empty() {
-            let data = std::mem::take(&mut self.data);
-            let event = serde_json::from_str(&data).unwrap_or(Value::String(data));
-            return take(&self.id, event);
-        }
-        true
-    }
-}
-
-fn open_log(path: &Path) -> io::Result<(File, u64)> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let begin = file.metadata()?.len();
-    Ok((file, begin))
-}
-
-fn detached(home: &Home, exe: &Path, args: &[OsString], output: File) -> io::Result<Child> {
-    use std::os::unix::process::CommandExt;
-    let mut command = Command::new(exe);
-    command
-        .arg("--home")
-        .arg(home.dir())
-        .arg("serve")
-        .args(args)
-        // Started by an agent's command, it is still none of what that agent's server started, and
-        // its own sessions are not that agent.
-        .env_remove(MARK)
-        .env_remove("SM_SESSION_ID")
-        .env_remove("CODEX_THREAD_ID")
-        .stdin(Stdio::null())
-        .stderr(output.try_clone()?)
-        .stdout(output);
-    // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
-    unsafe {
-        command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?));
-    }
-    command.spawn()
-}
-
-/// Whether somebody else writes this data directory: most likely the daemon that was quicker.
-fn has_other_writer(home: &Home, ours: u32) -> bool {
-    let holder = sm_log::holder(home.log_dir()).filter(|pid| *pid != ours);
-    holder.and_then(ProcessId::of).is_some_and(|process| process.is_alive())
-}
-
-fn not_started(why: &impl std::fmt::Display, log: &Path, begin: u64) -> ClientError {
-    let mut said = String::new();
-    if let Ok(mut file) = File::open(log)
-        && file.seek(SeekFrom::Start(begin)).is_ok()
-    {
-        // What cannot be read is not shown.
-        let _ = file.take(1 << 16).read_to_string(&mut said);
-    }
-    let lines: Vec<&str> = said.lines().collect();
-    let lines = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-    ClientError::NotStarted { why: why.to_string(), log: lines }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn events_are_put_together_from_any_pieces() {
-        let text = b"id: a:1\nevent: record\ndata: {\"seq\":1}\n\n: keep-alive\n\nid: a:2\ndata: {\"seq\":2}\n\n";
-        for size in 1..text.len() {
-            let mut seen = Vec::new();
-            let mut lines = EventLines::default();
-            for piece in text.chunks(size) {
-                lines.push(piece, &mut |id, event| {
-                    seen.push((id.to_owned(), event["seq"].as_u64()));
-                    true
-                });
-            }
-            assert_eq!(seen, [("a:1".to_owned(), Some(1)), ("a:2".to_owned(), Some(2))]);
-        }
-    }
 
     #[test]
     fn a_word_of_any_kind_is_one_path_segment() {
