@@ -443,12 +443,8 @@ impl Account {
             let count = messages.iter().filter(|message| *message == text).count();
             let is_taken =
                 |input: &&Input| matches!(input.status.as_deref(), Some("started" | "steered"));
-            let is_whole = |input: &&Input| {
-                let turn = input.turn.as_ref().and_then(|turn| self.turns.get(turn));
-                turn.is_some_and(|turn| turn.status.as_deref() == Some("completed"))
-            };
             let is_right = match count {
-                0 => !inputs.iter().filter(|input| is_taken(input)).any(is_whole),
+                0 => !inputs.iter().any(is_taken),
                 1 => inputs.iter().any(is_taken),
                 _ => false,
             };

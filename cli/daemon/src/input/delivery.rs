@@ -7,7 +7,7 @@ use super::message::{content, put_settings};
 use super::queue;
 use crate::api::Settings;
 use crate::daemon::Daemon;
-use crate::problem::{OVERLOADED, Refusal, unknown_word};
+use crate::problem::{INVALID_REQUEST, OVERLOADED, Refusal, unknown_word};
 use crate::servers::pool::Server;
 use crate::servers::resume;
 use crate::sessions::rights::{Approval, Sandbox};
@@ -25,9 +25,6 @@ const BEGINNING: Duration = Duration::from_secs(60);
 
 /// How long a begun turn may take to be told of.
 const TELLING: Duration = Duration::from_secs(10);
-
-/// JSON-RPC's "invalid request": a turn that cannot be steered, among many other faults.
-const INVALID_REQUEST: i64 = -32600;
 
 /// What became of an input.
 pub(super) enum Fate {

@@ -4,7 +4,7 @@
 //! holds its slot's lock. One that gives way to another takes none and goes on until it is empty.
 
 use crate::api;
-pub(crate) use crate::guard::guard;
+use crate::guard::guard;
 use sm_ingest::app_server::{AppServer, Codex, Incoming, Search, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
