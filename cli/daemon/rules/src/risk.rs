@@ -3,14 +3,13 @@
 //! What always holds: it grants and refuses nothing. What it does not know it says not to know; a
 //! request without a hint of harm is not shown as harmless.
 
+use crate::code::code;
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::judge::Real;
 use crate::places::places;
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
-use crate::start::{
-    Sure, begins, code, file_name, is_carrier, is_option, is_shell, is_starter, started,
-};
+use crate::start::{Sure, begins, file_name, is_carrier, is_option, is_shell, is_starter, started};
 use crate::subject::{Subject, What};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
