@@ -280,7 +280,7 @@ fn told(words: &[Word], known: usize) -> Option<String> {
             // Its first word is options, with a dash or without.
             let letters = words.get(1).filter(|word| known <= 1 && !word.text.starts_with('-'))?;
             let is_told = !letters.is_literal || letters.text.contains(['F', 'I', 'T']);
-            is_told.then(|| letters.text.as_str()).and_then(runs)
+            is_told.then_some(letters.text.as_str()).and_then(runs)
         }
         "gmake" | "make" | "just" => {
             arguments.find(|text| text.contains('=') && !text.starts_with('-')).and_then(runs)
@@ -336,11 +336,10 @@ fn unread_script(words: &[Word], known: usize) -> Option<&str> {
     let mut rest = words.iter().enumerate().skip(1);
     while let Some((at, word)) = rest.next() {
         match word.text.as_str() {
+            // Some take the first word for the script, whatever comes behind it.
             text if is_over || !text.starts_with('-') || text == "-" => {
-                // Some take the first word for the script, whatever comes behind it.
-                if scripts.is_empty() {
-                    scripts.push((at, word));
-                }
+                let first = scripts.is_empty().then_some((at, word));
+                scripts.extend(first);
             }
             "--" => is_over = true,
             "-e" | "--expression" => scripts.extend(rest.next()),

@@ -4,14 +4,79 @@
 //! Rather too many are named than too few.
 
 use crate::shell::Simple;
+use crate::start::{file_name, is_option};
 use std::path::PathBuf;
 
 /// The longest option whose value may follow it at once, in bytes.
 const ATTACHED_MAX: usize = 256;
 
+/// More folders than a command is well told to change to.
+const FOLDERS_MAX: usize = 32;
+
+/// Long options behind which a folder stands from where the rest counts.
+const MOVING: &[&str] =
+    &["--cd", "--cwd", "--dir", "--directory", "--prefix", "--working-directory"];
+
+/// How addresses begin that name nothing on this machine.
+const REMOTE: &[&str] =
+    &["ftp", "ftps", "git", "http", "https", "rsync", "s3", "scp", "sftp", "ssh", "ws", "wss"];
+
+/// Programs to which `-C` is no folder.
+const NOT_MOVED: &[&str] = &[
+    "ag", "awk", "curl", "diff", "egrep", "fgrep", "file", "grep", "ls", "rg", "rustc", "rsync",
+    "sort",
+];
+
+/// A piece as a program reads it for which `%2e` is a dot; `None` where that is no text.
+fn decoded(piece: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::new(), piece.as_bytes());
+    while let [first, behind @ ..] = rest {
+        let code = behind.get(..2).filter(|_| *first == b'%');
+        let code = code.filter(|code| code.iter().all(u8::is_ascii_hexdigit));
+        let code =
+            code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = &behind[if code.is_some() { 2 } else { 0 }..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The folders that a command's arguments may count from: those that it runs in, and those that it is told
+/// to change to. `None` where they are not known.
+pub(crate) fn folders(simple: &Simple) -> Option<Vec<PathBuf>> {
+    let mut folders = simple.folders.clone();
+    let name = file_name(simple.program());
+    if NOT_MOVED.contains(&name) {
+        return Some(folders);
+    }
+    for (at, word) in simple.words.iter().enumerate().skip(1) {
+        let text = word.text.as_str();
+        let next = || simple.words.get(at + 1).map(|word| word.text.as_str());
+        let glued = match text.split_once('=') {
+            Some((option, value)) if MOVING.iter().any(|long| is_option(option, long)) => {
+                Some(value)
+            }
+            _ => match text.strip_prefix('-').filter(|letters| !letters.starts_with('-')) {
+                Some(letters) => letters.split_once('C').map(|(_, value)| value),
+                // The letters of an old `tar` take their values in turn.
+                None if at == 1 && name.ends_with("tar") && text.contains('C') => return None,
+                None => MOVING.iter().any(|long| is_option(text, long)).then_some(""),
+            },
+        };
+        let to = glued.and_then(|value| if value.is_empty() { next() } else { Some(value) });
+        let Some(to) = to else { continue };
+        let moved: Vec<PathBuf> = folders.iter().map(|folder| folder.join(to)).collect();
+        folders.extend(moved.into_iter().filter(|new| !simple.folders.contains(new)));
+        if folders.len() > FOLDERS_MAX {
+            return None;
+        }
+    }
+    Some(folders)
+}
+
 /// The places that an argument may name, whatever its program makes of it: `x`, `--to=x`, `-Ix`, `@x`,
-/// `host:x`, or one of them in a text; an address is none, unless of a file. `None` where that is not
-/// sure.
+/// `host:x`, or one of them in a text; an address is none where it is surely another machine's. `None` where
+/// that is not sure.
 pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
     let mut pieces: Vec<&str> = vec![text];
     let is_mark = |c: char| c.is_whitespace() || "'\"`;|&<>()".contains(c);
@@ -19,11 +84,15 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
         pieces.push(token);
         pieces.extend(token.match_indices(['=', ',', '@']).map(|(at, _)| &token[at + 1..]));
         for part in token.split(['=', ',', '@']) {
-            match part.split_once("://") {
-                Some((scheme, _))
-                    if scheme != "file" && scheme.chars().all(char::is_alphanumeric) => {}
-                _ => pieces.extend(part.split(':')),
+            let scheme = part.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+            if scheme.as_deref().is_some_and(|scheme| REMOTE.contains(&scheme)) {
+                continue;
             }
+            // Some programs read patterns in an address themselves.
+            if scheme.is_some() && part.contains(['*', '?', '[', '{']) {
+                return None;
+            }
+            pieces.extend(part.split(':'));
         }
     }
     let mut values = Vec::new();
@@ -48,6 +117,10 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
     }
     pieces.extend(values);
     pieces.retain(|piece| *piece != "/dev/null" && !piece.is_empty());
+    let decoded: Option<Vec<String>> =
+        pieces.iter().filter(|piece| piece.contains('%')).map(|piece| decoded(piece)).collect();
+    let decoded = decoded?;
+    pieces.extend(decoded.iter().map(String::as_str));
     let is_sure = !pieces.iter().any(|piece| piece.starts_with('~'));
     let all = folders.iter().flat_map(|folder| pieces.iter().map(|piece| folder.join(piece)));
     is_sure.then(|| all.collect())
@@ -56,12 +129,13 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
 /// The places that a command names: where it runs, what it writes into, arguments that are paths.
 pub(crate) fn named(simple: &Simple) -> Vec<PathBuf> {
     let mut places = [simple.folders.clone(), simple.reads.clone(), simple.writes.clone()].concat();
+    let folders = folders(simple).unwrap_or_default();
     for word in simple.words.iter().skip(1) {
         let text = word.text.rsplit('=').next().unwrap_or(&word.text);
         if text.contains('/') || text.starts_with('.') || simple.is_cd {
             match text.starts_with('/') {
                 true => places.push(PathBuf::from(text)),
-                false => places.extend(simple.folders.iter().map(|folder| folder.join(text))),
+                false => places.extend(folders.iter().map(|folder| folder.join(text))),
             }
         }
     }

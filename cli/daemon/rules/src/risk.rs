@@ -7,7 +7,7 @@ use crate::code::code;
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::judge::Real;
-use crate::places::places;
+use crate::places::{folders, places};
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
 use crate::start::{Sure, begins, file_name, is_carrier, is_option, is_shell, is_starter, started};
 use crate::subject::{Subject, What};
@@ -576,9 +576,13 @@ impl Looking<'_> {
         }
         let looks = only_looks(&simple.words) || simple.is_cd;
         simple.folders.iter().filter(|_| !looks).for_each(|folder| self.guarded(folder));
+        let folders = folders(simple).unwrap_or_else(|| {
+            self.put(RiskKind::Unclear, "the folder that it changes to is not known".to_owned());
+            simple.folders.clone()
+        });
         for word in simple.words.iter().skip(1) {
-            self.argument(&word.text, &simple.folders);
-            let places = places(&word.text, &simple.folders).filter(|_| !looks);
+            self.argument(&word.text, &folders);
+            let places = places(&word.text, &folders).filter(|_| !looks);
             places.iter().flatten().for_each(|place| self.guarded(place));
         }
     }

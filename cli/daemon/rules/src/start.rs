@@ -180,6 +180,27 @@ pub(crate) fn unified(words: &[Word]) -> Cow<'_, [Word]> {
     }
 }
 
+/// `python3 -m pip install` is `pip install`.
+fn module(words: &[Word]) -> Option<Vec<Word>> {
+    if !matches!(unversioned(name_of(words)), "pypy" | "python") {
+        return None;
+    }
+    let mut at = 1;
+    loop {
+        let text = words.get(at)?.text.as_str();
+        let letters = text.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
+        if let Some((_, name)) = letters.split_once('m') {
+            let mut found = match name {
+                "" => Vec::new(),
+                name => vec![Word { text: name.to_owned(), is_literal: words[at].is_literal }],
+            };
+            found.extend_from_slice(&words[at + 1..]);
+            return Some(found);
+        }
+        at += if matches!(letters, "W" | "X") { 2 } else { 1 };
+    }
+}
+
 /// Whether the words begin with a program that only starts another one.
 pub(crate) fn is_carrier(words: &[Word]) -> bool {
     Carrier::of(name_of(words)).is_some()
@@ -419,7 +440,8 @@ fn executed_by_fd(words: &[Word], known: usize) -> (Vec<Start>, Option<&str>) {
         if !value.is_empty() {
             command.insert(0, Word { text: value.to_owned(), is_literal: word.is_literal });
         }
-        command.iter_mut().for_each(fill_in);
+        // It replaces `{/}` and the like, too.
+        command.iter_mut().for_each(|word| word.is_literal &= !word.text.contains('{'));
         found.push(Start { at: begin, words: command, is_elsewhere: false });
         at += end + 2;
     }
@@ -453,10 +475,129 @@ pub(crate) fn begins(words: &[Word], rule: &[&str]) -> Sure {
     if file_name(&program.text).starts_with("git-") && *first == "git" {
         return begins(&unified(words), rule);
     }
-    if program.text != *first && file_name(&program.text) != *first {
-        return Sure::No;
+    let own = file_name(&program.text);
+    if program.text != *first && own != *first && unversioned(own) != unversioned(first) {
+        return module(words).map_or(Sure::No, |words| begins(&words, rule));
     }
     follows(given, more, valued(file_name(first)))
+}
+
+/// Subcommands of programs that know them by other names, too: shortened, or as somebody set them up. One of
+/// these is itself.
+const SUBCOMMANDS: &[(&[&str], &[&str])] = &[
+    (
+        &["cargo"],
+        &[
+            "add",
+            "bench",
+            "build",
+            "check",
+            "clean",
+            "clippy",
+            "config",
+            "doc",
+            "fetch",
+            "fix",
+            "fmt",
+            "help",
+            "info",
+            "init",
+            "install",
+            "locate-project",
+            "login",
+            "logout",
+            "metadata",
+            "new",
+            "nextest",
+            "owner",
+            "package",
+            "pkgid",
+            "publish",
+            "remove",
+            "report",
+            "run",
+            "rustc",
+            "rustdoc",
+            "search",
+            "test",
+            "tree",
+            "uninstall",
+            "update",
+            "vendor",
+            "version",
+            "yank",
+        ],
+    ),
+    (
+        &["npm", "pnpm", "yarn"],
+        &[
+            "audit",
+            "bin",
+            "cache",
+            "ci",
+            "config",
+            "dedupe",
+            "deprecate",
+            "diff",
+            "dist-tag",
+            "docs",
+            "doctor",
+            "exec",
+            "explain",
+            "explore",
+            "fund",
+            "get",
+            "help",
+            "init",
+            "install",
+            "link",
+            "list",
+            "login",
+            "logout",
+            "ls",
+            "org",
+            "outdated",
+            "owner",
+            "pack",
+            "ping",
+            "pkg",
+            "prefix",
+            "profile",
+            "prune",
+            "publish",
+            "query",
+            "rebuild",
+            "repo",
+            "root",
+            "run",
+            "sbom",
+            "search",
+            "set",
+            "start",
+            "stop",
+            "team",
+            "test",
+            "token",
+            "uninstall",
+            "unpublish",
+            "update",
+            "version",
+            "view",
+            "whoami",
+        ],
+    ),
+];
+
+/// Whether a command's subcommand may be another name for that of a rule.
+pub(crate) fn may_mean(words: &[Word], rule: &[&str]) -> bool {
+    let (name, [first, next, ..]) = (name_of(words), rule) else { return false };
+    let Some((_, own)) = SUBCOMMANDS.iter().find(|(names, _)| names.contains(&name)) else {
+        return false;
+    };
+    let subcommand = words[1..].iter().find(|word| !word.text.starts_with(['-', '+']));
+    file_name(first) == name
+        && !next.starts_with('-')
+        && subcommand.is_some_and(|word| !own.contains(&word.text.as_str()))
 }
 
 fn valued(program: &str) -> &'static [&'static str] {

@@ -7,7 +7,7 @@ use super::part::{Command, Part, commands_of};
 use super::{Judgement, Real};
 use crate::glob::normal;
 use crate::guarded::guarded;
-use crate::places::{named, places};
+use crate::places::{folders, named, places};
 use crate::risk::only_looks;
 use crate::rule::{Decision, Rule};
 use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
@@ -75,7 +75,8 @@ impl Case<'_> {
             return Sure::Yes;
         }
         let sure = self.is_any_in(rule, &named(simple));
-        let may = |word: &Word| match places(&word.text, &simple.folders) {
+        let Some(folders) = folders(simple) else { return sure.max(Sure::Perhaps) };
+        let may = |word: &Word| match places(&word.text, &folders) {
             Some(places) => !word.is_literal || self.is_any_in(rule, &places) > Sure::No,
             None => true,
         };
@@ -240,7 +241,10 @@ impl Case<'_> {
                 if let Some(why) = wrong.or_else(|| self.beyond(rule, &inner, named)) {
                     return Err(why);
                 }
-                used.extend(self.carried(rules, rule, &inner, named, depth + 1)?);
+                // Who names a program that is given further words by its input accepts those.
+                let mut own = inner;
+                own.words.pop_if(|word| !word.is_literal && word.text.is_empty());
+                used.extend(self.carried(rules, rule, &own, named, depth + 1)?);
             } else if start.is_elsewhere {
                 let (text, program) = (inner.text(), simple.program());
                 return Err(format!("`{program}` starts `{text}` elsewhere, or as somebody else"));
@@ -307,11 +311,13 @@ impl Case<'_> {
             "" => "its input".to_owned(),
             text => text.to_owned(),
         };
+        let Some(folders) = folders(simple) else {
+            return Some(beyond("the folder that it changes to".to_owned()));
+        };
         // Whoever only looks may look at what is guarded.
         let looks = only_looks(&simple.words);
         for word in simple.words.iter().skip(known.max(1)) {
-            let Some(places) = places(&word.text, &simple.folders).filter(|_| word.is_literal)
-            else {
+            let Some(places) = places(&word.text, &folders).filter(|_| word.is_literal) else {
                 return Some(beyond(shown_word(word)));
             };
             if !self.are_all_in(rule, &places) {
