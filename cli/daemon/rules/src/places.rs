@@ -42,12 +42,37 @@ fn decoded(piece: &str) -> Option<String> {
 }
 
 /// The folders that a command's arguments may count from: those that it runs in, and those that it is told
-/// to change to. `None` where they are not known.
-pub(crate) fn folders(simple: &Simple) -> Option<Vec<PathBuf>> {
-    let mut folders = simple.folders.clone();
+/// to change to.
+pub(crate) struct Counted {
+    all: Vec<PathBuf>,
+    /// The words that tell it to, each with how many of the folders it may count from itself.
+    moving: Vec<(usize, usize)>,
+}
+
+impl Counted {
+    /// Those that the word at `at` may count from.
+    pub fn of(&self, at: usize) -> &[PathBuf] {
+        let own = self.moving.iter().find(|(word, _)| *word == at);
+        &self.all[..own.map_or(self.all.len(), |(_, count)| *count)]
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[PathBuf] {
+        &self.all
+    }
+
+    /// Those of a command that changes to none.
+    pub fn still(simple: &Simple) -> Counted {
+        Counted { all: simple.folders.clone(), moving: Vec::new() }
+    }
+}
+
+/// What a command's arguments may count from; `None` where that is not known.
+pub(crate) fn counted(simple: &Simple) -> Option<Counted> {
+    let mut found = Counted::still(simple);
     let name = file_name(simple.program());
     if NOT_MOVED.contains(&name) {
-        return Some(folders);
+        return Some(found);
     }
     for (at, word) in simple.words.iter().enumerate().skip(1) {
         let text = word.text.as_str();
@@ -63,15 +88,17 @@ pub(crate) fn folders(simple: &Simple) -> Option<Vec<PathBuf>> {
                 None => MOVING.iter().any(|long| is_option(text, long)).then_some(""),
             },
         };
-        let to = glued.and_then(|value| if value.is_empty() { next() } else { Some(value) });
-        let Some(to) = to else { continue };
-        let moved: Vec<PathBuf> = folders.iter().map(|folder| folder.join(to)).collect();
-        folders.extend(moved.into_iter().filter(|new| !simple.folders.contains(new)));
-        if folders.len() > FOLDERS_MAX {
+        let Some(glued) = glued else { continue };
+        let place = if glued.is_empty() { at + 1 } else { at };
+        let Some(to) = (if glued.is_empty() { next() } else { Some(glued) }) else { continue };
+        found.moving.push((place, found.all.len()));
+        let moved: Vec<PathBuf> = found.all.iter().map(|folder| folder.join(to)).collect();
+        found.all.extend(moved);
+        if found.all.len() > FOLDERS_MAX {
             return None;
         }
     }
-    Some(folders)
+    Some(found)
 }
 
 /// The places that an argument may name, whatever its program makes of it: `x`, `--to=x`, `-Ix`, `@x`,
@@ -129,13 +156,13 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
 /// The places that a command names: where it runs, what it writes into, arguments that are paths.
 pub(crate) fn named(simple: &Simple) -> Vec<PathBuf> {
     let mut places = [simple.folders.clone(), simple.reads.clone(), simple.writes.clone()].concat();
-    let folders = folders(simple).unwrap_or_default();
-    for word in simple.words.iter().skip(1) {
+    let counted = counted(simple).unwrap_or_else(|| Counted::still(simple));
+    for (at, word) in simple.words.iter().enumerate().skip(1) {
         let text = word.text.rsplit('=').next().unwrap_or(&word.text);
         if text.contains('/') || text.starts_with('.') || simple.is_cd {
             match text.starts_with('/') {
                 true => places.push(PathBuf::from(text)),
-                false => places.extend(folders.iter().map(|folder| folder.join(text))),
+                false => places.extend(counted.of(at).iter().map(|folder| folder.join(text))),
             }
         }
     }

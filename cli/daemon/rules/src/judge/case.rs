@@ -7,13 +7,18 @@ use super::part::{Command, Part, commands_of};
 use super::{Judgement, Real};
 use crate::glob::normal;
 use crate::guarded::guarded;
-use crate::places::{folders, named, places};
+use crate::places::{counted, named, places};
 use crate::risk::only_looks;
 use crate::rule::{Decision, Rule};
 use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
-use crate::start::{DEPTH_MAX, Line, Sure, is_shell, may_carry_line, may_run, starts};
+use crate::start::{
+    DEPTH_MAX, Line, Sure, file_name, is_shell, may_carry_line, may_run, starts, unified,
+};
 use crate::subject::{Asker, Subject, What};
 use std::path::{Path, PathBuf};
+
+/// What lies in every repository.
+const BARE: &[&str] = &["HEAD", "objects", "refs"];
 
 /// A request before its rules.
 pub(super) struct Case<'s> {
@@ -75,12 +80,12 @@ impl Case<'_> {
             return Sure::Yes;
         }
         let sure = self.is_any_in(rule, &named(simple));
-        let Some(folders) = folders(simple) else { return sure.max(Sure::Perhaps) };
-        let may = |word: &Word| match places(&word.text, &folders) {
+        let Some(counted) = counted(simple) else { return sure.max(Sure::Perhaps) };
+        let may = |(at, word): (usize, &Word)| match places(&word.text, counted.of(at)) {
             Some(places) => !word.is_literal || self.is_any_in(rule, &places) > Sure::No,
             None => true,
         };
-        match sure == Sure::No && simple.words.iter().skip(1).any(may) {
+        match sure == Sure::No && simple.words.iter().enumerate().skip(1).any(may) {
             true => Sure::Perhaps,
             false => sure,
         }
@@ -200,6 +205,28 @@ impl Case<'_> {
         })
     }
 
+    /// Why it is not sure whose settings `git` goes by: a folder that it is in is a repository itself, by
+    /// whatever name, and may have been made by the agent.
+    fn unnamed_repository(&self, simple: &Simple) -> Option<String> {
+        if unified(&simple.words).first().map(|word| file_name(&word.text)) != Some("git") {
+            return None;
+        }
+        // Only from what is there a way leads up.
+        let is_there = |path: PathBuf| (self.real)(&path.join("..")).is_some();
+        let is_repository = |folder: &Path| BARE.iter().all(|name| is_there(folder.join(name)));
+        let named = |folder: &Path| is_there(folder.join(".git"));
+        let counted = counted(simple)?;
+        for folder in counted.all() {
+            let Some(folder) = (self.real)(folder) else { continue };
+            let mut up = folder.ancestors().take_while(|folder| !named(folder));
+            if let Some(found) = up.find(|folder| is_repository(folder)) {
+                let found = found.display();
+                return Some(format!("{found} is a repository itself: its settings say what runs"));
+            }
+        }
+        None
+    }
+
     /// The rules that cover what a command starts, where `rule` covers itself. What is among its first
     /// `known` words is the user's own: the rule names it.
     fn carried<'r>(
@@ -223,7 +250,7 @@ impl Case<'_> {
             true => may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned()),
             false => may_run(words, known),
         };
-        if let Some(why) = found.unsure.or(vague) {
+        if let Some(why) = found.unsure.or(vague).or_else(|| self.unnamed_repository(simple)) {
             return Err(why);
         }
         let mut used = Vec::new();
@@ -311,13 +338,14 @@ impl Case<'_> {
             "" => "its input".to_owned(),
             text => text.to_owned(),
         };
-        let Some(folders) = folders(simple) else {
+        let Some(counted) = counted(simple) else {
             return Some(beyond("the folder that it changes to".to_owned()));
         };
         // Whoever only looks may look at what is guarded.
         let looks = only_looks(&simple.words);
-        for word in simple.words.iter().skip(known.max(1)) {
-            let Some(places) = places(&word.text, &folders).filter(|_| word.is_literal) else {
+        for (at, word) in simple.words.iter().enumerate().skip(known.max(1)) {
+            let Some(places) = places(&word.text, counted.of(at)).filter(|_| word.is_literal)
+            else {
                 return Some(beyond(shown_word(word)));
             };
             if !self.are_all_in(rule, &places) {

@@ -36,12 +36,12 @@ fn files(paths: &[&str]) -> Subject {
     Subject { what, asker: asker() }
 }
 
-/// `/repo/link` and `/repo/plink` lead to `/etc`, `/repo/hooks` to those of git.
+/// `/repo/link` and `/repo/plink` lead to `/etc`, `/repo/hooks` to those of git; `/repo/bare` is a repository.
 fn real(path: &Path) -> Option<PathBuf> {
     followed(path, &|path| match path.to_str() {
         Some("/repo/link" | "/repo/plink") => Found::Link("/etc".into()),
         Some("/repo/hooks") => Found::Link(".git/hooks".into()),
-        Some("/repo/new") => Found::Missing,
+        Some("/repo/new" | "/repo/bare/.git") => Found::Missing,
         _ => Found::Plain,
     })
 }
@@ -701,6 +701,7 @@ fn an_argument_counts_from_where_its_program_goes() {
         ("tar", "cd a/b && tar -C .. -cf o.tar ../x"),
         ("git", "git -C sub diff --no-index a/x y"),
         ("grep", "cd a && grep -C 3 x ../b"),
+        ("make", "cd a && make -C .. all"),
         ("date", "date +%F"),
     ] {
         let own = path(program);
@@ -712,6 +713,17 @@ fn an_argument_counts_from_where_its_program_goes() {
          [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
     );
     assert_eq!(says(&declined, &command("cd a && tar -C .. -cf x ./secret")), Decision::Decline);
+}
+
+#[test]
+fn a_repository_of_another_name_may_have_git_run_anything() {
+    let own = rules("[[rule]]\ndecision='accept'\ncommand='git'\n");
+    for text in ["cd bare && git status", "git -C bare status", "cd bare && git-status"] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
+    let judged = judge(&own, &command("cd bare && git status"), 1_000, &real);
+    assert!(judged.why.contains("/repo/bare is a repository itself"), "{}", judged.why);
+    assert_eq!(says(&own, &command("cd sub && git status")), Decision::Accept);
 }
 
 #[test]
