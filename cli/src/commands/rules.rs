@@ -286,7 +286,9 @@ fn check(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     }
     if book.faults.is_empty() {
         if !context.json {
-            streams.line(format_args!("{} rules, nothing wrong", book.rules.len()))?;
+            let count = book.rules.len();
+            let rules = if count == 1 { "rule" } else { "rules" };
+            streams.line(format_args!("{count} {rules}, nothing wrong"))?;
         }
         return Ok(Exit::Ok);
     }
@@ -295,8 +297,11 @@ fn check(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
             streams.line(clean(&fault.to_string()))?;
         }
     }
-    let count = book.faults.len();
-    Err(Error::new(Exit::Failed, "rules_faulty", format!("{count} faults: no rule applies"))
+    let message = match book.faults.len() {
+        1 => "1 fault: no rule applies".to_owned(),
+        count => format!("{count} faults: no rule applies"),
+    };
+    Err(Error::new(Exit::Failed, "rules_faulty", message)
         .hint(mending(&context.home, &book.faults))
         .details(json!({ "faults": book.faults })))
 }

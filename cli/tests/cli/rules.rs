@@ -86,7 +86,9 @@ fn a_fault_is_named_by_every_verb_and_by_the_inbox() {
         assert_eq!(error["details"]["faults"][0]["line"], 10);
         assert!(error["hint"].is_string());
     }
-    let told = sm.run(&["rules", "check"]).text();
+    let checked = sm.run(&["rules", "check"]);
+    assert!(checked.err.contains("1 fault: no rule applies"), "{}", checked.err);
+    let told = checked.text();
     assert!(told.starts_with("rules.toml:10: ") && told.contains("zone"), "{told}");
     let warnings = sm.json(&["inbox"])["warnings"].clone();
     assert!(

@@ -18,6 +18,27 @@ pub(crate) const VALUED: &[&str] = &[
     "--work-tree",
 ];
 
+/// Options in front of the subcommand that set nothing: neither what runs, nor whose settings count.
+const PLAIN_OPTIONS: &[&str] = &[
+    "-C",
+    "-P",
+    "-h",
+    "-p",
+    "-v",
+    "--glob-pathspecs",
+    "--help",
+    "--icase-pathspecs",
+    "--literal-pathspecs",
+    "--no-advice",
+    "--no-lazy-fetch",
+    "--no-optional-locks",
+    "--no-pager",
+    "--no-replace-objects",
+    "--noglob-pathspecs",
+    "--paginate",
+    "--version",
+];
+
 /// Subcommands that start nothing but what their options say; no alias takes their names.
 const OWN: &[&str] = &[
     "add",
@@ -124,6 +145,9 @@ const CODE: &[(&str, &[&str])] = &[
     ("", &["--config-env", "--exec-path", "--ext-diff", "--extcmd", "--textconv"]),
     ("", &["--open-files-in-pager", "--receive-pack", "--upload-pack"]),
     ("archive", &["--exec"]),
+    ("merge", &["-s", "--strategy"]),
+    ("pull", &["-s", "--strategy"]),
+    ("rebase", &["-s", "--strategy"]),
     ("bisect", &["run"]),
     ("clone", &["-c", "-u", "--config", "--template"]),
     ("grep", &["-O"]),
@@ -154,8 +178,8 @@ pub(crate) fn code(words: &[Word], known: usize) -> Option<String> {
     let text = |at: usize| words.get(at).map(|word| word.text.as_str());
     let mut at = 1;
     while let Some(option) = text(at).filter(|text| text.starts_with('-')) {
-        if at >= known && option.starts_with("-c") {
-            return Some("`git -c` may set what it runs".to_owned());
+        if at >= known && !PLAIN_OPTIONS.contains(&option) {
+            return Some(format!("`git {option}` may set what it runs"));
         }
         at += if VALUED.contains(&option) { 2 } else { 1 };
     }

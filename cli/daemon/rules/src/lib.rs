@@ -11,6 +11,8 @@
 //!                  └───▶ risk ─▶ reads · writes · network · deletes · outside · privilege
 //! ```
 
+mod carrier;
+mod code;
 mod file;
 mod folders;
 mod git;
@@ -18,9 +20,11 @@ mod glob;
 mod guarded;
 mod judge;
 mod links;
+mod options;
 mod places;
 mod risk;
 mod rule;
+mod sed;
 mod shell;
 mod start;
 mod subject;

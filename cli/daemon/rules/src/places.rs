@@ -4,14 +4,106 @@
 //! Rather too many are named than too few.
 
 use crate::shell::Simple;
+use crate::start::{file_name, is_option};
 use std::path::PathBuf;
 
 /// The longest option whose value may follow it at once, in bytes.
 const ATTACHED_MAX: usize = 256;
 
+/// More folders than a command is well told to change to.
+const FOLDERS_MAX: usize = 32;
+
+/// Long options behind which a folder stands from where the rest counts.
+const MOVING: &[&str] =
+    &["--cd", "--cwd", "--dir", "--directory", "--prefix", "--working-directory"];
+
+/// How addresses begin that name nothing on this machine.
+const REMOTE: &[&str] =
+    &["ftp", "ftps", "git", "http", "https", "rsync", "s3", "scp", "sftp", "ssh", "ws", "wss"];
+
+/// Programs to which `-C` is no folder.
+const NOT_MOVED: &[&str] = &[
+    "ag", "awk", "curl", "diff", "egrep", "fgrep", "file", "grep", "ls", "rg", "rustc", "rsync",
+    "sort",
+];
+
+/// A piece as a program reads it for which `%2e` is a dot; `None` where that is no text.
+fn decoded(piece: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::new(), piece.as_bytes());
+    while let [first, behind @ ..] = rest {
+        let code = behind.get(..2).filter(|_| *first == b'%');
+        let code = code.filter(|code| code.iter().all(u8::is_ascii_hexdigit));
+        let code =
+            code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = &behind[if code.is_some() { 2 } else { 0 }..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The folders that a command's arguments may count from: those that it runs in, and those that it is told
+/// to change to.
+pub(crate) struct Counted {
+    all: Vec<PathBuf>,
+    /// The words that tell it to, each with how many of the folders it may count from itself.
+    moving: Vec<(usize, usize)>,
+}
+
+impl Counted {
+    /// Those that the word at `at` may count from.
+    pub fn of(&self, at: usize) -> &[PathBuf] {
+        let own = self.moving.iter().find(|(word, _)| *word == at);
+        &self.all[..own.map_or(self.all.len(), |(_, count)| *count)]
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[PathBuf] {
+        &self.all
+    }
+
+    /// Those of a command that changes to none.
+    pub fn still(simple: &Simple) -> Counted {
+        Counted { all: simple.folders.clone(), moving: Vec::new() }
+    }
+}
+
+/// What a command's arguments may count from; `None` where that is not known.
+pub(crate) fn counted(simple: &Simple) -> Option<Counted> {
+    let mut found = Counted::still(simple);
+    let name = file_name(simple.program());
+    if NOT_MOVED.contains(&name) {
+        return Some(found);
+    }
+    for (at, word) in simple.words.iter().enumerate().skip(1) {
+        let text = word.text.as_str();
+        let next = || simple.words.get(at + 1).map(|word| word.text.as_str());
+        let glued = match text.split_once('=') {
+            Some((option, value)) if MOVING.iter().any(|long| is_option(option, long)) => {
+                Some(value)
+            }
+            _ => match text.strip_prefix('-').filter(|letters| !letters.starts_with('-')) {
+                Some(letters) => letters.split_once('C').map(|(_, value)| value),
+                // The letters of an old `tar` take their values in turn.
+                None if at == 1 && name.ends_with("tar") && text.contains('C') => return None,
+                None => MOVING.iter().any(|long| is_option(text, long)).then_some(""),
+            },
+        };
+        let Some(glued) = glued else { continue };
+        let place = if glued.is_empty() { at + 1 } else { at };
+        let Some(to) = (if glued.is_empty() { next() } else { Some(glued) }) else { continue };
+        found.moving.push((place, found.all.len()));
+        let moved: Vec<PathBuf> = found.all.iter().map(|folder| folder.join(to)).collect();
+        found.all.extend(moved);
+        if found.all.len() > FOLDERS_MAX {
+            return None;
+        }
+    }
+    Some(found)
+}
+
 /// The places that an argument may name, whatever its program makes of it: `x`, `--to=x`, `-Ix`, `@x`,
-/// `host:x`, or one of them in a text; an address is none, unless of a file. `None` where that is not
-/// sure.
+/// `host:x`, or one of them in a text; an address is none where it is surely another machine's. `None` where
+/// that is not sure.
 pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
     let mut pieces: Vec<&str> = vec![text];
     let is_mark = |c: char| c.is_whitespace() || "'\"`;|&<>()".contains(c);
@@ -19,11 +111,15 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
         pieces.push(token);
         pieces.extend(token.match_indices(['=', ',', '@']).map(|(at, _)| &token[at + 1..]));
         for part in token.split(['=', ',', '@']) {
-            match part.split_once("://") {
-                Some((scheme, _))
-                    if scheme != "file" && scheme.chars().all(char::is_alphanumeric) => {}
-                _ => pieces.extend(part.split(':')),
+            let scheme = part.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+            if scheme.as_deref().is_some_and(|scheme| REMOTE.contains(&scheme)) {
+                continue;
             }
+            // Some programs read patterns in an address themselves.
+            if scheme.is_some() && part.contains(['*', '?', '[', '{']) {
+                return None;
+            }
+            pieces.extend(part.split(':'));
         }
     }
     let mut values = Vec::new();
@@ -48,6 +144,10 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
     }
     pieces.extend(values);
     pieces.retain(|piece| *piece != "/dev/null" && !piece.is_empty());
+    let decoded: Option<Vec<String>> =
+        pieces.iter().filter(|piece| piece.contains('%')).map(|piece| decoded(piece)).collect();
+    let decoded = decoded?;
+    pieces.extend(decoded.iter().map(String::as_str));
     let is_sure = !pieces.iter().any(|piece| piece.starts_with('~'));
     let all = folders.iter().flat_map(|folder| pieces.iter().map(|piece| folder.join(piece)));
     is_sure.then(|| all.collect())
@@ -56,12 +156,13 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
 /// The places that a command names: where it runs, what it writes into, arguments that are paths.
 pub(crate) fn named(simple: &Simple) -> Vec<PathBuf> {
     let mut places = [simple.folders.clone(), simple.reads.clone(), simple.writes.clone()].concat();
-    for word in simple.words.iter().skip(1) {
+    let counted = counted(simple).unwrap_or_else(|| Counted::still(simple));
+    for (at, word) in simple.words.iter().enumerate().skip(1) {
         let text = word.text.rsplit('=').next().unwrap_or(&word.text);
         if text.contains('/') || text.starts_with('.') || simple.is_cd {
             match text.starts_with('/') {
                 true => places.push(PathBuf::from(text)),
-                false => places.extend(simple.folders.iter().map(|folder| folder.join(text))),
+                false => places.extend(counted.of(at).iter().map(|folder| folder.join(text))),
             }
         }
     }

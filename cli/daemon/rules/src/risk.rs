@@ -3,14 +3,13 @@
 //! What always holds: it grants and refuses nothing. What it does not know it says not to know; a
 //! request without a hint of harm is not shown as harmless.
 
+use crate::code::code;
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::judge::Real;
-use crate::places::places;
+use crate::places::{Counted, counted, places};
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
-use crate::start::{
-    Sure, begins, code, file_name, is_carrier, is_option, is_shell, is_starter, started,
-};
+use crate::start::{Sure, begins, file_name, is_carrier, is_option, is_shell, is_starter, started};
 use crate::subject::{Subject, What};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -577,9 +576,13 @@ impl Looking<'_> {
         }
         let looks = only_looks(&simple.words) || simple.is_cd;
         simple.folders.iter().filter(|_| !looks).for_each(|folder| self.guarded(folder));
-        for word in simple.words.iter().skip(1) {
-            self.argument(&word.text, &simple.folders);
-            let places = places(&word.text, &simple.folders).filter(|_| !looks);
+        let counted = counted(simple).unwrap_or_else(|| {
+            self.put(RiskKind::Unclear, "the folder that it changes to is not known".to_owned());
+            Counted::still(simple)
+        });
+        for (at, word) in simple.words.iter().enumerate().skip(1) {
+            self.argument(&word.text, counted.of(at));
+            let places = places(&word.text, counted.of(at)).filter(|_| !looks);
             places.iter().flatten().for_each(|place| self.guarded(place));
         }
     }
@@ -864,6 +867,20 @@ mod tests {
             ("less +!rm f", &[Unclear]),
             ("find . -fprint x", &[Writes]),
             ("env", &[Unclear]),
+            // What may run something else is not shown as harmless.
+            ("env LD_PRELOAD=./x ls", &[Unclear, Reads]),
+            ("env BASH_ENV=f bash -c ls", &[Unclear, Reads]),
+            ("strace -f rm ls x", &[Deletes]),
+            ("strace -o '|rm x' ls", &[Unclear, Unclear]),
+            ("env --uns ls rm x", &[Unclear, Reads]),
+            ("find . {-exec,rm,x,';'}", &[Unclear]),
+            ("fd -Hx rm x", &[Deletes, Reads]),
+            ("awk -W exec f", &[Unclear]),
+            ("printf -v 'a[$(x)]' y", &[Unclear]),
+            ("test -v 'a[$(x)]'", &[Unclear]),
+            ("git --git-dir=evil status", &[Unclear]),
+            ("env GIT_SSH_COMMAND='rm x' git fetch", &[Network, Unclear]),
+            ("cd a/b && tar -C ../.. -cf o.tar ../x", &[Outside, Writes, Reads]),
             ("cat /tmp/x", &[Reads]),
             ("cp a .git/hooks/x", &[Privilege, Writes]),
             ("echo x > .codex/x", &[Privilege, Writes, Reads]),

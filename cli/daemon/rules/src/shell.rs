@@ -72,27 +72,38 @@ const CHANGING: &[&str] = &[
     ".",
     "alias",
     "autoload",
+    "bind",
     "builtin",
     "command",
+    "compgen",
+    "complete",
     "declare",
-    "disable",
     "dirs",
+    "disable",
     "emulate",
     "enable",
     "eval",
     "exec",
     "export",
+    "fc",
     "float",
     "functions",
+    "getopts",
     "hash",
     "integer",
+    "jobs",
     "let",
     "local",
+    "mapfile",
+    "noglob",
     "popd",
+    "print",
     "pushd",
     "read",
+    "readarray",
     "readonly",
     "rehash",
+    "sched",
     "set",
     "setopt",
     "shift",
@@ -105,7 +116,10 @@ const CHANGING: &[&str] = &[
     "unhash",
     "unset",
     "unsetopt",
+    "vared",
+    "zle",
     "zmodload",
+    "zparseopts",
 ];
 
 /// A command as a request names it.
@@ -454,7 +468,9 @@ fn put(pieces: &[WordPieceWithSource], is_quoted: bool, word: &mut Word) -> Resu
     for piece in pieces {
         match &piece.piece {
             WordPiece::Text(text) => {
-                if !is_quoted && text.contains(['*', '?', '[', '{', '~', '^', '#']) {
+                // Braces with nothing in them are braces.
+                let seen = text.replace("{}", "");
+                if !is_quoted && seen.contains(['*', '?', '[', '{', '~', '^', '#']) {
                     word.is_literal = false;
                 }
                 if text.contains(['$', '`']) || (!is_quoted && text.contains('\\')) {

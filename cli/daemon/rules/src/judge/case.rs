@@ -7,13 +7,18 @@ use super::part::{Command, Part, commands_of};
 use super::{Judgement, Real};
 use crate::glob::normal;
 use crate::guarded::guarded;
-use crate::places::{named, places};
+use crate::places::{counted, named, places};
 use crate::risk::only_looks;
 use crate::rule::{Decision, Rule};
 use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
-use crate::start::{DEPTH_MAX, Line, Sure, is_shell, may_carry_line, may_run, starts};
+use crate::start::{
+    DEPTH_MAX, Line, Sure, file_name, is_shell, may_carry_line, may_run, starts, unified,
+};
 use crate::subject::{Asker, Subject, What};
 use std::path::{Path, PathBuf};
+
+/// What lies in every repository.
+const BARE: &[&str] = &["HEAD", "objects", "refs"];
 
 /// A request before its rules.
 pub(super) struct Case<'s> {
@@ -75,11 +80,12 @@ impl Case<'_> {
             return Sure::Yes;
         }
         let sure = self.is_any_in(rule, &named(simple));
-        let may = |word: &Word| match places(&word.text, &simple.folders) {
+        let Some(counted) = counted(simple) else { return sure.max(Sure::Perhaps) };
+        let may = |(at, word): (usize, &Word)| match places(&word.text, counted.of(at)) {
             Some(places) => !word.is_literal || self.is_any_in(rule, &places) > Sure::No,
             None => true,
         };
-        match sure == Sure::No && simple.words.iter().skip(1).any(may) {
+        match sure == Sure::No && simple.words.iter().enumerate().skip(1).any(may) {
             true => Sure::Perhaps,
             false => sure,
         }
@@ -199,6 +205,28 @@ impl Case<'_> {
         })
     }
 
+    /// Why it is not sure whose settings `git` goes by: a folder that it is in is a repository itself, by
+    /// whatever name, and may have been made by the agent.
+    fn unnamed_repository(&self, simple: &Simple) -> Option<String> {
+        if unified(&simple.words).first().map(|word| file_name(&word.text)) != Some("git") {
+            return None;
+        }
+        // Only from what is there a way leads up.
+        let is_there = |path: PathBuf| (self.real)(&path.join("..")).is_some();
+        let is_repository = |folder: &Path| BARE.iter().all(|name| is_there(folder.join(name)));
+        let named = |folder: &Path| is_there(folder.join(".git"));
+        let counted = counted(simple)?;
+        for folder in counted.all() {
+            let Some(folder) = (self.real)(folder) else { continue };
+            let mut up = folder.ancestors().take_while(|folder| !named(folder));
+            if let Some(found) = up.find(|folder| is_repository(folder)) {
+                let found = found.display();
+                return Some(format!("{found} is a repository itself: its settings say what runs"));
+            }
+        }
+        None
+    }
+
     /// The rules that cover what a command starts, where `rule` covers itself. What is among its first
     /// `known` words is the user's own: the rule names it.
     fn carried<'r>(
@@ -222,7 +250,7 @@ impl Case<'_> {
             true => may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned()),
             false => may_run(words, known),
         };
-        if let Some(why) = found.unsure.or(vague) {
+        if let Some(why) = found.unsure.or(vague).or_else(|| self.unnamed_repository(simple)) {
             return Err(why);
         }
         let mut used = Vec::new();
@@ -240,7 +268,10 @@ impl Case<'_> {
                 if let Some(why) = wrong.or_else(|| self.beyond(rule, &inner, named)) {
                     return Err(why);
                 }
-                used.extend(self.carried(rules, rule, &inner, named, depth + 1)?);
+                // Who names a program that is given further words by its input accepts those.
+                let mut own = inner;
+                own.words.pop_if(|word| !word.is_literal && word.text.is_empty());
+                used.extend(self.carried(rules, rule, &own, named, depth + 1)?);
             } else if start.is_elsewhere {
                 let (text, program) = (inner.text(), simple.program());
                 return Err(format!("`{program}` starts `{text}` elsewhere, or as somebody else"));
@@ -307,10 +338,13 @@ impl Case<'_> {
             "" => "its input".to_owned(),
             text => text.to_owned(),
         };
+        let Some(counted) = counted(simple) else {
+            return Some(beyond("the folder that it changes to".to_owned()));
+        };
         // Whoever only looks may look at what is guarded.
         let looks = only_looks(&simple.words);
-        for word in simple.words.iter().skip(known.max(1)) {
-            let Some(places) = places(&word.text, &simple.folders).filter(|_| word.is_literal)
+        for (at, word) in simple.words.iter().enumerate().skip(known.max(1)) {
+            let Some(places) = places(&word.text, counted.of(at)).filter(|_| word.is_literal)
             else {
                 return Some(beyond(shown_word(word)));
             };

@@ -4,7 +4,7 @@
 
 use crate::risk::is_known;
 use crate::shell::{CommandLine, Simple, Unclear, Word};
-use crate::start::{Sure, begins, is_starter, may_carry, may_carry_line, started};
+use crate::start::{Sure, begins, is_starter, may_carry, may_carry_line, may_mean, started};
 use crate::subject::{FileTouched, Subject, What};
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ impl Command {
         let may = |simple: &Simple| {
             let own = &simple.words;
             let is_vague = is_starter(own) || !is_known(own);
-            (is_vague && may_carry(own, &words)) || may_carry_line(own)
+            (is_vague && may_carry(own, &words)) || may_carry_line(own) || may_mean(own, &words)
         };
         match best == Sure::No && (self.is_open || all().any(may)) {
             true => Sure::Perhaps,

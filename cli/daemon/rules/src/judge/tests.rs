@@ -36,12 +36,12 @@ fn files(paths: &[&str]) -> Subject {
     Subject { what, asker: asker() }
 }
 
-/// `/repo/link` and `/repo/plink` lead to `/etc`, `/repo/hooks` to those of git.
+/// `/repo/link` and `/repo/plink` lead to `/etc`, `/repo/hooks` to those of git; `/repo/bare` is a repository.
 fn real(path: &Path) -> Option<PathBuf> {
     followed(path, &|path| match path.to_str() {
         Some("/repo/link" | "/repo/plink") => Found::Link("/etc".into()),
         Some("/repo/hooks") => Found::Link(".git/hooks".into()),
-        Some("/repo/new") => Found::Missing,
+        Some("/repo/new" | "/repo/bare/.git") => Found::Missing,
         _ => Found::Plain,
     })
 }
@@ -547,6 +547,220 @@ fn no_program_that_is_not_known_leads_round_a_decline() {
     ] {
         let judged = judge(&own, &command(text), 1_000, &real).why;
         assert_eq!(says(&own, &command(text)), Decision::Accept, "{text}: {judged}");
+    }
+}
+
+#[test]
+fn what_may_start_something_else_is_not_accepted() {
+    for (programs, text) in [
+        // What the shell makes of a word.
+        (&["find"][..], "find . -maxdepth 0 {-exec,touch,pwned,';'}"),
+        (&["sed"], "sed {-n,'1e touch pwned'} f"),
+        (&["sed"], "sed s* f"),
+        (&["awk"], "awk p* f"),
+        (&["awk"], "awk -F a* f"),
+        (&["tar"], "tar cf a.tar *"),
+        (&["tar"], "tar c* a.tar x"),
+        (&["rg"], "rg x ?-pre=evil"),
+        (&["make"], "make C*"),
+        (&["env", "ls"], "env l* x"),
+        (&["timeout", "ls"], "timeout {5,rm} ls"),
+        (&["test"], "test -f a*"),
+        // What a program reads otherwise than it looks.
+        (&["sed"], "sed -n '/a\\/d;s/!e touch pwned #/y/' f"),
+        (&["sed"], "sed -- '1e x' -e p"),
+        (&["sed"], "sed '1e x' -e p"),
+        (&["find", "sed"], "find . -exec sed -n p + -e '1e touch pwned' ';'"),
+        (&["find", "rg"], "find . -exec rg + --pre=./evil {} ';'"),
+        (&["xargs", "rg"], "xargs rg x"),
+        (&["xargs", "rg"], "xargs -Ix rg x y"),
+        (&["fd", "rg"], "fd -x rg x '{/}'"),
+        // Options that are not known, or shortened, or run together.
+        (&["strace", "ls"], "strace -f touch ls pwned"),
+        (&["strace", "ls"], "strace -o '|touch pwned' ls"),
+        (&["xargs", "ls"], "xargs --process-slot-var ls touch"),
+        (&["env", "ls"], "env --uns ls touch pwned"),
+        (&["env", "ls"], "env -a ls rm -rf x"),
+        (&["env", "ls"], "env LD_PRELOAD=./x ls"),
+        (&["chrt", "ls"], "chrt -o 0 ls"),
+        (&["taskset", "ls"], "taskset -p 1 ls"),
+        (&["fd"], "fd -Hx rm -rf x"),
+        (&["fd"], "fd x -xrm"),
+        (&["fd"], "fd . .git -Hx rm"),
+        (&["fd"], "fd --exe rm"),
+        (&["awk"], "awk -W exec prog.awk"),
+        (&["gawk"], "gawk -bf prog.awk"),
+        // Arguments that are run.
+        (&["printf"], "printf -v 'a[$(touch pwned)]' x"),
+        (&["printf"], "printf '%d' 'a[$(touch pwned)]'"),
+        (&["test"], "test -v 'a[$(touch pwned)]'"),
+        (&["test"], "test -v 'a[b]'"),
+        (&["exit"], "exit 'a[$(touch pwned)]'"),
+        (&["make"], "make SHELL=./evil all"),
+        (&["make"], "make CC='sh -c \"rm x\"' all"),
+        (&["npm|run"], "npm run lint --script-shell=./evil"),
+        (&["wget"], "wget --use-askpass=./evil http://u@h/"),
+        (&["go|test"], "go test -exec 'rm x' ./..."),
+        (&["go|build"], "go build --toolexec=./evil ."),
+        (&["cmake"], "cmake -E rm x"),
+        (&["cmake"], "cmake -DCMAKE_C_COMPILER=./evil ."),
+        (&["mvn"], "mvn exec:exec -Dexec.executable=rm"),
+        (&["mvn"], "mvn -Dexec.executable=rm test"),
+        (&["sqlite3"], "sqlite3 x.db '.shell id'"),
+        (&["sqlite3"], "sqlite3 x.db"),
+        (&["psql"], "psql -c '\\! id'"),
+        (&["socat"], "socat - EXEC:'rm x'"),
+        (&["tar"], "tar cf a.tar -T list"),
+        (&["docker|ps"], "docker ps -H unix:///x"),
+        (&["git"], "git merge -s evil x"),
+        // Whose settings count.
+        (&["git"], "git --git-dir=evil --work-tree=. status"),
+        (&["git"], "git --git-dir evil status"),
+        (&["git"], "git --bare status"),
+    ] {
+        let own: String = programs
+            .iter()
+            .map(|words| {
+                let words: Vec<&str> = words.split('|').collect();
+                format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n")
+            })
+            .collect();
+        assert_eq!(says(&rules(&own), &command(text)), Decision::Ask, "{text}");
+        // Round what is declined it does not lead either.
+        let all = "[[rule]]\ndecision='accept'\nkind='command'\n\
+                   [[rule]]\ndecision='decline'\ncommand=['rm']\n\
+                   [[rule]]\ndecision='decline'\ncommand=['touch']\n";
+        assert!(says(&rules(all), &command(text)) > Decision::Accept, "{text}");
+    }
+    for (words, text) in [
+        ("git", "git diff HEAD~1 -- src/*.rs"),
+        ("git", "git show HEAD^"),
+        ("git", "git add src/*.rs"),
+        ("rg", "rg -n x src/*.rs"),
+        ("rg", "rg x -- *"),
+        ("ls", "ls *"),
+        ("sed", "sed -n '1,20p' src/*"),
+        ("sed", "sed -i 's/a\\/b/[0-9]/' f"),
+        ("awk", "awk -F'|' '{print $2}' f"),
+        ("find", "find . -name '*.rs' -print0"),
+        ("fd", "fd -H -t x -e rs foo src"),
+        ("xargs|rg", "xargs rg -n x"),
+        ("xargs|-0|sed", "xargs -0 sed -n 1p"),
+        ("tar", "tar -xzf a.tar -C sub"),
+        ("printf", "printf '%s' -v"),
+        ("test", "test -f x"),
+        ("make", "make -j8 -C sub all"),
+        ("npm|run", "npm run lint -- --fix"),
+        ("cmake", "cmake -S . -B build -DCMAKE_BUILD_TYPE=Debug"),
+        ("cmake", "cmake --build build -j8"),
+        ("mvn", "mvn -q test"),
+        ("go|test", "go test -run TestExec ./..."),
+        ("sqlite3", "sqlite3 -json x.db 'select 1'"),
+        ("psql", "psql -d x -c 'select 1'"),
+        ("docker|ps", "docker ps -a"),
+        ("uv|run|pytest", "uv run pytest -x tests/*.py"),
+        ("git", "git -C sub --no-pager log -p"),
+    ] {
+        let words: Vec<&str> = words.split('|').collect();
+        let own = rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n"));
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    let own = rules(
+        "[[rule]]\ndecision='accept'\ncommand='find'\n[[rule]]\ndecision='accept'\ncommand='rg'\n\
+         [[rule]]\ndecision='accept'\ncommand='timeout'\n[[rule]]\ndecision='accept'\ncommand='xargs'\n",
+    );
+    for text in ["find . -exec rg x {} +", "timeout -k 1 5 rg x src/*", "xargs -n1 rg x --"] {
+        assert_eq!(says(&own, &command(text)), Decision::Accept, "{text}");
+    }
+}
+
+#[test]
+fn an_argument_counts_from_where_its_program_goes() {
+    let path = |program: &str| {
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={program:?}\npath='/repo'\n"))
+    };
+    for (program, text) in [
+        ("curl", "curl FILE:///etc/shadow"),
+        ("curl", "curl file:///repo/%2e%2e/secret"),
+        ("curl", "curl 'file:///repo/[.-.][.-.]/secret'"),
+        ("curl", "curl unix:///etc/x"),
+        ("cp", "cp %2Fetc/x y"),
+        ("tar", "cd a/b/c && tar -C ../../.. -cf o.tar ../secret"),
+        ("tar", "cd a/b/c && tar --directory=../../.. -cf o.tar ../secret"),
+        ("tar", "cd a/b/c && tar xCf ../../.. ../secret"),
+        ("tar", "cd a/b && tar -C .. -C .. -cf o.tar ../secret"),
+        ("git", "cd a/b/c && git -C ../../.. diff --no-index ../x ../y"),
+        ("make", "cd a/b && make -C../.. -f ../evil.mk"),
+    ] {
+        assert_eq!(says(&path(program), &command(text)), Decision::Ask, "{text}");
+    }
+    for (program, text) in [
+        ("curl", "curl https://example.org/a%20b"),
+        ("curl", "curl file:///repo/a%20b"),
+        ("tar", "cd a/b && tar -C .. -cf o.tar ../x"),
+        ("git", "git -C sub diff --no-index a/x y"),
+        ("grep", "cd a && grep -C 3 x ../b"),
+        ("make", "cd a && make -C .. all"),
+        ("date", "date +%F"),
+    ] {
+        let own = path(program);
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    let declined = rules(
+        "[[rule]]\ndecision='accept'\nkind='command'\n\
+         [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
+    );
+    assert_eq!(says(&declined, &command("cd a && tar -C .. -cf x ./secret")), Decision::Decline);
+}
+
+#[test]
+fn a_repository_of_another_name_may_have_git_run_anything() {
+    let own = rules("[[rule]]\ndecision='accept'\ncommand='git'\n");
+    for text in ["cd bare && git status", "git -C bare status", "cd bare && git-status"] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
+    let judged = judge(&own, &command("cd bare && git status"), 1_000, &real);
+    assert!(judged.why.contains("/repo/bare is a repository itself"), "{}", judged.why);
+    assert_eq!(says(&own, &command("cd sub && git status")), Decision::Accept);
+}
+
+#[test]
+fn a_decline_is_of_other_names_too() {
+    let own = rules(
+        "[[rule]]\ndecision='accept'\nkind='command'\n\
+         [[rule]]\ndecision='decline'\ncommand=['pip','install']\n\
+         [[rule]]\ndecision='decline'\ncommand=['npm','publish']\n\
+         [[rule]]\ndecision='decline'\ncommand=['cargo','publish']\n",
+    );
+    for text in [
+        "pip install x",
+        "pip3 install x",
+        "/usr/bin/pip3.12 install x",
+        "python3 -m pip install x",
+        "python -I -mpip install x",
+        "python3 -W x -m pip install x",
+        "sudo python3.11 -m pip install x",
+        "npm publish",
+    ] {
+        assert_eq!(says(&own, &command(text)), Decision::Decline, "{text}");
+    }
+    for text in ["npm pub", "npm pub --tag test", "npm --silent pub", "cargo pub", "npm p*"] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
+    for text in [
+        "pip list",
+        "python3 -m pip list",
+        "python3 -m pytest install",
+        "python3 install.py",
+        "npm test",
+        "npm install",
+        "cargo build",
+        "cargo +nightly test",
+    ] {
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
     }
 }
 
