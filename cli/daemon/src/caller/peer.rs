@@ -152,13 +152,14 @@ fn holders(inode: u64) -> Vec<ProcessId> {
 fn lineage(of: ProcessId) -> Option<Lineage> {
     for _ in 0..LOOKS_MAX {
         let (links, end) = links(of);
+        // Remains have a parent still, and no environment.
+        if !of.is_alive() {
+            return None;
+        }
         if let Ok(is_whole) = end {
             return Some(Lineage { links, is_whole });
         }
         // What lost its parent meanwhile has another now.
-        if !of.is_alive() {
-            return None;
-        }
     }
     Some(Lineage { links: links(of).0, is_whole: false })
 }
@@ -315,6 +316,10 @@ mod tests {
             .find(|lineage| lineage.links[0].mark.is_some())
             .unwrap();
         child.kill().unwrap();
+        while process.is_alive() {
+            std::thread::yield_now();
+        }
+        assert!(lineage(process).is_none(), "its remains tell nothing");
         child.wait().unwrap();
         assert!(found.is_whole);
         assert_eq!(found.links[0].mark.as_deref(), Some("a:1"));

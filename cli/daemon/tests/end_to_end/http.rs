@@ -250,6 +250,12 @@ fn tcp_takes_only_calls_with_the_token_for_this_host() {
         assert!(reply.head.contains("www-authenticate: bearer"), "{}", reply.head);
         assert!(reply.json()["error"]["hint"].as_str().unwrap().contains("http-token"));
     }
+    // Who stays on the line may do there what it may do elsewhere.
+    let grant = json!({ "command": ["ls"], "until": 32_503_680_000_000_000_i64 }).to_string();
+    let headers = format!("host: {address}\r\n{right}");
+    let line = TcpStream::connect(&address).unwrap();
+    let reply = call(line, "POST", "/v1/rules", &headers, grant.as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.body);
     // A name of somebody else's that leads here is of no use, with the token or without.
     for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1"] {
         let reply = ask(host, &right);
