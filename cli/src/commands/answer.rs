@@ -470,10 +470,19 @@ fn print(streams: &mut Streams, id: &str, answered: &Answered) -> Result<(), Err
     let decision = clean(text("decision")).into_owned();
     // The old forms have their parts elsewhere than the row's line is made of.
     let details = &answered.request["details"];
-    let parts = [&details["command"], &details["changes"][0]["path"], &details["message"]];
-    let part = || parts.iter().find_map(|part| part.as_str()).unwrap_or_default();
-    let summary = Some(text("summary")).filter(|line| !line.is_empty()).unwrap_or_else(part);
-    streams.line(format_args!("{} {decision}{again}: {}", clean(id), clean(summary)))?;
+    let parts = [
+        &answered.request["summary"],
+        &details["command"],
+        &details["changes"][0]["path"],
+        &details["message"],
+    ];
+    let mut parts = parts.into_iter().filter_map(Value::as_str).filter(|part| !part.is_empty());
+    // One that says nothing of itself is told by its kind.
+    let summary = match parts.next() {
+        Some(part) => clean(part).into_owned(),
+        None => text("kind").replace('_', " "),
+    };
+    streams.line(format_args!("{} {decision}{again}: {summary}", clean(id)))?;
     if let Some(note) = &answered.note {
         streams.say(format_args!("{}: {}", clean(id), clean(note)));
     }

@@ -148,7 +148,13 @@ fn rules(context: &Context) -> Check {
         Some(warning) => Check::new(Status::Warning, warning)
             .remedy("have the data directory elsewhere (--home, SM_HOME), or no rules"),
         None if rules == 0 => Check::new(Status::Ok, "no rules: every request asks"),
-        None => Check::new(Status::Ok, format!("{rules} rules, nothing wrong")),
+        None => Check::new(
+            Status::Ok,
+            match rules {
+                1 => "1 rule, nothing wrong".to_owned(),
+                rules => format!("{rules} rules, nothing wrong"),
+            },
+        ),
     }
     .details(facts)
 }

@@ -1,13 +1,14 @@
 //! `sm inbox`: all that waits for a human.
 
+use super::answer::find_doc;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Streams, ago, clean, now_micros};
 use crate::past::{At, Question};
-use crate::read::{AsOf, Follow, Head, Tables, open_log};
+use crate::read::{AsOf, Follow, Head, Tables, nothing_yet, open_log};
 use crate::show::{
-    INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text, risk_line,
-    show_request, waiting,
+    Extent, INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text,
+    risk_line, show_request, waiting,
 };
 use clap::Args;
 use serde::Serialize;
@@ -22,6 +23,10 @@ use std::collections::HashSet;
 /// Shows what waits for an answer: the command, the diff or the questions, and who asks.
 #[derive(Debug, Args)]
 pub struct Inbox {
+    /// Only these requests, whole, also those that no longer wait.
+    #[arg(value_name = "REQUEST", conflicts_with_all = ["follow", "all", "status", "at"])]
+    requests: Vec<String>,
+
     /// Goes on with what is asked next.
     #[arg(short, long)]
     follow: bool,
@@ -87,9 +92,14 @@ impl Inbox {
         let head = Head::new("sm.inbox/1", AsOf::nothing());
         let mut now = now_micros();
         let mut answer = Answer { head, requests: Vec::new() };
-        if let Some(tables) = self.at.open(context, streams, &Question::Waiting)? {
+        let tables = self.at.open(context, streams, &Question::Waiting)?;
+        if tables.is_none() && !self.requests.is_empty() {
+            return Err(nothing_yet(context));
+        }
+        if let Some(tables) = tables {
             let view = tables.view()?;
             let docs = match standing {
+                _ if !self.requests.is_empty() => self.named(context, &tables, &view)?,
                 true => self.standing(&tables, &view)?,
                 false => still_waiting(context, &tables, &view)?,
             };
@@ -112,14 +122,33 @@ impl Inbox {
                 _ => "Nothing waits for you.".to_owned(),
             });
         }
+        let extent = match self.requests.is_empty() {
+            true => Extent::Beginning,
+            false => Extent::Whole,
+        };
         for asked in &answer.requests {
-            asked.print(context, streams, now)?;
+            asked.print(context, streams, now, extent)?;
         }
         Ok(Exit::Ok)
     }
 }
 
 impl Inbox {
+    /// Those that are named.
+    fn named(
+        &self,
+        context: &Context,
+        tables: &Tables,
+        view: &View<'_>,
+    ) -> Result<Vec<RequestShown>, Error> {
+        let mut lives = tables.lives();
+        let shown = self.requests.iter().map(|id| {
+            let doc = find_doc(context, view, id)?;
+            Ok(show_request(view, &mut lives, doc)?)
+        });
+        shown.collect()
+    }
+
     /// The newest that stand as wanted.
     fn standing(&self, tables: &Tables, view: &View<'_>) -> Result<Vec<RequestShown>, Error> {
         let count = self.count.unwrap_or(COUNT);
@@ -184,7 +213,7 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
             }
             match context.json {
                 true => streams.json_line(&Followed { schema: "sm.request/1", asked })?,
-                false => asked.print(context, streams, tables.now())?,
+                false => asked.print(context, streams, tables.now(), Extent::Beginning)?,
             }
         }
         streams.flush()?;
@@ -193,7 +222,13 @@ fn follow(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
 }
 
 impl Asked {
-    fn print(&self, context: &Context, streams: &mut Streams, now: i64) -> Result<(), Error> {
+    fn print(
+        &self,
+        context: &Context,
+        streams: &mut Streams,
+        now: i64,
+        extent: Extent,
+    ) -> Result<(), Error> {
         let RequestDoc { id, kind, method, session_id, session_name, asked_micros, .. } =
             &self.request.doc;
         // A name is of an agent's choice; the id is not.
@@ -215,7 +250,12 @@ impl Asked {
         if let Some(reason) = &self.request.doc.reason {
             streams.bytes(quoted_text("why: ", reason, width).as_bytes())?;
         }
-        streams.bytes(details_text(&self.weighed.details, width).as_bytes())?;
+        let (details, is_cut) = details_text(&self.weighed.details, width, extent);
+        streams.bytes(details.as_bytes())?;
+        let home = context.home_words();
+        if is_cut {
+            streams.line(format_args!("{INDENT}not all of it is shown: sm{home} inbox {id}"))?;
+        }
         if let Some(risk) = self.weighed.risk.as_ref().filter(|_| self.request.waits()) {
             let (role, line) = risk_line(risk);
             for line in quoted_text("", &line, width).lines() {
@@ -226,7 +266,6 @@ impl Asked {
         if let Some(line) = holds_up_line(&self.weighed).filter(|_| self.request.waits()) {
             streams.bytes(quoted_text("", &line, width).as_bytes())?;
         }
-        let home = context.home_words();
         if !self.request.waits() {
             return streams.line(format_args!("    {}", self.request.end()));
         }

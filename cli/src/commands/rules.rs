@@ -641,18 +641,38 @@ pub fn grant_it(context: &Context, streams: &mut Streams, grant: &api::Grant) ->
 impl Revoke {
     fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let client = Client::or_start(context, streams)?;
-        let mut gone = Vec::new();
+        let (mut gone, mut errors, mut failed) = (Vec::new(), Vec::new(), None);
         for name in &self.names {
             let revoke = api::Revoke { name: name.clone(), by: context.caller.clone() };
-            gone.push(client.revoke(&revoke)?);
-            if !context.json {
-                streams.line(format_args!("{} is revoked", clean(name)))?;
+            match client.revoke(&revoke) {
+                Ok(rule) => {
+                    gone.push(rule);
+                    if !context.json {
+                        streams.line(format_args!("{} is revoked", clean(name)))?;
+                    }
+                }
+                // The others are meant all the same.
+                Err(error) => {
+                    if self.names.len() > 1 && !context.json {
+                        error.tell(streams, false);
+                    }
+                    errors.push(json!({
+                        "name": name,
+                        "error": {"code": error.code, "message": error.message, "hint": error.hint},
+                    }));
+                    failed.get_or_insert(error);
+                }
             }
         }
         if context.json {
-            streams.document(&json!({ "schema": "sm.revoke/1", "rules": gone }))?;
+            let told = json!({ "schema": "sm.revoke/1", "rules": gone, "errors": errors });
+            streams.document(&told)?;
         }
-        Ok(Exit::Ok)
+        match failed {
+            Some(error) if self.names.len() == 1 || context.json => Err(error),
+            Some(error) => Ok(error.exit),
+            None => Ok(Exit::Ok),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean, now_micros};
 use crate::read::{Follow, Tables, open_log};
-use crate::show::{ActionLine, SessionShown, action_line, details_text, family_line, show};
+use crate::show::{ActionLine, Extent, SessionShown, action_line, details_text, family_line, show};
 use serde_json::json;
 use sm_daemon::api;
 use sm_daemon::asked::{Details, details};
@@ -183,7 +183,7 @@ impl<'c> Screen<'c> {
             let who = request.session_name.as_deref().unwrap_or("a session");
             let head = format!("▲ {} waits for you ({}): ", clean(who), request.id);
             lines.push(style.paint(Role::NeedsHuman, head));
-            lines.extend(details_text(asked, None).lines().map(str::to_owned));
+            lines.extend(details_text(asked, None, Extent::Beginning).0.lines().map(str::to_owned));
             lines.push(style.paint(Role::Strong, format!("  {}", question(request))));
         }
         lines.extend(self.note.as_ref().map(|note| style.paint(Role::NeedsHuman, note)));
@@ -251,7 +251,7 @@ impl<'c> Screen<'c> {
                     let who = request.session_name.as_deref().unwrap_or("a session");
                     streams
                         .line(format_args!("▲ {} waits for an answer ({}):", who, request.id))?;
-                    streams.bytes(details_text(asked, None).as_bytes())?;
+                    streams.bytes(details_text(asked, None, Extent::Beginning).0.as_bytes())?;
                 }
                 now
             }

@@ -12,7 +12,7 @@ pub use action::{ActionLine, action_line};
 pub use process::{Lives, is_alive, sees_processes};
 pub use record::{RecordDoc, Revisions, Sessions, record_line};
 pub use request::{
-    INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text, risk_line,
-    show_request, waiting,
+    Extent, INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text,
+    risk_line, show_request, waiting,
 };
 pub use session::{SessionShown, family_line, kept_words, label, show};

@@ -139,18 +139,81 @@ impl RequestShown {
 /// How far what belongs to a request stands below its own line.
 pub const INDENT: &str = "    ";
 
+/// How much is shown of what others wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// The beginning of what is long; what is left out is told.
+    Beginning,
+}
+
+/// The longest text of which not only the beginning is shown, in characters.
+const TEXT_CHARS_MAX: usize = 8000;
+
+/// The same in lines.
+const TEXT_LINES_MAX: usize = 200;
+
+/// How many lines of what a request has many of, changes and questions, are shown.
+const MANY_LINES_MAX: usize = 1000;
+
+/// The beginning of a text, and what is not shown of it, in words.
+fn beginning(text: &str) -> (&str, Option<String>) {
+    let long = text.char_indices().nth(TEXT_CHARS_MAX).map(|(at, _)| at);
+    let high = text.match_indices('\n').nth(TEXT_LINES_MAX - 1).map(|(at, _)| at);
+    let Some(at) = long.into_iter().chain(high).min().filter(|at| *at + 1 < text.len()) else {
+        return (text, None);
+    };
+    let (shown, rest) = text.split_at(at);
+    (shown, Some(format!("… {} characters more of this are not shown", rest.chars().count())))
+}
+
 /// Lines below a request's own. What others wrote follows a word of `sm`'s, or the gutter.
 struct Block {
     text: String,
     width: Option<usize>,
+    extent: Extent,
+    /// How many lines are shown of what there are many.
+    many: usize,
+    /// Whether something is left out.
+    is_cut: bool,
 }
 
 impl Block {
+    fn new(width: Option<usize>, extent: Extent) -> Block {
+        Block { text: String::new(), width: room(width), extent, many: 0, is_cut: false }
+    }
+
     fn put(&mut self, word: &str, theirs: &str) {
-        for line in quoted(word, theirs, self.width) {
+        let (shown, rest) = match self.extent {
+            Extent::Whole => (theirs, None),
+            Extent::Beginning => beginning(theirs),
+        };
+        self.is_cut |= rest.is_some();
+        // Nothing of `sm`'s own stands behind the gutter.
+        for line in quoted(word, shown, self.width).into_iter().chain(rest) {
             // Writing to a String cannot fail.
             let _ = writeln!(self.text, "{INDENT}{line}");
         }
+    }
+
+    /// One of many, as long as they are not too many.
+    fn put_one(&mut self, word: &str, theirs: &str) {
+        self.many += 1;
+        if self.extent == Extent::Whole || self.many <= MANY_LINES_MAX {
+            self.put(word, theirs);
+        }
+    }
+
+    /// Says how many there are that are not shown.
+    fn end(mut self) -> (String, bool) {
+        if let (Extent::Beginning, left @ 1..) =
+            (self.extent, self.many.saturating_sub(MANY_LINES_MAX))
+        {
+            let _ = writeln!(self.text, "{INDENT}… {left} lines more are not shown");
+            self.is_cut = true;
+        }
+        (self.text, self.is_cut)
     }
 }
 
@@ -162,14 +225,15 @@ fn room(width: Option<usize>) -> Option<usize> {
 
 /// Text of others behind a word of `sm`'s, indented below a request's line.
 pub fn quoted_text(word: &str, theirs: &str, width: Option<usize>) -> String {
-    let mut block = Block { text: String::new(), width: room(width) };
+    let mut block = Block::new(width, Extent::Whole);
     block.put(word, theirs);
-    block.text
+    block.end().0
 }
 
-/// What a request asks in words, indented below the request's own line, for a terminal of that width.
-pub fn details_text(details: &Details, width: Option<usize>) -> String {
-    let mut block = Block { text: String::new(), width: room(width) };
+/// What a request asks in words, indented below the request's own line, for a terminal of that width;
+/// and whether something of it is left out.
+pub fn details_text(details: &Details, width: Option<usize>, extent: Extent) -> (String, bool) {
+    let mut block = Block::new(width, extent);
     let mut put = |word: &str, theirs: &str| block.put(word, theirs);
     if details.text_trimmed {
         put("full text trimmed", "");
@@ -209,6 +273,7 @@ pub fn details_text(details: &Details, width: Option<usize>) -> String {
     if let Some(params) = &details.params {
         put("asks: ", &shown_value(params));
     }
+    let mut put = |word: &str, theirs: &str| block.put_one(word, theirs);
     for change in &details.changes {
         let kind = change.kind.as_deref().unwrap_or("change");
         let moved = change.moved_to.as_deref().map_or(String::new(), |to| format!(" → {to}"));
@@ -225,13 +290,20 @@ pub fn details_text(details: &Details, width: Option<usize>) -> String {
     for (at, question) in details.questions.iter().enumerate() {
         put(&format!("{}. ", at + 1), &question_line(question));
         let options = question.get("options").and_then(Value::as_array);
-        for (at, option) in options.into_iter().flatten().enumerate() {
+        let options = options.map(Vec::as_slice).unwrap_or_default();
+        for (at, option) in options.iter().enumerate() {
             let description = option.get("description").and_then(Value::as_str).unwrap_or_default();
-            let words = format!("{}  {description}", label(option.get("label")));
+            let words = label(option.get("label"));
+            // An answer is the label: nothing else tells the two apart.
+            let is_again =
+                options.iter().take(at).any(|before| label(before.get("label")) == words);
+            let again =
+                if is_again { " (the same answer as the one above that is called so)" } else { "" };
+            let words = format!("{words}{again}  {description}");
             put(&format!("  {} ", at + 1), words.trim_end());
         }
     }
-    block.text
+    block.end()
 }
 
 /// Who says something.
@@ -308,4 +380,50 @@ pub fn holds_up_line(weighed: &Weighed) -> Option<String> {
     };
     let names: Vec<String> = weighed.holds_up.iter().map(name).collect();
     (!names.is_empty()).then(|| format!("holds up {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use sm_daemon::asked::Change;
+
+    #[test]
+    fn of_what_is_long_the_beginning_is_shown_and_how_much_is_not() {
+        assert_eq!(beginning("short\n"), ("short\n", None));
+        let whole = "y".repeat(TEXT_CHARS_MAX + 1);
+        assert_eq!(beginning(&whole), (whole.as_str(), None));
+        let long = "ü".repeat(TEXT_CHARS_MAX + 7);
+        let (shown, rest) = beginning(&long);
+        assert_eq!(shown.chars().count(), TEXT_CHARS_MAX);
+        assert!(rest.unwrap().contains("… 7 characters more"));
+        let high = "x\n".repeat(TEXT_LINES_MAX + 2);
+        let (shown, rest) = beginning(&high);
+        assert_eq!((shown.lines().count(), rest.is_some()), (TEXT_LINES_MAX, true));
+        let many = "x\n".repeat(3 * MANY_LINES_MAX);
+        let change = |path: &str| Change {
+            path: path.to_owned(),
+            kind: Some("add".into()),
+            moved_to: None,
+            diff: Some(many.clone()),
+        };
+        let details = Details { changes: vec![change("/a"), change("/b")], ..Details::default() };
+        let (shown, is_cut) = details_text(&details, None, Extent::Beginning);
+        assert!(is_cut && shown.lines().count() == MANY_LINES_MAX + 1);
+        assert!(shown.ends_with("    … 5002 lines more are not shown\n"));
+        let (shown, is_cut) = details_text(&details, None, Extent::Whole);
+        assert!(!is_cut && shown.lines().count() == 6 * MANY_LINES_MAX + 2);
+    }
+
+    #[test]
+    fn two_options_of_one_name_are_told_to_be_the_same_answer() {
+        let option = |label: &str, does: &str| json!({ "label": label, "description": does });
+        let options = [option("Yes", "keep it"), option("No", ""), option("Yes", "delete it")];
+        let question = json!({ "id": "q", "question": "?", "options": options });
+        let details = Details { questions: vec![question], ..Details::default() };
+        let (shown, _) = details_text(&details, None, Extent::Beginning);
+        assert!(shown.contains("  1 Yes  keep it\n"), "{shown}");
+        assert!(shown.contains("  3 Yes (the same answer as the one above"), "{shown}");
+        assert_eq!(shown.matches("same answer").count(), 1);
+    }
 }

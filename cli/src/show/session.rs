@@ -3,7 +3,8 @@
 use super::Lives;
 use crate::output::{Role, Style, age, ago, clean, cut, state, tokens};
 use serde::Serialize;
-use sm_projections::views::SessionDoc;
+use sm_projections::tables::Requests;
+use sm_projections::views::{self, SessionDoc};
 use sm_projections::{StoreError, View};
 
 /// A live session that said nothing for so long looks stuck.
@@ -23,6 +24,9 @@ pub struct SessionShown {
     pub quiet_for_ms: Option<i64>,
     /// Why it looks stuck; null: it does not.
     pub looks_stuck: Option<LooksStuck>,
+    /// Whether of what it asks for last it told only why.
+    #[serde(skip)]
+    tells_only_why: bool,
 }
 
 /// Why a session looks stuck.
@@ -56,7 +60,25 @@ pub fn show(
     };
     let state_for_ms = since(doc.since_micros);
     let archived_for_ms = doc.archived_micros.and_then(since);
-    Ok(SessionShown { doc, state_for_ms, archived_for_ms, quiet_for_ms, looks_stuck })
+    let tells_only_why = tells_only_why(view, &doc)?;
+    Ok(SessionShown {
+        doc,
+        state_for_ms,
+        archived_for_ms,
+        quiet_for_ms,
+        looks_stuck,
+        tells_only_why,
+    })
+}
+
+/// Whether of what it asks for last the line says only why it asks.
+fn tells_only_why(view: &View<'_>, doc: &SessionDoc) -> Result<bool, StoreError> {
+    let last = doc.last_action.as_ref().filter(|last| last.phase == "pre");
+    let asked = doc.blocked_on.as_ref().filter(|blocked| blocked.kind == "request");
+    let asked = asked.and_then(|blocked| views::parse_request_id(&blocked.what));
+    let (Some(last), Some(asked)) = (last, asked) else { return Ok(false) };
+    let reason = view.get::<Requests>(&asked)?.and_then(|request| request.reason);
+    Ok(reason.is_some_and(|reason| reason == last.summary))
 }
 
 /// What to call a session: its name, else its agent's, else its first words.
@@ -123,6 +145,10 @@ impl SessionShown {
         match &self.doc.last_action {
             Some(last) => {
                 let word = match (last.phase, last.status, last.kind) {
+                    ("pre", _, "command") if self.tells_only_why => "asks to run something, why: ",
+                    ("pre", _, "file_change") if self.tells_only_why => {
+                        "asks to change files, why: "
+                    }
                     ("pre", _, "command") => "asks to run ",
                     ("pre", _, "file_change") => "asks to change ",
                     ("pre", ..) => "asks for ",

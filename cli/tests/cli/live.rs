@@ -658,6 +658,26 @@ fn what_leaves_its_server_is_still_an_agents() {
 }
 
 #[test]
+fn an_agent_is_never_too_deep_below_its_server_to_be_told() {
+    let Some(live) = Live::start() else { return };
+    let (_, request, call) = family(&live);
+    let dir = live.sm.dir.path().display();
+    let dive = live.sm.file(
+        "dive",
+        format!(
+            "if [ $1 -gt 0 ]; then /bin/sh $0 $(($1 - 1)); exit; fi\n\
+             {call} approve {request} --json 2> {dir}/deep\n"
+        )
+        .as_bytes(),
+    );
+    let script = format!("run: env -i /bin/sh {dive} 300; echo over");
+    live.spawn("diver", &script, &["--approval", "never"]);
+    live.ok(&["wait", "diver", "--timeout", "60"]);
+    assert_eq!(told(&live, "deep")["error"]["code"], "forbidden");
+    assert_eq!(live.sm.json(&["inbox"])["requests"][0]["id"], request.as_str());
+}
+
+#[test]
 fn an_import_goes_through_the_daemon_that_holds_the_lock() {
     let Some(live) = Live::start() else { return };
     live.ok(&["serve"]);

@@ -647,3 +647,45 @@ fn sessions_spawned_at_once_in_an_empty_home_have_one_daemon_and_names_of_their_
     }
     assert_eq!(stage.sm.json(&["ps"])["sessions"].as_array().map(Vec::len), Some(5));
 }
+
+#[test]
+fn a_huge_command_floods_no_inbox_and_can_be_seen_whole() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let huge = "x".repeat(100_000);
+    let command = json!({ "conversationId": "", "callId": "c1", "command": ["echo", huge] });
+    let (_, asked) = stage.asks("execCommandApproval", &command);
+    let id = asked["id"].as_str().expect("an id");
+    // What programs read is whole.
+    assert!(asked["details"]["command"].as_str().is_some_and(|told| told.contains(&huge)));
+    let told = sm.run(&["inbox"]).text();
+    assert!(told.len() < 20_000, "{} bytes", told.len());
+    assert!(told.contains("characters more of this are not shown"), "{}", &told[8000..]);
+    assert!(told.contains("inbox {id}".replace("{id}", id).as_str()), "{}", &told[8000..]);
+    let whole = sm.run(&["inbox", id]);
+    assert!(whole.code == 0 && whole.text().contains(&huge), "{}", whole.err);
+    assert!(!whole.text().contains("not shown"));
+    assert_eq!(sm.json(&["inbox", id])["requests"][0]["id"], id);
+    assert_eq!(sm.run(&["inbox", "r999999"]).code, 5);
+    assert_eq!(sm.run(&["deny", id]).code, 0);
+    // Also once it is over.
+    assert!(sm.run(&["inbox", id]).text().contains("answered: "));
+}
+
+#[test]
+fn what_tells_only_why_it_asks_is_not_told_to_ask_for_that() {
+    let stage = Stage::new(&json!({}));
+    let patch = json!({
+        "threadId": "", "turnId": "", "itemId": "c1", "startedAtMs": 1, "reason": "to tidy up"
+    });
+    let (_, asked) = stage.asks("item/fileChange/requestApproval", &patch);
+    let row = stage.sm.run(&["ps"]).text();
+    assert!(!row.contains("asks to change to tidy up"), "{row}");
+    assert!(row.contains("asks to change files, why: to tidy up"), "{row}");
+    let request = asked["id"].as_str().expect("an id");
+    assert!(stage.sm.run(&["approve", request]).text().ends_with("accept: to tidy up\n"));
+    let nothing = json!({ "threadId": "", "turnId": "", "itemId": "c2", "startedAtMs": 1 });
+    let (_, asked) = stage.asks("item/fileChange/requestApproval", &nothing);
+    let request = asked["id"].as_str().expect("an id");
+    assert!(stage.sm.run(&["approve", request]).text().ends_with("accept: file change\n"));
+}

@@ -273,6 +273,26 @@ fn a_request_is_granted_for_a_while_along_with_its_answer() {
 }
 
 #[test]
+fn every_grant_that_is_named_is_revoked_whatever_the_others_are() {
+    let stage = Stage::new(&json!({}));
+    for name in ["g1", "g2", "g3"] {
+        let words = ["rules", "grant", "ls", "--until", "2h", "--name", name];
+        assert_eq!(stage.sm.run(&words).code, 0);
+    }
+    let ran = stage.sm.run(&["rules", "revoke", "g3", "nosuch", "g2"]);
+    assert_eq!((ran.code, ran.text()), (5, "g3 is revoked\ng2 is revoked\n".to_owned()));
+    assert!(ran.err.contains("nosuch"), "{}", ran.err);
+    let ran = stage.sm.run(&["rules", "revoke", "none", "g1", "--json"]);
+    let told: Value = serde_json::from_slice(&ran.out).expect("a document");
+    assert_eq!((ran.code, ran.error()["code"].as_str()), (5, Some("not_found")));
+    assert_eq!(
+        (&told["rules"][0]["name"], &told["errors"][0]["name"]),
+        (&json!("g1"), &json!("none"))
+    );
+    assert_eq!(stage.sm.json(&["rules"])["rules"], json!([]));
+}
+
+#[test]
 fn grants_are_made_and_refused_by_name() {
     let stage = Stage::new(&json!({}));
     stage.rules(RULES);

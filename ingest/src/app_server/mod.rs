@@ -23,7 +23,7 @@ pub use connection::{AppServer, Ended, Incoming, Launch, Reply, ServerCall};
 pub use error::{CallError, StartError};
 pub use locate::{Codex, FileId, LocateError, Locator, Search, VERSION_MIN, Version, locate};
 pub use orphans::{adopt_orphans, reap_orphans};
-pub use process::{ProcessId, end_marked, with_open};
+pub use process::{ProcessId, Vanished, end_marked, with_open};
 
 /// Now, in Unix microseconds.
 pub(crate) fn now() -> i64 {

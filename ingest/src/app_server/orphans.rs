@@ -80,7 +80,7 @@ mod tests {
         let orphan = ProcessId::of(line.trim().parse().unwrap()).unwrap();
         server.wait().unwrap();
         let me = std::process::id();
-        while orphan.parent().is_none_or(|parent| parent.pid != me) {
+        while !matches!(orphan.parent(), Ok(Some(parent)) if parent.pid == me) {
             std::thread::yield_now();
         }
         orphan.signal_group(rustix::process::Signal::KILL);

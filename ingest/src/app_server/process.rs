@@ -3,7 +3,8 @@
 //! What always holds: a group is signalled only while its leader is the very process that was
 //! meant; a reused pid is never hit.
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,16 +20,34 @@ pub struct ProcessId {
     pub started: u64,
 }
 
+/// A process that ended while it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the process ended meanwhile")]
+pub struct Vanished;
+
 impl ProcessId {
     /// The process that has that pid now.
     pub fn of(pid: u32) -> Option<ProcessId> {
         Some(ProcessId { pid, started: stat(pid)?.started })
     }
 
-    /// The process above it; none above the first one, and where the system does not tell.
-    pub fn parent(&self) -> Option<ProcessId> {
-        let above = stat(self.pid).filter(|stat| stat.started == self.started)?.parent;
-        ProcessId::of(above).filter(|parent| parent.started <= self.started)
+    /// The process above it; `None` above the first one that can be seen from here, where those of others
+    /// are hidden also above the last one of this user's.
+    ///
+    /// # Errors
+    /// It ended meanwhile, or what was above it did.
+    pub fn parent(&self) -> Result<Option<ProcessId>, Vanished> {
+        let stat = stat(self.pid).filter(|stat| stat.started == self.started).ok_or(Vanished)?;
+        let Some(above) = i32::try_from(stat.parent).ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        match ProcessId::of(stat.parent) {
+            // One that began later has taken over the pid of what was above it.
+            Some(parent) if parent.started <= self.started => Ok(Some(parent)),
+            Some(_) => Err(Vanished),
+            None if test_kill_process(above) == Err(Errno::PERM) => Ok(None),
+            None => Err(Vanished),
+        }
     }
 
     /// The processes right below it.
@@ -54,12 +73,21 @@ impl ProcessId {
 
     /// A variable of the environment that it was started with.
     pub fn variable(&self, name: &str) -> Option<String> {
-        let environment = std::fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
-        let value = environment.split(|byte| *byte == 0).find_map(|entry| {
-            let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            Some(String::from_utf8_lossy(value).into_owned())
-        });
-        value.filter(|_| self.is_alive())
+        let [value] = self.variables([name]);
+        value
+    }
+
+    /// Several of them, read in one moment.
+    pub fn variables<const N: usize>(&self, names: [&str; N]) -> [Option<String>; N] {
+        // Another user's cannot be read.
+        let environment = std::fs::read(format!("/proc/{}/environ", self.pid));
+        let environment = environment.ok().filter(|_| self.is_alive()).unwrap_or_default();
+        names.map(|name| {
+            environment.split(|byte| *byte == 0).find_map(|entry| {
+                let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+                Some(String::from_utf8_lossy(value).into_owned())
+            })
+        })
     }
 
     /// Whether it is still there and not only its remains.
@@ -67,6 +95,18 @@ impl ProcessId {
         stat(self.pid).is_some_and(|stat| {
             stat.started == self.started && !matches!(stat.state, 'Z' | 'X' | 'x')
         })
+    }
+
+    /// Whether it is held still: by a signal, or by one that traces it.
+    pub fn is_stopped(&self) -> bool {
+        let stat = stat(self.pid).filter(|stat| stat.started == self.started);
+        stat.is_some_and(|stat| matches!(stat.state, 'T' | 't'))
+    }
+
+    /// Whether these are the remains of one that led a group of its own and was not waited for.
+    pub fn is_ended_leader(&self) -> bool {
+        let stat = stat(self.pid).filter(|stat| stat.started == self.started);
+        stat.is_some_and(|stat| stat.state == 'Z' && stat.group == self.pid)
     }
 
     /// Whether it has that very file open, by whatever name; false where the system does not tell.
@@ -236,6 +276,35 @@ mod tests {
         holder.kill().unwrap();
         holder.wait().unwrap();
         assert_eq!((found[0].command_line(), with_open(|open| open == path)), (None, vec![]));
+    }
+
+    #[test]
+    fn what_is_held_still_and_what_has_ended_is_told() {
+        use std::os::unix::process::CommandExt;
+        let sleeper = |group: bool| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("1000");
+            let child = if group { command.process_group(0).spawn() } else { command.spawn() };
+            let child = child.unwrap();
+            (ProcessId::of(child.id()).unwrap(), child)
+        };
+        let until = |is: &dyn Fn() -> bool| {
+            while !is() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let ((leader, mut its), (member, mut others)) = (sleeper(true), sleeper(false));
+        assert!(!leader.is_stopped() && !leader.is_ended_leader());
+        leader.signal_group(Signal::STOP);
+        until(&|| leader.is_stopped());
+        leader.signal_group(Signal::KILL);
+        others.kill().unwrap();
+        until(&|| leader.is_ended_leader() && !member.is_alive());
+        assert!(!member.is_ended_leader() && !leader.is_stopped());
+        its.wait().unwrap();
+        others.wait().unwrap();
+        assert!(!leader.is_ended_leader());
+        assert_eq!(leader.parent(), Err(Vanished));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The body of an act, with who asks.
 //!
-//! What always holds: who asks is found out by evidence, once, for every act alike; what the body says of
-//! itself counts only where no agent is at the other end. What a body says beyond what is known is refused, so
+//! What always holds: who asks is found out by evidence, once, for every act alike, and none is done for one of
+//! whom nothing is known; what the body says of itself counts only where no agent is at the other end. What a body says beyond what is known is refused, so
 //! that no wish is left out in silence.
 
 use super::Whole;
@@ -99,7 +99,7 @@ impl<T: Asks> FromRequest<Arc<Daemon>> for Wish<T> {
         let Whole(bytes) = Whole::from_request(Request::from_parts(parts, body), daemon).await?;
         let mut wish = T::read(&bytes)?;
         let claimed = wish.by().take();
-        *wish.by() = peer.by(daemon, claimed).await;
+        *wish.by() = peer.by(daemon, claimed).await?;
         Ok(Wish(wish))
     }
 }

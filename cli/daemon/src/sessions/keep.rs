@@ -8,6 +8,7 @@ use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::input::{self, message};
 use crate::problem::{Refusal, unknown_word};
+use crate::sessions::names::cannot_be_told;
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
 use sm_protocol::synthetic::{SessionLabelled, SessionSet, Synthetic};
@@ -73,22 +74,23 @@ async fn set(
     daemon.folded_to(receipt.last).await
 }
 
-/// Refuses what is no `key=value`.
+/// Refuses what is no `key=value`, and what looks like another and is not.
 pub(crate) fn check_label(label: &str) -> Result<(), Refusal> {
+    let wrong = |why: &str| {
+        let shown: String = label.chars().take(40).collect();
+        Refusal::bad_request(format!("{shown:?} is no label{why}"))
+            .hint("a label is key=value, on one line: role=reviewer")
+    };
+    if let Some(odd) = label.chars().find(|c| !c.is_control() && cannot_be_told(*c)) {
+        return Err(wrong(&format!(": nobody sees its character U+{:04X}", u32::from(odd))));
+    }
     let is_key = |key: &str| {
         !key.is_empty() && !key.chars().any(|c| c.is_whitespace() || c.is_control() || c == ',')
     };
     let is_good = label.chars().count() <= LABEL_CHARS_MAX
         && !label.chars().any(char::is_control)
         && label.split_once('=').is_some_and(|(key, value)| is_key(key) && !value.is_empty());
-    match is_good {
-        true => Ok(()),
-        false => {
-            let shown: String = label.chars().take(40).collect();
-            Err(Refusal::bad_request(format!("{shown:?} is no label"))
-                .hint("a label is key=value, on one line: role=reviewer"))
-        }
-    }
+    if is_good { Ok(()) } else { Err(wrong("")) }
 }
 
 /// Labels with some set and some taken away; a key has one value.
@@ -151,6 +153,10 @@ mod tests {
         }
         for bad in ["", "role", "=x", "role=", "a b=c", "a=b\nc", &"x=".repeat(200)] {
             assert!(check_label(bad).is_err(), "{bad}");
+        }
+        for odd in ["a=\u{202e}b", "a=b\u{200b}", "a\u{ad}=b", "a=b\u{a0}c"] {
+            let refused = check_label(odd).unwrap_err();
+            assert!(refused.problem.message.contains("U+"), "{odd:?}");
         }
     }
 }

@@ -66,8 +66,8 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether it shows nothing, or a blank that is not the usual one: the name would look like another.
-fn cannot_be_told(c: char) -> bool {
+/// Whether it shows nothing, or a blank that is not the usual one: the name, or label, would look like another.
+pub(crate) fn cannot_be_told(c: char) -> bool {
     is_invisible(c) || (c.is_whitespace() && c != ' ')
 }
 

@@ -1,7 +1,8 @@
 //! The daemon's HTTP as somebody without our client meets it: raw, over the socket and over TCP.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, signal};
 use serde_json::{Value, json};
+use sm_ingest::app_server::ProcessId;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -249,6 +250,12 @@ fn tcp_takes_only_calls_with_the_token_for_this_host() {
         assert!(reply.head.contains("www-authenticate: bearer"), "{}", reply.head);
         assert!(reply.json()["error"]["hint"].as_str().unwrap().contains("http-token"));
     }
+    // Who stays on the line may do there what it may do elsewhere.
+    let grant = json!({ "command": ["ls"], "until": 32_503_680_000_000_000_i64 }).to_string();
+    let headers = format!("host: {address}\r\n{right}");
+    let line = TcpStream::connect(&address).unwrap();
+    let reply = call(line, "POST", "/v1/rules", &headers, grant.as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.body);
     // A name of somebody else's that leads here is of no use, with the token or without.
     for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1"] {
         let reply = ask(host, &right);
@@ -377,4 +384,50 @@ fn an_import_goes_on_without_its_caller_and_another_waits_for_its_end() {
         assert_eq!((again.status, again.code().as_str()), (409, "already_imported"));
     });
     assert_eq!(imported(&bench).concat(), transcript);
+}
+
+/// A connection made by a process that has ended since, and this end of it. The daemon is held still meanwhile, so
+/// that it never sees who it was.
+fn of_one_that_is_gone(bench: &Bench) -> UnixStream {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+    use rustix::process::Signal;
+    use std::os::unix::process::CommandExt;
+    let ours = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    let address = SocketAddrUnix::new(bench.home.socket_path()).unwrap();
+    let theirs = ours.try_clone().unwrap();
+    let mut caller = std::process::Command::new("true");
+    // SAFETY: a system call, and nothing else, happens between fork and exec.
+    unsafe {
+        caller.pre_exec(move || Ok(connect(&theirs, &address)?));
+    }
+    signal(bench.daemon_pid(), Signal::STOP);
+    let daemon = ProcessId::of(bench.daemon_pid()).unwrap();
+    bench.wait("the daemon stands still", || daemon.is_stopped().then_some(()));
+    assert!(caller.status().unwrap().success());
+    signal(bench.daemon_pid(), Signal::CONT);
+    UnixStream::from(ours)
+}
+
+#[test]
+fn nothing_is_done_for_a_caller_that_is_gone_before_it_is_looked_at() {
+    let bench = Bench::start();
+    let grant = |name: &str| json!({ "name": name, "command": ["ls"], "until": 32_503_680_000_000_000_i64 });
+    let told = |reply: Reply| (reply.status, reply.code());
+    for (path, body) in [
+        ("/v1/rules", grant("forged").to_string()),
+        ("/v1/sessions", json!({ "prompt": "say: hi" }).to_string()),
+        ("/v1/shutdown", json!({ "by": "user" }).to_string()),
+    ] {
+        let reply =
+            call(of_one_that_is_gone(&bench), "POST", path, "host: sm\r\n", body.as_bytes());
+        assert!(reply.json()["error"]["hint"].as_str().unwrap().contains("wait for the answer"));
+        assert_eq!(told(reply), (403, "forbidden".to_owned()), "{path}");
+    }
+    // What all may read it may read.
+    let reply = call(of_one_that_is_gone(&bench), "GET", "/v1/sessions", "host: sm\r\n", b"");
+    assert_eq!((reply.status, &reply.json()["sessions"]), (200, &json!([])));
+    assert!(!get(&bench, "/v1/rules").body.contains("forged"));
+    // One that stays is heard.
+    let reply = post(&bench, "/v1/rules", grant("own").to_string().as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.body);
 }
