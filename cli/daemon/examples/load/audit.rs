@@ -36,6 +36,8 @@ struct Input {
     sends: Vec<Call>,
     /// The turns whose items carry it.
     carried_by: BTreeSet<String>,
+    /// The turns that took it, were cut off, and never told of it.
+    cut_off: BTreeSet<String>,
 }
 
 /// A call of Codex, by the life of the server and its number there.
@@ -130,6 +132,9 @@ impl Account {
             Some(Synthetic::InputChanged(changed)) => match self.inputs.get_mut(&changed.input) {
                 Some(input) => {
                     input.statuses.push(changed.status.clone());
+                    if changed.turn_over && changed.status == "unknown" {
+                        input.cut_off.extend(changed.turn.clone());
+                    }
                     input.status = Some(changed.status);
                     input.turn = changed.turn;
                     input.reason = changed.reason;
@@ -284,8 +289,10 @@ impl Account {
         for (number, input) in &self.inputs {
             let mut wrong = |what: String| faults.push(format!("input i{number}: {what}"));
             let status = input.status.as_deref().unwrap_or("accepted");
-            let taken: Vec<String> =
+            let mut taken: Vec<String> =
                 input.sends.iter().filter_map(|call| self.brought(call)?.ok()).collect();
+            // What did not come there was taken by nobody: Codex's own file says so.
+            taken.retain(|turn| !input.cut_off.contains(turn) || input.carried_by.contains(turn));
             // A turn that Codex took and died before it began is none.
             let has_begun =
                 |turn: &&String| self.turns.contains_key(*turn) || self.read.contains(*turn);
@@ -341,9 +348,11 @@ impl Account {
                 wrong("still open, and its server has no end");
             }
             let of_thread = self.inputs.values().filter(|input| input.thread == turn.thread);
-            let is_begun = of_thread
-                .clone()
-                .any(|input| input.turn.as_deref() == Some(id) || input.carried_by.contains(id));
+            let is_begun = of_thread.clone().any(|input| {
+                input.turn.as_deref() == Some(id)
+                    || input.carried_by.contains(id)
+                    || input.cut_off.contains(id)
+            });
             // Its answer may have been lost with the server.
             let mut sends = of_thread.flat_map(|input| &input.sends);
             let may_be =
@@ -413,7 +422,10 @@ impl Account {
                             input.statuses
                         ));
                     }
-                    if turn.is_some() && input.turn.is_some() && *turn != input.turn {
+                    let was_cut_off =
+                        turn.as_ref().is_some_and(|turn| input.cut_off.contains(turn));
+                    let is_another = turn.is_some() && input.turn.is_some() && *turn != input.turn;
+                    if is_another && !was_cut_off {
                         faults.push(format!("{key}: i{number} was told another turn"));
                     }
                 }
