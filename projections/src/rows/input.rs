@@ -64,12 +64,17 @@ impl InputStatus {
         matches!(self, InputStatus::Accepted | InputStatus::Queued)
     }
 
+    /// Whether a turn took it.
+    pub fn is_taken(self) -> bool {
+        matches!(self, InputStatus::Started | InputStatus::Steered)
+    }
+
     /// Whether it may come to stand so after `before`. What a turn took stays taken, unless that turn is over and
     /// nothing tells that it held the message; what was taken back or refused never waits again, only a delivery
     /// that was on its way by then may have come first.
     pub fn may_follow(self, before: InputStatus) -> bool {
         match before {
-            InputStatus::Started | InputStatus::Steered => false,
+            taken if taken.is_taken() => false,
             InputStatus::Cancelled | InputStatus::Refused => !self.waits(),
             _ => true,
         }

@@ -215,10 +215,7 @@ pub(crate) async fn act(
             if row.status == InputStatus::Unknown {
                 super::unknown::find_out_one(daemon, &thread, number, &row).await?;
             }
-            let was_taken = |row: &rows::Input| {
-                matches!(row.status, InputStatus::Started | InputStatus::Steered)
-            };
-            if was_taken(&find(daemon, id)?.1) {
+            if find(daemon, id)?.1.status.is_taken() {
                 return document(daemon, id);
             }
             keeps_key(daemon, id, number, &row)?;

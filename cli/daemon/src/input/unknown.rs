@@ -60,13 +60,13 @@ async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
 /// What the last turn took and never told of is unknown from now on. The caller holds the session's lock. Whether
 /// there was one.
 pub(super) async fn doubt(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
-    let mut are_any = false;
-    for (number, turn) in unheard(daemon, thread)? {
+    let unheard = unheard(daemon, thread)?;
+    let are_any = !unheard.is_empty();
+    for (number, turn) in unheard {
         let reason = Some(CUT_OFF.to_owned());
         let unknown = queue::now_is(number, InputStatus::Unknown);
         let unknown = InputChanged { turn: Some(turn), reason, turn_over: true, ..unknown };
         queue::change(daemon, thread, unknown).await?;
-        are_any = true;
     }
     Ok(are_any)
 }
@@ -123,8 +123,7 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
         let mut unheard = Vec::new();
         for number in sent.into_iter().filter(|number| !heard.contains(number)) {
             let Some(row) = view.get::<Inputs>(&number)? else { continue };
-            let was_taken = matches!(row.status, InputStatus::Started | InputStatus::Steered);
-            if was_taken && !row.sought && row.turn.as_deref() == Some(&turn.id) {
+            if row.status.is_taken() && !row.sought && row.turn.as_deref() == Some(&turn.id) {
                 unheard.push((number, turn.id.clone()));
             }
         }
