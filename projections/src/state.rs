@@ -260,6 +260,7 @@ state! {
     imports: Imports;
     inputs: Inputs;
     queue: Queue;
+    lost: Lost;
     kinds: Kinds;
     methods: Methods;
     troubles: Troubles;

@@ -61,6 +61,8 @@ tables! {
     16 Inputs = "inputs": u64 => Input;
     /// (session, input) of those not yet delivered.
     17 Queue = "queue": (Sid, u64) => ();
+    /// (session, input) of those of which nobody knows whether they were taken, until they are looked for.
+    29 Lost = "lost": (Sid, u64) => ();
     /// Records of each kind.
     18 Kinds = "kinds": u16 => u64;
     /// Records of each method that has no kind of its own.

@@ -6,6 +6,7 @@
 //! table `partial`, with the seq from which on it is known.
 
 mod eight;
+mod nine;
 mod seven;
 mod six;
 
@@ -47,6 +48,7 @@ pub const STEPS: &[Step] = &[
     Step { from: 6, run: six::to_seven },
     Step { from: 7, run: seven::to_eight },
     Step { from: 8, run: eight::to_nine },
+    Step { from: 9, run: nine::to_ten },
 ];
 
 /// Tables on their way from one version to the next.
@@ -149,10 +151,15 @@ impl Upgrade<'_> {
 
     /// Notes that `what` is known only of records from the floor on.
     pub fn partial(&mut self, what: &str) -> Result<(), StoreError> {
+        let floor = self.floor;
+        self.put::<Partial>(&what.to_owned(), &floor)
+    }
+
+    /// Puts a row into a table that is the same in this version and the next.
+    pub fn put<T: Table>(&mut self, key: &T::Key, row: &T::Row) -> Result<(), StoreError> {
         let mut address = Vec::new();
-        put_address::<Partial>(&what.to_owned(), &mut address);
-        let row: <Partial as Table>::Row = self.floor;
-        let bytes = postcard::to_stdvec(&row).expect("a number can be encoded");
+        put_address::<T>(key, &mut address);
+        let bytes = postcard::to_stdvec(row).expect("every row can be encoded");
         self.store.put(&mut self.txn, &address, &bytes)
     }
 }

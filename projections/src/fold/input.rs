@@ -52,7 +52,7 @@ impl Step<'_> {
         if !status.may_follow(input.status) && !is_doubted {
             return;
         }
-        let (sid, before) = (input.session, input.status);
+        let (sid, before, was_lost) = (input.session, input.status, input.is_lost());
         input.status = status;
         input.changed_at = at.time;
         // One that was held while it was on its way into the queue stays so.
@@ -63,6 +63,11 @@ impl Step<'_> {
         input.reason = reason.filter(|reason| *reason != HELD).map(line);
         let took = changed.turn.clone();
         input.turn = changed.turn.or(input.turn.take());
+        match (was_lost, input.is_lost()) {
+            (false, true) => self.state.lost.put((sid, changed.input), ()),
+            (true, false) => self.state.lost.remove((sid, changed.input)),
+            _ => {}
+        }
         match (before.waits(), status.waits()) {
             (true, false) => {
                 self.state.queue.remove((sid, changed.input));

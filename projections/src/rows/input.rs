@@ -111,3 +111,10 @@ pub struct Input {
     /// It was looked for in Codex's own account of the thread, and was not there.
     pub sought: bool,
 }
+
+impl Input {
+    /// Whether nobody knows if it was taken, and it was not looked for yet.
+    pub fn is_lost(&self) -> bool {
+        self.status == InputStatus::Unknown && !self.sought
+    }
+}

@@ -30,7 +30,7 @@ use crate::sessions::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
 use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
-use sm_projections::table::id_hash;
+use sm_projections::table::{Key, Table, id_hash};
 use sm_projections::tables::{InputKeys, Inputs, Requests, Sessions, Threads};
 use sm_projections::{View, views};
 use sm_protocol::synthetic::{InputAccepted, InputChanged, News, Synthetic, is_users_word};
@@ -466,6 +466,22 @@ fn pending(daemon: &Daemon, session: &Session, request: u64) -> Result<Refusal, 
             "request_id": id, "type": kind, "asked_at": asked_at, "summary": summary,
             "session_id": session.id,
         })))
+}
+
+/// The inputs of a session that table `T` lists, oldest first.
+fn listed_in<T: Table<Key = (Sid, u64), Row = ()>>(
+    daemon: &Daemon,
+    thread: &str,
+) -> Result<Vec<(u64, Row)>, Refusal> {
+    daemon.look(|view| {
+        let mut numbers = Vec::new();
+        view.scan::<T>(&session_sid(view, thread)?.to_bytes(), &[], |(_, number), ()| {
+            numbers.push(number);
+            true
+        })?;
+        let row = |number| Ok(view.get::<Inputs>(&number)?.map(|row| (number, row)));
+        numbers.into_iter().filter_map(|number| row(number).transpose()).collect()
+    })
 }
 
 fn session_sid(view: &View<'_>, thread: &str) -> Result<Sid, Refusal> {

@@ -15,7 +15,7 @@ use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_log::{ReadError, Reader};
 use sm_projections::rows::{self, InputStatus, Session, Sid};
-use sm_projections::table::{Key, id_hash};
+use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs, Queue, Sessions};
 use sm_projections::views;
 use sm_protocol::synthetic::{InputAccepted, InputChanged, InputEdited, InputsHeld, Synthetic};
@@ -31,19 +31,7 @@ const UNDELIVERED_MAX: usize = 20;
 
 /// What waits for a session, oldest first.
 pub(crate) fn waiting(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusal> {
-    daemon.look(|view| {
-        let sid = super::session_sid(view, thread)?;
-        let mut numbers = Vec::new();
-        view.scan::<Queue>(&sid.to_bytes(), &[], |(_, number), ()| {
-            numbers.push(number);
-            true
-        })?;
-        let mut inputs = Vec::new();
-        for number in numbers {
-            inputs.extend(view.get::<Inputs>(&number)?.map(|row| (number, row)));
-        }
-        Ok(inputs)
-    })
+    super::listed_in::<Queue>(daemon, thread)
 }
 
 /// What waits, and what was not taken: of one session, or of all.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sm_ingest::app_server::Version;
 use sm_log::Direction;
 use sm_projections::rows::{self, InputStatus, Outcome, Sid, Turn};
-use sm_projections::tables::{Inputs, Sessions, Sources, Turns};
+use sm_projections::tables::{Inputs, Lost, Sessions, Sources, Turns};
 use sm_projections::views::Selection;
 use sm_projections::{StoreError, View};
 use sm_protocol::Kind;
@@ -26,9 +26,6 @@ use std::time::Duration;
 
 /// How long Codex may take to tell a thread.
 const TELLING: Duration = Duration::from_secs(60);
-
-/// How far back lost inputs of a session are looked for whenever it is loaded, in inputs of all sessions.
-const INPUTS_MAX: usize = 20_000;
 
 /// The first release whose threads keep the name that a message was sent under.
 const NAMING: &str = "0.142.0";
@@ -135,28 +132,11 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
 
 /// The same for whoever holds the session's lock. Whether there was one.
 pub(super) async fn find_out_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
-    let lost = lost(daemon, thread)?;
+    let lost = super::listed_in::<Lost>(daemon, thread)?;
     for (number, row) in &lost {
         find_out_one(daemon, thread, *number, row).await?;
     }
     Ok(!lost.is_empty())
-}
-
-fn lost(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusal> {
-    daemon.look(|view| {
-        let sid = super::session_sid(view, thread)?;
-        let began = began(view, sid)?;
-        let (mut lost, mut seen) = (Vec::new(), 0);
-        view.scan_back::<Inputs>(&[], |number, row| {
-            seen += 1;
-            let is_lost = row.session == sid && row.status == InputStatus::Unknown;
-            if is_lost && !row.sought {
-                lost.push((number, row));
-            }
-            number >= began && seen < INPUTS_MAX
-        })?;
-        Ok(lost)
-    })
 }
 
 /// Looks for one, and records what is found. The caller holds the session's lock.
