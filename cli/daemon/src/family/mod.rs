@@ -4,9 +4,11 @@
 //! once, whatever dies in between. Only a session that is idle is woken, and none that was interrupted:
 //! that one hears of it when its next turn ends.
 
+mod authority;
 mod news;
 mod tree;
 
+pub(crate) use authority::{from_agent, may_act, may_still_lead};
 pub(crate) use tree::above;
 
 use crate::api::Input;

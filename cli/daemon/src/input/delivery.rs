@@ -116,7 +116,7 @@ pub(super) async fn steer(
         }
         // Nothing was sent, and the turn is lost with its server: it begins one of its own.
         Err(error @ CallError::Gone { .. }) => {
-            queue::deliver_soon(daemon, &session.thread_id);
+            super::deliver_soon(daemon, &session.thread_id);
             Ok(Fate::Queued(Some(error.to_string())))
         }
         Err(error) => Ok(fate_of(error)),

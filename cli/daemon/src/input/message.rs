@@ -9,20 +9,16 @@ use crate::problem::Refusal;
 use crate::sessions::rights::{Approval, Rights, Sandbox};
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
-use sm_projections::views;
 use std::path::Path;
 
 /// The longest text that Codex takes in one turn, in characters (`MAX_USER_INPUT_TEXT_CHARS`).
 const CHARS_MAX: usize = 1 << 20;
 
-/// The longest name that a sender may give an input.
-const KEY_CHARS_MAX: usize = 200;
-
 /// Refuses what nothing could take.
 pub(crate) fn check(input: &Input) -> Result<(), Refusal> {
     check_text(&input.text)?;
     if let Some(key) = &input.key {
-        check_key(key)?;
+        super::key::check(key)?;
     }
     input.images.iter().try_for_each(|image| check_image(image))?;
     if input.output_schema.as_ref().is_some_and(|schema| !schema.is_object()) {
@@ -69,27 +65,6 @@ pub(crate) fn check_text(text: &str) -> Result<(), Refusal> {
         .hint("take terminal colours and the like out first: … | sed 's/\\x1b\\[[0-9;]*m//g'"));
     }
     Ok(())
-}
-
-/// Refuses a name that is one of those that `sm` gives itself.
-pub(super) fn check_senders_key(key: Option<&str>) -> Result<(), Refusal> {
-    let own = [views::REMINDER_KEY, super::words::KEY];
-    match key.and_then(|key| own.into_iter().find(|own| key.starts_with(own))) {
-        Some(own) => Err(Refusal::bad_request(format!("a key does not begin with {own:?}"))
-            .hint("such keys are sm's own, of reminders and of words along with an answer")),
-        None => Ok(()),
-    }
-}
-
-fn check_key(key: &str) -> Result<(), Refusal> {
-    let is_good = !key.is_empty()
-        && key.chars().count() <= KEY_CHARS_MAX
-        && !key.chars().any(char::is_control);
-    match is_good {
-        true => Ok(()),
-        false => Err(Refusal::bad_request("the idempotency key cannot be used")
-            .hint(format!("a key is 1 to {KEY_CHARS_MAX} characters of one line"))),
-    }
 }
 
 fn check_image(image: &str) -> Result<(), Refusal> {

@@ -6,6 +6,8 @@
 //! resume, and each held input says so; so is what comes after it, unless it is urgent or steered.
 
 mod delivery;
+mod dispatch;
+mod key;
 pub(crate) mod message;
 mod queue;
 pub(crate) mod reminders;
@@ -14,26 +16,27 @@ mod unknown;
 pub(crate) mod words;
 
 pub(crate) use delivery::message_id;
+pub(crate) use dispatch::{deliver_after, deliver_soon, passes};
 pub use queue::accepted;
 pub(crate) use queue::{
-    act, cancel_all, change, deliver_after, deliver_soon, document, hold, hold_or_release, list,
-    now_is, passes, release, release_all, waiting,
+    act, cancel_all, change, document, hold, hold_or_release, list, now_is, release, release_all,
+    waiting,
 };
 pub(crate) use unknown::resumed;
 
 use crate::api::{Input, InputTaken, Mode, Settings};
 use crate::caller::{Caller, SENDER};
 use crate::daemon::Daemon;
+use crate::family;
 use crate::problem::Refusal;
 use crate::sessions::interrupt::interrupt_turn;
-use crate::sessions::rights::Rights;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
 use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
-use sm_projections::table::{Key, Table, id_hash};
-use sm_projections::tables::{InputKeys, Inputs, Requests, Sessions, Threads};
+use sm_projections::table::{Key, Table};
+use sm_projections::tables::{Inputs, Requests};
 use sm_projections::{View, views};
-use sm_protocol::synthetic::{InputAccepted, InputChanged, News, Synthetic, is_users_word};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, News, Synthetic};
 use std::sync::Arc;
 
 /// Takes a message for the session that `word` means.
@@ -42,14 +45,14 @@ pub(crate) async fn take(
     word: &str,
     input: Input,
 ) -> Result<InputTaken, Refusal> {
-    message::check_senders_key(input.key.as_deref())?;
+    key::check_senders(input.key.as_deref())?;
     daemon.caught_up().await?;
     let caller = daemon.caller(input.by.as_deref())?;
     let target = daemon.find(word, input.by.as_deref())?;
     let mut input = input;
     match &caller {
         Caller::Agent(agent) => {
-            input.text = from_agent(daemon, agent, &target, &input.text)?;
+            input.text = family::from_agent(daemon, agent, &target, &input.text)?;
         }
         Caller::Nameless(_) => {
             return Err(Refusal::forbidden(
@@ -66,85 +69,6 @@ pub(crate) async fn take(
     let _lock = daemon.lock(&target.session.thread_id).await;
     let taken = take_locked(daemon, &target.session, &input, &caller).await;
     taken.map_err(|refusal| refusal.of_session(&target.session))
-}
-
-/// An agent acts on what hangs below it.
-pub(crate) fn may_act(
-    daemon: &Daemon,
-    caller: &Caller,
-    target: &views::Selection,
-) -> Result<(), Refusal> {
-    let agent = match caller {
-        Caller::User | Caller::Demo => return Ok(()),
-        Caller::Agent(agent) => agent,
-        Caller::Nameless(_) => {
-            return Err(Refusal::forbidden(
-                "an agent acts on its own children only, and which session asks is not known",
-            ));
-        }
-    };
-    match daemon.is_above(agent.sid, target.sid)? {
-        true => Ok(()),
-        false => Err(Refusal::forbidden(format!(
-            "an agent acts on its own children only: session {} is none",
-            target.session.id
-        ))),
-    }
-}
-
-/// What an agent may say: to its own family, and to whoever is not below it with a line on where it
-/// comes from, because no agent speaks with the user's voice.
-fn from_agent(
-    daemon: &Daemon,
-    agent: &views::Selection,
-    target: &views::Selection,
-    text: &str,
-) -> Result<String, Refusal> {
-    if agent.sid == target.sid {
-        return Err(Refusal::forbidden("an agent sends nothing to itself")
-            .hint("go on by yourself, or name another session of your family"));
-    }
-    if daemon.is_above(agent.sid, target.sid)? {
-        may_lead(&agent.session, &target.session)?;
-        return Ok(text.to_owned());
-    }
-    if !daemon.is_family(agent.sid, target.sid)? {
-        let target = &target.session.id;
-        return Err(Refusal::forbidden(format!(
-            "an agent sends to its own family only: session {target} is none of it"
-        ))
-        .hint("`sm children` and the tool sm_children list it"));
-    }
-    let session = &agent.session;
-    let name = session.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
-    Ok(format!("[message of the agent in session {}{name}]\n{text}", session.id))
-}
-
-/// Refuses where a session that an agent made may do more than that agent by now: its words would be done with
-/// rights that it does not have.
-fn may_lead(agent: &Session, target: &Session) -> Result<(), Refusal> {
-    let is_users = target.spawned_by.as_deref().is_some_and(is_users_word);
-    if is_users || !Rights::of(agent).are_exceeded_by(target) {
-        return Ok(());
-    }
-    let (own, other) = (&agent.id, &target.id);
-    let message = format!("session {other} may do more by now than {own}, which made it");
-    Err(Refusal::forbidden(message).hint(format!(
-        "the user can send it, or give it less: sm set {other} --sandbox … --approval …"
-    )))
-}
-
-/// The same of a message to be delivered now; `by` is its sender, as recorded.
-fn may_still_lead(daemon: &Daemon, by: &str, target: &Session) -> Result<(), Refusal> {
-    let found = daemon.look(|view| {
-        let Some(agent) = view.get::<Threads>(&by.to_owned())? else { return Ok(None) };
-        let (row, sid) = (view.get::<Sessions>(&agent)?, session_sid(view, &target.thread_id)?);
-        Ok::<_, Refusal>(row.map(|row| (agent, row, sid)))
-    })?;
-    match found {
-        Some((agent, row, sid)) if daemon.is_above(agent, sid)? => may_lead(&row, target),
-        _ => Ok(()),
-    }
 }
 
 /// The same for whoever holds the session's lock.
@@ -215,7 +139,7 @@ async fn accept(
     // One that nothing could ever take is not accepted.
     daemon.codex_home_of(target)?;
     let thread = target.thread_id.as_str();
-    if let Some(before) = repeated(daemon, target, input, &sender.settings)? {
+    if let Some(before) = key::repeated(daemon, target, input, &sender.settings)? {
         return Ok(before);
     }
     let accepted = InputAccepted {
@@ -272,7 +196,7 @@ impl WaitsOut {
     fn covers(self, refusal: &Refusal) -> bool {
         match self {
             WaitsOut::Away => is_away(refusal),
-            WaitsOut::Anything => is_away(refusal) || queue::passes(refusal),
+            WaitsOut::Anything => is_away(refusal) || passes(refusal),
         }
     }
 }
@@ -305,49 +229,6 @@ async fn send(
         }
     };
     settle(daemon, thread, number, fate).await
-}
-
-/// What became of the input that its sender gave the same key before.
-fn repeated(
-    daemon: &Daemon,
-    target: &Session,
-    input: &Input,
-    settings: &Settings,
-) -> Result<Option<InputTaken>, Refusal> {
-    let Some(key) = &input.key else { return Ok(None) };
-    let found = daemon.look(|view| {
-        let sid = session_sid(view, &target.thread_id)?;
-        let Some(number) = view.get::<InputKeys>(&(sid, id_hash(&[key])))? else { return Ok(None) };
-        Ok::<_, Refusal>(view.get::<Inputs>(&number)?.map(|row| (number, row)))
-    })?;
-    // One that was not taken stands in nobody's way.
-    let was_taken = |row: &Row| !matches!(row.status, InputStatus::Refused | InputStatus::Failed);
-    let Some((number, row)) = found.filter(|(_, row)| was_taken(row)) else { return Ok(None) };
-    let id = views::input_id(number);
-    // As it was sent: whoever changed its text since did not send it.
-    let as_sent = Row { text_seq: number, ..row.clone() };
-    let before = queue::accepted(&daemon.reader, number, &as_sent)?;
-    let differs = [
-        (before.text != input.text, "another text"),
-        (before.images != input.images, "other pictures"),
-        (before.settings != *settings, "other settings"),
-        (before.output_schema != input.output_schema, "another output schema"),
-        (before.plan != input.plan, "another plan mode"),
-    ];
-    if let Some((_, what)) = differs.into_iter().find(|(differs, _)| *differs) {
-        return Err(Refusal::new(
-            409,
-            "key_reused",
-            format!("input {id} has the key {key:?} already, and {what}"),
-        )
-        .hint(format!(
-            "a key names one message for good: take another; `sm queue show {id}` shows that one"
-        ))
-        .details(json!({ "input": number, "key": key })));
-    }
-    let now = now_is(number, row.status);
-    let now = InputChanged { turn: row.turn, reason: row.reason, held: row.held, ..now };
-    Ok(Some(taken(daemon, target, now, true)))
 }
 
 /// Refuses for a session that is in the archive, was stopped, or has no thread any more.
@@ -484,7 +365,7 @@ fn listed_in<T: Table<Key = (Sid, u64), Row = ()>>(
     })
 }
 
-fn session_sid(view: &View<'_>, thread: &str) -> Result<Sid, Refusal> {
+pub(crate) fn session_sid(view: &View<'_>, thread: &str) -> Result<Sid, Refusal> {
     let sid = view.get::<sm_projections::tables::Threads>(&thread.to_owned())?;
     sid.ok_or_else(|| Refusal::not_found(format!("no session has thread {thread}")))
 }

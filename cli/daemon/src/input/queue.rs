@@ -1,30 +1,23 @@
-//! What waits for a session: shown, held, changed, taken back, delivered.
+//! What waits for a session: shown, held, changed, taken back.
 //!
-//! What always holds: what waits is delivered in the order in which it came, when its session's turn has
-//! ended. After an interrupt it is held until a resume or a release, and each held input says so. An input is
-//! changed or taken back only while it waits; one that failed, or is not known to have been taken, can be
-//! taken off the list.
+//! What always holds: after an interrupt it is held until a resume or a release, and each held input says so. An
+//! input is changed or taken back only while it waits; one that failed, or is not known to have been taken, can
+//! be taken off the list.
 
-use super::delivery::{self, Accepted, Fate};
+use super::dispatch::deliver_soon;
+use super::key;
 use crate::api::{InputAct, InputChange};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
 use crate::family;
-use crate::guard::guard;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_log::{ReadError, Reader};
-use sm_projections::rows::{self, InputStatus, Session, Sid};
-use sm_projections::table::id_hash;
-use sm_projections::tables::{InputKeys, Inputs, Queue, Sessions};
+use sm_projections::rows::{self, InputStatus, Sid};
+use sm_projections::tables::{Inputs, Queue, Sessions};
 use sm_projections::views;
 use sm_protocol::synthetic::{InputAccepted, InputChanged, InputEdited, InputsHeld, Synthetic};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// After its first, second … failure a delivery is left alone for so long.
-const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
-const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
 /// How many inputs that were not taken are shown beside those that wait.
 const UNDELIVERED_MAX: usize = 20;
@@ -123,7 +116,7 @@ pub(crate) async fn hold_or_release(
     daemon.caught_up().await?;
     let caller = daemon.caller(by)?;
     let target = daemon.find(word, by)?;
-    super::may_act(daemon, &caller, &target)?;
+    family::may_act(daemon, &caller, &target)?;
     let thread = target.session.thread_id;
     {
         let _lock = daemon.lock(&thread).await;
@@ -182,7 +175,7 @@ pub(crate) async fn act(
             let mut text = change.text.unwrap_or_default();
             super::message::check_text(&text)?;
             if let Caller::Agent(agent) = &caller {
-                text = super::from_agent(daemon, agent, &daemon.session(&thread)?, &text)?;
+                text = family::from_agent(daemon, agent, &daemon.session(&thread)?, &text)?;
             }
             let edited = InputEdited { input: number, text, by: caller.word() };
             let receipt = daemon.note(&thread, &Synthetic::InputEdited(edited))?;
@@ -206,7 +199,7 @@ pub(crate) async fn act(
             if find(daemon, id)?.1.status.is_taken() {
                 return document(daemon, id);
             }
-            keeps_key(daemon, id, number, &row)?;
+            key::is_kept(daemon, id, number, &row)?;
             let by = Some(caller.word());
             let again = InputChanged { by, ..now_is(number, InputStatus::Queued) };
             self::change(daemon, &thread, again).await?;
@@ -214,24 +207,6 @@ pub(crate) async fn act(
         }
     }
     document(daemon, id)
-}
-
-/// Its sender may have sent one that failed again under its key: that one is the message then.
-fn keeps_key(daemon: &Daemon, id: &str, number: u64, row: &rows::Input) -> Result<(), Refusal> {
-    let Some(key) = accepted(&daemon.reader, number, row)?.key else { return Ok(()) };
-    let newest = (row.session, id_hash(&[&key]));
-    match daemon.look(|view| Ok::<_, Refusal>(view.get::<InputKeys>(&newest)?))? {
-        Some(newest) if newest != number => {
-            let newest = views::input_id(newest);
-            Err(Refusal::new(
-                409,
-                "key_reused",
-                format!("input {id} was sent again under its key {key:?}, as {newest}"),
-            )
-            .hint(format!("`sm queue show {newest}` shows what became of that one")))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn waits(id: &str, row: &rows::Input) -> Result<(), Refusal> {
@@ -268,138 +243,6 @@ fn may_change(caller: &Caller, row: &rows::Input) -> Result<(), Refusal> {
         Caller::Agent(agent) if agent.session.thread_id == row.by => Ok(()),
         _ => Err(Refusal::forbidden("an agent changes only the messages that it sent itself")),
     }
-}
-
-/// Delivers what waits, once record `seq` is folded, however long that takes.
-pub(crate) async fn deliver_after(daemon: Arc<Daemon>, thread: String, seq: u64) {
-    if !thread.is_empty() && daemon.folded_at_last(seq).await {
-        deliver_or_retry(&daemon, &thread).await;
-    }
-}
-
-/// Delivers what waits, in a task of its own.
-pub(crate) fn deliver_soon(daemon: &Arc<Daemon>, thread: &str) {
-    tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), 0));
-}
-
-/// Delivers what waits. Where Codex is away it is tried again, later and later, until it is delivered or
-/// does not wait any more; what waits says so.
-async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
-    let (mut retrying, mut told) = (None, String::new());
-    for tries in 0.. {
-        let Err(error) = deliver(daemon, thread).await else { return };
-        let why = error.to_string();
-        if why != told {
-            daemon.say(&format!("what waits for session {thread} was not delivered: {why}"));
-            told = why;
-        }
-        retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
-        // What is wrong with the input itself stays wrong; Codex comes back, and lets go of threads.
-        let is_lasting = !passes(&error) && !error.problem.retryable;
-        if is_lasting || retrying.is_none() {
-            return;
-        }
-        let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
-        if !daemon.pause(pause).await {
-            return;
-        }
-    }
-}
-
-/// Whether a failure may pass by itself; what a release of Codex does not know, it never will.
-pub(crate) fn passes(refusal: &Refusal) -> bool {
-    refusal.status >= 500 && refusal.problem.code != "unsupported"
-}
-
-/// The one task that tries again for a session.
-struct Retrying<'d> {
-    daemon: &'d Daemon,
-    thread: &'d str,
-}
-
-impl<'d> Retrying<'d> {
-    fn begin(daemon: &'d Daemon, thread: &'d str) -> Option<Retrying<'d>> {
-        let is_first = guard(&daemon.retrying).insert(thread.to_owned());
-        is_first.then_some(Retrying { daemon, thread })
-    }
-}
-
-impl Drop for Retrying<'_> {
-    fn drop(&mut self) {
-        guard(&self.daemon.retrying).remove(self.thread);
-    }
-}
-
-/// Begins a turn with the oldest input that waits, if the session is free for it.
-async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
-    // Most turns end with nothing waiting.
-    if waiting(daemon, thread)?.is_empty() {
-        return Ok(());
-    }
-    let _lock = daemon.lock(thread).await;
-    loop {
-        daemon.caught_up().await?;
-        let session = daemon.session(thread)?.session;
-        let next = waiting(daemon, thread)?.into_iter().find(|(_, row)| !row.held);
-        let (true, Some((number, row))) = (is_free(&session) && !daemon.is_stopping(), next) else {
-            return Ok(());
-        };
-        // What was lost on its way may have begun a turn, which is not to be talked over.
-        if super::unknown::find_out_all(daemon, thread).await? {
-            continue;
-        }
-        let message = match accepted(&daemon.reader, number, &row) {
-            Ok(message) => message,
-            // Nobody knows what is to be sent: it keeps none from going that come after it.
-            Err(error) => {
-                let reason = Some(rows::line(&format!("its text cannot be read: {error}")));
-                let failed = InputChanged { reason, ..now_is(number, InputStatus::Failed) };
-                change(daemon, thread, failed).await?;
-                continue;
-            }
-        };
-        if let Some(turn) = &message.expected_turn {
-            let reason = Some(format!("turn {turn}, which it was meant for, is over"));
-            let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
-            change(daemon, thread, refused).await?;
-            continue;
-        }
-        if let Err(refusal) = super::may_still_lead(daemon, &row.by, &session) {
-            if passes(&refusal) {
-                return Err(refusal);
-            }
-            let reason = Some(refusal.to_string());
-            let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
-            change(daemon, thread, refused).await?;
-            continue;
-        }
-        let accepted = Accepted { number, message: &message };
-        let fate = match delivery::start(daemon, thread, &accepted).await {
-            Ok(fate) => fate,
-            // Codex has decided: nothing would ever come of waiting.
-            Err(refusal) if refusal.problem.code == "session_dead" => {
-                Fate::Failed(refusal.to_string())
-            }
-            // It goes on waiting, and says for what.
-            Err(refusal) => {
-                let reason = Some(rows::line(&format!("not delivered yet: {refusal}")));
-                if reason != row.reason {
-                    let queued = InputChanged { reason, ..now_is(number, InputStatus::Queued) };
-                    change(daemon, thread, queued).await?;
-                }
-                return Err(refusal);
-            }
-        };
-        if delivery::settle(daemon, thread, number, fate).await?.turn.is_some() {
-            return Ok(());
-        }
-    }
-}
-
-fn is_free(session: &Session) -> bool {
-    session.open_turn.is_none()
-        && !session.ended
-        && !session.pending.iter().any(|(_, class)| class.asks_human())
 }
 
 /// An input whole: from the record of its acceptance, its text from that of its last change.

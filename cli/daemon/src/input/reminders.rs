@@ -9,6 +9,7 @@ use super::message;
 use crate::api::{Cancel, Input, Mode, Remind};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
+use crate::family;
 use crate::problem::Refusal;
 use crate::records;
 use serde_json::Value;
@@ -33,8 +34,8 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
     let target = daemon.find(word, wish.by.as_deref())?;
     let is_own = matches!(&caller, Caller::Agent(agent) if agent.sid == target.sid);
     if !is_own {
-        super::may_act(daemon, &caller, &target)?;
-        super::may_still_lead(daemon, &caller.word(), &target.session)?;
+        family::may_act(daemon, &caller, &target)?;
+        family::may_still_lead(daemon, &caller.word(), &target.session)?;
     }
     message::check_text(&wish.text)?;
     let due = match (wish.at, wish.in_seconds) {
@@ -183,7 +184,7 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
         ..Input::default()
     };
     let session = daemon.session(&session.thread_id)?.session;
-    let sent = match super::may_still_lead(daemon, &row.by, &session) {
+    let sent = match family::may_still_lead(daemon, &row.by, &session) {
         Ok(()) => super::take_reminder(daemon, &session, &message, &caller).await.map(drop),
         Err(refusal) => Err(refusal),
     };

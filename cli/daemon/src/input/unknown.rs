@@ -6,7 +6,7 @@
 //! again.
 
 use super::delivery::{input_of, message_id};
-use super::{queue, rollout};
+use super::{dispatch, queue, rollout};
 use crate::daemon::{Daemon, blocking};
 use crate::problem::Refusal;
 use crate::servers::resume;
@@ -43,7 +43,7 @@ pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
         if let Err(error) = find_out(&daemon, &thread).await {
             daemon.say(&format!("lost messages of session {thread} were not looked for: {error}"));
         }
-        queue::deliver_after(daemon, thread, 0).await;
+        dispatch::deliver_after(daemon, thread, 0).await;
     });
 }
 

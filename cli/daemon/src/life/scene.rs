@@ -6,7 +6,7 @@ use super::releases;
 use crate::api::Act;
 use crate::caller::Caller;
 use crate::daemon::Daemon;
-use crate::input;
+use crate::family;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
 use crate::servers::resume;
@@ -38,7 +38,7 @@ impl Scene {
         daemon.caught_up().await?;
         let caller = daemon.caller(act.by.as_deref())?;
         let target = daemon.find(word, act.by.as_deref())?;
-        input::may_act(daemon, &caller, &target)?;
+        family::may_act(daemon, &caller, &target)?;
         let lock = daemon.lock(&target.session.thread_id).await;
         let Selection { sid, session } = daemon.session(&target.session.thread_id)?;
         let scene = Scene { daemon: Arc::clone(daemon), caller, sid, session, _lock: lock };

@@ -6,7 +6,8 @@
 use crate::api::{Keep, Settings};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
-use crate::input::{self, message};
+use crate::family;
+use crate::input::message;
 use crate::problem::{Refusal, unknown_word};
 use crate::sessions::names::cannot_be_told;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ pub(crate) async fn keep(daemon: &Arc<Daemon>, word: &str, keep: Keep) -> Result
     daemon.caught_up().await?;
     let caller = daemon.caller(keep.by.as_deref())?;
     let target = daemon.find(word, keep.by.as_deref())?;
-    input::may_act(daemon, &caller, &target)?;
+    family::may_act(daemon, &caller, &target)?;
     let settings = message::settings(&caller, &target.session, &keep.settings)?;
     keep.labels.iter().try_for_each(|label| check_label(label))?;
     let thread = target.session.thread_id;

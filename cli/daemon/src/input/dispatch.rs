@@ -1,0 +1,152 @@
+//! What waits for a session, given to it once it is free.
+//!
+//! What always holds: it goes in the order in which it came, one a turn. Where Codex is away it is tried again,
+//! later and later, by one task a session; what nothing can deliver keeps none from going that come after it.
+
+use super::delivery::{self, Accepted, Fate};
+use super::queue::{accepted, change, now_is, waiting};
+use super::unknown;
+use crate::daemon::Daemon;
+use crate::family;
+use crate::guard::guard;
+use crate::problem::Refusal;
+use sm_projections::rows::{self, InputStatus, Session};
+use sm_protocol::synthetic::InputChanged;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After its first, second … failure a delivery is left alone for so long.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// Delivers what waits, once record `seq` is folded, however long that takes.
+pub(crate) async fn deliver_after(daemon: Arc<Daemon>, thread: String, seq: u64) {
+    if !thread.is_empty() && daemon.folded_at_last(seq).await {
+        deliver_or_retry(&daemon, &thread).await;
+    }
+}
+
+/// Delivers what waits, in a task of its own.
+pub(crate) fn deliver_soon(daemon: &Arc<Daemon>, thread: &str) {
+    tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), 0));
+}
+
+/// Delivers what waits. Where Codex is away it is tried again, later and later, until it is delivered or
+/// does not wait any more; what waits says so.
+async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
+    let (mut retrying, mut told) = (None, String::new());
+    for tries in 0.. {
+        let Err(error) = deliver(daemon, thread).await else { return };
+        let why = error.to_string();
+        if why != told {
+            daemon.say(&format!("what waits for session {thread} was not delivered: {why}"));
+            told = why;
+        }
+        retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
+        // What is wrong with the input itself stays wrong; Codex comes back, and lets go of threads.
+        let is_lasting = !passes(&error) && !error.problem.retryable;
+        if is_lasting || retrying.is_none() {
+            return;
+        }
+        let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
+        if !daemon.pause(pause).await {
+            return;
+        }
+    }
+}
+
+/// Whether a failure may pass by itself; what a release of Codex does not know, it never will.
+pub(crate) fn passes(refusal: &Refusal) -> bool {
+    refusal.status >= 500 && refusal.problem.code != "unsupported"
+}
+
+/// The one task that tries again for a session.
+struct Retrying<'d> {
+    daemon: &'d Daemon,
+    thread: &'d str,
+}
+
+impl<'d> Retrying<'d> {
+    fn begin(daemon: &'d Daemon, thread: &'d str) -> Option<Retrying<'d>> {
+        let is_first = guard(&daemon.retrying).insert(thread.to_owned());
+        is_first.then_some(Retrying { daemon, thread })
+    }
+}
+
+impl Drop for Retrying<'_> {
+    fn drop(&mut self) {
+        guard(&self.daemon.retrying).remove(self.thread);
+    }
+}
+
+/// Begins a turn with the oldest input that waits, if the session is free for it.
+async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
+    // Most turns end with nothing waiting.
+    if waiting(daemon, thread)?.is_empty() {
+        return Ok(());
+    }
+    let _lock = daemon.lock(thread).await;
+    loop {
+        daemon.caught_up().await?;
+        let session = daemon.session(thread)?.session;
+        let next = waiting(daemon, thread)?.into_iter().find(|(_, row)| !row.held);
+        let (true, Some((number, row))) = (is_free(&session) && !daemon.is_stopping(), next) else {
+            return Ok(());
+        };
+        // What was lost on its way may have begun a turn, which is not to be talked over.
+        if unknown::find_out_all(daemon, thread).await? {
+            continue;
+        }
+        let message = match accepted(&daemon.reader, number, &row) {
+            Ok(message) => message,
+            // Nobody knows what is to be sent: it keeps none from going that come after it.
+            Err(error) => {
+                let reason = Some(rows::line(&format!("its text cannot be read: {error}")));
+                let failed = InputChanged { reason, ..now_is(number, InputStatus::Failed) };
+                change(daemon, thread, failed).await?;
+                continue;
+            }
+        };
+        if let Some(turn) = &message.expected_turn {
+            let reason = Some(format!("turn {turn}, which it was meant for, is over"));
+            let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
+            change(daemon, thread, refused).await?;
+            continue;
+        }
+        if let Err(refusal) = family::may_still_lead(daemon, &row.by, &session) {
+            if passes(&refusal) {
+                return Err(refusal);
+            }
+            let reason = Some(refusal.to_string());
+            let refused = InputChanged { reason, ..now_is(number, InputStatus::Refused) };
+            change(daemon, thread, refused).await?;
+            continue;
+        }
+        let accepted = Accepted { number, message: &message };
+        let fate = match delivery::start(daemon, thread, &accepted).await {
+            Ok(fate) => fate,
+            // Codex has decided: nothing would ever come of waiting.
+            Err(refusal) if refusal.problem.code == "session_dead" => {
+                Fate::Failed(refusal.to_string())
+            }
+            // It goes on waiting, and says for what.
+            Err(refusal) => {
+                let reason = Some(rows::line(&format!("not delivered yet: {refusal}")));
+                if reason != row.reason {
+                    let queued = InputChanged { reason, ..now_is(number, InputStatus::Queued) };
+                    change(daemon, thread, queued).await?;
+                }
+                return Err(refusal);
+            }
+        };
+        if delivery::settle(daemon, thread, number, fate).await?.turn.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+fn is_free(session: &Session) -> bool {
+    session.open_turn.is_none()
+        && !session.ended
+        && !session.pending.iter().any(|(_, class)| class.asks_human())
+}
