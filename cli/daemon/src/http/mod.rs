@@ -25,6 +25,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{MethodRouter, get, post};
+use http_body_util::{BodyExt, Limited};
 use openapi::{Op, Routes};
 use routes::{List, Page, Shared};
 use serde::de::DeserializeOwned;
@@ -210,4 +211,10 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .fallback(routes::unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(daemon)
+}
+
+/// Reads a body that nobody wants to its end, and keeps nothing of it: who still writes sees no answer.
+async fn drained(request: Request) {
+    let mut body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+    while let Some(Ok(_)) = body.frame().await {}
 }

@@ -1,7 +1,7 @@
 //! Sessions, requests and the daemon itself.
 
 use super::wish::Wish;
-use super::{Asked, BODY_BYTES_MAX, Named, tcp};
+use super::{Asked, Named, drained, tcp};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
     Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
@@ -16,7 +16,6 @@ use crate::{input, requests};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
-use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_projections::views::{self, Selection};
@@ -44,12 +43,6 @@ impl Page {
 pub(crate) async fn wrong_method(method: Method, uri: Uri, request: Request) -> Refusal {
     drained(request).await;
     Refusal::new(405, "bad_request", format!("{} takes no {method}", uri.path()))
-}
-
-/// Reads a body that nobody wants to its end, and keeps nothing of it: who still writes sees no answer.
-pub(super) async fn drained(request: Request) {
-    let mut body = Limited::new(request.into_body(), BODY_BYTES_MAX);
-    while let Some(Ok(_)) = body.frame().await {}
 }
 
 pub(crate) async fn unknown(method: Method, uri: Uri, request: Request) -> Refusal {

@@ -4,7 +4,7 @@
 //! the data directory, private to the user, and is compared in constant time; a call for another host than
 //! this one is refused, so that no name of somebody else's that leads here (DNS rebinding) is of use.
 
-use super::routes::drained;
+use super::drained;
 use crate::daemon::Daemon;
 use crate::home::Home;
 use crate::problem::Refusal;

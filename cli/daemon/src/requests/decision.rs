@@ -6,41 +6,10 @@
 use super::elicitation::{elicitation, fields};
 use super::question::{question_ids, user_input};
 use super::raw;
+use super::verdict::{Said, Verdict, WORDS, unknown};
 use crate::api::Answer;
 use crate::problem::Refusal;
 use serde_json::{Map, Value, json};
-use sm_ingest::app_server::Version;
-
-/// An answer, ready to be recorded and sent.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Verdict {
-    /// What is recorded: `accept`, `decline`, `answer` …
-    pub word: String,
-    /// What Codex gets.
-    pub result: Value,
-    /// Whether it ends the turn.
-    pub interrupts: bool,
-}
-
-impl Verdict {
-    /// What is recorded, what Codex gets, and what that does to the turn.
-    pub fn new(method: &str, word: String, result: Value) -> Verdict {
-        Verdict { interrupts: interrupts(method, &word), word, result }
-    }
-}
-
-/// A verdict's word and result.
-pub(super) type Said = (String, Value);
-
-/// The first release that takes a reason with a refusal of the old forms, and takes none without, by the
-/// schemas of 0.144.6 and 0.145.0.
-const REASONED: &str = "0.145.0";
-
-/// That reason. The user's own words, if there are any, follow as a message.
-const REJECTION: &str = "rejected by user";
-
-/// The four words that every approval takes.
-const WORDS: &[&str] = &["accept", "acceptForSession", "decline", "cancel"];
 
 /// The answer to a request of `method` with those parameters.
 pub(super) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
@@ -87,15 +56,6 @@ pub(super) fn asks_leave(method: &str, params: &Value) -> bool {
     }
 }
 
-/// Whether that decision, by the word that is recorded of it, ends the turn.
-fn interrupts(method: &str, word: &str) -> bool {
-    matches!(
-        (method, word),
-        ("item/commandExecution/requestApproval" | "item/fileChange/requestApproval", "cancel")
-            | ("execCommandApproval" | "applyPatchApproval", "abort")
-    )
-}
-
 fn word_of(answer: &Answer) -> Result<&str, Refusal> {
     if !answer.answers.is_empty() {
         return Err(Refusal::bad_request("this request takes a decision, not answers")
@@ -125,15 +85,6 @@ fn approval(params: &Value, answer: &Answer) -> Result<Said, Refusal> {
     Ok((word.to_owned(), result))
 }
 
-pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
-    let mut words: Vec<String> = WORDS.iter().map(|&word| word.to_owned()).collect();
-    for offered in available.into_iter().flatten().filter_map(Value::as_object) {
-        words.extend(offered.keys().cloned());
-    }
-    Refusal::bad_request(format!("{word:?} is no decision here: one of {}", words.join(", ")))
-        .hint("`sm approve REQUEST`, `sm deny REQUEST`, or `sm answer REQUEST --raw JSON`")
-}
-
 fn permissions(params: &Value, answer: &Answer) -> Result<Said, Refusal> {
     let word = word_of(answer)?;
     let asked = params.get("permissions").cloned().unwrap_or_else(|| json!({}));
@@ -160,19 +111,6 @@ fn old_approval(answer: &Answer) -> Result<Said, Refusal> {
     Ok((decision.to_owned(), result))
 }
 
-/// The same answer as that release reads it: later ones take no refusal of the old forms without a reason.
-/// `asked_by`: its version; what cannot be told is taken for a later one.
-pub(super) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> Verdict {
-    let is_old = matches!(method, "execCommandApproval" | "applyPatchApproval");
-    let is_later = asked_by
-        .is_none_or(|version| Version::find(REASONED).is_some_and(|first| version >= first));
-    if !is_old || !is_later || verdict.result != json!({ "decision": "denied" }) {
-        return verdict;
-    }
-    let result = json!({ "decision": { "denied": { "rejection": REJECTION } } });
-    Verdict { result, ..verdict }
-}
-
 fn skill(answer: &Answer) -> Result<Said, Refusal> {
     let word = word_of(answer)?;
     let decision = match word {
@@ -184,34 +122,11 @@ fn skill(answer: &Answer) -> Result<Said, Refusal> {
     Ok((word.to_owned(), result))
 }
 
-/// Whether two answers say the same; a masked secret in the recorded one is equal to anything.
-pub(super) fn is_same(recorded: &Value, now: &Value, mask: &str) -> bool {
-    match (recorded, now) {
-        (Value::String(recorded), Value::String(now)) => recorded == mask || recorded == now,
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b, mask))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| is_same(a, b, mask)))
-        }
-        (a, b) => a == b,
-    }
-}
-
-/// Whether that text stands anywhere in there.
-pub(super) fn holds(value: &Value, text: &str) -> bool {
-    match value {
-        Value::String(found) => found == text,
-        Value::Array(values) => values.iter().any(|value| holds(value, text)),
-        Value::Object(fields) => fields.values().any(|value| holds(value, text)),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requests::verdict::fit;
+    use sm_ingest::app_server::Version;
     use std::collections::BTreeMap;
 
     fn decide(word: &str) -> Answer {
@@ -489,15 +404,5 @@ mod tests {
         let raw = Answer { raw: Some(json!({ "x": 1 })), ..Answer::default() };
         let verdict = verdict("some/new/request", &Value::Null, &raw).unwrap();
         assert_eq!((verdict.word.as_str(), verdict.result), ("answer", json!({ "x": 1 })));
-    }
-
-    #[test]
-    fn answers_are_compared_around_masked_secrets() {
-        let recorded =
-            json!({ "answers": { "k": { "answers": ["***"] }, "n": { "answers": ["A"] } } });
-        let with = |k: &str, n: &str| json!({ "answers": { "k": { "answers": [k] }, "n": { "answers": [n] } } });
-        assert!(is_same(&recorded, &with("secret", "A"), "***"));
-        assert!(!is_same(&recorded, &with("secret", "B"), "***"));
-        assert!(!is_same(&recorded, &json!({}), "***"));
     }
 }

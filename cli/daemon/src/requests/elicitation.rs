@@ -3,9 +3,9 @@
 //! What always holds: no field is filled in that the form does not have, and each with a value of the type and
 //! within the limits that its schema names; what was given is shown in no refusal.
 
-use super::decision::{Said, unknown};
 use super::form;
 use super::question::{not_offered, unanswered};
+use super::verdict::{Said, unknown};
 use crate::api::Answer;
 use crate::problem::Refusal;
 use serde_json::{Map, Value, json};

@@ -14,6 +14,7 @@ mod programs;
 mod question;
 mod raw;
 pub(crate) mod rulebook;
+mod verdict;
 
 use crate::api::{Answer, Answered};
 use crate::caller::Caller;
@@ -23,7 +24,6 @@ use crate::records::LookError;
 use crate::servers::pool::Server;
 use crate::sessions::rights::Rights;
 use crate::{input, records, tools};
-use decision::Verdict;
 use serde_json::{Value, json};
 use sm_ingest::MASK;
 use sm_ingest::app_server::{ServerCall, Version};
@@ -35,6 +35,7 @@ use sm_projections::{StoreError, View};
 use sm_protocol::synthetic::{InputAccepted, InputChanged, RequestDecided, Synthetic};
 use sm_protocol::{Kind, RpcId};
 use std::sync::Arc;
+use verdict::Verdict;
 
 /// Where a request may stand.
 const STATUSES: [&str; 4] = ["pending", "answered", "cleared", "orphaned"];
@@ -107,7 +108,7 @@ impl Asked {
     /// What is sent for an answer, in the form that this release reads.
     fn verdict(&self, answer: &Answer) -> Result<Verdict, Refusal> {
         let verdict = decision::verdict(&self.row.method, &self.params, answer)?;
-        Ok(decision::fit(verdict, &self.row.method, self.asked_by))
+        Ok(verdict::fit(verdict, &self.row.method, self.asked_by))
     }
 }
 
@@ -475,7 +476,7 @@ fn repeated(
     let id = views::request_id(asked.number);
     let recorded = recorded_result(daemon, &asked.row)?;
     let is_same = match &recorded {
-        Some(recorded) => decision::is_same(recorded, &verdict.result, MASK),
+        Some(recorded) => verdict::is_same(recorded, &verdict.result, MASK),
         None => asked.row.decision.as_deref() == Some(&verdict.word),
     };
     let document = document(daemon, &id)?;
@@ -485,7 +486,7 @@ fn repeated(
     };
     let is_said = say.is_none() || said.as_deref() == say;
     if is_same && is_said {
-        let masked = recorded.is_some_and(|recorded| decision::holds(&recorded, MASK));
+        let masked = recorded.is_some_and(|recorded| verdict::holds(&recorded, MASK));
         let note = unheard(daemon, asked)?;
         return Ok(Answered {
             request: document,

@@ -3,7 +3,7 @@
 //! What always holds: each question is answered once and none is left out; what takes its own options only
 //! gets no other words.
 
-use super::decision::Said;
+use super::verdict::Said;
 use crate::api::Answer;
 use crate::problem::Refusal;
 use serde_json::{Map, Value, json};

@@ -4,9 +4,9 @@
 //! `codex app-server generate-ts --experimental`), and the word that is recorded is what the answer
 //! does. To an unknown kind anything passes, and is recorded as an answer.
 
-use super::decision::Verdict;
 use super::elicitation::check_content;
 use super::question::check_told;
+use super::verdict::Verdict;
 use crate::problem::Refusal;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
