@@ -1,6 +1,7 @@
 //! A Codex that misbehaves, with `examples/fake_codex` in its place: what is told, and that the log has
 //! all that it said.
 
+use crate::folding::daemon;
 use crate::requests::{Stage, recorded};
 use crate::support::{Ran, Sm};
 use serde_json::{Value, json};
@@ -307,6 +308,69 @@ fn a_message_whose_turn_was_cut_off_before_it_was_told_of_is_unknown() {
     let again = sm.run(&["send", &id, "again", "--key", "once", "--json"]);
     assert_eq!(sent(&again)["status"], "unknown");
     assert_ne!(again.code, 0);
+}
+
+/// Sends a message whose turn is cut off before Codex tells of it.
+fn cut_off(sm: &Sm, id: &str) -> String {
+    let ran = sm.run(&["send", id, "again", "--json"]);
+    sent(&ran)["id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn a_message_that_was_cut_off_is_doubted_also_behind_a_turn_that_no_message_began() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let script = sm.dir.path().join("bin/codex.json");
+    // The lost message is looked for when the session is loaded again: it is not, until later.
+    let faults = json!({ "faults": { "turn/start": "cut", "thread/resume": "error" } });
+    std::fs::write(&script, faults.to_string()).expect("a file");
+    let message = cut_off(sm, &id);
+    std::fs::write(&script, "{}").expect("a file");
+    until("it may be compacted", || sm.run(&["compact", &id]).code == 0);
+    until("the message is unknown", || input(sm, &message)["status"] == "unknown");
+    let listed = sm.json(&["queue", &id])["undelivered"].clone();
+    assert_eq!(listed[0]["id"], message.as_str(), "{listed}");
+}
+
+#[test]
+fn a_message_that_is_tried_again_is_not_taken_for_its_first_try_by_the_next_daemon() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let message = cut_off(sm, &id);
+    until("it is unknown and was looked for", || {
+        let rows = sm.json(&["queue", &id])["undelivered"].clone();
+        rows[0]["status"] == "unknown"
+            && rows[0]["reason"].as_str().is_some_and(|why| why.contains("does not have it"))
+    });
+    let first = input(sm, &message)["turn_id"].clone();
+    std::fs::write(sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+    let busy = json!({ "run": "/bin/sleep 600" }).to_string();
+    assert_eq!(sm.run(&["send", &id, &busy]).code, 0);
+    until("it is busy", || sm.json(&["show", &id])["session"]["turn_id"].is_string());
+    assert_eq!(sm.run(&["queue", "retry", &message]).code, 0);
+    assert_eq!(input(sm, &message)["status"], "queued");
+    rustix::process::kill_process(daemon(sm), rustix::process::Signal::KILL).expect("it ran");
+    until("another one runs", || sm.run(&["serve"]).code == 0);
+    until("it is delivered", || sm.json(&["result", &id])["text"] == "again");
+    let now = input(sm, &message);
+    assert!(now["status"] == "started" && now["turn_id"] != first, "{now}");
+}
+
+#[test]
+fn what_is_sent_again_waits_behind_what_is_held() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let message = cut_off(sm, &id);
+    until("it is unknown", || input(sm, &message)["status"] == "unknown");
+    std::fs::write(sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+    let busy = json!({ "run": "/bin/sleep 600" }).to_string();
+    until("it is sent", || sm.run(&["send", &id, &busy]).code == 0);
+    until("it is busy", || sm.json(&["show", &id])["session"]["turn_id"].is_string());
+    assert_eq!(sm.run(&["send", &id, "behind", "--queue"]).code, 0);
+    assert_eq!(sm.run(&["interrupt", &id]).code, 0);
+    assert_eq!(sm.run(&["queue", "retry", &message]).code, 0);
+    let now = input(sm, &message);
+    assert!(now["status"] == "queued" && now["held"] == true, "{now}");
 }
 
 #[test]

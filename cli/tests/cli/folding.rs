@@ -5,7 +5,7 @@ use sm_daemon::{Client, Home};
 use std::time::{Duration, Instant};
 
 /// The daemon of `sm`, started if none runs, and its process.
-fn daemon(sm: &Sm) -> rustix::process::Pid {
+pub fn daemon(sm: &Sm) -> rustix::process::Pid {
     let served = sm.run(&["serve"]);
     assert_eq!(served.code, 0, "{}", served.err);
     let client = Client::connect(&Home::new(sm.home())).expect("a daemon");

@@ -447,6 +447,9 @@ pub struct Item<'a> {
     /// A message's text.
     #[serde(borrow)]
     pub text: Text<'a>,
+    /// What its sender called a user message.
+    #[serde(borrow)]
+    pub client_id: Text<'a>,
     /// A user message's parts.
     #[serde(borrow)]
     pub content: List<Obj<ContentPart<'a>>>,

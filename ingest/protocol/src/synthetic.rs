@@ -501,6 +501,19 @@ impl Synthetic {
     }
 }
 
+/// What ties a turn of Codex's to the input that began it, or went into it: Codex gives it back as the user
+/// message's `clientId` where it knows the field.
+pub fn message_id(input: u64) -> String {
+    format!("{MESSAGE}{input}")
+}
+
+/// The input of which that is the [`message_id`].
+pub fn input_of(message: &str) -> Option<u64> {
+    message.strip_prefix(MESSAGE)?.parse().ok()
+}
+
+const MESSAGE: &str = "sm-input-";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -55,6 +55,7 @@ impl Step<'_> {
         let (sid, before, was_lost) = (input.session, input.status, input.is_lost());
         input.status = status;
         input.changed_at = at.time;
+        input.has_waited |= status == InputStatus::Queued;
         // One that was held while it was on its way into the queue stays so.
         input.held =
             status.waits() && (is_hold(&changed) || input.held && before == InputStatus::Accepted);
@@ -83,6 +84,22 @@ impl Step<'_> {
         if let (InputStatus::Started, Some(turn)) = (status, took) {
             self.turn_taken(sid, &turn, changed.turn_over);
         }
+    }
+
+    /// Codex shows the message of an input in a turn: one of which nobody knew whether it was taken, was.
+    pub(super) fn input_heard(&mut self, sid: Sid, number: u64, turn: u64) {
+        let at = self.at;
+        let row = self.turn(sid, turn);
+        let (id, is_first) = (row.id.clone(), row.prompt.is_none());
+        let Some(input) = self.state.inputs.get_mut(self.base, &number) else { return };
+        if input.session != sid || input.status != InputStatus::Unknown {
+            return;
+        }
+        input.status = if is_first { InputStatus::Started } else { InputStatus::Steered };
+        input.turn = Some(id);
+        input.reason = None;
+        input.changed_at = at.time;
+        self.state.lost.remove((sid, number));
     }
 
     pub(super) fn inputs_held(&mut self, held: &InputsHeld) {

@@ -11,6 +11,7 @@ use crate::rows::{
 use crate::table::{IdHash, id_hash};
 use sm_protocol::Kind;
 use sm_protocol::message::{AboutItem, Change, ContentPart, Item, ItemEvent};
+use sm_protocol::synthetic::input_of;
 use sm_protocol::{List, Obj};
 use std::borrow::Cow;
 
@@ -214,6 +215,9 @@ impl Step<'_> {
         let (summary, status, turn) = (row.summary.clone(), row.status, row.turn);
         self.name_requests(sid, action, &summary);
         if kind == ActionKind::UserMessage {
+            if let (Some(turn), Some(input)) = (turn, item.client_id.filled().and_then(input_of)) {
+                self.input_heard(sid, input, turn);
+            }
             self.prompted(sid, turn, &summary);
         }
         // The end of an older one does not hide one that goes on.

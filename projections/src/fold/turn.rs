@@ -24,6 +24,9 @@ pub(super) enum End<'e> {
     Untold,
 }
 
+/// Why a turn is lost that is known by its message alone.
+const UNHEARD: &str = "its process ended before it told of it";
+
 impl Step<'_> {
     /// The row of a turn that is known to exist.
     pub(super) fn turn(&mut self, sid: Sid, turn: u64) -> &mut Turn {
@@ -92,14 +95,39 @@ impl Step<'_> {
         }
         let session = self.session(sid);
         if session.open_turn.is_some() {
+            if is_over {
+                self.past_turn(sid, id);
+            }
             return;
         }
         let (is_over, was_ended) = (is_over || session.gone, session.ended);
         let turn = self.open_turn(sid, id, false);
         if is_over {
-            self.close_turn(sid, turn, &End::Unheard("its process ended before it told of it"));
+            self.close_turn(sid, turn, &End::Unheard(UNHEARD));
             self.session(sid).ended = was_ended;
         }
+    }
+
+    /// A turn that ended before the open one began, and that nothing else tells of.
+    fn past_turn(&mut self, sid: Sid, id: &str) {
+        let at = self.at;
+        let session = self.session(sid);
+        session.counts.turns += 1;
+        if let Some(count) = outcome_count(&mut session.counts, Outcome::Lost) {
+            *count += 1;
+        }
+        let turn = Turn {
+            id: id.to_owned(),
+            number: session.counts.turns as u32,
+            started_at: at.time,
+            ended_at: Some(at.time),
+            end_seq: Some(at.seq),
+            outcome: Outcome::Lost,
+            error: Some(UNHEARD.to_owned()),
+            ..Turn::default()
+        };
+        self.state.turns.put((sid, at.seq), turn);
+        self.state.turn_ids.put((sid, self.turn_key(id)), at.seq);
     }
 
     /// The open turn, if a turn that begins now runs inside it: the new one names it as its root, or,

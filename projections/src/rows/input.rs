@@ -110,6 +110,8 @@ pub struct Input {
     pub held: bool,
     /// It was looked for in Codex's own account of the thread, and was not there.
     pub sought: bool,
+    /// It was told to wait at some time.
+    pub has_waited: bool,
 }
 
 impl Input {

@@ -16,11 +16,13 @@ type InputTail = (InputStatus, Option<String>, Option<String>, Micros, Micros, b
 
 pub(super) fn to_ten(upgrade: &mut Upgrade<'_>) -> Result<(), StoreError> {
     let mut lost = Vec::new();
-    upgrade.each(Inputs::NUMBER, |key, (head, tail): (InputHead, InputTail)| {
-        let (session, (status, .., sought)) = (head.0, tail);
+    upgrade.rewrite(Inputs::NUMBER, |key, (head, tail): (InputHead, InputTail)| {
+        let (status, sought) = (tail.0, tail.6);
         if let (InputStatus::Unknown, false, Some(number)) = (status, sought, u64::decode(key)) {
-            lost.push((session, number));
+            lost.push((head.0, number));
         }
+        let has_waited = status == InputStatus::Queued;
+        Some((head, tail, has_waited))
     })?;
     lost.iter().try_for_each(|key| upgrade.put::<Lost>(key, &()))
 }
@@ -35,14 +37,14 @@ mod tests {
     use sm_log::LogId;
 
     #[test]
-    fn what_nobody_looked_for_in_nine_is_lost() {
+    fn what_nobody_looked_for_in_nine_is_lost_and_what_waited_there_has() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), &LogId([7; 16]), Commit::AtTheEnd).unwrap();
         let mut txn = store.begin().unwrap();
         let rows = [
             (5, InputStatus::Unknown, false),
             (6, InputStatus::Unknown, true),
-            (7, InputStatus::Started, false),
+            (7, InputStatus::Queued, false),
         ];
         for (number, status, sought) in rows {
             let head: InputHead =
@@ -62,7 +64,8 @@ mod tests {
         })
         .unwrap();
         assert_eq!(lost, [(3, 5)]);
-        let row: Input = view.get::<Inputs>(&5).unwrap().unwrap();
-        assert_eq!((row.status, row.sought), (InputStatus::Unknown, false));
+        let row = |number| -> Input { view.get::<Inputs>(&number).unwrap().unwrap() };
+        assert_eq!((row(5).status, row(5).sought), (InputStatus::Unknown, false));
+        assert_eq!((row(5).has_waited, row(7).has_waited), (false, true));
     }
 }

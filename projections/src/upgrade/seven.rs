@@ -69,7 +69,7 @@ mod tests {
             store.put(&mut txn, &address, &postcard::to_stdvec(&(head, tail)).unwrap()).unwrap();
         }
         store.commit(txn).unwrap();
-        assert!(upgrade(&store, 7, 8, STEPS).unwrap());
+        assert!(upgrade(&store, 7, 10, STEPS).unwrap());
         let view = store.view().unwrap();
         let row = |number: u64| view.get::<Inputs>(&number).unwrap().unwrap();
         let expected = Input {
@@ -86,6 +86,7 @@ mod tests {
             changed_at: 20,
             held: true,
             sought: false,
+            has_waited: true,
         };
         assert_eq!(row(5), expected);
         assert_eq!((row(6).held, row(7).held, row(8).held), (false, false, false));

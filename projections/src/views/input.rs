@@ -170,11 +170,11 @@ pub fn undelivered(
     view.scan_back::<Inputs>(&[], |number, row| {
         let key = row.key.as_ref().map(|key| (row.session, key.clone()));
         let is_newest = key.is_none_or(|key| again.insert(key));
-        // Of a reminder that was refused, nobody else is told.
+        // Of a reminder that was refused nobody else is told, and of what waited its sender no more.
         let is_reminder = row.key.as_ref().is_some_and(|key| key.starts_with(REMINDER_KEY));
         let is_meant = row.status == Unknown
             || row.status == Failed && is_newest
-            || row.status == Refused && is_reminder;
+            || row.status == Refused && (is_reminder || row.has_waited);
         if is_meant && of.is_none_or(|sid| sid == row.session) {
             rows.push((number, row));
         }

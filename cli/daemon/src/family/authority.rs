@@ -76,14 +76,19 @@ fn may_lead(agent: &Session, target: &Session) -> Result<(), Refusal> {
 
 /// The same of a message to be delivered now; `by` is its sender, as recorded.
 pub(crate) fn may_still_lead(daemon: &Daemon, by: &str, target: &Session) -> Result<(), Refusal> {
-    let found = daemon.look(|view| {
-        let Some(agent) = view.get::<Threads>(&by.to_owned())? else { return Ok(None) };
-        let (row, sid) =
-            (view.get::<Sessions>(&agent)?, input::session_sid(view, &target.thread_id)?);
-        Ok::<_, Refusal>(row.map(|row| (agent, row, sid)))
-    })?;
-    match found {
-        Some((agent, row, sid)) if daemon.is_above(agent, sid)? => may_lead(&row, target),
-        _ => Ok(()),
+    let Some(agent) = agent_of(daemon, by)? else { return Ok(()) };
+    let sid = daemon.look(|view| input::session_sid(view, &target.thread_id))?;
+    match daemon.is_above(agent.sid, sid)? {
+        true => may_lead(&agent.session, target),
+        false => Ok(()),
     }
+}
+
+/// The agent that a recorded sender is, as it is now; `None` for whoever is none.
+pub(crate) fn agent_of(daemon: &Daemon, by: &str) -> Result<Option<Selection>, Refusal> {
+    daemon.look(|view| {
+        let Some(sid) = view.get::<Threads>(&by.to_owned())? else { return Ok(None) };
+        let session = view.get::<Sessions>(&sid)?;
+        Ok(session.map(|session| Selection { sid, session }))
+    })
 }

@@ -16,7 +16,7 @@ use sm_ingest::app_server::CallError;
 use sm_projections::rows::{InputStatus, Session};
 use sm_projections::tables::Sessions;
 use sm_projections::views::{self, Selection};
-use sm_protocol::synthetic::{InputAccepted, InputChanged, SessionSet, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, SessionSet, Synthetic, message_id};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,17 +60,6 @@ impl Fate {
 pub(super) struct Accepted<'a> {
     pub number: u64,
     pub message: &'a InputAccepted,
-}
-
-/// What ties a turn of Codex's to the input that began it; Codex gives it back as the user message's
-/// `clientId` where it knows the field.
-pub(crate) fn message_id(input: u64) -> String {
-    format!("sm-input-{input}")
-}
-
-/// The input of which that is the [`message_id`].
-pub(super) fn input_of(message: &str) -> Option<u64> {
-    message.strip_prefix("sm-input-")?.parse().ok()
 }
 
 /// Records what became of an input, a turn that it began only once that is told of: until then the input
@@ -154,10 +143,7 @@ pub(super) async fn start(
     thread: &str,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
-    // Only of its last turn a session is asked what it took and never told of.
-    if super::unknown::doubt(daemon, thread).await? {
-        super::resumed(daemon, thread);
-    }
+    super::unknown::doubt(daemon, thread).await?;
     keep_settings(daemon, thread, &input.message.settings).await?;
     let server = resume::ensure(daemon, thread).await?;
     let begun = match turn_start(daemon, &server, thread, input).await? {
@@ -259,7 +245,11 @@ async fn turn_start(
 async fn told_of(daemon: &Daemon, thread: &str, turn: &str) -> Result<(), Refusal> {
     let Selection { sid, session } = daemon.session(thread)?;
     let patience = TELLING.min(daemon.config.fold_patience);
-    let told = daemon.until(patience, |view| Ok(views::turn_number(view, sid, &session, turn)?));
+    let told = daemon.until(patience, |view| {
+        // A server that is gone tells of nothing any more.
+        let is_gone = view.get::<Sessions>(&sid)?.is_some_and(|session| session.gone);
+        Ok((is_gone || views::turn_number(view, sid, &session, turn)?.is_some()).then_some(()))
+    });
     told.await.map(drop)
 }
 

@@ -5,7 +5,9 @@
 
 use super::delivery::{self, Accepted, Fate};
 use super::queue::{accepted, change, now_is, waiting};
-use super::unknown;
+use super::{message, unknown};
+use crate::api::Settings;
+use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::family;
 use crate::guard::guard;
@@ -113,7 +115,7 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             change(daemon, thread, refused).await?;
             continue;
         }
-        if let Err(refusal) = family::may_still_lead(daemon, &row.by, &session) {
+        if let Err(refusal) = may_still_go(daemon, &row.by, &session, &message.settings) {
             if passes(&refusal) {
                 return Err(refusal);
             }
@@ -143,6 +145,18 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             return Ok(());
         }
     }
+}
+
+/// Whether its sender may still have it done: as it may lead the session, and give it those settings.
+fn may_still_go(
+    daemon: &Daemon,
+    by: &str,
+    session: &Session,
+    settings: &Settings,
+) -> Result<(), Refusal> {
+    family::may_still_lead(daemon, by, session)?;
+    let agent = family::agent_of(daemon, by)?.map(|agent| Caller::Agent(Box::new(agent)));
+    agent.map_or(Ok(()), |agent| message::settings(&agent, session, settings).map(drop))
 }
 
 fn is_free(session: &Session) -> bool {

@@ -98,7 +98,10 @@ pub(crate) fn settings(
         }
         _ => Ok(word.clone()),
     };
-    if let Caller::Agent(agent) = caller {
+    // What gives nothing takes no right.
+    if let Caller::Agent(agent) = caller
+        && (sandbox.is_some() || approval.is_some())
+    {
         let cwd = target.cwd.as_deref().map(Path::new);
         Rights::of(&agent.session).of_child(sandbox, approval, cwd)?;
     }

@@ -15,14 +15,13 @@ mod rollout;
 mod unknown;
 pub(crate) mod words;
 
-pub(crate) use delivery::message_id;
 pub(crate) use dispatch::{deliver_after, deliver_soon, passes};
 pub use queue::accepted;
 pub(crate) use queue::{
     act, cancel_all, change, document, hold, hold_or_release, list, now_is, release, release_all,
     waiting,
 };
-pub(crate) use unknown::resumed;
+pub(crate) use unknown::{doubt, resumed};
 
 use crate::api::{Input, InputTaken, Mode, Settings};
 use crate::caller::{Caller, SENDER};
@@ -263,7 +262,7 @@ async fn decide(
     takes_messages(session)?;
     let asked = session.pending.iter().find(|(_, class)| class.asks_human()).map(|(seq, _)| *seq);
     let queues = mode == Mode::Queue || mode == Mode::Start && asked.is_none();
-    if queues && is_held(daemon, session, input.number)? {
+    if queues && queue::are_others_held(daemon, &session.thread_id, input.number)? {
         // What came first goes first, and its user has yet to let it go on.
         return Ok(Fate::Held);
     }
@@ -285,12 +284,6 @@ async fn decide(
     }
 }
 
-/// Whether others wait that are held.
-fn is_held(daemon: &Daemon, session: &Session, number: u64) -> Result<bool, Refusal> {
-    let waiting = waiting(daemon, &session.thread_id)?;
-    Ok(waiting.iter().any(|(other, row)| *other != number && row.held))
-}
-
 /// An input for an idle session: it begins a turn, unless others came first that are about to.
 async fn begin(
     daemon: &Arc<Daemon>,
@@ -298,7 +291,11 @@ async fn begin(
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
     let mut earlier = waiting(daemon, &session.thread_id)?.into_iter();
-    if !earlier.any(|(number, row)| number != input.number && !row.held) {
+    let goes_first = !earlier.any(|(number, row)| number != input.number && !row.held);
+    // What was lost on its way may have begun a turn, which is not to be talked over.
+    let is_free =
+        goes_first && matches!(unknown::find_out_all(daemon, &session.thread_id).await, Ok(false));
+    if is_free {
         return start(daemon, &session.thread_id, input).await;
     }
     deliver_soon(daemon, &session.thread_id);

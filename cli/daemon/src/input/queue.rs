@@ -5,7 +5,7 @@
 //! be taken off the list.
 
 use super::dispatch::deliver_soon;
-use super::key;
+use super::{key, unknown};
 use crate::api::{InputAct, InputChange};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
@@ -34,6 +34,22 @@ pub(crate) fn list(daemon: &Daemon, of: Option<Sid>) -> Result<(Value, Value), R
         let undelivered = views::undelivered(view, of, UNDELIVERED_MAX)?;
         Ok::<_, Refusal>((to_value(&waiting), to_value(&undelivered)))
     })
+}
+
+/// That an input waits again: held, where others are.
+pub(super) fn put_back(
+    daemon: &Daemon,
+    thread: &str,
+    number: u64,
+) -> Result<InputChanged, Refusal> {
+    let held = are_others_held(daemon, thread, number)?;
+    Ok(InputChanged { held, ..now_is(number, InputStatus::Queued) })
+}
+
+/// Whether others than that input wait that are held.
+pub(super) fn are_others_held(daemon: &Daemon, thread: &str, number: u64) -> Result<bool, Refusal> {
+    let waiting = waiting(daemon, thread)?;
+    Ok(waiting.iter().any(|(other, row)| *other != number && row.held))
 }
 
 /// That an input stands so now, and nothing more.
@@ -181,8 +197,12 @@ pub(crate) async fn act(
             let receipt = daemon.note(&thread, &Synthetic::InputEdited(edited))?;
             daemon.folded_to(receipt.last).await?;
         }
-        InputAct::Find => super::unknown::find_out_one(daemon, &thread, number, &row).await?,
+        InputAct::Find => {
+            let row = doubted(daemon, &thread, id, row).await?;
+            unknown::find_out_one(daemon, &thread, number, &row).await?;
+        }
         InputAct::Retry => {
+            let row = doubted(daemon, &thread, id, row).await?;
             if !matches!(row.status, InputStatus::Unknown | InputStatus::Failed) {
                 return Err(Refusal::conflict(format!(
                     "input {id} is {}: only one that failed, or whose way is unknown, is tried again",
@@ -194,19 +214,32 @@ pub(crate) async fn act(
             super::takes_messages(&daemon.session(&thread)?.session)?;
             // One that is found in its thread after all is not sent twice.
             if row.status == InputStatus::Unknown {
-                super::unknown::find_out_one(daemon, &thread, number, &row).await?;
+                unknown::find_out_one(daemon, &thread, number, &row).await?;
             }
             if find(daemon, id)?.1.status.is_taken() {
                 return document(daemon, id);
             }
             key::is_kept(daemon, id, number, &row)?;
             let by = Some(caller.word());
-            let again = InputChanged { by, ..now_is(number, InputStatus::Queued) };
+            let again = InputChanged { by, ..put_back(daemon, &thread, number)? };
             self::change(daemon, &thread, again).await?;
             deliver_soon(daemon, &thread);
         }
     }
     document(daemon, id)
+}
+
+/// An input as it is once it was looked whether its turn told of it.
+async fn doubted(
+    daemon: &Arc<Daemon>,
+    thread: &str,
+    id: &str,
+    row: rows::Input,
+) -> Result<rows::Input, Refusal> {
+    match row.status.is_taken() && unknown::doubt_all(daemon, thread).await? {
+        true => Ok(find(daemon, id)?.1),
+        false => Ok(row),
+    }
 }
 
 fn waits(id: &str, row: &rows::Input) -> Result<(), Refusal> {

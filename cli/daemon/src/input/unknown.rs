@@ -5,7 +5,6 @@
 //! wrote down of a turn; one that is not found there is not sent again by itself, unless nobody would send it
 //! again.
 
-use super::delivery::{input_of, message_id};
 use super::{dispatch, queue, rollout};
 use crate::daemon::{Daemon, blocking};
 use crate::problem::Refusal;
@@ -15,10 +14,10 @@ use sm_ingest::app_server::Version;
 use sm_log::Direction;
 use sm_projections::rows::{self, InputStatus, Outcome, Sid, Turn};
 use sm_projections::tables::{Inputs, Lost, Sessions, Sources, Turns};
-use sm_projections::views::Selection;
+use sm_projections::views::{self, Selection};
 use sm_projections::{StoreError, View};
 use sm_protocol::Kind;
-use sm_protocol::synthetic::InputChanged;
+use sm_protocol::synthetic::{InputChanged, input_of, message_id};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,13 +49,29 @@ pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
 /// Looks for all lost inputs of a session that were not looked for yet. The caller holds no lock of it.
 async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
     let _lock = daemon.lock(thread).await;
-    doubt(daemon, thread).await?;
+    doubt_all(daemon, thread).await?;
     find_out_all(daemon, thread).await.map(drop)
 }
 
-/// What the last turn took and never told of is unknown from now on. The caller holds the session's lock. Whether
-/// there was one.
-pub(super) async fn doubt(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
+/// What the last turn took and never told of is unknown from now on, and looked for: before another turn begins,
+/// for of that one nobody asks. The caller holds the session's lock.
+pub(crate) async fn doubt(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
+    let Selection { sid, session } = daemon.session(thread)?;
+    let last = daemon.look(|view| match session.last_turn_seq {
+        Some(begin) => Ok(view.get::<Turns>(&(sid, begin))?),
+        None => Ok::<_, Refusal>(None),
+    })?;
+    // Most turns end whole: nothing is read of those.
+    let may_be = session.open_turn.is_none() && last.as_ref().is_some_and(is_cut_off);
+    if may_be && doubt_all(daemon, thread).await? {
+        resumed(daemon, thread);
+    }
+    Ok(())
+}
+
+/// All that was sent since a message last began a turn, and was not told of by a turn that was cut off, is unknown
+/// from now on: others may have begun without a message since. Whether there was any.
+pub(super) async fn doubt_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
     let unheard = unheard(daemon, thread)?;
     let are_any = !unheard.is_empty();
     for (number, turn) in unheard {
@@ -68,27 +83,22 @@ pub(super) async fn doubt(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Re
     Ok(are_any)
 }
 
-/// The inputs that the session's last turn took and that no user message of Codex's names, where that turn did
-/// not end whole; with its id.
+fn is_cut_off(turn: &Turn) -> bool {
+    matches!(turn.outcome, Outcome::Interrupted | Outcome::Lost | Outcome::Failed)
+}
+
+/// The inputs that were sent since one last began a turn, that no user message of Codex's names, and whose turn
+/// did not end whole; with its id.
 fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal> {
     let Selection { sid, session } = daemon.session(thread)?;
-    let (Some(begin), None) = (session.last_turn_seq, &session.open_turn) else {
-        return Ok(Vec::new());
-    };
-    let (turn, source) = daemon.look(|view| {
-        let source = view.get::<Sources>(&session.source)?;
-        Ok::<_, Refusal>((view.get::<Turns>(&(sid, begin))?, source))
-    })?;
+    let Some(begin) = session.last_turn_seq else { return Ok(Vec::new()) };
+    let source = daemon.look(|view| Ok::<_, Refusal>(view.get::<Sources>(&session.source)?))?;
     // Others do not say which message they tell of.
     let version = source.and_then(|source| Version::find(&source.codex_version?));
-    let is_cut_off = |turn: &Turn| {
-        matches!(turn.outcome, Outcome::Interrupted | Outcome::Lost | Outcome::Failed)
-    };
-    let Some(turn) = turn.filter(|turn| is_cut_off(turn) && version.is_some_and(keeps_names))
-    else {
+    if !version.is_some_and(keeps_names) {
         return Ok(Vec::new());
-    };
-    let (mut sent, mut heard) = (Vec::new(), BTreeSet::new());
+    }
+    let (mut sent, mut heard) = (BTreeSet::new(), BTreeSet::new());
     let total = daemon.reader.revisions(thread.as_bytes())?;
     let mut records = daemon.reader.session(thread.as_bytes(), total + 1)?;
     let read = |payload: &[u8]| serde_json::from_slice::<Value>(payload).unwrap_or_default();
@@ -118,14 +128,15 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
     }
     daemon.look(|view| {
         let mut unheard = Vec::new();
-        for number in sent.into_iter().filter(|number| !heard.contains(number)) {
-            let Some(row) = view.get::<Inputs>(&number)? else { continue };
-            if row.status.is_taken() && !row.sought && row.turn.as_deref() == Some(&turn.id) {
-                unheard.push((number, turn.id.clone()));
+        for number in sent.difference(&heard) {
+            let row = view.get::<Inputs>(number)?;
+            let row = row.filter(|row| row.status.is_taken() && !row.sought);
+            let Some(id) = row.and_then(|row| row.turn) else { continue };
+            let Some(turn) = views::turn_number(view, sid, &session, &id)? else { continue };
+            if view.get::<Turns>(&(sid, turn))?.is_some_and(|turn| is_cut_off(&turn)) {
+                unheard.push((*number, id));
             }
         }
-        unheard.sort_unstable();
-        unheard.dedup();
         Ok(unheard)
     })
 }
@@ -181,7 +192,7 @@ pub(super) async fn find_out_one(
         // It never came there, and whoever sent it hears of no failure.
         Found::Absent if super::has_no_sender(row) && keeps_names(server.codex.version) => {
             let reason = Some("it did not reach the thread: sent again".to_owned());
-            InputChanged { reason, ..queue::now_is(number, InputStatus::Queued) }
+            InputChanged { reason, ..queue::put_back(daemon, thread, number)? }
         }
         _ if row.sought => return Ok(()),
         Found::Absent | Found::Unsure => {

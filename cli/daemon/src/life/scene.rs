@@ -7,6 +7,7 @@ use crate::api::Act;
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::family;
+use crate::input;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
 use crate::servers::resume;
@@ -75,6 +76,7 @@ impl Scene {
     /// The same, with the thread loaded.
     pub async fn loaded(&self) -> Result<Arc<Server>, Refusal> {
         self.home()?;
+        input::doubt(&self.daemon, self.thread()).await?;
         resume::ensure(&self.daemon, self.thread()).await
     }
 

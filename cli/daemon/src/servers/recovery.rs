@@ -7,7 +7,7 @@
 
 use super::resume;
 use crate::daemon::{Daemon, blocking};
-use crate::input::{self, message_id};
+use crate::input;
 use crate::problem::Refusal;
 use serde_json::Value;
 use sm_ingest::app_server::ProcessId;
@@ -15,7 +15,7 @@ use sm_log::{Direction, ReadError};
 use sm_projections::fold::input::is_hold;
 use sm_projections::rows::{Generation, InputStatus, Session, SourceKind};
 use sm_projections::tables::{Gaps, Queue, Sessions, Sources};
-use sm_protocol::synthetic::{InputChanged, Synthetic};
+use sm_protocol::synthetic::{InputChanged, Synthetic, message_id};
 use sm_protocol::{Envelope, Kind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -161,8 +161,20 @@ fn way_of(daemon: &Daemon, session: &Session, input: u64, gap_end: u64) -> Resul
             _ => return Ok(Way::NotSent),
         };
         match (record.direction, Kind(record.kind)) {
-            (Direction::Own, Kind::SM_INPUT_CHANGED) if puts_back(record.payload, input) => {
-                put_back = put_back.or(Some(record.seq));
+            (Direction::Own, Kind::SM_INPUT_CHANGED) => {
+                match Synthetic::from_payload(record.payload) {
+                    Some(Synthetic::InputChanged(changed)) if changed.input == input => {
+                        // It waits again since an earlier try came to something, and was not sent since.
+                        if changed.status != InputStatus::Queued.as_str() {
+                            return Ok(Way::NotSent);
+                        }
+                        // One that was held may have been on its way just then.
+                        if !is_hold(&changed) {
+                            put_back = put_back.or(Some(record.seq));
+                        }
+                    }
+                    _ => {}
+                }
             }
             (Direction::Client, Kind::TURN_START | Kind::TURN_STEER) => {
                 let message: Value = serde_json::from_slice(record.payload).unwrap_or_default();
@@ -202,17 +214,4 @@ fn way_of(daemon: &Daemon, session: &Session, input: u64, gap_end: u64) -> Resul
         Some(why) => Way::Refused(why.to_owned()),
         None => Way::Unknown("Codex's answer was lost with its process".to_owned()),
     })
-}
-
-/// Whether a record says that the input was put back into the queue. One that was held may have been on its
-/// way just then.
-fn puts_back(payload: &[u8], input: u64) -> bool {
-    match Synthetic::from_payload(payload) {
-        Some(Synthetic::InputChanged(changed)) => {
-            changed.input == input
-                && changed.status == InputStatus::Queued.as_str()
-                && !is_hold(&changed)
-        }
-        _ => false,
-    }
 }

@@ -283,6 +283,43 @@ fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
 }
 
 #[test]
+fn a_waiting_message_gives_its_turn_no_right_that_its_sender_lost_meanwhile() {
+    let bench = Bench::start();
+    let wish = Spawn {
+        sandbox: Some("danger-full-access".into()),
+        approval: Some("never".into()),
+        ..bench.wish("dyn: sm_spawn {\"prompt\": \"slow: 20000 5\", \"sandbox\": \"read-only\"}")
+    };
+    let parent = bench.spawn(&wish);
+    bench.settled(&parent.id, 1);
+    let kid = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.wait("the child is busy", || bench.session(&kid)["turn_id"].as_str().map(drop));
+    let full = || Settings { sandbox: Some("danger-full-access".into()), ..Settings::default() };
+    let say = |settings| Input {
+        text: "run: touch outside".into(),
+        settings,
+        by: Some(parent.id.clone()),
+        ..Input::default()
+    };
+    let wide = bench.client().input(&kid, &say(full())).unwrap();
+    let plain = bench.client().input(&kid, &say(Settings::default())).unwrap();
+    assert_eq!((wide.status.as_str(), plain.status.as_str()), ("queued", "queued"));
+    let settings = Settings { sandbox: Some("read-only".into()), ..Settings::default() };
+    bench.client().keep(&parent.id, &Keep { settings, ..Keep::default() }).unwrap();
+    bench.client().interrupt(&kid, &Act::default()).unwrap();
+    bench.client().hold(&kid, &Hold { hold: false, ..Hold::default() }).unwrap();
+    let row = |list: &str| {
+        let queue = bench.client().queue().unwrap();
+        queue[list].as_array().unwrap().iter().find(|row| row["id"] == wide.id.as_str()).cloned()
+    };
+    // Its sender was told that it waits: it is in the list of what did not go.
+    let refused = bench.wait("it is refused", || row("undelivered"));
+    assert_eq!(refused["status"], "refused", "{refused}");
+    assert!(refused["reason"].as_str().unwrap().contains("no more rights"), "{refused}");
+    assert!(row("inputs").is_none());
+}
+
+#[test]
 fn a_child_whose_parent_is_interrupted_as_it_is_made_gets_its_prompt_once() {
     let bench = Bench::start();
     for round in 1..=8 {
