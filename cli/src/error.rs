@@ -172,6 +172,14 @@ impl Error {
         Error::new(Exit::Ok, "closed_pipe", "")
     }
 
+    /// The same, where it ends what goes on: that nobody reads any more is no success then.
+    pub fn interrupts(self) -> Error {
+        match self.code.as_str() {
+            "closed_pipe" => Error { exit: Exit::Interrupted, ..self },
+            _ => self,
+        }
+    }
+
     /// Tells it on standard error; a closed pipe is told to nobody.
     pub fn tell(&self, streams: &mut Streams, as_json: bool) {
         if self.code == "closed_pipe" {

@@ -94,13 +94,15 @@ impl Run {
             ..Input::default()
         };
         let taken = client.input(&spawned.id, &input)?;
-        self.begun(context, streams, &spawned)?;
-        let after = taken.input;
-        let ended = self
-            .follow(context, streams, &client, &spawned, after, &interrupted)
-            .inspect_err(|_| {
+        let begun = self.begun(context, streams, &spawned);
+        let ended = begun
+            .and_then(|()| {
+                self.follow(context, streams, &client, &spawned, taken.input, &interrupted)
+            })
+            .map_err(|error| {
                 // Nobody sees how it goes on; what failed is told, not what comes of this.
                 let _ = client.act(Verb::Interrupt, &spawned.id, &acting(context));
+                error.interrupts()
             })?;
         self.tell(context, streams, &spawned, &ended)
     }

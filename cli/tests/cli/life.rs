@@ -155,6 +155,23 @@ fn a_signal_interrupts_the_turn(signal: rustix::process::Signal) {
 }
 
 #[test]
+fn a_reader_that_goes_away_interrupts_the_turn_and_is_no_success() {
+    let Some(live) = Live::start() else { return };
+    let here = here(&live);
+    let mut command = live.sm.command(&run_words(&["slow: 20000 5", "--json"], &here));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("sm runs");
+    let mut told = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut told, &mut line).expect("a line");
+    drop(told);
+    let id = serde_json::from_str::<Value>(&line).expect("JSON")["id"].clone();
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let id = id.as_str().expect("an id");
+    assert_eq!(live.sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    assert_eq!(live.sm.json(&["show", id])["session"]["outcome"], "interrupted");
+}
+
+#[test]
 fn a_brief_is_the_same_whenever_it_is_made_and_cites_its_records() {
     let Some(live) = Live::start() else { return };
     let script = "run: false\npatch: new.txt\nsay: done so far";

@@ -493,6 +493,25 @@ fn an_agent_whose_session_cannot_be_told_answers_nothing_and_gives_the_least_rig
 }
 
 #[test]
+fn an_agent_of_another_daemon_is_no_user_of_this_one() {
+    let stage = Stage::new(&json!({}));
+    assert_eq!(stage.spawn("hello").code, 0);
+    let marked = |words: &[&str]| {
+        let other = "00000000000000000000000000000000:1";
+        let out = stage.sm.command(words).env("SM_SERVER", other).output().expect("sm runs");
+        serde_json::from_slice::<Value>(&out.stderr).expect("an error")["error"]["code"].clone()
+    };
+    for words in [
+        &["rules", "grant", "ls", "--until", "2h", "--json"][..],
+        &["spawn", "hello", "--sandbox", "danger-full-access", "--json"],
+        &["stop", "@last", "--json"],
+        &["serve", "--stop", "--json"],
+    ] {
+        assert_eq!(marked(words), "forbidden", "{words:?}");
+    }
+}
+
+#[test]
 fn a_command_of_words_is_shown_as_a_shell_reads_it_back_and_by_whom() {
     let stage = Stage::new(&json!({}));
     let command = |words: &[&str]| json!({ "conversationId": "", "command": words });

@@ -262,7 +262,9 @@ impl Lineage {
         self.links.iter().find_map(|link| {
             let mark = link.mark.as_ref().and_then(|mark| {
                 let (log, source) = mark.split_once(':')?;
-                source.parse().ok().filter(|_| log == daemon.log().id().to_string())
+                // An agent of another daemon's is none of this one's sessions, and no user either.
+                let is_own = log == daemon.log().id().to_string();
+                source.parse().ok().map(|source| if is_own { source } else { 0 })
             });
             mark.or_else(|| {
                 link.sessions.iter().flatten().find_map(|word| {

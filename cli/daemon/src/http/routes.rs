@@ -19,6 +19,7 @@ use axum::http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_projections::views::{self, Selection};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// How many rows a list has where it is not told.
@@ -30,12 +31,12 @@ type Answer200<T> = Result<Json<T>, Refusal>;
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(crate) struct Page {
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 impl Page {
     fn limit(&self) -> usize {
-        self.limit.unwrap_or(LIMIT)
+        self.limit.map_or(LIMIT, NonZeroUsize::get)
     }
 }
 
@@ -83,7 +84,7 @@ pub(super) fn list(daemon: &Daemon, name: &str, rows: Vec<Value>) -> Answer200<V
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(crate) struct Which {
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// The `next` of the page before.
     before: Option<u64>,
     /// Only those with records after it: what has changed since a page was made.
@@ -95,7 +96,7 @@ pub(crate) async fn sessions(
     Asked(which): Asked<Which>,
 ) -> Answer200<Value> {
     daemon.fresh().await;
-    let limit = which.limit.unwrap_or(LIMIT);
+    let limit = which.limit.map_or(LIMIT, NonZeroUsize::get);
     let is_asked = |seq: u64| {
         which.before.is_none_or(|before| seq < before)
             && which.since_seq.is_none_or(|since| seq > since)
@@ -240,7 +241,7 @@ pub(crate) async fn act(
 #[serde(default)]
 pub(crate) struct Standing {
     status: Option<String>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 pub(crate) async fn requests(
@@ -250,7 +251,9 @@ pub(crate) async fn requests(
     daemon.fresh().await;
     let found = match &asked.status {
         None => requests::waiting(&daemon)?,
-        Some(status) => requests::standing(&daemon, status, asked.limit.unwrap_or(LIMIT))?,
+        Some(status) => {
+            requests::standing(&daemon, status, asked.limit.map_or(LIMIT, NonZeroUsize::get))?
+        }
     };
     list(&daemon, "requests", found)
 }

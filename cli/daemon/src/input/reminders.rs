@@ -23,6 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 
+/// How a reminder's moment is named.
+pub(crate) const MOMENTS: &str =
+    r#"{"text":…,"in_seconds":600}, or {"text":…,"at":UNIX_MICROSECONDS}"#;
+
 /// How long the clock is believed to run as fast as the timer does: the machine may sleep, its clock be
 /// set.
 const LOOK: Duration = Duration::from_secs(30);
@@ -44,8 +48,9 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
             now().saturating_add((seconds * 1e6) as i64)
         }
         _ => {
-            return Err(Refusal::bad_request("a reminder has one moment, now or to come")
-                .hint(r#"{"text":…,"in_seconds":600}, or {"text":…,"at":UNIX_MICROSECONDS}"#));
+            return Err(
+                Refusal::bad_request("a reminder has one moment, now or to come").hint(MOMENTS)
+            );
         }
     };
     if jiff::Timestamp::from_microsecond(due).is_err() {

@@ -25,6 +25,7 @@ const OWNED: &[(&str, &str)] = &[
     ("thread/resume", "`sm resume`"),
     ("thread/revert", "`sm rollback`"),
     ("thread/rollback", "`sm rollback`"),
+    ("thread/settings/update", "`sm set`"),
     ("thread/start", "`sm spawn`"),
     ("thread/unarchive", "`sm unarchive`"),
     ("thread/unsubscribe", "`sm stop`"),

@@ -237,7 +237,12 @@ pub(crate) async fn answer(
     let asked = find(daemon, id)?;
     // What waits no more takes no answer, whether it would have fitted or not.
     waits_no_more(&asked)?;
-    let verdict = asked.verdict(&answer).map_err(|mut refusal| {
+    let verdict = asked.verdict(&answer).or_else(|refusal| {
+        // Whatever the answer is, it comes too late.
+        let is_over = asked.row.status == RequestStatus::Answered;
+        Err(if is_over { conflict(daemon, &asked, false)? } else { refusal })
+    });
+    let verdict = verdict.map_err(|mut refusal| {
         let hint = refusal.problem.hint.take();
         refusal.problem.hint = hint.map(|hint| hint.replace("REQUEST", id));
         refusal
@@ -448,7 +453,9 @@ fn may(
     if !decision::asks_leave(&asked.row.method, &asked.params) {
         return Ok(());
     }
-    if answer.raw.is_some() {
+    // Words of Codex's own may make a rule for good, and that is nobody's but the user's.
+    let is_plain = answer.decision.as_deref().is_none_or(|word| verdict::WORDS.contains(&word));
+    if answer.raw.is_some() || !is_plain {
         return Err(Refusal::forbidden(format!(
             "request {id} asks for leave: an agent answers that in plain words only"
         ))
@@ -495,6 +502,13 @@ fn repeated(
             note,
         });
     }
+    Err(conflict(daemon, asked, is_same)?)
+}
+
+/// The refusal of another answer to a request that has one; of the same with other words where `is_same`.
+fn conflict(daemon: &Daemon, asked: &Asked, is_same: bool) -> Result<Refusal, Refusal> {
+    let id = views::request_id(asked.number);
+    let document = document(daemon, &id)?;
     let text = |name: &str, else_: &'static str| match document[name].as_str() {
         Some(text) => text.to_owned(),
         None => else_.to_owned(),
@@ -508,7 +522,7 @@ fn repeated(
         ),
         _ => ("", what_is_left(asked)),
     };
-    Err(Refusal::new(
+    Ok(Refusal::new(
         409,
         "already_answered",
         format!("request {id} was decided: {decided}, by {by}{words}"),

@@ -137,7 +137,8 @@ async fn spawn_child(
     wish: SpawnArguments,
 ) -> Result<Value, Refusal> {
     if wish.prompt.trim().is_empty() {
-        return Err(Refusal::bad_request("the prompt is empty: say what the child is to do"));
+        return Err(Refusal::bad_request("the prompt is empty")
+            .hint("say in `prompt` what the child is to do"));
     }
     let spawned = spawn::spawn(
         daemon,
@@ -199,7 +200,13 @@ async fn remind(
     let own = caller.session.thread_id.clone();
     let session = wish.session.filter(|word| !word.is_empty()).unwrap_or_else(|| own.clone());
     let (text, in_seconds) = (wish.text, wish.in_seconds);
-    reminders::set(daemon, &session, Remind { text, in_seconds, at: None, by: Some(own) }).await
+    let set =
+        reminders::set(daemon, &session, Remind { text, in_seconds, at: None, by: Some(own) });
+    // Of the ways to name a moment the tool has one.
+    set.await.map_err(|refusal| match refusal.problem.hint.as_deref() {
+        Some(reminders::MOMENTS) => refusal.hint(r#"{"text":…,"in_seconds":600}"#),
+        _ => refusal,
+    })
 }
 
 #[derive(Deserialize, Default)]
@@ -254,7 +261,8 @@ fn patience(seconds: Option<f64>) -> Duration {
 fn family_member(daemon: &Daemon, caller: &Selection, word: &str) -> Result<Selection, Refusal> {
     let found = daemon.find(word, Some(&caller.session.thread_id))?;
     if found.sid == caller.sid {
-        return Err(Refusal::bad_request("that is yourself"));
+        return Err(Refusal::bad_request("that is yourself")
+            .hint("name another session of your family: sm_children lists your children"));
     }
     match daemon.is_family(caller.sid, found.sid)? {
         true => Ok(found),

@@ -472,6 +472,37 @@ fn an_agent_gives_its_child_no_leave_in_whatever_form() {
     assert_eq!(words, ["decline", "decline"]);
 }
 
+#[test]
+fn an_agent_gives_leave_and_makes_no_rule_of_codexs() {
+    let bench = Bench::start();
+    let wish = Spawn {
+        approval: Some("never".into()),
+        sandbox: Some("danger-full-access".into()),
+        ..bench.wish("say: hi")
+    };
+    let parent = bench.spawn(&wish).id;
+    bench.settled(&parent, 1);
+    let child = bench.spawn(&Spawn {
+        parent: Some(parent.clone()),
+        approval: Some("untrusted".into()),
+        ..bench.wish("run: touch made")
+    });
+    let asked = bench.asked(&child.id);
+    let request = asked["id"].as_str().unwrap();
+    let answer = |word: &str, by: Option<&String>| {
+        let (decision, by) = (Some(word.to_owned()), by.cloned());
+        bench.client().answer(request, &Answer { decision, by, ..Answer::default() })
+    };
+    let rule = "acceptWithExecpolicyAmendment";
+    let (status, code, told) = refused(answer(rule, Some(&parent)));
+    assert_eq!((status, code.as_str()), (403, "forbidden"), "{told}");
+    answer("accept", Some(&parent)).unwrap();
+    bench.settled(&child.id, 1);
+    assert!(bench.work.join("made").exists());
+    // Too late is too late, whatever it would have been.
+    assert_eq!(refused(answer("nonsense", None)).1, "already_answered");
+}
+
 /// An MCP server of a few lines: its one tool asks the user for a colour, and tells what it was answered.
 const ASKING_SERVER: &str = r#"#!/bin/sh
 say() { printf '%s\n' "$1"; }
