@@ -32,8 +32,8 @@ pub struct Approve {
     #[arg(long)]
     for_session: bool,
 
-    /// Also the same command in the same folder, or changes of the same files, by whatever session,
-    /// without asking, until the time of --until. COMMAND: all that begins so.
+    /// Also the same command, word for word, in the same folder or below, or changes of the same files,
+    /// by whatever session, without asking, until the time of --until. COMMAND: all that begins so.
     #[arg(
         long,
         value_name = "COMMAND",
@@ -145,12 +145,16 @@ fn grants_of(subject: &Subject, prefix: &str, id: &str) -> Result<Vec<api::Grant
                 return Err(refuse("the shell replaces words of it"));
             }
             let words: Vec<String> = one.words.iter().map(|word| word.text.clone()).collect();
-            let command = if prefix.is_empty() { words.clone() } else { plain_words(prefix)? };
+            let exact = prefix.is_empty();
+            if exact && !(one.reads.is_empty() && one.writes.is_empty()) {
+                return Err(refuse("the shell opens files for it"));
+            }
+            let command = if exact { words.clone() } else { plain_words(prefix)? };
             if !words.starts_with(&command) {
                 return Err(refuse(&format!("it does not begin with {prefix:?}")));
             }
             let path = Some(folder.to_string_lossy().into_owned());
-            Ok(vec![api::Grant { command, path, ..api::Grant::default() }])
+            Ok(vec![api::Grant { command, exact, path, ..api::Grant::default() }])
         }
         What::Files { files, root: None } if !files.is_empty() => {
             let paths: BTreeSet<_> = files.iter().map(|file| &file.path).collect();

@@ -273,6 +273,24 @@ fn a_request_is_granted_for_a_while_along_with_its_answer() {
 }
 
 #[test]
+fn a_grant_without_words_of_its_own_is_of_the_same_command_alone() {
+    let stage = Stage::new(&json!({}));
+    let cwd = stage.sm.dir.path().canonicalize().expect("it is there");
+    let cwd = cwd.to_str().expect("a plain path").to_owned();
+    let grant = ["approve", "REQUEST", "--grant", "--until", "2h"];
+    stage.answer(COMMAND, &command("git push", &cwd), &grant);
+    let granted = stage.sm.json(&["rules"])["rules"][0].clone();
+    assert_eq!((&granted["command"], &granted["exact"]), (&json!(["git", "push"]), &json!(true)));
+    assert!(stage.sm.run(&["rules"]).text().contains("git push and no word more"));
+    assert_eq!(stage.heard("git push"), json!({ "decision": "accept" }));
+    stage.asks(COMMAND, &command("git push --force origin :main", &cwd));
+    // What the shell opens is in none of its words.
+    let (_, opens) = stage.asks(COMMAND, &command("ls > x", &cwd));
+    let id = opens["id"].as_str().expect("an id");
+    stage.refused(&["approve", id, "--grant", "--until", "2h"], 2, "usage");
+}
+
+#[test]
 fn every_grant_that_is_named_is_revoked_whatever_the_others_are() {
     let stage = Stage::new(&json!({}));
     for name in ["g1", "g2", "g3"] {

@@ -176,7 +176,7 @@ impl Case<'_> {
             return Ok(Vec::new());
         }
         let (mut why, mut is_tried) = (None, false);
-        for rule in rules.iter().filter(|rule| begins_so(simple, &rule.command)) {
+        for rule in rules.iter().filter(|rule| is_of(rule, simple)) {
             // What a command starts is the same for all rules that name no word of it.
             let is_wordless = rule.command.is_empty() && rule.path.is_some();
             if is_wordless && is_tried {
@@ -412,6 +412,14 @@ impl Case<'_> {
 /// Whether a command does nothing but change the folder.
 fn only_moves(simple: &Simple) -> bool {
     simple.is_cd && simple.writes.is_empty() && simple.reads.is_empty()
+}
+
+/// Whether a rule is of that command, by its words.
+fn is_of(rule: &Rule, simple: &Simple) -> bool {
+    let is_alone = simple.words.len() == rule.command.len()
+        && simple.writes.is_empty()
+        && simple.reads.is_empty();
+    begins_so(simple, &rule.command) && (is_alone || !rule.exact)
 }
 
 /// Whether a command begins with exactly those words, all of them sure.

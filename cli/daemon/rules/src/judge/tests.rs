@@ -716,6 +716,32 @@ fn an_argument_counts_from_where_its_program_goes() {
 }
 
 #[test]
+fn an_exact_rule_is_of_its_words_alone() {
+    let own = rules(
+        "[[rule]]\ndecision='accept'\ncommand='git push'\nexact=true\n\
+         [[rule]]\ndecision='accept'\ncommand='rm f1'\nexact=true\npath='/repo'\n\
+         [[rule]]\ndecision='accept'\ncommand=['bash','-c','ls | cat']\nexact=true\n\
+         [[rule]]\ndecision='accept'\ncommand='xargs'\n",
+    );
+    for text in ["git push", "rm f1 && git push", "bash -lc 'git push'", "cd sub && rm f1"] {
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    for text in [
+        "git push --force origin :main",
+        "git push ''",
+        "rm f1 f2 f3",
+        "rm f1 > f2",
+        "rm f1 < f2",
+        "rm",
+        "xargs rm f1",
+        "cd /etc && rm f1",
+    ] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
+}
+
+#[test]
 fn a_repository_of_another_name_may_have_git_run_anything() {
     let own = rules("[[rule]]\ndecision='accept'\ncommand='git'\n");
     for text in ["cd bare && git status", "git -C bare status", "cd bare && git-status"] {
