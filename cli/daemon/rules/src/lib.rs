@@ -18,6 +18,7 @@ mod folders;
 mod git;
 mod glob;
 mod guarded;
+mod harmless;
 mod judge;
 mod links;
 mod options;
@@ -28,6 +29,7 @@ mod sed;
 mod shell;
 mod start;
 mod subject;
+mod words;
 
 pub use file::{Expiry, Fault, RuleFile, write_expiry, write_rule};
 pub use glob::{Glob, normal};

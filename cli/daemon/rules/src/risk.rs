@@ -9,8 +9,9 @@ use crate::guarded::guarded;
 use crate::judge::Real;
 use crate::places::{Counted, counted, places};
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
-use crate::start::{Sure, begins, file_name, is_carrier, is_option, is_shell, is_starter, started};
+use crate::start::{Sure, begins, is_carrier, is_shell, is_starter, started};
 use crate::subject::{Subject, What};
+use crate::words::{file_name, is_option};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

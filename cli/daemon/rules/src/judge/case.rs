@@ -7,14 +7,13 @@ use super::part::{Command, Part, commands_of};
 use super::{Judgement, Real};
 use crate::glob::normal;
 use crate::guarded::guarded;
-use crate::places::{counted, named, places};
+use crate::places::{counted, named, places_at};
 use crate::risk::only_looks;
 use crate::rule::{Decision, Rule};
 use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
-use crate::start::{
-    DEPTH_MAX, Line, Sure, file_name, is_shell, may_carry_line, may_run, starts, unified,
-};
+use crate::start::{DEPTH_MAX, Line, Sure, is_shell, may_carry_line, may_run, starts};
 use crate::subject::{Asker, Subject, What};
+use crate::words::{file_name, unified};
 use std::path::{Path, PathBuf};
 
 /// What lies in every repository.
@@ -81,11 +80,11 @@ impl Case<'_> {
         }
         let sure = self.is_any_in(rule, &named(simple));
         let Some(counted) = counted(simple) else { return sure.max(Sure::Perhaps) };
-        let may = |(at, word): (usize, &Word)| match places(&word.text, counted.of(at)) {
-            Some(places) => !word.is_literal || self.is_any_in(rule, &places) > Sure::No,
+        let may = |at: usize| match places_at(simple, at, counted.of(at)) {
+            Some(places) => self.is_any_in(rule, &places) > Sure::No,
             None => true,
         };
-        match sure == Sure::No && simple.words.iter().enumerate().skip(1).any(may) {
+        match sure == Sure::No && (1..simple.words.len()).any(may) {
             true => Sure::Perhaps,
             false => sure,
         }
@@ -344,8 +343,7 @@ impl Case<'_> {
         // Whoever only looks may look at what is guarded.
         let looks = only_looks(&simple.words);
         for (at, word) in simple.words.iter().enumerate().skip(known.max(1)) {
-            let Some(places) = places(&word.text, counted.of(at)).filter(|_| word.is_literal)
-            else {
+            let Some(places) = places_at(simple, at, counted.of(at)) else {
                 return Some(beyond(shown_word(word)));
             };
             if !self.are_all_in(rule, &places) {
