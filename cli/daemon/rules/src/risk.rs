@@ -431,6 +431,22 @@ pub(crate) fn only_looks(words: &[Word]) -> bool {
     writing(words).is_none() && code(words, 1).is_none()
 }
 
+/// What a command does beyond looking, of one that by its first `known` words only looks.
+pub(crate) fn changes(words: &[Word], known: usize) -> Option<String> {
+    let name = file_name(&words.first()?.text);
+    let own = &words[..known.clamp(1, words.len())];
+    let by_own = entry(own).map(|(kind, _)| kind);
+    if let Some(how) = writing(words).filter(|_| writing(own).is_none()) {
+        return Some(format!("writes by `{name} {how}`"));
+    }
+    match entry(words) {
+        Some((kind, entry)) if by_own == Some(RiskKind::Reads) && kind > RiskKind::Reads => {
+            Some(format!("{} by `{entry}`", verb(kind)))
+        }
+        _ => None,
+    }
+}
+
 /// What the longest entry says that fits a command.
 fn entry(words: &[Word]) -> Option<(RiskKind, &'static str)> {
     let name = file_name(&words.first()?.text);
@@ -866,6 +882,7 @@ mod tests {
             ("sort -o f f", &[Writes]),
             ("uniq a b", &[Writes]),
             ("less +!rm f", &[Unclear]),
+            ("less --lesskey-file=x f", &[Unclear]),
             ("find . -fprint x", &[Writes]),
             ("env", &[Unclear]),
             // What may run something else is not shown as harmless.

@@ -47,7 +47,57 @@ const VALUED: &[(&str, &[&str])] = &[
 ];
 
 /// Programs that start the other one elsewhere, or as somebody else: that is not what it is by itself.
-const ELSEWHERE: &[&str] = &["chroot", "doas", "pkexec", "ssh", "sudo"];
+const ELSEWHERE: &[&str] = &[
+    "at",
+    "autossh",
+    "batch",
+    "bwrap",
+    "capsh",
+    "chroot",
+    "crontab",
+    "dbus-send",
+    "distrobox",
+    "docker",
+    "doas",
+    "firejail",
+    "flatpak",
+    "incus",
+    "kubectl",
+    "lxc",
+    "machinectl",
+    "mosh",
+    "nerdctl",
+    "newgrp",
+    "nsenter",
+    "oc",
+    "pkexec",
+    "podman",
+    "proot",
+    "rsh",
+    "run0",
+    "runuser",
+    "screen",
+    "setpriv",
+    "sg",
+    "ssh",
+    "start-stop-daemon",
+    "su",
+    "sudo",
+    "systemctl",
+    "systemd-nspawn",
+    "systemd-run",
+    "tmux",
+    "toolbox",
+    "unshare",
+    "vagrant",
+    "zellij",
+];
+
+/// Programs that read commands from their input, or from a file, unless words of theirs name one.
+const READERS: &[&str] = &[
+    "at", "batch", "crontab", "newgrp", "nsenter", "parallel", "runuser", "script", "sg", "su",
+    "unshare",
+];
 
 /// Programs whose names end so, and that are none.
 const NO_SHELLS: &[&str] = &["autossh", "mosh", "rsh", "ssh"];
@@ -157,7 +207,8 @@ fn gather(words: &[Word], depth: usize, found: &mut Started) {
 /// nothing is unsure.
 pub(crate) fn starts(words: &[Word], known: usize) -> Starts {
     let name = name_of(words);
-    let mut found = Starts { unsure: code(words, known), ..Starts::default() };
+    let unsure = code(words, known).or_else(|| reads(words, known));
+    let mut found = Starts { unsure, ..Starts::default() };
     let mut next = match name {
         "find" => executed(words),
         "fd" | "fdfind" => {
@@ -566,6 +617,33 @@ pub(crate) fn may_carry(words: &[Word], rule: &[&str]) -> bool {
 pub(crate) fn may_carry_line(words: &[Word]) -> bool {
     RUNNERS.contains(&name_of(words))
         && words[1..].iter().any(|word| SHELLS.contains(&file_name(&word.text)))
+}
+
+/// Why what a program starts is told by its input, where the user's own words name no more than it.
+fn reads(words: &[Word], known: usize) -> Option<String> {
+    let name = name_of(words);
+    let first = words.get(1);
+    let is_told = match (name, first.map(|word| word.text.as_str())) {
+        (_, Some("--help" | "--version")) | ("at", Some("-V" | "-l")) | ("crontab", Some("-l")) => {
+            words.len() == 2
+        }
+        // Its input gives further words.
+        ("parallel", Some(text)) => {
+            first.is_some_and(|word| word.is_literal)
+                && !text.starts_with(['-', ':'])
+                && !text.contains(char::is_whitespace)
+                && !can_start(&words[1..])
+        }
+        _ => false,
+    };
+    (READERS.contains(&name) && known <= 1 && !is_told)
+        .then(|| format!("`{name}` may start what it reads"))
+}
+
+/// Why a command may not be what it is by itself: its program starts it elsewhere, or as somebody else.
+pub(crate) fn leads_elsewhere(words: &[Word]) -> Option<String> {
+    let name = name_of(words);
+    ELSEWHERE.contains(&name).then(|| format!("`{name}` has it run elsewhere, or as somebody else"))
 }
 
 /// Why it is not told what a program starts that has others run, where the first `known` words do not

@@ -8,10 +8,12 @@ use super::{Judgement, Real};
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::places::{counted, named, places_at};
-use crate::risk::only_looks;
+use crate::risk::{changes, only_looks};
 use crate::rule::{Decision, Rule};
 use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
-use crate::start::{DEPTH_MAX, Line, Sure, is_shell, may_carry_line, may_run, starts};
+use crate::start::{
+    DEPTH_MAX, Line, Sure, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
+};
 use crate::subject::{Asker, Subject, What};
 use crate::words::{file_name, unified};
 use std::path::{Path, PathBuf};
@@ -246,7 +248,9 @@ impl Case<'_> {
         let words = &simple.words;
         let found = starts(words, known);
         let vague = match rule.command.is_empty() {
-            true => may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned()),
+            true => leads_elsewhere(words).or_else(|| {
+                may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned())
+            }),
             false => may_run(words, known),
         };
         if let Some(why) = found.unsure.or(vague).or_else(|| self.unnamed_repository(simple)) {
@@ -325,8 +329,11 @@ impl Case<'_> {
         let name = &rule.name;
         let shown = |path: &Path| path.display().to_string();
         if rule.path.is_none() {
-            let file = simple.writes.first()?;
-            return Some(format!("rule {name} has no path, and it writes into {}", file.display()));
+            let what = match simple.writes.first() {
+                Some(file) => format!("writes into {}", file.display()),
+                None => changes(&simple.words, known)?,
+            };
+            return Some(format!("rule {name} has no path, and it {what}"));
         }
         if simple.folders.is_empty() {
             return Some(format!("rule {name} has a path, and where it runs is not known"));

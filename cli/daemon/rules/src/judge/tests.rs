@@ -439,7 +439,7 @@ fn an_accept_is_of_what_a_command_starts_too() {
         ("python3|-m|pytest", "python3 -m pytest -c x.ini"),
         ("node|x.js", "node x.js -p 3000"),
         ("tar", "tar xzf a.tar"),
-        ("find", "find . -name '*.rs' -delete"),
+        ("find", "find . -name '*.rs' -print"),
         ("python3", "python3 x.py"),
     ] {
         let judged = judge(&accepting(words, ""), &command(text), 1_000, &real).why;
@@ -641,7 +641,7 @@ fn what_may_start_something_else_is_not_accepted() {
         ("rg", "rg x -- *"),
         ("ls", "ls *"),
         ("sed", "sed -n '1,20p' src/*"),
-        ("sed", "sed -i 's/a\\/b/[0-9]/' f"),
+        ("sed|-i", "sed -i 's/a\\/b/[0-9]/' f"),
         ("awk", "awk -F'|' '{print $2}' f"),
         ("find", "find . -name '*.rs' -print0"),
         ("fd", "fd -H -t x -e rs foo src"),
@@ -841,6 +841,99 @@ fn a_place_that_a_program_makes_up_is_not_sure() {
          [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
     );
     assert_eq!(says(&declined, &command("curl 'file:{/}repo/secret'")), Decision::Ask);
+}
+
+#[test]
+fn a_rule_without_words_is_of_what_runs_here_and_as_oneself() {
+    let own = rules("[[rule]]\ndecision='accept'\npath='/repo'\n");
+    for text in [
+        "sudo ls",
+        "runuser -u root x",
+        "su root",
+        "setpriv --reuid=0 x",
+        "nsenter -t 1 x",
+        "docker exec c x",
+        "kubectl exec p x",
+        "systemd-run x",
+        "tmux new -d x",
+        "crontab f",
+        "at -f x now",
+        "find . -exec su root ';'",
+        "nice docker exec c x",
+    ] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
+    for text in ["ls", "make all", "npm test", "git status", "timeout 5 cargo build"] {
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    let named = rules("[[rule]]\ndecision='accept'\ncommand=['docker','exec','c']\n");
+    assert_eq!(says(&named, &command("docker exec c x")), Decision::Accept);
+}
+
+#[test]
+fn what_is_started_by_a_programs_input_is_not_known() {
+    let all = rules(
+        "[[rule]]\ndecision='accept'\nkind='command'\n\
+         [[rule]]\ndecision='decline'\ncommand='rm'\n",
+    );
+    for text in [
+        "echo 'rm x' | parallel",
+        "echo 'rm x' | parallel -j 4",
+        "parallel ::: 'rm x'",
+        "echo rm x | parallel env",
+        "echo rm x | at now",
+        "echo rm x | batch",
+        "at -f x now",
+        "crontab f",
+        "echo rm x | su",
+        "echo rm x | script",
+    ] {
+        assert_eq!(says(&all, &command(text)), Decision::Ask, "{text}");
+    }
+    for text in ["parallel gzip ::: a b", "at -l", "crontab -l"] {
+        assert_eq!(says(&all, &command(text)), Decision::Accept, "{text}");
+    }
+    assert_eq!(says(&all, &command("parallel rm ::: x")), Decision::Ask);
+    let own = rules("[[rule]]\ndecision='accept'\ncommand='at now'\n");
+    assert_eq!(says(&own, &command("at now")), Decision::Accept);
+}
+
+#[test]
+fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
+    let by = |words: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n"))
+    };
+    for (words, text) in [
+        ("ls", "ls > x"),
+        ("git|log", "git log --output=/etc/x"),
+        ("git", "git log --output /etc/x"),
+        ("find", "find . -fprintf x y"),
+        ("find", "find . -delete"),
+        ("sort", "sort -ox y"),
+        ("sed", "sed -i s/a/b/ f"),
+        ("uniq", "uniq a b"),
+    ] {
+        assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+    }
+    for (words, text) in [
+        ("find", "find . -name x"),
+        ("find|.|-delete", "find . -delete"),
+        ("sed|-i", "sed -i s/a/b/ f"),
+        ("git", "git commit -m x"),
+        ("git", "git clean -n"),
+        ("git|log", "git log -p"),
+        ("rm", "rm x"),
+        ("sort", "sort -u y"),
+    ] {
+        let own = by(words);
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    let judged = by("find");
+    let judged = judge(&judged, &command("find . -delete"), 1_000, &real);
+    assert!(judged.why.contains("has no path, and it"), "{}", judged.why);
 }
 
 #[test]
