@@ -357,6 +357,23 @@ fn an_agents_shell_makes_no_rule() {
 }
 
 #[test]
+fn what_was_accepted_is_granted_whatever_became_of_the_others() {
+    let stage = Stage::new(&json!({}));
+    let ids = ["a", "b"].map(|line| {
+        let (_, asked) = stage.asks(COMMAND, &command(line, "/"));
+        asked["id"].as_str().expect("an id").to_owned()
+    });
+    assert_eq!(stage.sm.run(&["deny", &ids[0]]).code, 0);
+    let ran = stage.sm.run(&["approve", &ids[0], &ids[1], "--grant", "--until", "2h"]);
+    assert_eq!(ran.code, 6, "{}", ran.err);
+    assert!(ran.text().contains("grant-1 holds for"), "{}", ran.text());
+    let told = format!("{}: nothing is granted", ids[0]);
+    assert!(ran.err.contains(&told) && !ran.err.contains(&format!("{}:", ids[1])), "{}", ran.err);
+    let rules = stage.sm.json(&["rules"])["rules"].clone();
+    assert_eq!((rules[0]["command"].clone(), rules[1].clone()), (json!(["b"]), Value::Null));
+}
+
+#[test]
 fn several_are_answered_at_once_and_each_failure_is_told() {
     let stage = Stage::new(&json!({}));
     let ids: Vec<String> = ["a", "b"]
