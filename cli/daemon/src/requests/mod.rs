@@ -17,6 +17,8 @@ mod raw;
 pub(crate) mod rulebook;
 mod verdict;
 
+pub use before::same_before;
+
 use crate::api::{Answer, Answered};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
@@ -25,7 +27,6 @@ use crate::records::LookError;
 use crate::servers::pool::Server;
 use crate::sessions::rights::Rights;
 use crate::{input, records, tools};
-pub use before::same_before;
 use serde_json::{Value, json};
 use sm_ingest::app_server::{ServerCall, Version};
 use sm_log::{ReadError, Reader};

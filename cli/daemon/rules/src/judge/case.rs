@@ -3,12 +3,13 @@
 //! What always holds: a rule declines or asks by one part that may be its own, and accepts by those only that
 //! surely are; nothing that a command starts, writes or reads is left out.
 
+use super::Judgement;
 use super::part::{Command, Part, commands_of};
-use super::{Judgement, Real};
 use crate::glob::normal;
 use crate::guarded::guarded;
+use crate::links::Real;
 use crate::places::{counted, named, places_at};
-use crate::risk::{changes, only_looks};
+use crate::programs::{changes, only_looks};
 use crate::rule::{Decision, Rule};
 use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
 use crate::start::{

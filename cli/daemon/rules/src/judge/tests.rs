@@ -6,6 +6,7 @@ use crate::links::{Found, followed};
 use crate::shell::CommandLine;
 use crate::subject::{Asker, FileTouched, What};
 use proptest::prelude::*;
+use std::path::{Path, PathBuf};
 
 fn rules(text: &str) -> Vec<Rule> {
     RuleFile::parse(text, "rules.toml").unwrap_or_else(|faults| panic!("{faults:?}")).rules
