@@ -45,7 +45,7 @@ pub use prune::{MAX_BYTES, OLDER_THAN_MS, Plan};
 pub use requests::asked;
 pub use requests::form::limits as form_limits;
 pub use requests::rulebook::{Rulebook, mending};
-pub use requests::{answers_itself, newest_requests};
+pub use requests::{answers_itself, newest_requests, same_before};
 pub use serve::{ServeError, serve};
 pub use sessions::called::Called;
 pub use sessions::names::check_name;

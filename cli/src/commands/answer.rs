@@ -12,6 +12,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use sm_daemon::api::{self, Answered};
 use sm_daemon::asked::{details, subject_of};
+use sm_daemon::same_before;
 use sm_projections::View;
 use sm_projections::rows::Request;
 use sm_projections::tables::Requests;
@@ -32,8 +33,8 @@ pub struct Approve {
     #[arg(long)]
     for_session: bool,
 
-    /// Also the same command in the same folder, or changes of the same files, by whatever session,
-    /// without asking, until the time of --until. COMMAND: all that begins so.
+    /// Also the same command, word for word, in the same folder or below, or changes of the same files,
+    /// by whatever session, without asking, until the time of --until. COMMAND: all that begins so.
     #[arg(
         long,
         value_name = "COMMAND",
@@ -98,31 +99,38 @@ impl Approve {
         };
         // What cannot be granted is told before anything is answered.
         let grants = self.grants(context, streams, prefix)?;
-        let exit = answer_all(context, streams, &self.requests, &answer)?;
-        if exit == Exit::Ok {
-            grants.iter().try_for_each(|grant| grant_it(context, streams, grant))?;
+        let told = answer_each(context, streams, &self.requests, &answer)?;
+        for ((word, grants), is_accepted) in self.requests.iter().zip(grants).zip(told.accepted) {
+            if is_accepted {
+                grants.iter().try_for_each(|grant| grant_it(context, streams, grant))?;
+            } else if !context.json {
+                let id = clean(request_and_shown(word).0);
+                streams
+                    .say(format_args!("{id}: nothing is granted for longer, it is not accepted"));
+            }
         }
-        Ok(exit)
+        told.exit
     }
 
-    /// The grants that cover what is asked.
+    /// The grants that cover what is asked, of each request.
     fn grants(
         &self,
         context: &Context,
         streams: &Streams,
         prefix: &str,
-    ) -> Result<Vec<api::Grant>, Error> {
+    ) -> Result<Vec<Vec<api::Grant>>, Error> {
         let tables = Tables::open_some(context, streams)?;
         let (view, log) = (tables.view()?, open_log(context)?);
-        let mut grants = Vec::new();
+        let (until, by) = (self.until.map(|until| until.0), context.caller.clone());
+        let whole = |grant| api::Grant { until, by: by.clone(), ..grant };
+        let mut grants: Vec<Vec<api::Grant>> = Vec::new();
         for request in &self.requests {
             let doc = find_doc(context, &view, request_and_shown(request).0)?;
             let subject = subject_of(&view, &log, &doc)?;
-            grants.extend(grants_of(&subject, prefix, &doc.id)?);
+            let found = grants_of(&subject, prefix, &doc.id)?;
+            grants.push(found.into_iter().map(whole).collect());
         }
-        let (until, by) = (self.until.map(|until| until.0), context.caller.clone());
-        let whole = |grant| api::Grant { until, by: by.clone(), ..grant };
-        Ok(grants.into_iter().map(whole).collect())
+        Ok(grants)
     }
 }
 
@@ -145,12 +153,16 @@ fn grants_of(subject: &Subject, prefix: &str, id: &str) -> Result<Vec<api::Grant
                 return Err(refuse("the shell replaces words of it"));
             }
             let words: Vec<String> = one.words.iter().map(|word| word.text.clone()).collect();
-            let command = if prefix.is_empty() { words.clone() } else { plain_words(prefix)? };
+            let exact = prefix.is_empty();
+            if exact && !(one.reads.is_empty() && one.writes.is_empty()) {
+                return Err(refuse("the shell opens files for it"));
+            }
+            let command = if exact { words.clone() } else { plain_words(prefix)? };
             if !words.starts_with(&command) {
                 return Err(refuse(&format!("it does not begin with {prefix:?}")));
             }
             let path = Some(folder.to_string_lossy().into_owned());
-            Ok(vec![api::Grant { command, path, ..api::Grant::default() }])
+            Ok(vec![api::Grant { command, exact, path, ..api::Grant::default() }])
         }
         What::Files { files, root: None } if !files.is_empty() => {
             let paths: BTreeSet<_> = files.iter().map(|file| &file.path).collect();
@@ -275,37 +287,45 @@ fn find(context: &Context, view: &View<'_>, id: &str) -> Result<(u64, Request), 
     Ok((seq, view.get::<Requests>(&seq)?.ok_or_else(missing)?))
 }
 
-/// Why nobody waits for an answer to that request, where no daemon runs.
-fn not_waiting(context: &Context, view: &View<'_>, id: &str) -> Result<Error, Error> {
+/// Why nobody waits for an answer to that request, where no daemon runs; the same as before stands.
+fn not_waiting(
+    context: &Context,
+    view: &View<'_>,
+    id: &str,
+    answer: &api::Answer,
+) -> Result<Result<Answered, Error>, Error> {
     let (seq, row) = match find(context, view, id) {
         Ok(found) => found,
-        Err(error) => return Ok(error),
+        Err(error) => return Ok(Err(error)),
     };
     let doc = views::request_doc(view, seq, row)?;
     let home = context.home_words();
     if let Some(session) = &doc.session_id
         && let Err(error) = of_server(context, view, session)
     {
-        return Ok(error);
+        return Ok(Err(error));
     }
     if doc.status == "answered" {
+        if let Some(before) = same_before(view, &open_log(context)?, seq, answer)? {
+            return Ok(Ok(before));
+        }
         let decided = doc.decision.as_deref().unwrap_or("answered");
         let by = doc.decided_by.as_deref().unwrap_or("somebody else");
         let message = format!("request {} was decided: {decided}, by {by}", doc.id);
-        return Ok(Error::new(Exit::Conflict, "already_answered", message)
+        return Ok(Err(Error::new(Exit::Conflict, "already_answered", message)
             .details(json!({
                 "decision": doc.decision,
                 "decided_by": doc.decided_by,
                 "decided_by_thread": doc.decided_by_thread,
             }))
-            .hint(format!("See what waits: sm{home} inbox")));
+            .hint(format!("See what waits: sm{home} inbox"))));
     }
     let session = doc.session_id.as_deref().unwrap_or("SESSION");
     let message =
         format!("request {} no longer waits: no daemon runs, nor the Codex that asked it", doc.id);
-    Ok(Error::new(Exit::Conflict, "conflict", message).hint(format!(
+    Ok(Err(Error::new(Exit::Conflict, "conflict", message).hint(format!(
         "Load its session again: sm{home} resume {session}; it asks anew where it still needs to."
-    )))
+    ))))
 }
 
 /// Sorts answers by the questions they are for.
@@ -367,19 +387,36 @@ fn secret(id: &str) -> Result<String, Error> {
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
+/// What became of several answers.
+struct Told {
+    /// Of each whether it stands, now or from before.
+    accepted: Vec<bool>,
+    /// How it ends.
+    exit: Result<Exit, Error>,
+}
+
 fn answer_all(
     context: &Context,
     streams: &mut Streams,
     requests: &[String],
     answer: &api::Answer,
 ) -> Result<Exit, Error> {
+    answer_each(context, streams, requests, answer)?.exit
+}
+
+fn answer_each(
+    context: &Context,
+    streams: &mut Streams,
+    requests: &[String],
+    answer: &api::Answer,
+) -> Result<Told, Error> {
     // None is started: what asked ended with the daemon before, at the latest.
     let client = Client::connect(context)?;
     let tables = match client {
         Some(_) => None,
         None => Some(Tables::open_some(context, streams)?),
     };
-    let mut told: Vec<Value> = Vec::new();
+    let (mut told, mut accepted): (Vec<Value>, Vec<bool>) = Default::default();
     let mut failed: Option<Error> = None;
     let said_with = match (&client, &answer.say) {
         (Some(client), Some(_)) => last_of_each_session(client, requests),
@@ -392,9 +429,10 @@ fn answer_all(
         let done = match (&client, &tables) {
             _ if views::parse_request_id(id).is_none() => Err(no_request(context, word)),
             (Some(client), _) => client.answer(id, &answer),
-            (None, Some(tables)) => Err(not_waiting(context, &tables.view()?, id)?),
+            (None, Some(tables)) => not_waiting(context, &tables.view()?, id, &answer)?,
             (None, None) => Err(nothing_yet(context)),
         };
+        accepted.push(done.is_ok());
         match done {
             Ok(answered) => {
                 if !context.json {
@@ -422,11 +460,12 @@ fn answer_all(
     if context.json {
         streams.document(&json!({"schema": "sm.answer/1", "answers": told}))?;
     }
-    match failed {
+    let exit = match failed {
         Some(error) if requests.len() == 1 || context.json => Err(error),
         Some(error) => Ok(error.exit),
         None => Ok(Exit::Ok),
-    }
+    };
+    Ok(Told { accepted, exit })
 }
 
 /// Which of the requests the words go with. One that cannot be looked at is told of when it is answered.

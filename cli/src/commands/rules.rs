@@ -235,6 +235,7 @@ fn about(rule: &Rule) -> String {
             words.push(rule.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "))
         }
     }
+    words.extend(rule.exact.then(|| "and no word more".to_owned()));
     words.extend(rule.path.as_ref().map(|path| format!("in {}", path.as_str())));
     words.extend(rule.session.as_ref().map(|session| format!("of {session}")));
     words.extend(rule.label.as_ref().map(|label| format!("with {label}")));
@@ -609,6 +610,7 @@ impl Grant {
         let grant = api::Grant {
             name: self.name.clone(),
             command: self.command.as_deref().map(plain_words).transpose()?.unwrap_or_default(),
+            exact: false,
             path: under.map(|path| path.to_string_lossy().into_owned()),
             session: self.session.clone(),
             until: Some(self.until.0),

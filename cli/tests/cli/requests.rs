@@ -585,6 +585,27 @@ fn the_folder_that_a_command_is_called_in_is_not_looked_into_for_codex() {
 }
 
 #[test]
+fn the_same_answer_again_is_the_same_without_a_daemon_too() {
+    let stage = Stage::new(&json!({}));
+    let (_, asked) = stage.asks(
+        "item/commandExecution/requestApproval",
+        &json!({ "threadId": "", "turnId": "", "itemId": "i", "command": "ls", "cwd": "/" }),
+    );
+    let request = asked["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["approve", request]).code, 0);
+    assert_eq!(stage.sm.run(&["wait", "@last", "--timeout", "60"]).code, 0);
+    assert_eq!(stage.sm.run(&["serve", "--stop"]).code, 0);
+    let again = stage.sm.run(&["approve", request]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert!(again.text().contains("accept, as before"), "{}", again.text());
+    let told = stage.sm.json(&["approve", request]);
+    assert_eq!(told["answers"][0]["repeated"], true, "{told}");
+    for other in [&["deny", request][..], &["approve", request, "--for-session"]] {
+        stage.refused(other, 6, "already_answered");
+    }
+}
+
+#[test]
 fn an_answer_of_the_wrong_kind_is_told_the_right_one() {
     let stage = Stage::new(&json!({}));
     let (_, asked) =

@@ -273,6 +273,24 @@ fn a_request_is_granted_for_a_while_along_with_its_answer() {
 }
 
 #[test]
+fn a_grant_without_words_of_its_own_is_of_the_same_command_alone() {
+    let stage = Stage::new(&json!({}));
+    let cwd = stage.sm.dir.path().canonicalize().expect("it is there");
+    let cwd = cwd.to_str().expect("a plain path").to_owned();
+    let grant = ["approve", "REQUEST", "--grant", "--until", "2h"];
+    stage.answer(COMMAND, &command("git push", &cwd), &grant);
+    let granted = stage.sm.json(&["rules"])["rules"][0].clone();
+    assert_eq!((&granted["command"], &granted["exact"]), (&json!(["git", "push"]), &json!(true)));
+    assert!(stage.sm.run(&["rules"]).text().contains("git push and no word more"));
+    assert_eq!(stage.heard("git push"), json!({ "decision": "accept" }));
+    stage.asks(COMMAND, &command("git push --force origin :main", &cwd));
+    // What the shell opens is in none of its words.
+    let (_, opens) = stage.asks(COMMAND, &command("ls > x", &cwd));
+    let id = opens["id"].as_str().expect("an id");
+    stage.refused(&["approve", id, "--grant", "--until", "2h"], 2, "usage");
+}
+
+#[test]
 fn every_grant_that_is_named_is_revoked_whatever_the_others_are() {
     let stage = Stage::new(&json!({}));
     for name in ["g1", "g2", "g3"] {
@@ -336,6 +354,23 @@ fn an_agents_shell_makes_no_rule() {
         assert!(heard.contains("\"forbidden\"") && heard.contains("agent's making"), "{heard}");
     }
     assert!(!home.join("grants.toml").exists());
+}
+
+#[test]
+fn what_was_accepted_is_granted_whatever_became_of_the_others() {
+    let stage = Stage::new(&json!({}));
+    let ids = ["a", "b"].map(|line| {
+        let (_, asked) = stage.asks(COMMAND, &command(line, "/"));
+        asked["id"].as_str().expect("an id").to_owned()
+    });
+    assert_eq!(stage.sm.run(&["deny", &ids[0]]).code, 0);
+    let ran = stage.sm.run(&["approve", &ids[0], &ids[1], "--grant", "--until", "2h"]);
+    assert_eq!(ran.code, 6, "{}", ran.err);
+    assert!(ran.text().contains("grant-1 holds for"), "{}", ran.text());
+    let told = format!("{}: nothing is granted", ids[0]);
+    assert!(ran.err.contains(&told) && !ran.err.contains(&format!("{}:", ids[1])), "{}", ran.err);
+    let rules = stage.sm.json(&["rules"])["rules"].clone();
+    assert_eq!((rules[0]["command"].clone(), rules[1].clone()), (json!(["b"]), Value::Null));
 }
 
 #[test]

@@ -88,8 +88,23 @@ const CARRIERS: &[Carrier] = &[
     ),
     carrier(
         &["valgrind"],
-        &["-q", "-v", "--quiet", "--verbose"],
-        &["--error-exitcode", "--leak-check", "--tool", "--track-origins"],
+        // Any other tool may be a file.
+        &[
+            "-q",
+            "-v",
+            "--quiet",
+            "--tool=cachegrind",
+            "--tool=callgrind",
+            "--tool=dhat",
+            "--tool=drd",
+            "--tool=helgrind",
+            "--tool=lackey",
+            "--tool=massif",
+            "--tool=memcheck",
+            "--tool=none",
+            "--verbose",
+        ],
+        &["--error-exitcode", "--leak-check", "--track-origins"],
         0,
     ),
     carrier(

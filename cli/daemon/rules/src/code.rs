@@ -5,44 +5,41 @@
 
 use crate::carrier::Carrier;
 use crate::git;
+use crate::harmless::{is_compiler, is_listed, unlisted};
 use crate::options::Options;
 use crate::sed::only_edits;
 use crate::shell::Word;
-use crate::start::{RUNNERS, SHELLS, is_option, name_of, unified, unversioned};
+use crate::words::{RUNNERS, SHELLS, is_option, name_of, unified, unversioned};
 
 /// Options by which a program runs what it is told to, or takes from elsewhere what to run.
 const CODE: &[(&[&str], &[&str])] = &[
-    (&["bun", "deno", "node"], &["-e", "-p", "-r", "--eval", "--import", "--print", "--require"]),
-    (&["bun", "deno", "node"], &["--experimental-loader", "--loader"]),
-    (&["c++", "cc", "clang", "g++", "gcc"], &["-fplugin", "-specs", "--specs", "-wrapper"]),
+    (&["apt", "apt-cache", "apt-get", "aptitude"], &["-c", "-o", "--config-file", "--option"]),
+    (&["bun", "deno"], &["-c", "-e", "-p", "-r", "--config", "--env-file", "--eval", "--import"]),
+    (&["bun", "deno"], &["--import-map", "--preload", "--print", "--require"]),
     (&["cargo"], &["--config"]),
     (&["cpio"], &["--rsh-command"]),
     (&["curl"], &["-K", "--config", "--engine"]),
+    (&["diff3", "sdiff"], &["--diff-program"]),
+    (&["dnf", "yum"], &["-c", "--config", "--setopt"]),
     (&["docker", "nerdctl", "podman"], &["-H", "--config", "--context", "--host"]),
-    (&["emacs"], &["-e", "-f", "-l", "--eval", "--execute", "--funcall", "--load"]),
     (&["env"], &["-S", "--split-string"]),
     (&["find"], &["-files0-from"]),
-    (&["gdb", "lldb"], &["-ex", "-x", "-o", "-s", "--command", "--one-line", "--source"]),
     (&["flock", "runuser", "script", "sg", "su"], &["-c", "--command"]),
     (&["just"], &["-c", "-f", "--chooser", "--command", "--dotenv-path", "--justfile"]),
     (&["just"], &["--set", "--shell", "--shell-arg", "--shell-command"]),
     (&["kubectl"], &["-s", "--as", "--kubeconfig", "--server"]),
-    (&["less", "more"], &["-P", "-k", "-K", "-p", "--lesskey-content", "--lesskey-src"]),
-    (&["lua", "osascript"], &["-e", "-l"]),
     (&["gmake", "make"], &["-E", "--eval"]),
-    (&["man"], &["-H", "-P", "--html", "--pager"]),
     (&["mariadb", "mysql"], &["-e", "--execute", "--init-command", "--pager"]),
     (&["nc", "ncat", "netcat"], &["-c", "-e", "--exec", "--lua-exec", "--sh-exec"]),
     (&["npm", "npx", "pnpm", "yarn"], &["-C", "-c", "--call", "--cwd", "--dir", "--prefix"]),
     (&["npm", "npx", "pnpm", "yarn"], &["--globalconfig", "--node-options", "--userconfig"]),
     (&["npm", "npx", "pnpm", "yarn"], &["--script-shell", "--shell", "--use-yarnrc"]),
-    (&["perl", "ruby"], &["-E", "-I", "-M", "-d", "-e", "-m", "-n", "-p", "-r"]),
-    (&["php"], &["-B", "-E", "-R", "-d", "-r"]),
+    (&["nano"], &["-f", "-s", "--rcfile", "--speller"]),
+    (&["osascript"], &["-e", "-l"]),
     (&["pypy", "python"], &["-c"]),
     (&["rg"], &["--pre", "--hostname-bin"]),
     (&["rsync"], &["-M", "-e", "--remote-option", "--rsh", "--rsync-path"]),
-    (&["rustc"], &["-C", "--codegen"]),
-    (&["scp", "sftp", "ssh"], &["-S", "-o", "-D", "-F"]),
+    (&["ssh"], &["-D", "-F", "-S", "-o"]),
     (&["sort"], &["--compress-program"]),
     (&["split"], &["--filter"]),
     (
@@ -61,103 +58,8 @@ const CODE: &[(&[&str], &[&str])] = &[
             "--use-compress-program",
         ],
     ),
-    (&["ex", "nvim", "vi", "view", "vim"], &["-c", "-S", "-s", "--cmd"]),
     (&["wget"], &["-e", "--config", "--execute", "--use-askpass"]),
-    (&["zip"], &["-TT", "--unzip-command"]),
 ];
-
-/// Programs with options without end, and those of them that start nothing.
-const HARMLESS: &[(&[&str], Options)] = &[
-    (
-        &["cmake"],
-        Options {
-            flags: &["-N", "-v", "--fresh", "--list-presets", "--verbose", "--version"],
-            valued: &[
-                "-B",
-                "-G",
-                "-S",
-                "-j",
-                "-t",
-                "--build",
-                "--config",
-                "--install",
-                "--parallel",
-                "--preset",
-                "--target",
-            ],
-        },
-    ),
-    (
-        &["gradle", "gradlew"],
-        Options {
-            flags: &[
-                "-i",
-                "-q",
-                "-s",
-                "--console=plain",
-                "--info",
-                "--no-daemon",
-                "--offline",
-                "--quiet",
-                "--stacktrace",
-            ],
-            valued: &["-x", "--tests"],
-        },
-    ),
-    (
-        &["mvn", "mvnw"],
-        Options {
-            flags: &["-B", "-DskipTests", "-U", "-X", "-am", "-e", "-ntp", "-o", "-q"],
-            valued: &["-T", "-pl"],
-        },
-    ),
-    (
-        &["psql"],
-        Options {
-            flags: &["-A", "-X", "-a", "-e", "-l", "-q", "-t", "-w", "-x", "--csv", "--no-psqlrc"],
-            valued: &[
-                "-F",
-                "-U",
-                "-c",
-                "-d",
-                "-h",
-                "-p",
-                "--command",
-                "--dbname",
-                "--host",
-                "--port",
-                "--username",
-            ],
-        },
-    ),
-    (
-        &["sqlite3"],
-        Options {
-            flags: &[
-                "-bail",
-                "-batch",
-                "-box",
-                "-column",
-                "-csv",
-                "-header",
-                "-json",
-                "-line",
-                "-list",
-                "-noheader",
-                "-readonly",
-                "-safe",
-                "-table",
-                "--json",
-                "--readonly",
-            ],
-            valued: &[],
-        },
-    ),
-];
-
-/// Definitions for `cmake` that name no program.
-const DEFINED: &[&str] =
-    &["-DCMAKE_BUILD_TYPE=", "-DCMAKE_EXPORT_COMPILE_COMMANDS=", "-DCMAKE_INSTALL_PREFIX="];
 
 /// Builtins of shells that may take a word for an expression, in which `a[$(x)]` runs `x`.
 const COUNTING: &[&str] = &[
@@ -188,7 +90,7 @@ pub(crate) fn can_start(words: &[Word]) -> bool {
         || is(OTHERS)
         || is(LISTENING)
         || CODE.iter().any(|(names, _)| is(names))
-        || HARMLESS.iter().any(|(names, _)| is(names))
+        || is_listed(name)
 }
 
 /// Why what a command starts is found only in the text of its arguments, if it is. What stands among
@@ -256,6 +158,10 @@ fn told(words: &[Word], known: usize) -> Option<String> {
             .or_else(|| arguments.find(counts))
             .and_then(runs);
     }
+    // A file of further words.
+    if is_compiler(name) || matches!(name, "javac" | "rustc") {
+        return arguments.find(|text| text.starts_with('@')).and_then(runs);
+    }
     match unversioned(name) {
         "awk" | "gawk" | "mawk" | "nawk" => awk(words, known).and_then(runs),
         "sed" | "gsed" => unread_script(words, known)
@@ -273,7 +179,7 @@ fn told(words: &[Word], known: usize) -> Option<String> {
             let sets = words.get(1).is_some_and(|word| word.text == "env");
             arguments.find(|text| is_told(text) || (sets && *text == "-w")).and_then(runs)
         }
-        "less" | "more" | "vi" | "vim" | "nvim" | "ex" | "view" => {
+        "less" | "more" | "vi" | "vim" | "nvim" | "ex" | "view" | "gvim" | "rvim" | "vimdiff" => {
             arguments.find(|text| text.starts_with('+')).and_then(runs)
         }
         "bsdtar" | "gtar" | "tar" => {
@@ -309,9 +215,20 @@ fn told(words: &[Word], known: usize) -> Option<String> {
             let odd = odd.map(|(_, word)| word.text.as_str());
             odd.or(behind.is_empty().then_some("its input")).and_then(runs)
         }
+        "tmux" => arguments.find(|text| is_told_to_tmux(text)).and_then(runs),
         "socat" => arguments.next().and_then(runs),
         _ => None,
     }
+}
+
+/// Whether a word of `tmux` begins another command of it, or has it run something to make a text.
+fn is_told_to_tmux(text: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+    let is_plain = |part: &str| {
+        let name = part.strip_prefix('{').and_then(|part| part.split_once('}'));
+        name.is_some_and(|(name, _)| name.chars().all(is_name))
+    };
+    text.ends_with(';') || text.split('#').skip(1).any(|part| !is_plain(part))
 }
 
 /// The first word of an `awk` that may start something, or says where what does stands.
@@ -374,17 +291,4 @@ fn optioned(words: &[Word], known: usize) -> Option<String> {
         }
     }
     None
-}
-
-/// Why an option is not known, of a program of which those are listed that start nothing.
-fn unlisted(words: &[Word], known: usize) -> Option<String> {
-    let name = name_of(words);
-    let (_, options) = HARMLESS.iter().find(|(names, _)| names.contains(&name))?;
-    let is_known = |text: &str| {
-        options.length(text).is_some()
-            || (name == "cmake" && DEFINED.iter().any(|start| text.starts_with(start)))
-    };
-    let mut beyond = words.iter().skip(known).map(|word| word.text.as_str());
-    let odd = beyond.find(|text| text.starts_with('-') && !is_known(text))?;
-    Some(format!("what `{name} {odd}` runs is not known"))
 }

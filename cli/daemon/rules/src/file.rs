@@ -8,6 +8,7 @@
 //! name = "tests"                          # optional; else `rule-1`, by its place
 //! decision = "accept"                     # accept, ask or decline
 //! command = ["cargo", "test"]             # the first words; or "cargo test"
+//! exact = true                            # those words alone; only of an accept
 //! path = "/home/me/repo"                  # a pattern, * and **; covers what is below
 //! session = "worker"                      # name, id or thread
 //! label = "role=tester"
@@ -76,7 +77,8 @@ pub struct Fault {
     pub remedy: String,
 }
 
-const KEYS: &str = "name, decision, command, path, session, label, kind, anywhere, until, note";
+const KEYS: &str =
+    "name, decision, command, exact, path, session, label, kind, anywhere, until, note";
 
 impl RuleFile {
     /// Reads the text of `file`.
@@ -166,6 +168,7 @@ impl Reading<'_> {
             name: format!("rule-{}", place + 1),
             decision: Decision::Ask,
             command: Vec::new(),
+            exact: false,
             path: None,
             session: None,
             label: None,
@@ -211,10 +214,8 @@ impl Reading<'_> {
                     rule.label = Some(label);
                 }
                 "kind" => rule.kinds = self.kinds(value),
-                "anywhere" => match value.get_ref() {
-                    DeValue::Boolean(word) => rule.anywhere = *word,
-                    _ => self.fault(start, "anywhere is not true or false", "anywhere = true"),
-                },
+                "anywhere" => rule.anywhere = self.word_of(value, "anywhere"),
+                "exact" => rule.exact = self.word_of(value, "exact"),
                 "until" => rule.until = self.until(value),
                 other => {
                     let message = format!("a rule has no {other:?}");
@@ -238,6 +239,16 @@ impl Reading<'_> {
                 at,
                 "the rule accepts everything",
                 "say what: command = …, path = … or kind = …; everything is kind = [\"command\", \"file_change\", \"permissions\"]",
+            );
+        }
+        // What only refuses would be led round by one word more.
+        if rule.exact
+            && (!has(table, &["command"]) || decision.is_some_and(|word| word != Decision::Accept))
+        {
+            self.fault(
+                at,
+                "the rule is exact, and accepts no command",
+                "leave `exact` out: only an accept of a command is exact",
             );
         }
         if rule.kinds.is_empty() {
@@ -277,6 +288,18 @@ impl Reading<'_> {
             return None;
         }
         Some(text)
+    }
+
+    fn word_of(&mut self, value: &Value<'_>, key: &str) -> bool {
+        match value.get_ref() {
+            DeValue::Boolean(word) => return *word,
+            _ => self.fault(
+                value.span().start,
+                format!("{key} is not true or false"),
+                format!("{key} = true"),
+            ),
+        }
+        false
     }
 
     fn texts_of(&mut self, value: &Value<'_>, key: &str) -> Vec<String> {
@@ -422,6 +445,9 @@ pub fn write_rule(rule: &Rule) -> String {
         let words: Vec<String> = rule.command.iter().map(|word| quoted(word)).collect();
         put("command", format!("[{}]", words.join(", ")));
     }
+    if rule.exact {
+        put("exact", "true".to_owned());
+    }
     if let Some(path) = &rule.path {
         put("path", quoted(path.as_str()));
     }
@@ -511,6 +537,9 @@ after = "8h"
             ("[[rule]]\ndecision = \"ask\"\npath = \"../x\"", 3, "from the root"),
             ("[[rule]]\ndecision = \"ask\"\nlabel = \"x\"", 3, "key=value"),
             ("[[rule]]\ndecision = \"ask\"\nanywhere = 1", 3, "anywhere = true"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = \"x\"\nexact = 1", 4, "exact = true"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = \"x\"\nexact = true", 1, "leave"),
+            ("[[rule]]\ndecision = \"accept\"\npath = \"/x\"\nexact = true", 1, "leave"),
             ("[[rule]]\ndecision = \"ask\"\nkind = \"user_input\"", 3, "file_change"),
             ("[[rule]]\ndecision = \"ask\"\nkind = \"file_change\"\ncommand=\"x\"", 1, "leave"),
             ("[[rule]]\ndecision = \"ask\"\nuntil = 2026-11-21T18:00:00", 3, "zone"),
@@ -565,12 +594,14 @@ after = "8h"
             decision in prop::sample::select(vec![Decision::Accept, Decision::Ask, Decision::Decline]),
             until in prop::option::of(0i64..4_000_000_000), note in prop::option::of("[!-~]{1,20}"),
             under in prop::option::of("/[ -~]{1,20}"), anywhere in any::<bool>(),
+            is_exact in any::<bool>(),
         ) {
             prop_assume!(!name.trim().is_empty());
             let under = under.map(|path| path.replace("..", "x"));
             let path = under.map(|path| Glob::of_path(std::path::Path::new(&path)).unwrap());
+            let exact = is_exact && decision == Decision::Accept && !words.is_empty();
             let mut rule = Rule {
-                name, decision, command: words, path, session: None, label: None,
+                name, decision, command: words, exact, path, session: None, label: None,
                 kinds: Vec::new(), anywhere, until: until.map(|seconds| seconds * 1_000_000), note,
                 origin: Origin { file: "grants.toml".into(), line: 1 },
             };

@@ -4,7 +4,7 @@
 //! that is named `git-…`; both start what they like.
 
 use crate::shell::Word;
-use crate::start::is_option;
+use crate::words::is_option;
 
 /// Options in front of the subcommand with a value in the next word.
 pub(crate) const VALUED: &[&str] = &[
@@ -148,15 +148,20 @@ const CODE: &[(&str, &[&str])] = &[
     ("merge", &["-s", "--strategy"]),
     ("pull", &["-s", "--strategy"]),
     ("rebase", &["-s", "--strategy"]),
-    ("bisect", &["run"]),
+    ("cherry-pick", &["--strategy"]),
     ("clone", &["-c", "-u", "--config", "--template"]),
     ("grep", &["-O"]),
     ("init", &["--template"]),
     ("ls-remote", &["--exec"]),
     ("push", &["--exec"]),
     ("rebase", &["-x", "--exec"]),
+    ("revert", &["--strategy"]),
     ("submodule", &["foreach"]),
 ];
+
+/// Words behind `git bisect` that start nothing.
+const BISECT: &[&str] =
+    &["bad", "good", "log", "new", "next", "old", "reset", "skip", "start", "terms"];
 
 /// Subcommands that are told where to fetch from or push to.
 const REMOTE: &[&str] =
@@ -197,8 +202,18 @@ pub(crate) fn code(words: &[Word], known: usize) -> Option<String> {
             return Some(format!("`git{behind} {option}` runs what it is told"));
         }
     }
+    if name == "bisect"
+        && let Some(verb) = words.get(at + 1).filter(|_| at + 1 >= known)
+        && !(verb.is_literal && BISECT.contains(&verb.text.as_str()))
+    {
+        return Some(format!("`git bisect {}` may run what it is told", verb.text));
+    }
+    let has_helper = |word: &&Word| {
+        let value = word.text.split_once('=').map(|(_, value)| value);
+        is_helped(&word.text) || value.is_some_and(is_helped)
+    };
     if REMOTE.contains(&name)
-        && let Some(helped) = beyond.iter().find(|word| is_helped(&word.text))
+        && let Some(helped) = beyond.iter().find(has_helper)
     {
         return Some(format!("a helper of git's fetches {}", helped.text));
     }

@@ -6,6 +6,10 @@
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+/// Leads to the place that a path really is at, whatever links lie on the way; `None` where that is not
+/// sure. The path is as it was given, `..` and all.
+pub type Real<'s> = &'s dyn Fn(&Path) -> Option<PathBuf>;
+
 /// The kernel follows as many.
 const LINKS_MAX: usize = 40;
 

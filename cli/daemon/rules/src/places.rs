@@ -4,7 +4,7 @@
 //! Rather too many are named than too few.
 
 use crate::shell::Simple;
-use crate::start::{file_name, is_option};
+use crate::words::{file_name, is_option, unversioned};
 use std::path::PathBuf;
 
 /// The longest option whose value may follow it at once, in bytes.
@@ -99,6 +99,46 @@ pub(crate) fn counted(simple: &Simple) -> Option<Counted> {
         }
     }
     Some(found)
+}
+
+/// The places that the word at `at` of a command may name; `None` where that is not sure.
+pub(crate) fn places_at(simple: &Simple, at: usize, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
+    let word = simple.words.get(at).filter(|word| word.is_literal)?;
+    let is_made = match unversioned(file_name(simple.program())) {
+        "curl" => curl_makes(simple, &word.text),
+        "sqlite" => is_statement_of_places(&word.text),
+        _ => false,
+    };
+    if is_made { None } else { places(&word.text, folders) }
+}
+
+/// Whether `curl` makes places of a word that do not stand there: it has patterns in addresses and names of
+/// files, and puts what they matched into others.
+fn curl_makes(simple: &Simple, text: &str) -> bool {
+    let mut digits = text.split('#').skip(1);
+    if digits.any(|behind| behind.starts_with(|c: char| c.is_ascii_digit())) {
+        return true;
+    }
+    // Only in front it is surely no other option's value, and only of one address.
+    let is_first = simple
+        .words
+        .get(1)
+        .is_some_and(|word| word.is_literal && matches!(word.text.as_str(), "-g" | "--globoff"));
+    let ends = ["-:", "--next", "--no-globoff"];
+    let is_off = is_first
+        && !simple.words.iter().any(|word| ends.iter().any(|end| is_option(&word.text, end)));
+    !is_off && text.contains(['{', '['])
+}
+
+/// Whether a statement of SQLite may open a file whose name it makes up.
+fn is_statement_of_places(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let opens = ["attach", "fsdir", "readfile", "zipfile", "sqlar"];
+    let is_told =
+        text.trim_start().strip_prefix('.').is_some_and(|text| !text.starts_with(['.', '/']));
+    is_told
+        || opens.iter().any(|name| text.contains(name))
+        || (text.contains("vacuum") && text.contains("into"))
 }
 
 /// The places that an argument may name, whatever its program makes of it: `x`, `--to=x`, `-Ix`, `@x`,

@@ -83,6 +83,8 @@ pub struct Rule {
     pub decision: Decision,
     /// The first words of a command; none: any command.
     pub command: Vec<String>,
+    /// Whether it is of these words alone: no further ones fit, nor a file that the shell opens.
+    pub exact: bool,
     /// The place: of a command the folder that it runs in and what it writes into, for an accept also
     /// what its arguments may name; of a file change each file.
     pub path: Option<Glob>,

@@ -8,7 +8,7 @@ use crate::code::{can_start, code};
 use crate::git;
 use crate::options::Options;
 use crate::shell::Word;
-use std::borrow::Cow;
+use crate::words::{RUNNERS, SHELLS, file_name, is_option, name_of, unified, unversioned};
 
 /// How deep programs may start programs.
 pub(crate) const DEPTH_MAX: usize = 6;
@@ -23,56 +23,6 @@ pub(crate) enum Sure {
     /// It is.
     Yes,
 }
-
-/// Programs that start another one somewhere among their words.
-pub(crate) const RUNNERS: &[&str] = &[
-    "bundle",
-    "bunx",
-    "bwrap",
-    "capsh",
-    "catchsegv",
-    "cpulimit",
-    "direnv",
-    "docker",
-    "entr",
-    "firejail",
-    "gdb",
-    "kubectl",
-    "lldb",
-    "mise",
-    "nerdctl",
-    "nix",
-    "npm",
-    "npx",
-    "nsenter",
-    "numactl",
-    "parallel",
-    "perf",
-    "pipenv",
-    "pnpm",
-    "podman",
-    "poetry",
-    "prlimit",
-    "proot",
-    "proxychains",
-    "rlwrap",
-    "runuser",
-    "rye",
-    "script",
-    "setarch",
-    "setpriv",
-    "sg",
-    "start-stop-daemon",
-    "su",
-    "systemd-run",
-    "tmux",
-    "unbuffer",
-    "unshare",
-    "uv",
-    "uvx",
-    "xvfb-run",
-    "yarn",
-];
 
 /// Options in front of a subcommand with a value in the next word.
 const VALUED: &[(&str, &[&str])] = &[
@@ -97,13 +47,56 @@ const VALUED: &[(&str, &[&str])] = &[
 ];
 
 /// Programs that start the other one elsewhere, or as somebody else: that is not what it is by itself.
-const ELSEWHERE: &[&str] = &["chroot", "doas", "pkexec", "ssh", "sudo"];
+const ELSEWHERE: &[&str] = &[
+    "at",
+    "autossh",
+    "batch",
+    "bwrap",
+    "capsh",
+    "chroot",
+    "crontab",
+    "dbus-send",
+    "distrobox",
+    "docker",
+    "doas",
+    "firejail",
+    "flatpak",
+    "incus",
+    "kubectl",
+    "lxc",
+    "machinectl",
+    "mosh",
+    "nerdctl",
+    "newgrp",
+    "nsenter",
+    "oc",
+    "pkexec",
+    "podman",
+    "proot",
+    "rsh",
+    "run0",
+    "runuser",
+    "screen",
+    "setpriv",
+    "sg",
+    "ssh",
+    "start-stop-daemon",
+    "su",
+    "sudo",
+    "systemctl",
+    "systemd-nspawn",
+    "systemd-run",
+    "tmux",
+    "toolbox",
+    "unshare",
+    "vagrant",
+    "zellij",
+];
 
-/// Programs that read a line behind an option, or else a script, as far as they are known; others whose
-/// names end so may do it, too.
-pub(crate) const SHELLS: &[&str] = &[
-    "ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "lksh", "mksh", "nu", "oksh", "osh",
-    "pdksh", "posh", "pwsh", "rbash", "rksh", "rzsh", "sash", "sh", "tcsh", "xonsh", "yash", "zsh",
+/// Programs that read commands from their input, or from a file, unless words of theirs name one.
+const READERS: &[&str] = &[
+    "at", "batch", "crontab", "newgrp", "nsenter", "parallel", "runuser", "script", "sg", "su",
+    "unshare",
 ];
 
 /// Programs whose names end so, and that are none.
@@ -151,33 +144,6 @@ pub(crate) struct Start {
     pub words: Vec<Word>,
     /// It runs in another folder, on another machine, or as somebody else.
     pub is_elsewhere: bool,
-}
-
-/// The last part of a program's path.
-pub(crate) fn file_name(program: &str) -> &str {
-    program.rsplit('/').next().unwrap_or(program)
-}
-
-pub(crate) fn name_of(words: &[Word]) -> &str {
-    words.first().map_or("", |word| file_name(&word.text))
-}
-
-/// A program's name without its version.
-pub(crate) fn unversioned(name: &str) -> &str {
-    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
-    if bare.is_empty() { name } else { bare }
-}
-
-/// `git-push` is `git push`.
-pub(crate) fn unified(words: &[Word]) -> Cow<'_, [Word]> {
-    match name_of(words).strip_prefix("git-") {
-        Some(subcommand) => {
-            let mut unified = vec![Word::plain("git"), Word::plain(subcommand)];
-            unified.extend_from_slice(&words[1..]);
-            Cow::Owned(unified)
-        }
-        None => Cow::Borrowed(words),
-    }
 }
 
 /// `python3 -m pip install` is `pip install`.
@@ -241,7 +207,8 @@ fn gather(words: &[Word], depth: usize, found: &mut Started) {
 /// nothing is unsure.
 pub(crate) fn starts(words: &[Word], known: usize) -> Starts {
     let name = name_of(words);
-    let mut found = Starts { unsure: code(words, known), ..Starts::default() };
+    let unsure = code(words, known).or_else(|| reads(words, known));
+    let mut found = Starts { unsure, ..Starts::default() };
     let mut next = match name {
         "find" => executed(words),
         "fd" | "fdfind" => {
@@ -448,23 +415,6 @@ fn executed_by_fd(words: &[Word], known: usize) -> (Vec<Start>, Option<&str>) {
     (found, odd)
 }
 
-/// Whether a word is that option: by itself, with its value, shortened, or among others of one letter.
-pub(crate) fn is_option(word: &str, option: &str) -> bool {
-    if word == option {
-        return true;
-    }
-    match (option.strip_prefix('-'), word.strip_prefix('-')) {
-        (Some(letter), Some(letters)) if letter.len() == 1 && !letters.starts_with('-') => {
-            letters.contains(letter)
-        }
-        (Some(_), Some(_)) => {
-            let name = word.split('=').next().unwrap_or(word);
-            name == option || (name.len() > 2 && name.starts_with("--") && option.starts_with(name))
-        }
-        _ => false,
-    }
-}
-
 /// Whether a command is one that begins with those words: wherever its program lies, whatever options
 /// stand before and between them, in whatever order options come.
 pub(crate) fn begins(words: &[Word], rule: &[&str]) -> Sure {
@@ -669,14 +619,41 @@ pub(crate) fn may_carry_line(words: &[Word]) -> bool {
         && words[1..].iter().any(|word| SHELLS.contains(&file_name(&word.text)))
 }
 
+/// Why what a program starts is told by its input, where the user's own words name no more than it.
+fn reads(words: &[Word], known: usize) -> Option<String> {
+    let name = name_of(words);
+    let first = words.get(1);
+    let is_told = match (name, first.map(|word| word.text.as_str())) {
+        (_, Some("--help" | "--version")) | ("at", Some("-V" | "-l")) | ("crontab", Some("-l")) => {
+            words.len() == 2
+        }
+        // Its input gives further words.
+        ("parallel", Some(text)) => {
+            first.is_some_and(|word| word.is_literal)
+                && !text.starts_with(['-', ':'])
+                && !text.contains(char::is_whitespace)
+                && !can_start(&words[1..])
+        }
+        _ => false,
+    };
+    (READERS.contains(&name) && known <= 1 && !is_told)
+        .then(|| format!("`{name}` may start what it reads"))
+}
+
+/// Why a command may not be what it is by itself: its program starts it elsewhere, or as somebody else.
+pub(crate) fn leads_elsewhere(words: &[Word]) -> Option<String> {
+    let name = name_of(words);
+    ELSEWHERE.contains(&name).then(|| format!("`{name}` has it run elsewhere, or as somebody else"))
+}
+
 /// Why it is not told what a program starts that has others run, where the first `known` words do not
 /// say more of it than its name.
 pub(crate) fn may_run(words: &[Word], known: usize) -> Option<String> {
     let name = name_of(words);
-    let is_plain = |word: &Word| !word.text.starts_with('-');
     let (own, beyond) = words.split_at(known.clamp(1, words.len()));
-    let is_named = own[1..].iter().any(is_plain);
-    (RUNNERS.contains(&name) && !is_named && beyond.iter().any(is_plain))
+    let is_named = own[1..].iter().any(|word| !word.text.starts_with('-'));
+    let tells = |word: &Word| matches!(word.text.as_str(), "--help" | "--version");
+    (RUNNERS.contains(&name) && !is_named && !beyond.iter().all(tells))
         .then(|| format!("`{name}` may start what stands behind it"))
 }
 

@@ -44,6 +44,8 @@ pub struct Grant {
     pub name: Option<String>,
     /// The first words of the commands that are granted; none: file changes are.
     pub command: Vec<String>,
+    /// Whether these words alone are: no further ones, no file that the shell opens.
+    pub exact: bool,
     /// A folder or file, from the root: where they may run, what may be changed.
     pub path: Option<String>,
     /// The one session that it is for: its name, id or thread.

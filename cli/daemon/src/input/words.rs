@@ -9,11 +9,12 @@ use super::{WaitsOut, queue};
 use crate::api::Mode;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
-use crate::records;
+use crate::records::{self, LookError};
+use sm_log::Reader;
 use sm_projections::rows::Sid;
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs};
-use sm_projections::views;
+use sm_projections::{View, views};
 use sm_protocol::synthetic::{InputAccepted, Synthetic};
 use std::sync::Arc;
 
@@ -38,11 +39,15 @@ pub(crate) fn accepted(request: u64, say: &str, by: &str) -> InputAccepted {
 
 /// The words that were said with the answer to a request; `None` where none were, or where their record
 /// is not there any more.
-pub(crate) fn said(daemon: &Daemon, sid: Sid, request: u64) -> Result<Option<String>, Refusal> {
+pub(crate) fn said(
+    view: &View<'_>,
+    log: &Reader,
+    sid: Sid,
+    request: u64,
+) -> Result<Option<String>, LookError> {
     let at = (sid, id_hash(&[&key(request)]));
-    let number = daemon.look(|view| Ok::<_, Refusal>(view.get::<InputKeys>(&at)?))?;
-    let Some(number) = number else { return Ok(None) };
-    Ok(match records::note(&daemon.reader, number)? {
+    let Some(number) = view.get::<InputKeys>(&at)? else { return Ok(None) };
+    Ok(match records::note(log, number)? {
         Some(Synthetic::InputAccepted(accepted)) => Some(accepted.text),
         _ => None,
     })

@@ -58,6 +58,7 @@ pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
         name: name.clone(),
         decision: Decision::Accept,
         command: wish.command.clone(),
+        exact: wish.exact,
         path,
         session: wish.session.clone(),
         label: None,

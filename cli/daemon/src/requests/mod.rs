@@ -6,6 +6,7 @@
 
 pub mod asked;
 pub(crate) mod automatic;
+mod before;
 mod decision;
 mod elicitation;
 pub(crate) mod form;
@@ -16,6 +17,8 @@ mod raw;
 pub(crate) mod rulebook;
 mod verdict;
 
+pub use before::same_before;
+
 use crate::api::{Answer, Answered};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
@@ -25,11 +28,10 @@ use crate::servers::pool::Server;
 use crate::sessions::rights::Rights;
 use crate::{input, records, tools};
 use serde_json::{Value, json};
-use sm_ingest::MASK;
 use sm_ingest::app_server::{ServerCall, Version};
-use sm_log::Direction;
-use sm_projections::rows::{InputStatus, Outcome, Request, RequestStatus};
-use sm_projections::tables::{Requests, Sessions, Sources, Turns};
+use sm_log::{ReadError, Reader};
+use sm_projections::rows::{InputStatus, Request, RequestStatus};
+use sm_projections::tables::{Requests, Sessions, Sources};
 use sm_projections::views::{self, RequestDoc, Selection};
 use sm_projections::{StoreError, View};
 use sm_protocol::synthetic::{InputAccepted, InputChanged, RequestDecided, Synthetic};
@@ -119,7 +121,7 @@ const OWN_TERMINAL: &str = "answer it from your own terminal";
 pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
     let number = number_of(id)?;
     daemon.look(|view| match view.get::<Requests>(&number)? {
-        Some(row) => whole(daemon, view, &views::request_doc(view, number, row)?),
+        Some(row) => Ok(whole(view, &daemon.reader, &views::request_doc(view, number, row)?)?),
         None => Err(unknown(id)),
     })
 }
@@ -129,7 +131,7 @@ pub(crate) fn waiting(daemon: &Daemon) -> Result<Vec<Value>, Refusal> {
     daemon.look(|view| {
         let waiting = views::pending_requests(view)?.into_iter();
         let waiting = waiting.filter(|doc| waits_for_somebody(daemon, doc));
-        waiting.map(|doc| whole(daemon, view, &doc)).collect()
+        waiting.map(|doc| Ok(whole(view, &daemon.reader, &doc)?)).collect()
     })
 }
 
@@ -145,10 +147,10 @@ fn waits_for_somebody(daemon: &Daemon, doc: &RequestDoc) -> bool {
 }
 
 /// A request with what was asked, and what its answer needs.
-fn whole(daemon: &Daemon, view: &View<'_>, doc: &RequestDoc) -> Result<Value, Refusal> {
+fn whole(view: &View<'_>, log: &Reader, doc: &RequestDoc) -> Result<Value, LookError> {
     let mut value = to_value(doc);
-    value["params"] = params(daemon, doc.seq)?;
-    let weighed = to_value(&asked::weigh(view, &daemon.reader, doc)?);
+    value["params"] = params(log, doc.seq)?;
+    let weighed = to_value(&asked::weigh(view, log, doc)?);
     if let (Some(value), Value::Object(weighed)) = (value.as_object_mut(), weighed) {
         value.extend(weighed);
     }
@@ -190,7 +192,7 @@ pub(crate) fn standing(daemon: &Daemon, status: &str, last: usize) -> Result<Vec
     };
     daemon.look(|view| {
         let documents = newest_requests(view, status, last)?;
-        documents.iter().map(|doc| whole(daemon, view, doc)).collect()
+        documents.iter().map(|doc| Ok(whole(view, &daemon.reader, doc)?)).collect()
     })
 }
 
@@ -205,23 +207,28 @@ fn unknown(id: &str) -> Refusal {
 
 /// What a request asked, from its record; null where that is not there any more. None is trimmed while it
 /// waits.
-fn params(daemon: &Daemon, number: u64) -> Result<Value, Refusal> {
-    Ok(records::params(&daemon.reader, number)?.unwrap_or_default())
+fn params(log: &Reader, number: u64) -> Result<Value, ReadError> {
+    Ok(records::params(log, number)?.unwrap_or_default())
+}
+
+/// The release that asked.
+fn asked_by(view: &View<'_>, row: &Request) -> Result<Option<Version>, StoreError> {
+    let source = view.get::<Sources>(&row.source)?;
+    Ok(source.and_then(|source| Version::find(&source.codex_version?)))
 }
 
 fn find(daemon: &Daemon, id: &str) -> Result<Asked, Refusal> {
     let number = number_of(id)?;
-    let (row, session, source) = daemon.look(|view| {
+    let (row, session, asked_by) = daemon.look(|view| {
         let row = view.get::<Requests>(&number)?.ok_or_else(|| unknown(id))?;
         let session = match row.session {
             Some(sid) => view.get::<Sessions>(&sid)?.map(|session| Selection { sid, session }),
             None => None,
         };
-        let source = view.get::<Sources>(&row.source)?;
-        Ok::<_, Refusal>((row, session, source))
+        let asked_by = asked_by(view, &row)?;
+        Ok::<_, Refusal>((row, session, asked_by))
     })?;
-    let asked_by = source.and_then(|source| Version::find(&source.codex_version?));
-    Ok(Asked { number, row, session, params: params(daemon, number)?, asked_by })
+    Ok(Asked { number, row, session, params: params(&daemon.reader, number)?, asked_by })
 }
 
 /// Answers a request.
@@ -481,25 +488,15 @@ fn repeated(
     say: Option<&str>,
 ) -> Result<Answered, Refusal> {
     let id = views::request_id(asked.number);
-    let recorded = recorded_result(daemon, &asked.row)?;
-    let is_same = match &recorded {
-        Some(recorded) => verdict::is_same(recorded, &verdict.result, MASK),
-        None => asked.row.decision.as_deref() == Some(&verdict.word),
-    };
+    let row = (asked.number, &asked.row);
+    let found = daemon.look(|view| before::compared(view, &daemon.reader, row, verdict, say))?;
     let document = document(daemon, &id)?;
-    let said = match &asked.session {
-        Some(asking) => input::words::said(daemon, asking.sid, asked.number)?,
-        None => None,
-    };
-    let is_said = say.is_none() || said.as_deref() == say;
-    if is_same && is_said {
-        let masked = recorded.is_some_and(|recorded| verdict::holds(&recorded, MASK));
-        let note = unheard(daemon, asked)?;
+    if found.is_same && found.is_said {
         return Ok(Answered {
             request: document,
             repeated: true,
-            secret_not_compared: masked,
-            note,
+            secret_not_compared: found.is_masked,
+            note: daemon.look(|view| before::unheard(view, &asked.row))?,
         });
     }
     Err(conflict(daemon, asked, is_same)?)
@@ -515,7 +512,7 @@ fn conflict(daemon: &Daemon, asked: &Asked, is_same: bool) -> Result<Refusal, Re
     };
     let (decided, by) =
         (text("decision", "answered elsewhere"), text("decided_by", "somebody else"));
-    let (words, hint) = match (is_same, &asked.session) {
+    let (words, hint) = match (found.is_same, &asked.session) {
         (true, Some(Selection { session, .. })) => (
             ", without these words: they were not sent",
             format!("`sm send {} …` sends them", session.id),
@@ -535,26 +532,6 @@ fn conflict(daemon: &Daemon, asked: &Asked, is_same: bool) -> Result<Refusal, Re
     })))
 }
 
-/// That nothing tells whether Codex heard the answer: the process that asked ended, and the turn was lost with it.
-fn unheard(daemon: &Daemon, asked: &Asked) -> Result<Option<String>, Refusal> {
-    let Asked { row, session: Some(asking), .. } = asked else { return Ok(None) };
-    let (source, turn) = daemon.look(|view| {
-        let source = view.get::<Sources>(&row.source)?;
-        let turn = row.turn.map(|turn| view.get::<Turns>(&(asking.sid, turn))).transpose()?;
-        Ok::<_, Refusal>((source, turn.flatten()))
-    })?;
-    let lives = source.map(|source| source.generations).unwrap_or_default();
-    let has_ended = lives.get(row.generation as usize).is_some_and(|life| life.ended_at.is_some());
-    let is_lost = turn.is_some_and(|turn| turn.outcome == Outcome::Lost);
-    Ok((has_ended && is_lost).then(|| {
-        format!(
-            "the Codex process that asked ended, and its turn was lost: nothing tells that it heard the \
-             answer; `sm send {} …` goes on",
-            asking.session.id
-        )
-    }))
-}
-
 /// What can still be done about a decision that was made: the turn that it is of may be over.
 fn what_is_left(asked: &Asked) -> String {
     let Some(Selection { session, .. }) = &asked.session else {
@@ -564,16 +541,4 @@ fn what_is_left(asked: &Asked) -> String {
         true => format!("`sm interrupt {}` stops what came of it", session.id),
         false => format!("its turn is over; `sm tail {}` shows what came of it", session.id),
     }
-}
-
-/// The result that was sent, if it was `sm` that sent it.
-fn recorded_result(daemon: &Daemon, row: &Request) -> Result<Option<Value>, Refusal> {
-    let Some(seq) = row.end_seq else { return Ok(None) };
-    let Some(record) = records::get(&daemon.reader, seq)? else { return Ok(None) };
-    let record = record.record();
-    if record.direction != Direction::Client || Kind(record.kind) != Kind::RESPONSE {
-        return Ok(None);
-    }
-    let mut message: Value = serde_json::from_slice(record.payload).unwrap_or_default();
-    Ok(message.get_mut("result").map(Value::take))
 }

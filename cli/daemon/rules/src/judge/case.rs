@@ -3,18 +3,20 @@
 //! What always holds: a rule declines or asks by one part that may be its own, and accepts by those only that
 //! surely are; nothing that a command starts, writes or reads is left out.
 
+use super::Judgement;
 use super::part::{Command, Part, commands_of};
-use super::{Judgement, Real};
 use crate::glob::normal;
 use crate::guarded::guarded;
-use crate::places::{counted, named, places};
-use crate::risk::only_looks;
+use crate::links::Real;
+use crate::places::{counted, named, places_at};
+use crate::programs::{changes, only_looks};
 use crate::rule::{Decision, Rule};
 use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
 use crate::start::{
-    DEPTH_MAX, Line, Sure, file_name, is_shell, may_carry_line, may_run, starts, unified,
+    DEPTH_MAX, Line, Sure, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
 };
 use crate::subject::{Asker, Subject, What};
+use crate::words::{file_name, unified};
 use std::path::{Path, PathBuf};
 
 /// What lies in every repository.
@@ -81,11 +83,11 @@ impl Case<'_> {
         }
         let sure = self.is_any_in(rule, &named(simple));
         let Some(counted) = counted(simple) else { return sure.max(Sure::Perhaps) };
-        let may = |(at, word): (usize, &Word)| match places(&word.text, counted.of(at)) {
-            Some(places) => !word.is_literal || self.is_any_in(rule, &places) > Sure::No,
+        let may = |at: usize| match places_at(simple, at, counted.of(at)) {
+            Some(places) => self.is_any_in(rule, &places) > Sure::No,
             None => true,
         };
-        match sure == Sure::No && simple.words.iter().enumerate().skip(1).any(may) {
+        match sure == Sure::No && (1..simple.words.len()).any(may) {
             true => Sure::Perhaps,
             false => sure,
         }
@@ -176,7 +178,7 @@ impl Case<'_> {
             return Ok(Vec::new());
         }
         let (mut why, mut is_tried) = (None, false);
-        for rule in rules.iter().filter(|rule| begins_so(simple, &rule.command)) {
+        for rule in rules.iter().filter(|rule| is_of(rule, simple)) {
             // What a command starts is the same for all rules that name no word of it.
             let is_wordless = rule.command.is_empty() && rule.path.is_some();
             if is_wordless && is_tried {
@@ -247,7 +249,9 @@ impl Case<'_> {
         let words = &simple.words;
         let found = starts(words, known);
         let vague = match rule.command.is_empty() {
-            true => may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned()),
+            true => leads_elsewhere(words).or_else(|| {
+                may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned())
+            }),
             false => may_run(words, known),
         };
         if let Some(why) = found.unsure.or(vague).or_else(|| self.unnamed_repository(simple)) {
@@ -326,8 +330,11 @@ impl Case<'_> {
         let name = &rule.name;
         let shown = |path: &Path| path.display().to_string();
         if rule.path.is_none() {
-            let file = simple.writes.first()?;
-            return Some(format!("rule {name} has no path, and it writes into {}", file.display()));
+            let what = match simple.writes.first() {
+                Some(file) => format!("writes into {}", file.display()),
+                None => changes(&simple.words, known)?,
+            };
+            return Some(format!("rule {name} has no path, and it {what}"));
         }
         if simple.folders.is_empty() {
             return Some(format!("rule {name} has a path, and where it runs is not known"));
@@ -344,8 +351,7 @@ impl Case<'_> {
         // Whoever only looks may look at what is guarded.
         let looks = only_looks(&simple.words);
         for (at, word) in simple.words.iter().enumerate().skip(known.max(1)) {
-            let Some(places) = places(&word.text, counted.of(at)).filter(|_| word.is_literal)
-            else {
+            let Some(places) = places_at(simple, at, counted.of(at)) else {
                 return Some(beyond(shown_word(word)));
             };
             if !self.are_all_in(rule, &places) {
@@ -412,6 +418,14 @@ impl Case<'_> {
 /// Whether a command does nothing but change the folder.
 fn only_moves(simple: &Simple) -> bool {
     simple.is_cd && simple.writes.is_empty() && simple.reads.is_empty()
+}
+
+/// Whether a rule is of that command, by its words.
+fn is_of(rule: &Rule, simple: &Simple) -> bool {
+    let is_alone = simple.words.len() == rule.command.len()
+        && simple.writes.is_empty()
+        && simple.reads.is_empty();
+    begins_so(simple, &rule.command) && (is_alone || !rule.exact)
 }
 
 /// Whether a command begins with exactly those words, all of them sure.

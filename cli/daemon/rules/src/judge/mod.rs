@@ -9,12 +9,12 @@ mod part;
 #[cfg(test)]
 mod tests;
 
+use crate::links::Real;
 use crate::rule::{Decision, Rule};
 use crate::start::Sure;
 use crate::subject::Subject;
 use case::Case;
 use part::parts;
-use std::path::{Path, PathBuf};
 
 /// What the rules say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +38,6 @@ impl Judgement<'_> {
         Judgement { decision: Decision::Ask, rules: Vec::new(), why: why.into() }
     }
 }
-
-/// Leads to the place that a path really is at, whatever links lie on the way; `None` where that is not
-/// sure. The path is as it was given, `..` and all.
-pub type Real<'s> = &'s dyn Fn(&Path) -> Option<PathBuf>;
 
 /// Judges `subject` by the rules that hold at `now`, in Unix microseconds.
 pub fn judge<'r>(rules: &'r [Rule], subject: &Subject, now: i64, real: Real<'_>) -> Judgement<'r> {

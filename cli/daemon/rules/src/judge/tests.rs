@@ -6,6 +6,7 @@ use crate::links::{Found, followed};
 use crate::shell::CommandLine;
 use crate::subject::{Asker, FileTouched, What};
 use proptest::prelude::*;
+use std::path::{Path, PathBuf};
 
 fn rules(text: &str) -> Vec<Rule> {
     RuleFile::parse(text, "rules.toml").unwrap_or_else(|faults| panic!("{faults:?}")).rules
@@ -439,7 +440,7 @@ fn an_accept_is_of_what_a_command_starts_too() {
         ("python3|-m|pytest", "python3 -m pytest -c x.ini"),
         ("node|x.js", "node x.js -p 3000"),
         ("tar", "tar xzf a.tar"),
-        ("find", "find . -name '*.rs' -delete"),
+        ("find", "find . -name '*.rs' -print"),
         ("python3", "python3 x.py"),
     ] {
         let judged = judge(&accepting(words, ""), &command(text), 1_000, &real).why;
@@ -580,6 +581,7 @@ fn what_may_start_something_else_is_not_accepted() {
         (&["strace", "ls"], "strace -o '|touch pwned' ls"),
         (&["xargs", "ls"], "xargs --process-slot-var ls touch"),
         (&["env", "ls"], "env --uns ls touch pwned"),
+        (&["valgrind", "ls"], "valgrind --tool=../../tmp/x ls"),
         (&["env", "ls"], "env -a ls rm -rf x"),
         (&["env", "ls"], "env LD_PRELOAD=./x ls"),
         (&["chrt", "ls"], "chrt -o 0 ls"),
@@ -640,7 +642,7 @@ fn what_may_start_something_else_is_not_accepted() {
         ("rg", "rg x -- *"),
         ("ls", "ls *"),
         ("sed", "sed -n '1,20p' src/*"),
-        ("sed", "sed -i 's/a\\/b/[0-9]/' f"),
+        ("sed|-i", "sed -i 's/a\\/b/[0-9]/' f"),
         ("awk", "awk -F'|' '{print $2}' f"),
         ("find", "find . -name '*.rs' -print0"),
         ("fd", "fd -H -t x -e rs foo src"),
@@ -668,11 +670,271 @@ fn what_may_start_something_else_is_not_accepted() {
     }
     let own = rules(
         "[[rule]]\ndecision='accept'\ncommand='find'\n[[rule]]\ndecision='accept'\ncommand='rg'\n\
-         [[rule]]\ndecision='accept'\ncommand='timeout'\n[[rule]]\ndecision='accept'\ncommand='xargs'\n",
+         [[rule]]\ndecision='accept'\ncommand='timeout'\n[[rule]]\ndecision='accept'\ncommand='xargs'\n\
+         [[rule]]\ndecision='accept'\ncommand='valgrind'\n",
     );
-    for text in ["find . -exec rg x {} +", "timeout -k 1 5 rg x src/*", "xargs -n1 rg x --"] {
+    for text in [
+        "find . -exec rg x {} +",
+        "timeout -k 1 5 rg x src/*",
+        "xargs -n1 rg x --",
+        "valgrind --tool=memcheck --leak-check=full rg x",
+    ] {
         assert_eq!(says(&own, &command(text)), Decision::Accept, "{text}");
     }
+}
+
+#[test]
+fn options_that_are_not_known_to_start_nothing_ask() {
+    let by = |words: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n"))
+    };
+    for (words, text) in [
+        ("tmux|ls", "tmux ls ';' run-shell 'touch x'"),
+        ("tmux|ls", "tmux ls \\; new-session x"),
+        ("tmux|ls", "tmux ls 'a;' new-session x"),
+        ("tmux|ls", "tmux ls -F '#(touch x)'"),
+        ("tmux|ls", "tmux ls -F '#{E:@x}'"),
+        ("tmux", "tmux '-ctouch x'"),
+        ("git", "git bisect view git -c alias.x='!touch pwn #' x"),
+        ("git", "git bisect visualize x"),
+        ("git", "git bisect run x"),
+        ("git", "git bisect replay x"),
+        ("git", "git cherry-pick --strategy=evil o"),
+        ("git", "git revert --strat evil o"),
+        ("git", "git archive --remote='ext::sh -c x' HEAD"),
+        ("git", "git archive --remote 'ext::sh -c x' HEAD"),
+        ("gcc", "gcc @args"),
+        ("g++-12", "g++-12 @args"),
+        ("x86_64-linux-gnu-gcc", "x86_64-linux-gnu-gcc -B. x.c"),
+        ("clang", "clang @args"),
+        ("javac", "javac @args"),
+        ("rustc", "rustc @args"),
+        ("gcc", "gcc -B. x.c"),
+        ("gcc", "gcc -B . x.c"),
+        ("gcc", "gcc -wrapper ./x x.c"),
+        ("gcc", "gcc -fplugin=./x.so x.c"),
+        ("gcc", "gcc -fuse-ld=./x x.c"),
+        ("gcc", "gcc -Wl,-plugin,./x.so x.c"),
+        ("gcc", "gcc -specs=x x.c"),
+        ("clang", "clang -Xclang -load -Xclang ./x.so x.c"),
+        ("clang", "clang --ld-path=./x x.c"),
+        ("clang", "clang -fpass-plugin=./x.so x.c"),
+        ("rustc", "rustc -Zcodegen-backend=x y.rs"),
+        ("rustc", "rustc -Clinker=./x y.rs"),
+        ("rustc", "rustc --extern x=./x.so y.rs"),
+        ("rustc", "rustc --target ./x.json y.rs"),
+        ("javac", "javac -J-javaagent:x.jar X.java"),
+        ("javac", "javac -processorpath . X.java"),
+        ("less", "less --lesskey-file=lk.bin x.c"),
+        ("less", "less -k lk.bin x.c"),
+        ("less", "less -x4klk.bin x.c"),
+        ("zip", "zip a.zip x.c -T -TT./z.sh"),
+        ("zip", "zip a.zip x.c -T -TT ./z.sh"),
+        ("zip", "zip a.zip x.c -rTT ./z.sh"),
+        ("man", "man -C man.conf -l x.1"),
+        ("man", "man -lCman.conf x.1"),
+        ("man", "man --config-file=man.conf -l x.1"),
+        ("node", "node --test --test-reporter=./rep.cjs"),
+        ("node", "node --env-file=e.env y.js"),
+        ("node", "node -r ./x.cjs y.js"),
+        ("node|--require|./a.cjs", "node --require ./a.cjs -e x"),
+        ("perl", "perl -e x"),
+        ("perl", "perl -wne x"),
+        ("ruby", "ruby -rx y.rb"),
+        ("php", "php --run x"),
+        ("vim", "vim -u ev.vim f"),
+        ("vim", "vim -uev.vim f"),
+        ("vim", "vim f -S ev.vim"),
+        ("nvim", "nvim -l x.lua"),
+        ("emacs", "emacs --script x.el"),
+        ("gdb", "gdb -batch --init-eval-command='shell touch x'"),
+        ("gdb", "gdb '-iex=shell touch x'"),
+        ("gdb|./x", "gdb ./x -iex 'shell touch x'"),
+        ("sftp", "sftp -b f host"),
+        ("scp", "scp -oProxyCommand=x a b:"),
+        ("diff3", "diff3 --diff-program=x a b c"),
+        ("sdiff", "sdiff --diff-prog=x a b"),
+        ("apt-get", "apt-get -o APT::Update::Pre-Invoke::=x update"),
+        ("apt-get", "apt-get -yoAPT::Update::Pre-Invoke::=x update"),
+    ] {
+        assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+    }
+    for (words, text) in [
+        ("tmux|ls", "tmux ls -F '#{session_name}'"),
+        ("tmux", "tmux --version"),
+        ("git", "git status"),
+        ("git", "git diff --stat HEAD~1"),
+        ("git", "git log --oneline -5"),
+        ("git", "git commit -am 'a; b'"),
+        ("git", "git bisect good"),
+        ("git", "git cherry-pick -x a"),
+        ("git", "git archive --remote=origin HEAD"),
+        ("cargo", "cargo build --release"),
+        ("gcc", "gcc -O2 -Wall -c x.c -o x.o"),
+        ("gcc", "gcc -std=c11 -Wextra -Wno-unused -Werror=return-type -g3 -fPIC -shared x.c -lm"),
+        ("g++", "g++ -Iinclude -DNDEBUG=1 -march=native -fsanitize=address -MMD -MF x.d x.cc"),
+        ("x86_64-linux-gnu-gcc", "x86_64-linux-gnu-gcc -m32 -pthread x.c"),
+        ("rustc", "rustc --edition 2024 -O x.rs -o x"),
+        ("javac", "javac -d out -Xlint:all X.java"),
+        ("less", "less -SR x.c"),
+        ("zip", "zip -qr a.zip src"),
+        ("man", "man ls"),
+        ("man", "man 3 printf"),
+        ("man", "man -k x"),
+        ("node", "node x.js"),
+        ("node", "node x.js -e --require=y"),
+        ("node", "node --test"),
+        ("node", "node --max-old-space-size=4096 x.js"),
+        ("perl", "perl -w x.pl -e"),
+        ("ruby", "ruby x.rb --run"),
+        ("vim", "vim f"),
+        ("vim", "vim -R f"),
+        ("nvim", "nvim -d a b"),
+        ("scp", "scp -r -P 22 a b:"),
+        ("sdiff", "sdiff a b"),
+        ("apt-get", "apt-get update"),
+        ("curl", "curl https://h/x"),
+        ("curl", "curl 'https://h/{a,b}'"),
+    ] {
+        let own = by(words);
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+}
+
+#[test]
+fn a_place_that_a_program_makes_up_is_not_sure() {
+    let path = |program: &str| {
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={program:?}\npath='/repo'\n"))
+    };
+    for (program, text) in [
+        ("curl", "curl 'localhost:8000/{..,x}' -o '#1/evil'"),
+        ("curl", "curl -g localhost:8000/x -o '#1/evil'"),
+        ("curl", "curl 'file:{/}etc/passwd'"),
+        ("curl", "curl 'file:[/-/]etc/passwd'"),
+        ("curl", "curl -o -g 'file:{/}etc/passwd'"),
+        ("curl", "curl -g x --next 'file:{/}etc/passwd'"),
+        ("curl", "curl -g --no-globoff 'file:{/}etc/passwd'"),
+        ("curl", "curl localhost -T '{/etc/passwd,b}'"),
+        ("curl", "curl localhost -F 'f=<{/}etc/passwd'"),
+        ("sqlite3", "sqlite3 -readonly a.db 'attach [/etc/x.db] as y; select 1'"),
+        ("sqlite3", "sqlite3 a.db \"attach x'2f65' as y\""),
+        ("sqlite3", "sqlite3 a.db \"vacuum into x'2f65'\""),
+        ("sqlite3", "sqlite3 a.db \"ATTACH char(47)||'etc/x' as y\""),
+        ("sqlite3", "sqlite3 a.db \"select readfile(char(47)||'etc/x')\""),
+        ("sqlite3", "sqlite3 a.db .tables"),
+    ] {
+        assert_eq!(says(&path(program), &command(text)), Decision::Ask, "{text}");
+    }
+    for (program, text) in [
+        ("curl", "curl https://h/x"),
+        ("curl", "curl -g 'https://h/[x]'"),
+        ("sqlite3", "sqlite3 ./a.db 'select [x] from y; vacuum'"),
+        ("sqlite3", "sqlite3 -json a.db 'insert into y values (1)'"),
+    ] {
+        let own = path(program);
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    let declined = rules(
+        "[[rule]]\ndecision='accept'\nkind='command'\n\
+         [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
+    );
+    assert_eq!(says(&declined, &command("curl 'file:{/}repo/secret'")), Decision::Ask);
+}
+
+#[test]
+fn a_rule_without_words_is_of_what_runs_here_and_as_oneself() {
+    let own = rules("[[rule]]\ndecision='accept'\npath='/repo'\n");
+    for text in [
+        "sudo ls",
+        "runuser -u root x",
+        "su root",
+        "setpriv --reuid=0 x",
+        "nsenter -t 1 x",
+        "docker exec c x",
+        "kubectl exec p x",
+        "systemd-run x",
+        "tmux new -d x",
+        "crontab f",
+        "at -f x now",
+        "find . -exec su root ';'",
+        "nice docker exec c x",
+    ] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
+    for text in ["ls", "make all", "npm test", "git status", "timeout 5 cargo build"] {
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    let named = rules("[[rule]]\ndecision='accept'\ncommand=['docker','exec','c']\n");
+    assert_eq!(says(&named, &command("docker exec c x")), Decision::Accept);
+}
+
+#[test]
+fn what_is_started_by_a_programs_input_is_not_known() {
+    let all = rules(
+        "[[rule]]\ndecision='accept'\nkind='command'\n\
+         [[rule]]\ndecision='decline'\ncommand='rm'\n",
+    );
+    for text in [
+        "echo 'rm x' | parallel",
+        "echo 'rm x' | parallel -j 4",
+        "parallel ::: 'rm x'",
+        "echo rm x | parallel env",
+        "echo rm x | at now",
+        "echo rm x | batch",
+        "at -f x now",
+        "crontab f",
+        "echo rm x | su",
+        "echo rm x | script",
+    ] {
+        assert_eq!(says(&all, &command(text)), Decision::Ask, "{text}");
+    }
+    for text in ["parallel gzip ::: a b", "at -l", "crontab -l"] {
+        assert_eq!(says(&all, &command(text)), Decision::Accept, "{text}");
+    }
+    assert_eq!(says(&all, &command("parallel rm ::: x")), Decision::Ask);
+    let own = rules("[[rule]]\ndecision='accept'\ncommand='at now'\n");
+    assert_eq!(says(&own, &command("at now")), Decision::Accept);
+}
+
+#[test]
+fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
+    let by = |words: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n"))
+    };
+    for (words, text) in [
+        ("ls", "ls > x"),
+        ("git|log", "git log --output=/etc/x"),
+        ("git", "git log --output /etc/x"),
+        ("find", "find . -fprintf x y"),
+        ("find", "find . -delete"),
+        ("sort", "sort -ox y"),
+        ("sed", "sed -i s/a/b/ f"),
+        ("uniq", "uniq a b"),
+    ] {
+        assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+    }
+    for (words, text) in [
+        ("find", "find . -name x"),
+        ("find|.|-delete", "find . -delete"),
+        ("sed|-i", "sed -i s/a/b/ f"),
+        ("git", "git commit -m x"),
+        ("git", "git clean -n"),
+        ("git|log", "git log -p"),
+        ("rm", "rm x"),
+        ("sort", "sort -u y"),
+    ] {
+        let own = by(words);
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    let judged = by("find");
+    let judged = judge(&judged, &command("find . -delete"), 1_000, &real);
+    assert!(judged.why.contains("has no path, and it"), "{}", judged.why);
 }
 
 #[test]
@@ -713,6 +975,32 @@ fn an_argument_counts_from_where_its_program_goes() {
          [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
     );
     assert_eq!(says(&declined, &command("cd a && tar -C .. -cf x ./secret")), Decision::Decline);
+}
+
+#[test]
+fn an_exact_rule_is_of_its_words_alone() {
+    let own = rules(
+        "[[rule]]\ndecision='accept'\ncommand='git push'\nexact=true\n\
+         [[rule]]\ndecision='accept'\ncommand='rm f1'\nexact=true\npath='/repo'\n\
+         [[rule]]\ndecision='accept'\ncommand=['bash','-c','ls | cat']\nexact=true\n\
+         [[rule]]\ndecision='accept'\ncommand='xargs'\n",
+    );
+    for text in ["git push", "rm f1 && git push", "bash -lc 'git push'", "cd sub && rm f1"] {
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+    }
+    for text in [
+        "git push --force origin :main",
+        "git push ''",
+        "rm f1 f2 f3",
+        "rm f1 > f2",
+        "rm f1 < f2",
+        "rm",
+        "xargs rm f1",
+        "cd /etc && rm f1",
+    ] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
 }
 
 #[test]

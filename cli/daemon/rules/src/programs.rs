@@ -1,0 +1,444 @@
+//! What programs that are known do by themselves.
+//!
+//! What always holds: what stands here is a guess by the first words of a command, the longest entry's; a program
+//! that does not stand here is not said to do nothing.
+
+use crate::code::code;
+use crate::shell::Word;
+use crate::start::{Sure, begins, is_starter};
+use crate::words::{file_name, is_option};
+use serde::Serialize;
+
+/// What a request would do, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RiskKind {
+    /// Reads.
+    Reads,
+    /// Writes, or runs code that may.
+    Writes,
+    /// What it does cannot be told.
+    Unclear,
+    /// Reaches the network.
+    Network,
+    /// Reaches beyond the workspace.
+    Outside,
+    /// Deletes, or throws away.
+    Deletes,
+    /// Takes more rights, or gives them.
+    Privilege,
+}
+
+impl RiskKind {
+    /// The word users see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RiskKind::Reads => "reads",
+            RiskKind::Writes => "writes",
+            RiskKind::Unclear => "unclear",
+            RiskKind::Network => "network",
+            RiskKind::Outside => "outside",
+            RiskKind::Deletes => "deletes",
+            RiskKind::Privilege => "privilege",
+        }
+    }
+}
+
+/// What a program does, by its first words: the longest entry that fits counts.
+const PROGRAMS: &[(RiskKind, &[&str])] = &[
+    (
+        RiskKind::Reads,
+        &[
+            "[",
+            "awk",
+            "basename",
+            "cat",
+            "cd",
+            "cmp",
+            "column",
+            "comm",
+            "cut",
+            "date",
+            "df",
+            "diff",
+            "dirname",
+            "du",
+            "echo",
+            "egrep",
+            "fd",
+            "fgrep",
+            "file",
+            "find",
+            "git blame",
+            "git cat-file",
+            "git describe",
+            "git diff",
+            "git grep",
+            "git log",
+            "git ls-files",
+            "git rev-list",
+            "git rev-parse",
+            "git shortlog",
+            "git show",
+            "git status",
+            "grep",
+            "head",
+            "hexdump",
+            "hostname",
+            "id",
+            "jq",
+            "less",
+            "ls",
+            "lsof",
+            "md5sum",
+            "more",
+            "nl",
+            "nproc",
+            "od",
+            "printenv",
+            "printf",
+            "ps",
+            "pwd",
+            "readlink",
+            "realpath",
+            "rg",
+            "sed",
+            "seq",
+            "sha256sum",
+            "sleep",
+            "sort",
+            "stat",
+            "strings",
+            "tac",
+            "tail",
+            "test",
+            "tr",
+            "tree",
+            "true",
+            "false",
+            "type",
+            "uname",
+            "uniq",
+            "wc",
+            "which",
+            "whoami",
+            "xxd",
+            "yes",
+        ],
+    ),
+    (
+        RiskKind::Writes,
+        &[
+            "bun",
+            "bundle exec",
+            "cargo",
+            "cmake",
+            "cp",
+            "ctest",
+            "deno",
+            "go",
+            "git add",
+            "git am",
+            "git apply",
+            "git branch",
+            "git checkout",
+            "git cherry-pick",
+            "git commit",
+            "git bisect",
+            "git config",
+            "git init",
+            "git merge",
+            "git mv",
+            "git rebase",
+            "git remote",
+            "git reset",
+            "git restore",
+            "git revert",
+            "git stash",
+            "git switch",
+            "git tag",
+            "git worktree",
+            "gradle",
+            "gunzip",
+            "gzip",
+            "java",
+            "just",
+            "ln",
+            "make",
+            "meson",
+            "mkdir",
+            "mv",
+            "mvn",
+            "ninja",
+            "node",
+            "npm",
+            "npx",
+            "patch",
+            "perl",
+            "php",
+            "pnpm",
+            "pytest",
+            "python",
+            "python3",
+            "ruby",
+            "rustc",
+            "sed -i",
+            "tar",
+            "tee",
+            "touch",
+            "tox",
+            "unzip",
+            "uv",
+            "yarn",
+            "zip",
+        ],
+    ),
+    (
+        RiskKind::Network,
+        &[
+            "apt",
+            "apt-get",
+            "aws",
+            "brew",
+            "cargo add",
+            "cargo fetch",
+            "cargo install",
+            "cargo publish",
+            "cargo update",
+            "curl",
+            "dig",
+            "dnf",
+            "docker pull",
+            "docker push",
+            "ftp",
+            "gcloud",
+            "gem install",
+            "gh",
+            "git clone",
+            "git fetch",
+            "git ls-remote",
+            "git pull",
+            "git push",
+            "git submodule",
+            "go get",
+            "go install",
+            "go mod",
+            "host",
+            "http",
+            "kubectl",
+            "nc",
+            "ncat",
+            "nmap",
+            "npm add",
+            "npm ci",
+            "npm i",
+            "npm install",
+            "npm publish",
+            "nslookup",
+            "pacman",
+            "ping",
+            "pip",
+            "pip3",
+            "pipx",
+            "pnpm add",
+            "pnpm install",
+            "python -m pip",
+            "python3 -m pip",
+            "rsync",
+            "scp",
+            "sftp",
+            "socat",
+            "ssh",
+            "telnet",
+            "terraform",
+            "uv add",
+            "uv pip",
+            "uv sync",
+            "wget",
+            "yarn add",
+            "yarn install",
+        ],
+    ),
+    (
+        RiskKind::Deletes,
+        &[
+            "dd",
+            "docker rm",
+            "docker rmi",
+            "docker system prune",
+            "dropdb",
+            "find -delete",
+            "git branch -D",
+            "git branch -d",
+            "git tag -d",
+            "git checkout --",
+            "git clean",
+            "git push --force",
+            "git push -f",
+            "git reset --hard",
+            "git restore",
+            "git rm",
+            "git stash clear",
+            "git stash drop",
+            "kubectl delete",
+            "mkfs",
+            "rm",
+            "rmdir",
+            "rsync --delete",
+            "shred",
+            "terraform destroy",
+            "truncate",
+            "unlink",
+            "wipefs",
+        ],
+    ),
+    (
+        RiskKind::Privilege,
+        &[
+            "chattr",
+            "chgrp",
+            "chmod",
+            "chown",
+            "crontab",
+            "doas",
+            "groupadd",
+            "insmod",
+            "iptables",
+            "kill",
+            "killall",
+            "launchctl",
+            "modprobe",
+            "mount",
+            "passwd",
+            "pkexec",
+            "pkill",
+            "reboot",
+            "service",
+            "setcap",
+            "setfacl",
+            "shutdown",
+            "su",
+            "sudo",
+            "sysctl",
+            "systemctl",
+            "umount",
+            "useradd",
+            "usermod",
+            "visudo",
+        ],
+    ),
+];
+
+/// Options and such by which a program that else only looks writes.
+const WRITING: &[(&str, &[&str])] = &[
+    ("date", &["-s", "--set"]),
+    ("file", &["-C", "--compile"]),
+    ("find", &["-fls", "-fprint", "-fprint0", "-fprintf"]),
+    ("git", &["--output"]),
+    ("less", &["-O", "-o", "--LOG-FILE", "--log-file"]),
+    ("sed", &["-i", "--in-place"]),
+    ("sort", &["-o", "--output"]),
+    ("tree", &["-o"]),
+    ("xxd", &["-r"]),
+];
+
+/// Programs that write into a second file that they are given, or change what they are named after.
+const WRITING_FROM: &[(&str, usize)] = &[("hostname", 1), ("uniq", 2), ("xxd", 2)];
+
+/// By these words a subcommand that else writes only lists.
+const LISTING: &[(&str, &[&str])] = &[
+    (
+        "branch",
+        &["--list", "--show-current", "--contains", "--merged", "-a", "-l", "-r", "-v", "-vv"],
+    ),
+    ("remote", &["-v", "show", "get-url"]),
+    ("tag", &["--contains", "--list", "-l", "-n"]),
+];
+
+/// Folders whose programs are what their names say.
+const SYSTEM: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin"];
+
+/// Whether it is known what a command's program does, or starts.
+pub(crate) fn is_known(words: &[Word]) -> bool {
+    let Some(program) = words.first().map(|word| word.text.as_str()) else { return false };
+    let (folder, name) = program.rsplit_once('/').unwrap_or((SYSTEM[0], program));
+    let has = |entry: &&str| entry.split(' ').next() == Some(name);
+    let is_listed = || PROGRAMS.iter().any(|(_, entries)| entries.iter().any(has));
+    SYSTEM.contains(&folder) && !is_starter(words) && is_listed()
+}
+
+/// Whether a command does nothing but look.
+pub(crate) fn only_looks(words: &[Word]) -> bool {
+    let Some((RiskKind::Reads, _)) = entry(words) else { return false };
+    writing(words).is_none() && code(words, 1).is_none()
+}
+
+/// What a command does beyond looking, of one that by its first `known` words only looks.
+pub(crate) fn changes(words: &[Word], known: usize) -> Option<String> {
+    let name = file_name(&words.first()?.text);
+    let own = &words[..known.clamp(1, words.len())];
+    let by_own = entry(own).map(|(kind, _)| kind);
+    if let Some(how) = writing(words).filter(|_| writing(own).is_none()) {
+        return Some(format!("writes by `{name} {how}`"));
+    }
+    match entry(words) {
+        Some((kind, entry)) if by_own == Some(RiskKind::Reads) && kind > RiskKind::Reads => {
+            Some(format!("{} by `{entry}`", verb(kind)))
+        }
+        _ => None,
+    }
+}
+
+/// What the longest entry says that fits a command.
+pub(crate) fn entry(words: &[Word]) -> Option<(RiskKind, &'static str)> {
+    let name = file_name(&words.first()?.text);
+    let mut best: Option<(usize, RiskKind, &str)> = None;
+    let is_plain = words.iter().all(|word| word.is_literal);
+    let enough = if is_plain { Sure::Perhaps } else { Sure::Yes };
+    for (kind, entries) in PROGRAMS {
+        for entry in *entries {
+            let parts: Vec<&str> = entry.split(' ').collect();
+            let fits = parts[0] == name && begins(words, &parts) >= enough;
+            if fits && best.is_none_or(|(longest, ..)| parts.len() >= longest) {
+                best = Some((parts.len(), *kind, entry));
+            }
+        }
+    }
+    best.map(|(_, kind, entry)| (kind, entry))
+}
+
+/// By what a program that else only looks writes.
+pub(crate) fn writing(words: &[Word]) -> Option<&str> {
+    let name = file_name(&words[0].text);
+    let given = &words[1..];
+    let options =
+        WRITING.iter().find(|(program, _)| *program == name).map_or(&[][..], |(_, all)| all);
+    let option = |word: &&Word| options.iter().any(|option| is_option(&word.text, option));
+    let from = WRITING_FROM.iter().find(|(program, _)| *program == name);
+    let plain = || given.iter().filter(|word| !word.text.starts_with('-'));
+    let file = from.and_then(|(_, count)| plain().nth(count - 1));
+    given.iter().find(option).or(file).map(|word| word.text.as_str())
+}
+
+/// Whether a subcommand of git that may write only lists.
+pub(crate) fn lists(words: &[Word], entry: &str) -> bool {
+    let Some((_, subcommand)) = entry.split_once(' ') else { return false };
+    let Some((_, listing)) = LISTING.iter().find(|(name, _)| *name == subcommand) else {
+        return false;
+    };
+    let behind = words.iter().skip_while(|word| word.text != subcommand).skip(1);
+    let mut behind = behind.map(|word| word.text.as_str()).peekable();
+    behind.peek().is_none_or(|first| listing.contains(first)) && code(words, 1).is_none()
+}
+
+/// The same in words.
+pub(crate) fn verb(kind: RiskKind) -> &'static str {
+    match kind {
+        RiskKind::Reads => "only looks",
+        RiskKind::Writes => "writes, or runs code that may",
+        RiskKind::Network => "reaches the network",
+        RiskKind::Deletes => "deletes or throws away",
+        RiskKind::Privilege => "changes rights or what others run",
+        RiskKind::Outside | RiskKind::Unclear => "is unclear",
+    }
+}
