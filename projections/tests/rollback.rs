@@ -119,3 +119,32 @@ fn the_answer_decides_and_nothing_counts_twice() {
         assert_eq!((dropped(&turns), count), (expected.clone(), expected.len() as u64), "{words}");
     }
 }
+
+/// Another process of Codex began a turn of the thread, `x`.
+#[test]
+fn a_cut_before_a_turn_that_is_not_known_drops_what_sm_says_alone() {
+    let revert = |id: &str| {
+        let params = json!({"threadId": "t", "beforeTurnId": id});
+        ("c", json!({"id": 5, "method": "thread/revert", "params": params}))
+    };
+    let left = ("s", json!({"id": 5, "result": {"thread": {"id": "t", "turns": []}}}));
+    let refused = ("s", json!({"id": 5, "error": {"code": -1, "message": "no"}}));
+    let reverted = ("s", json!({"method": "thread/reverted", "params": {"threadId": "t"}}));
+    for (more, expected) in [
+        (vec![revert("x"), left.clone(), reverted.clone()], Vec::<u32>::new()),
+        (vec![revert("x"), reverted.clone(), left.clone()], vec![]),
+        (vec![revert("x"), refused, reverted.clone()], vec![3]),
+        // The next one is another.
+        (vec![revert("x"), left.clone(), reverted.clone(), reverted.clone()], vec![3]),
+        (vec![revert("x"), reverted.clone(), left.clone(), reverted.clone()], vec![3]),
+        (vec![revert("x"), left.clone(), reverted.clone(), revert("c"), left.clone()], vec![3]),
+    ] {
+        let words = format!("{more:?}");
+        let lines: Vec<_> = ["a", "b", "c"].iter().flat_map(|id| turn(id)).chain(more).collect();
+        assert_eq!(dropped(&play(&lines).0), expected, "{words}");
+    }
+    // `thread/reverted` may be told when the next turn is over.
+    let then = [vec![revert("x"), left], turn("d"), vec![reverted]].concat();
+    let lines: Vec<_> = ["a", "b", "c"].iter().flat_map(|id| turn(id)).chain(then).collect();
+    assert!(dropped(&play(&lines).0).is_empty());
+}

@@ -40,11 +40,11 @@ impl Rollback {
         }
         let id = back.session["id"].as_str().unwrap_or_default();
         let mut parts: Vec<String> = back.turns.iter().map(u32::to_string).collect();
-        // A fork has turns that its own record does not hold.
+        // A fork has turns that its own record does not hold, and a thread that another process used.
         match back.count as usize - parts.len().min(back.count as usize) {
             0 => {}
             unknown if parts.is_empty() && unknown == back.count as usize => {}
-            unknown => parts.push(format!("{unknown} from before it was forked or recorded")),
+            unknown => parts.push(format!("{unknown} that sm did not record")),
         }
         let numbers = match parts.is_empty() {
             true => String::new(),

@@ -2,8 +2,9 @@
 //!
 //! What always holds: a turn is dropped once, whoever tells of it; what it said is no more the session's
 //! last message nor what it did last, what it did and cost stays counted. Which turns went is told by the client's request
-//! together with Codex's answer, and by `sm` for what it asked itself. `thread/reverted` alone tells of
-//! the newest turn only: it went, whatever else did.
+//! together with Codex's answer, and by `sm` for what it asked itself: where the turn to cut before is not
+//! known here, by `sm` alone. `thread/reverted` alone tells of the newest turn only: it went, whatever
+//! else did.
 
 use super::Step;
 use crate::rows::{Cut, CutTurns, LastAction, Sid};
@@ -19,8 +20,10 @@ impl Step<'_> {
         let turns = match kind {
             Kind::THREAD_REVERT => {
                 let Some(first) = params.before_turn_id.filled() else { return };
-                // One that is not known here was before all that are.
-                CutTurns::From(self.turn_number(sid, first).unwrap_or(0))
+                match self.turn_number(sid, first) {
+                    Some(first) => CutTurns::From(first),
+                    None => CutTurns::FromUnknown { half_told: false },
+                }
             }
             _ => CutTurns::Newest(params.num_turns.0.and_then(|n| n.try_into().ok()).unwrap_or(0)),
         };
@@ -38,6 +41,10 @@ impl Step<'_> {
         if kind == Kind::ERROR_RESPONSE {
             return;
         }
+        if let CutTurns::FromUnknown { half_told: false } = cut.turns {
+            let turns = CutTurns::FromUnknown { half_told: true };
+            self.session(sid).cut = Some(Cut { rpc_id: String::new(), turns });
+        }
         let thread = answer.result.0.and_then(|result| result.thread.0);
         let left = thread.map(|thread| thread.turns.0).unwrap_or_default();
         let left: Vec<&str> =
@@ -52,6 +59,7 @@ impl Step<'_> {
     fn first_cut(&mut self, sid: Sid, turns: CutTurns, left: &[&str]) -> Option<u64> {
         let count = match turns {
             CutTurns::From(first) => return Some(first),
+            CutTurns::FromUnknown { .. } => return None,
             CutTurns::Newest(count) => usize::try_from(count).unwrap_or(usize::MAX),
         };
         let mut begun = Vec::new();
@@ -69,10 +77,22 @@ impl Step<'_> {
     /// A thread was reverted. Where the client's wish is not recorded, or was answered before, its newest
     /// turn tells: dropped by now, or the one that certainly went. An open one began after.
     pub(super) fn reverted(&mut self, sid: Sid) {
-        if let Some(Cut { turns: CutTurns::From(first), .. }) = self.session(sid).cut {
-            return self.drop_from(sid, first);
-        }
         let session = self.session(sid);
+        match &mut session.cut {
+            Some(Cut { turns: CutTurns::From(first), .. }) => {
+                let first = *first;
+                return self.drop_from(sid, first);
+            }
+            // Which of those that are known went with it, if any, `sm` says where it asked.
+            Some(Cut { turns: CutTurns::FromUnknown { half_told }, .. }) => {
+                match *half_told {
+                    true => session.cut = None,
+                    false => *half_told = true,
+                }
+                return;
+            }
+            _ => {}
+        }
         if let Some(newest) = session.last_turn_seq.filter(|_| session.open_turn.is_none()) {
             self.drop_turns(sid, &[newest]);
         }

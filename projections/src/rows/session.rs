@@ -222,6 +222,12 @@ pub enum CutTurns {
     From(u64),
     /// So many of those that a user began.
     Newest(u64),
+    /// Those from one on that is not known here: another process of Codex began it, or a fork inherited
+    /// it. `half_told`: one of its answer and `thread/reverted` was told.
+    FromUnknown {
+        /// See above.
+        half_told: bool,
+    },
 }
 
 /// A client's wish to begin a turn under settings of its own.

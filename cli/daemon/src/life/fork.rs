@@ -3,10 +3,11 @@
 //! What always holds: Codex's answer that makes the fork and whose it is are recorded in one frame; a
 //! fork at a turn has no turn beyond it, by Codex's own list, or it is put away and refused.
 //!
-//! Releases before 0.155 take no turn to fork at and say nothing about it: there the whole is forked,
-//! and the fork rolled back.
+//! Releases before 0.146.1 take no turn to fork at and say nothing about it: there the whole is forked,
+//! and the fork rolled back, which is right where all that goes is plain (see [`super::history`]); where it
+//! is not, nothing is forked.
 
-use super::history::{self, Listed, ids_of, is_of_the_list_only};
+use super::history::{self, Entry, Listed, ids_of, is_of_the_list_only};
 use super::{Scene, words};
 use crate::api::{self, Forked};
 use crate::caller::Caller;
@@ -18,7 +19,7 @@ use crate::sessions::rights::{Approval, Sandbox};
 use crate::sessions::trust::{self, Choice};
 use crate::sessions::{names, shell};
 use serde_json::{Value, json};
-use sm_ingest::app_server::Reply;
+use sm_ingest::app_server::{Reply, Version};
 use sm_projections::views::TurnDoc;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::path::Path;
@@ -27,6 +28,9 @@ use std::time::Duration;
 
 /// How long Codex may take to name the fork, or to put it away.
 const AFTERWARDS: Duration = Duration::from_secs(30);
+
+/// The first release that is known to take a turn to fork at.
+const AT_A_TURN: &str = "0.146.1";
 
 /// Forks a session.
 pub(crate) async fn fork(
@@ -74,7 +78,10 @@ pub(super) async fn fork_scene(
     };
     let server = scene.server().await?;
     let last = match at {
-        Some(turn) => Some(id_of(scene, &server, turn).await?),
+        Some(turn) => {
+            can_cut(scene, &server, &own, turn)?;
+            Some(id_of(scene, &server, turn).await?)
+        }
         None => None,
     };
     let env = shell::env_of(daemon, scene.thread())?;
@@ -133,7 +140,11 @@ fn turn<'t>(scene: &Scene, own: &'t [TurnDoc], number: u32) -> Result<&'t TurnDo
             ))
             .of_session(&scene.session));
     };
-    match scene.session.open_turn.as_ref().is_some_and(|open| open.seq == turn.seq) {
+    let is_open = scene.session.open_turn.as_ref().is_some_and(|open| open.seq == turn.seq);
+    if !is_open && history::is_review(scene, turn)? {
+        return Err(at_review(scene, own, number));
+    }
+    match is_open {
         true => Err(Refusal::new(
             409,
             "turn_running",
@@ -143,6 +154,42 @@ fn turn<'t>(scene: &Scene, own: &'t [TurnDoc], number: u32) -> Result<&'t TurnDo
         .of_session(&scene.session)
         .retryable()),
         false => Ok(turn),
+    }
+}
+
+/// Codex does not end a history with a review, whatever the release.
+fn at_review(scene: &Scene, own: &[TurnDoc], number: u32) -> Refusal {
+    let id = &scene.session.id;
+    let before = own.iter().rfind(|turn| turn.number < number);
+    let after = own.iter().find(|turn| turn.number > number);
+    let near = [before, after].map(|turn| turn.map(|turn| turn.number.to_string()));
+    let near: Vec<String> = near.into_iter().flatten().collect();
+    let hint = match near.is_empty() {
+        true => format!("`sm fork {id}` forks the whole"),
+        false => format!("take turn {}; without --turn the whole is forked", near.join(" or ")),
+    };
+    Refusal::conflict(format!("cannot fork session {id} at turn {number}: it is a review"))
+        .hint(hint)
+        .of_session(&scene.session)
+}
+
+/// Whether a fork can be made to end with that turn: by the release, or as all after it is plain.
+fn can_cut(
+    scene: &Scene,
+    server: &Arc<Server>,
+    own: &[TurnDoc],
+    at: &TurnDoc,
+) -> Result<(), Refusal> {
+    if Version::find(AT_A_TURN).is_some_and(|first| server.codex.version >= first) {
+        return Ok(());
+    }
+    let after: Vec<TurnDoc> = own.iter().filter(|turn| turn.seq > at.seq).cloned().collect();
+    match history::not_plain(scene, &after)? {
+        Some((number, why)) => {
+            let why = format!("turn {number} {why}, and the fork could not be rolled back over it");
+            Err(not_at(scene, server, at.number, &why))
+        }
+        None => Ok(()),
     }
 }
 
@@ -214,13 +261,19 @@ async fn cut(
     at: &TurnDoc,
     last: &str,
 ) -> Result<bool, Refusal> {
-    let ids = ids_of(reply.result.pointer("/thread/turns")).unwrap_or_default();
+    let turns = history::entries(reply.result.pointer("/thread/turns")).unwrap_or_default();
+    let ids: Vec<String> = turns.iter().map(|turn| turn.id.clone()).collect();
     let Some(kept) = kept(&ids, own, at, last) else {
         let why = "its turns, as Codex lists them, are not those that the log knows";
         return Err(put_away(scene, server, fork, at.number, why).await);
     };
-    if kept == ids.len() {
+    // Where Codex cut it, the begin of a review may be left in the list, and only there.
+    if turns[kept..].iter().all(Entry::is_of_cut_review) {
         return Ok(false);
+    }
+    if !turns[kept..].iter().all(Entry::is_plain) {
+        let why = "what is to go is more than messages and their answers";
+        return Err(put_away(scene, server, fork, at.number, why).await);
     }
     let params = json!({ "threadId": fork, "numTurns": ids.len() - kept });
     let left = match server.app.call("thread/rollback", params, AFTERWARDS).await {
@@ -258,11 +311,25 @@ async fn put_away(
     let params = json!({ "threadId": fork });
     // It is of no use to anybody; where it cannot be put away it stays in the lists.
     let _ = server.app.call("thread/archive", params, AFTERWARDS).await;
+    let mut refusal = not_at(scene, server, number, why);
+    refusal.problem.details["archived_fork"] = json!(fork);
+    refusal
+}
+
+/// That release cannot fork there.
+fn not_at(scene: &Scene, server: &Arc<Server>, number: u32, why: &str) -> Refusal {
     let version = server.codex.version;
     let message =
         format!("codex {version} cannot fork session {} at turn {number}: {why}", scene.session.id);
+    let is_older = Version::find(AT_A_TURN).is_some_and(|first| version < first);
+    let hint = match is_older {
+        true => {
+            "0.155.1 is the first of the recorded releases that forks at a turn; without --turn the whole is forked"
+        }
+        false => "another turn may do; without --turn the whole is forked",
+    };
     Refusal::new(501, "unsupported", message)
-        .hint("0.155.1 is the first of the recorded releases that forks at a turn; without --turn the whole is forked")
-        .details(json!({ "codex_version": version.to_string(), "first_release": "0.155.1", "archived_fork": fork }))
+        .hint(hint)
+        .details(json!({ "codex_version": version.to_string(), "first_release": "0.155.1" }))
         .of_session(&scene.session)
 }

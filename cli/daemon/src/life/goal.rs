@@ -4,7 +4,9 @@ use super::{Scene, words};
 use crate::api::{self, GoalTold, GoalVerb};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::servers::pool::Server;
 use serde_json::{Value, json};
+use sm_ingest::app_server::Version;
 use sm_projections::rows::Session;
 use std::sync::Arc;
 
@@ -27,9 +29,21 @@ pub(crate) async fn goal(
         _ => scene.not_stopped()?,
     }
     let server = scene.loaded().await?;
+    told(&scene, &server, &wish, objective)
+        .await
+        .map_err(|refused| switched_off(server.codex.version, refused).of_session(&scene.session))
+}
+
+/// Asks for it, and changes it first.
+async fn told(
+    scene: &Scene,
+    server: &Arc<Server>,
+    wish: &api::Goal,
+    objective: Option<&str>,
+) -> Result<GoalTold, Refusal> {
     let thread = json!({ "threadId": scene.thread() });
     if let GoalVerb::Pause | GoalVerb::Resume = wish.verb {
-        let reply = scene.call(&server, "thread/goal/get", thread.clone(), None).await?;
+        let reply = scene.call(server, "thread/goal/get", thread.clone(), None).await?;
         can_change(&scene.session, wish.verb, reply.result.get("goal").unwrap_or(&Value::Null))?;
     }
     let set = |status: &str| {
@@ -54,9 +68,22 @@ pub(crate) async fn goal(
             ("thread/goal/set", params)
         }
     };
-    let reply = scene.call(&server, method, params, None).await?;
+    let reply = scene.call(server, method, params, None).await?;
     let goal = reply.result.get("goal").cloned().unwrap_or(Value::Null);
     Ok(GoalTold { goal, session: scene.document()? })
+}
+
+/// Releases that have goals as a feature to be switched on say that it is not.
+fn switched_off(version: Version, refused: Refusal) -> Refusal {
+    if !refused.problem.message.contains("goals feature is disabled") {
+        return refused;
+    }
+    Refusal::new(501, "unsupported", format!("codex {version} has its goals switched off"))
+        .hint(
+            "`goals = true` under `[features]` in the config.toml of its CODEX_HOME switches them on, for servers \
+             that start after that",
+        )
+        .details(json!({ "codex_version": version.to_string(), "setting": "features.goals" }))
 }
 
 /// Whether there is a goal to pause or to pursue again: of one that is not pursued Codex says no more than how
@@ -67,6 +94,15 @@ fn can_change(session: &Session, verb: GoalVerb, goal: &Value) -> Result<(), Ref
     match (verb, status) {
         (_, None) => Err(Refusal::not_found(format!("session {id} has no goal"))
             .hint(format!("`sm goal {id} set TEXT` gives it one"))),
+        (_, Some("budgetLimited")) => {
+            let count = |name: &str| goal.get(name).and_then(Value::as_u64).unwrap_or_default();
+            let (used, budget) = (count("tokensUsed"), count("tokenBudget"));
+            let what = if verb == GoalVerb::Pause { "paused" } else { "resumed" };
+            Err(Refusal::conflict(format!(
+                "nothing was {what}: the goal of session {id} has used up its budget, {used} of {budget} tokens"
+            ))
+            .hint(format!("`sm goal {id} set TEXT --budget TOKENS` pursues it with more")))
+        }
         (GoalVerb::Pause, Some(status)) if !matches!(status, "active" | "paused") => {
             Err(Refusal::conflict(format!(
                 "nothing was paused: the goal of session {id} is not pursued, it is {status}"
@@ -94,10 +130,36 @@ mod tests {
         for status in ["blocked", "usageLimited", "budgetLimited", "complete"] {
             let goal = json!({ "status": status });
             assert_eq!(told(GoalVerb::Pause, goal.clone()).as_deref(), Some("conflict"));
-            assert_eq!(told(GoalVerb::Resume, goal), None);
+            let resumed = (status == "budgetLimited").then_some("conflict");
+            assert_eq!(told(GoalVerb::Resume, goal).as_deref(), resumed);
         }
         for verb in [GoalVerb::Pause, GoalVerb::Resume] {
             assert_eq!(told(verb, Value::Null).as_deref(), Some("not_found"));
+        }
+    }
+
+    #[test]
+    fn goals_that_are_switched_off_are_unsupported_and_the_setting_is_named() {
+        let version = Version::find("0.128.0").unwrap();
+        let told =
+            |words: &str| switched_off(version, Refusal::new(502, "codex_error", words)).problem;
+        let off = told("Codex refused thread/goal/get: goals feature is disabled (-32600)");
+        assert_eq!(
+            (off.code.as_str(), &off.details["setting"]),
+            ("unsupported", &json!("features.goals"))
+        );
+        assert!(off.hint.is_some_and(|hint| hint.contains("goals = true")));
+        assert_eq!(told("anything else").code, "codex_error");
+    }
+
+    #[test]
+    fn a_goal_over_its_budget_needs_a_larger_one() {
+        let session = Session { id: "p6eeas".to_owned(), ..Session::default() };
+        let goal = json!({ "status": "budgetLimited", "tokensUsed": 770, "tokenBudget": 700 });
+        for verb in [GoalVerb::Pause, GoalVerb::Resume] {
+            let told = can_change(&session, verb, &goal).unwrap_err().problem;
+            assert!(told.message.ends_with("770 of 700 tokens"), "{}", told.message);
+            assert!(told.hint.is_some_and(|hint| hint.contains("--budget")));
         }
     }
 }

@@ -2,12 +2,24 @@
 //!
 //! What always holds: a turn that Codex lists twice (a review, under the id of its call and under that of
 //! the turn inside it) is one.
+//!
+//! `thread/rollback` is given a number of turns, and takes out of what the model is told as many of the
+//! user's messages, with all that followed the oldest. Its list of turns loses as many turns. The two agree
+//! where each turn is plain: begun by one message, and no more in it. Measured with 0.98.0, 0.106.0, 0.128.0
+//! and 0.146.1:
+//!
+//! | turn | model | list |
+//! | --- | --- | --- |
+//! | plain, also one that was interrupted | 1 | 1 |
+//! | review | 1 | 2 |
+//! | compaction | 1 for its summary, 1 for each message that it kept | 1; 0 in 0.98.0 |
+//! | with a message steered into it | 2 | 1 |
 
 use super::Scene;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
-use sm_projections::rows::Turn;
+use sm_projections::rows::{Action, ActionKind, Turn};
 use sm_projections::views::{self, TurnDoc};
 use std::sync::Arc;
 
@@ -64,6 +76,101 @@ pub(super) async fn listed(
     Ok(Some(listed))
 }
 
+/// A turn in Codex's list, with what is in it.
+pub(super) struct Entry {
+    /// Its id.
+    pub id: String,
+    /// The types of its items.
+    items: Vec<String>,
+}
+
+impl Entry {
+    /// Whether it is one of the user's messages and what followed.
+    pub fn is_plain(&self) -> bool {
+        let begins = self.items.iter().filter(|item| *item == "userMessage").count();
+        begins == 1 && !self.items.iter().any(|item| is_odd(item))
+    }
+
+    /// Whether it is what releases leave of a review that they cut away: its begin, and nothing else.
+    pub fn is_of_cut_review(&self) -> bool {
+        !self.items.is_empty() && self.items.iter().all(|item| item == "enteredReviewMode")
+    }
+}
+
+fn is_odd(item: &str) -> bool {
+    matches!(item, "enteredReviewMode" | "exitedReviewMode" | "contextCompaction")
+}
+
+/// A list of turns.
+pub(super) fn entries(turns: Option<&Value>) -> Option<Vec<Entry>> {
+    let word = |value: &Value, name: &str| Some(value.get(name)?.as_str()?.to_owned());
+    let entry = |turn: &Value| {
+        let items = turn.get("items").and_then(Value::as_array);
+        let items = items.into_iter().flatten().filter_map(|item| word(item, "type"));
+        Some(Entry { id: word(turn, "id")?, items: items.collect() })
+    };
+    turns?.as_array()?.iter().map(entry).collect()
+}
+
+/// The turns as Codex lists them with what is in them, oldest first; none where that release does not tell
+/// them.
+pub(super) async fn full(
+    scene: &Scene,
+    server: &Arc<Server>,
+) -> Result<Option<Vec<Entry>>, Refusal> {
+    let params = json!({ "threadId": scene.thread(), "includeTurns": true });
+    match scene.call(server, "thread/read", params, None).await {
+        Ok(reply) => Ok(entries(reply.result.pointer("/thread/turns"))),
+        Err(refused) if refused.problem.code == "unsupported" => Ok(None),
+        // No turn has begun.
+        Err(refused) if refused.problem.message.contains("not materialized") => {
+            Ok(Some(Vec::new()))
+        }
+        Err(refused) => Err(refused),
+    }
+}
+
+/// The newest of those turns that is not plain, as the log knows it, and what it is.
+pub(super) fn not_plain(
+    scene: &Scene,
+    turns: &[TurnDoc],
+) -> Result<Option<(u32, &'static str)>, Refusal> {
+    for turn in turns.iter().rev() {
+        if let Some(why) = oddity(scene, turn)? {
+            return Ok(Some((turn.number, why)));
+        }
+    }
+    Ok(None)
+}
+
+/// Why a turn is not plain.
+fn oddity(scene: &Scene, turn: &TurnDoc) -> Result<Option<&'static str>, Refusal> {
+    let (mut review, mut compaction, mut messages) = (false, false, 0);
+    let look = |action: &Action| {
+        if action.turn == Some(turn.seq) {
+            match action.kind {
+                ActionKind::Review => review = true,
+                ActionKind::Compaction => compaction = true,
+                ActionKind::UserMessage => messages += 1,
+                _ => {}
+            }
+        }
+        false
+    };
+    scene.daemon.look(|view| views::actions(view, scene.sid, 1, look))?;
+    Ok(match () {
+        () if review => Some("is a review"),
+        () if compaction => Some("compacted the history"),
+        () if messages > 1 => Some("was given more than one message"),
+        () => None,
+    })
+}
+
+/// Whether a turn is a review.
+pub(super) fn is_review(scene: &Scene, turn: &TurnDoc) -> Result<bool, Refusal> {
+    Ok(oddity(scene, turn)? == Some("is a review"))
+}
+
 async fn ids(scene: &Scene, server: &Arc<Server>) -> Result<Option<Vec<String>>, Refusal> {
     let mut ids = Vec::new();
     let mut cursor = Value::Null;
@@ -84,16 +191,12 @@ async fn ids(scene: &Scene, server: &Arc<Server>) -> Result<Option<Vec<String>>,
             return Ok(Some(ids));
         }
     }
-    let params = json!({ "threadId": scene.thread(), "includeTurns": true });
-    match scene.call(server, "thread/read", params, None).await {
-        Ok(reply) => Ok(ids_of(reply.result.pointer("/thread/turns"))),
-        Err(refused) if refused.problem.code == "unsupported" => Ok(None),
-        // No turn has begun.
-        Err(refused) if refused.problem.message.contains("not materialized") => {
-            Ok(Some(Vec::new()))
-        }
-        Err(refused) => Err(refused),
-    }
+    // The begin of a review is listed as a turn of its own there; the next one is the rest of it.
+    let entries = full(scene, server).await?;
+    Ok(entries.map(|entries| {
+        let turns = entries.into_iter().filter(|entry| !entry.is_of_cut_review());
+        turns.map(|entry| entry.id).collect()
+    }))
 }
 
 /// The ids in a list of turns.

@@ -4,8 +4,8 @@
 //! be told before, else right after it; all that the tables mark as dropped are told, and what they did to
 //! files stays.
 //!
-//! A compaction replaces what the agent knows by a summary, and `thread/rollback` cuts before a turn that a
-//! user began: releases differ in what is then left of the summary, and tell nothing of it.
+//! `thread/rollback` counts otherwise than its list of turns where a turn is not plain (see
+//! [`super::history`]): there it is refused before anything is changed.
 //!
 //! | release | way |
 //! | --- | --- |
@@ -14,15 +14,19 @@
 //! | 0.169.0 | `thread/revert` |
 
 use super::Scene;
-use super::history::{self, Listed, ids_of, is_of_the_list_only};
+use super::history::{self, Entry, Listed, is_of_the_list_only};
 use crate::api::{self, RolledBack};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::servers::pool::Server;
 use serde_json::json;
-use sm_projections::rows::{Action, ActionKind};
-use sm_projections::views::{self, TurnDoc};
+use sm_ingest::app_server::Version;
+use sm_projections::views::TurnDoc;
 use sm_protocol::synthetic::{Synthetic, TurnsDropped};
 use std::sync::Arc;
+
+/// The first of the recorded releases that goes by its turns.
+const BY_TURNS: &str = "0.155.1";
 
 /// Drops the newest turns.
 pub(crate) async fn rollback(
@@ -44,6 +48,10 @@ pub(crate) async fn rollback(
     let there = listed.as_ref().map_or(own.len(), Vec::len);
     if count > there {
         let id = &scene.session.id;
+        // Older lists hold the begin of a review once more.
+        let full = history::full(&scene, &server).await.ok().flatten();
+        let full = full.map(|full| full.iter().filter(|turn| !turn.is_of_cut_review()).count());
+        let there = full.filter(|full| *full > 0).map_or(there, |full| full.min(there));
         return Err(Refusal::bad_request(format!("session {id} has only {there} turns to drop"))
             .hint(format!("`sm turns {id}` shows them"))
             .of_session(&scene.session));
@@ -57,11 +65,14 @@ pub(crate) async fn rollback(
     if let Some(cut) = cut
         && let Some(before) = cut.first().and_then(Listed::first)
     {
-        let turns = numbers(&own, cut);
+        let turns = cut.iter().filter_map(|turn| turn.number).collect();
         let params = json!({ "threadId": scene.thread(), "beforeTurnId": before });
         let note = dropped(turns, count);
         match scene.call(&server, "thread/revert", params, Some(note)).await {
-            Ok(_) => return told(&scene, &own, count, "thread/revert", None),
+            Ok(_) => {
+                let note = listed.as_deref().and_then(|listed| outside(&scene, listed, count));
+                return told(&scene, &own, count, "thread/revert", note);
+            }
             Err(refused) if is_other_way(&refused) => {}
             Err(refused) if refused.problem.message.contains("start boundary") => {
                 return Err(no_begin(&scene, count));
@@ -69,48 +80,92 @@ pub(crate) async fn rollback(
             Err(refused) => return Err(refused),
         }
     }
+    let turns = plain(&scene, &server, &own, count).await?;
     let params = json!({ "threadId": scene.thread(), "numTurns": count });
-    let reply = scene.call(&server, "thread/rollback", params, None).await?;
-    let left = ids_of(reply.result.pointer("/thread/turns"));
-    let (turns, count) = match (listed, left) {
-        (Some(mut listed), Some(left)) => {
-            listed.retain(|turn| !turn.ids.iter().any(|id| left.contains(id)));
-            (numbers(&own, &listed), listed.len())
-        }
-        (None, Some(left)) => {
-            let count = own.len().saturating_sub(left.len());
-            (history::newest(&own, count), count)
-        }
-        (_, None) => (history::newest(&own, count), count),
-    };
-    scene.note(&dropped(turns, count)).await?;
-    let version = server.codex.version;
-    let note = is_compacted(&scene, &own)?.then(|| {
-        format!(
-            "the history was compacted: codex {version} may keep or lose more of what the agent knows than \
-             the turns show; ask it, or tell it again"
-        )
-    });
-    told(&scene, &own, count, "thread/rollback", note)
+    scene.call(&server, "thread/rollback", params, Some(dropped(turns, count))).await?;
+    told(&scene, &own, count, "thread/rollback", None)
 }
 
-/// Whether one of those turns made the history short.
-fn is_compacted(scene: &Scene, own: &[TurnDoc]) -> Result<bool, Refusal> {
-    let is_there = |action: &Action| {
-        action.kind == ActionKind::Compaction
-            && own.iter().any(|turn| action.turn == Some(turn.seq))
+/// The numbers of the newest turns, where `thread/rollback` takes just them out of the history.
+async fn plain(
+    scene: &Scene,
+    server: &Arc<Server>,
+    own: &[TurnDoc],
+    count: usize,
+) -> Result<Vec<u64>, Refusal> {
+    let listed = history::full(scene, server).await?;
+    let listed = listed.as_deref().map(|listed| &listed[listed.len().saturating_sub(count)..]);
+    let has_ids = listed.is_some_and(|tail| !tail.iter().any(|turn| is_of_the_list_only(&turn.id)));
+    let turns = match listed {
+        Some(tail) if has_ids => {
+            let is_there = |turn: &&TurnDoc| tail.iter().any(|entry| entry.id == turn.turn_id);
+            own.iter().filter(is_there).map(|turn| turn.seq).collect()
+        }
+        _ => history::newest(own, count),
     };
-    let newest = scene.daemon.look(|view| views::actions(view, scene.sid, 1, is_there))?;
-    Ok(!newest.is_empty())
-}
-
-/// The numbers of those turns, as far as the log knows them. Old releases list turns under ids that they
-/// use nowhere else: there it is the newest ones.
-fn numbers(own: &[TurnDoc], turns: &[Listed]) -> Vec<u64> {
-    match turns.iter().flat_map(|turn| &turn.ids).all(|id| is_of_the_list_only(id)) {
-        true => history::newest(own, turns.len()),
-        false => turns.iter().filter_map(|turn| turn.number).collect(),
+    let from = turns.first().copied().unwrap_or(u64::MAX);
+    let first = own.partition_point(|turn| turn.seq < from);
+    let unsure = |which: String| {
+        let id = &scene.session.id;
+        let version = server.codex.version;
+        let message = format!(
+            "codex {version} cannot roll session {id} back by {count}: {which}, and what the agent knows would \
+             not be what the turns show"
+        );
+        Refusal::new(501, "unsupported", message)
+            .details(json!({ "codex_version": version.to_string(), "first_release": "0.155.1" }))
+            .of_session(&scene.session)
+    };
+    let what_can = match Version::find(BY_TURNS).is_some_and(|first| server.codex.version < first) {
+        true => "0.155.1 is the first of the recorded releases that takes such a turn back",
+        false => "a session that this release began itself takes such a turn back",
+    };
+    // In a list with ids that were never told the log is looked at as far as it reaches.
+    let looked_at = match first {
+        first if first < own.len() => &own[first..],
+        _ => &own[own.len().saturating_sub(count)..],
+    };
+    if let Some((number, why)) = history::not_plain(scene, looked_at)? {
+        let after = own.iter().filter(|turn| turn.number > number).count();
+        let id = &scene.session.id;
+        let hint = match after {
+            0 => what_can.to_owned(),
+            after => {
+                format!("`sm rollback {id} --turns {after}` drops what came after it; {what_can}")
+            }
+        };
+        return Err(unsure(format!("turn {number} {why}")).hint(hint));
     }
+    let is_plain = match listed {
+        Some(tail) if has_ids => tail.iter().all(Entry::is_plain),
+        // What an older list does not show, only the log tells.
+        Some(tail) => turns.len() == count && tail.iter().all(Entry::is_plain),
+        None => turns.len() == count,
+    };
+    match is_plain {
+        true => Ok(turns),
+        false => {
+            Err(unsure("one of them is not known to be one message and its answer".to_owned())
+                .hint(format!("fewer turns may do; {what_can}")))
+        }
+    }
+}
+
+/// What is said of turns that another process of Codex began in the thread: those after one that is known.
+fn outside(scene: &Scene, listed: &[Listed], count: usize) -> Option<String> {
+    let (left, cut) = listed.split_at(listed.len() - count);
+    let is_known = |turn: &Listed| turn.number.is_some();
+    let known = listed.iter().position(is_known).unwrap_or(0);
+    let unknown = |turns: &[Listed]| turns.iter().filter(|turn| !is_known(turn)).count();
+    let left = unknown(left.get(known..).unwrap_or_default());
+    let cut = unknown(cut.get(known.saturating_sub(listed.len() - count)..).unwrap_or_default());
+    let id = &scene.session.id;
+    (left + cut > 0).then(|| {
+        format!(
+            "another Codex process used this thread: of its turns {cut} went and {left} stay; `sm turns {id}` \
+             shows none of them"
+        )
+    })
 }
 
 /// What was done to a history that had the turns of `own`.

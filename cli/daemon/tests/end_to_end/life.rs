@@ -242,6 +242,71 @@ fn a_rollback_drops_turns_and_leaves_files() {
     bench.client().interrupt(&id, &Act::default()).unwrap();
 }
 
+/// What another process of Codex does in a thread is told to nobody.
+#[test]
+fn a_rollback_marks_none_of_its_turns_for_those_that_another_process_began() {
+    let bench = Bench::start();
+    let id = grown(&bench, 2);
+    let outside = |id: &str| {
+        acted(&bench, id, "stop").unwrap();
+        let thread = bench.session(id)["thread_id"].as_str().unwrap().to_owned();
+        let run = std::process::Command::new(&bench.codex)
+            .args(["exec", "--skip-git-repo-check", "resume", &thread, "say: outside"])
+            .env("CODEX_HOME", &bench.codex_home)
+            .current_dir(&bench.work)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("codex runs");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        acted(&bench, id, "resume").unwrap();
+    };
+    let drop = |turns| -> RolledBack {
+        verb(&bench, &id, "rollback", &Rollback { turns, ..Rollback::default() }).unwrap()
+    };
+    let dropped = || -> Vec<bool> {
+        let turns = bench.rows(&id, "turns");
+        turns.iter().map(|turn| !turn["dropped_seq"].is_null()).collect()
+    };
+    outside(&id);
+    bench.send(&id, "say: words of turn 3", Default::default()).unwrap();
+    bench.settled(&id, 3);
+    let back = drop(2);
+    assert_eq!((back.count, back.turns.as_slice()), (2, &[3][..]));
+    assert!(back.note.unwrap().contains("of its turns 1 went and 0 stay"));
+    assert_eq!(dropped(), [false, false, true]);
+    // With nothing else to drop, nothing of its own is marked.
+    outside(&id);
+    let back = drop(1);
+    assert_eq!((back.count, back.turns.len()), (1, 0));
+    bench.send(&id, "say: words of turn 4", Default::default()).unwrap();
+    bench.settled(&id, 4);
+    assert_eq!(dropped(), [false, false, true, false]);
+    // One that stays is told of.
+    outside(&id);
+    bench.send(&id, "say: words of turn 5", Default::default()).unwrap();
+    bench.settled(&id, 5);
+    let back = drop(1);
+    assert_eq!((back.count, back.turns.as_slice()), (1, &[5][..]));
+    assert!(back.note.unwrap().contains("of its turns 0 went and 1 stay"));
+}
+
+#[test]
+fn a_review_is_no_turn_to_fork_at() {
+    let bench = Bench::start();
+    repository(&bench);
+    let id = grown(&bench, 1);
+    let review = Review { of: ReviewOf::Prompt("say: fine".to_owned()), ..Review::default() };
+    let _: Reviewing = verb(&bench, &id, "review", &review).unwrap();
+    bench.settled(&id, 2);
+    let at = |turn| Fork { turn: Some(turn), name: Some("mine".into()), ..Fork::default() };
+    let told = refused(verb::<Forked>(&bench, &id, "fork", &at(2)), 409, "conflict");
+    assert!(told.message.ends_with("at turn 2: it is a review"), "{told:?}");
+    assert!(told.hint.unwrap().starts_with("take turn 1; "));
+    let all = bench.client().sessions(None).unwrap();
+    assert_eq!(all["sessions"].as_array().unwrap().len(), 1, "{all}");
+    let _: Forked = verb(&bench, &id, "fork", &at(1)).unwrap();
+}
+
 #[test]
 fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
     let bench = Bench::start();

@@ -2,7 +2,9 @@
 
 use crate::bench::{Bench, is_alive, kill};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, CodexSearch, Done, Drain, Mode, Rollback, RolledBack, Server, Spawn};
+use sm_daemon::api::{
+    Act, CodexSearch, Done, Drain, Fork, Forked, Mode, Rollback, RolledBack, Server, Spawn,
+};
 use sm_protocol::Kind;
 use std::path::{Path, PathBuf};
 
@@ -176,30 +178,70 @@ fn a_familys_sub_agents_move_with_it() {
     assert_eq!(source_of(&bench, &parent), "0.169.0");
 }
 
-/// 0.98 takes a thread back by the turns that a user began, and a compaction is none.
+/// 0.98 takes a thread back by the messages of the user that the model knows, and tells by turns.
 #[test]
-fn a_rollback_over_a_compaction_names_every_turn_that_goes_and_is_unsure_of_the_context() {
+fn nothing_is_rolled_back_or_forked_over_what_an_older_release_counts_otherwise() {
     let Some(numbering) = release(NUMBERING) else { return };
     let bench = Bench::start();
-    let rollback = |id: &str| -> RolledBack {
-        let one = Rollback { turns: 1, ..Rollback::default() };
-        bench.client().verb(id, "rollback", &one).unwrap()
+    let rollback = |id: &str, turns: u32| -> Result<RolledBack, ClientError> {
+        bench.client().verb(id, "rollback", &Rollback { turns, ..Rollback::default() })
     };
+    let fork = |id: &str, turn: u32| -> Result<Forked, ClientError> {
+        bench.client().verb(id, "fork", &Fork { turn: Some(turn), ..Fork::default() })
+    };
+    let sessions = || bench.client().sessions(None).unwrap()["sessions"].as_array().unwrap().len();
     let id = spawn_on(&bench, &numbering, "say: the first");
     bench.settled(&id, 1);
     bench.send(&id, "say: the second", Mode::Start).unwrap();
     bench.settled(&id, 2);
     bench.client().verb::<Done>(&id, "compact", &Act::default()).unwrap();
     bench.settled(&id, 3);
-    let back = rollback(&id);
-    assert_eq!((back.turns.as_slice(), back.way[0].as_str()), (&[2, 3][..], "thread/rollback"));
-    let turns = bench.rows(&id, "turns");
-    let dropped: Vec<bool> = turns.iter().map(|turn| !turn["dropped_seq"].is_null()).collect();
-    assert_eq!(dropped, [false, true, true]);
-    assert!(back.note.unwrap().contains("codex 0.98.0 may keep or lose more"));
-    // Where none is left, all is as it shows.
-    let back = rollback(&id);
-    assert_eq!((back.turns.as_slice(), back.note), (&[1][..], None));
+    bench.send(&id, "say: the fourth", Mode::Start).unwrap();
+    bench.settled(&id, 4);
+    let refused = |answer: Option<ClientError>| match answer {
+        Some(ClientError::Refused { status: 501, problem }) => {
+            assert_eq!(problem.code, "unsupported");
+            assert!(problem.message.contains("turn 3 compacted the history"), "{problem:?}");
+            problem.hint.unwrap()
+        }
+        other => panic!("not refused: {other:?}"),
+    };
+    let hint = refused(rollback(&id, 2).err());
+    assert!(
+        hint.starts_with(&format!("`sm rollback {id} --turns 1` drops what came after")),
+        "{hint}"
+    );
+    for turn in [1, 2] {
+        refused(fork(&id, turn).err());
+    }
+    assert_eq!(sessions(), 1);
+    assert_eq!(bench.session(&id)["counts"]["turns_dropped"], 0);
+    // What came after goes, and then nothing more.
+    let back = rollback(&id, 1).unwrap();
+    assert_eq!(
+        (back.count, back.turns.as_slice(), back.way[0].as_str()),
+        (1, &[4][..], "thread/rollback")
+    );
+    let hint = refused(rollback(&id, 1).err());
+    assert!(hint.starts_with("0.155.1"), "{hint}");
+}
+
+#[test]
+fn an_older_release_rolls_back_and_forks_where_all_that_goes_is_plain() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start();
+    let id = spawn_on(&bench, &numbering, "say: the first");
+    bench.settled(&id, 1);
+    for turn in [2, 3] {
+        bench.send(&id, "say: another", Mode::Start).unwrap();
+        bench.settled(&id, turn);
+    }
+    let at = Fork { turn: Some(1), ..Fork::default() };
+    let forked: Forked = bench.client().verb(&id, "fork", &at).unwrap();
+    assert_eq!(forked.way, ["thread/fork", "thread/rollback"]);
+    let two = Rollback { turns: 2, ..Rollback::default() };
+    let back: RolledBack = bench.client().verb(&id, "rollback", &two).unwrap();
+    assert_eq!((back.count, back.turns.as_slice()), (2, &[2, 3][..]));
 }
 
 /// 0.98 numbers a thread's turns from 0 again when it is resumed, within one life of the server.
