@@ -242,7 +242,7 @@ pub fn is_resuming(context: &Context, thread: &str) -> bool {
 
 /// Who asks, and where to look for codex: what every verb says beside its own.
 pub fn acting(context: &Context) -> api::Act {
-    api::Act { by: context.caller.clone(), codex: Some(codex::told()) }
+    api::Act { by: context.caller.clone(), codex: Some(codex::told()), ..api::Act::default() }
 }
 
 /// The session that `word` means, if there is or can be a process behind it.
@@ -314,7 +314,8 @@ fn refusal(problem: Problem) -> Error {
         | "name_taken"
         | "held"
         | "turn_running"
-        | "session_archived" => Exit::Conflict,
+        | "session_archived"
+        | "older_codex" => Exit::Conflict,
         "session_dead" => Exit::Dead,
         "codex_missing" | "codex_too_old" | "codex_died" => Exit::Away,
         "bad_request" | "bad_text" | "too_long" => Exit::Usage,

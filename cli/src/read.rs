@@ -9,11 +9,10 @@ use crate::output::{Streams, now_micros};
 use crate::past::Past;
 use crate::show::Lives;
 use serde::Serialize;
-use sm_daemon::HomeError;
+use sm_daemon::{Home, HomeError};
 use sm_log::{OpenError, Reader};
 use sm_projections::views::{self, Selection};
 use sm_projections::{Store, View};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +22,7 @@ pub struct Tables {
     store: Arc<Store>,
     /// They are those of a moment gone by.
     past: Option<Arc<Past>>,
-    log_dir: PathBuf,
+    home: Home,
     /// The log's id.
     pub log_id: String,
     /// The log's last durable seq when they were opened.
@@ -90,7 +89,7 @@ impl Tables {
         Ok(Some(Tables {
             store: Arc::new(store),
             past: None,
-            log_dir: context.home.log_dir(),
+            home: context.home.clone(),
             log_id,
             head: readings.watermark,
         }))
@@ -120,7 +119,7 @@ impl Tables {
     pub fn lives(&self) -> Lives {
         match self.past {
             Some(_) => Lives::unknown(),
-            None => Lives::new(self.log_dir.clone()),
+            None => Lives::new(self.home.clone()),
         }
     }
 

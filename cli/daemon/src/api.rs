@@ -23,6 +23,8 @@ pub use life::{
 pub use log::{Import, Imported, Kept, Malformed, NotFolded, Prune, Pruned};
 pub use problem::{Problem, ProblemBody};
 pub use request::{Answer, Answered, Grant, Revoke};
-pub use server::{Drain, Drained, Health, Resuming, Server, Servers, Shutdown};
+pub use server::{
+    Comeback, Drain, Drained, Health, OlderCodex, Resuming, Server, Servers, Shutdown,
+};
 pub use session::{CodexSearch, Keep, Spawn, Spawned};
 pub use sm_protocol::synthetic::Settings;

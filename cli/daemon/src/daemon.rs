@@ -3,7 +3,7 @@
 //! What always holds: the tables say what is; nothing here remembers what the log could tell. An act
 //! on a session holds its lock from the look at its row to the record of what was done.
 
-use crate::api::CodexSearch;
+use crate::api::{CodexSearch, Comeback};
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::family;
@@ -302,14 +302,21 @@ impl Daemon {
         Ok(self.documents(vec![doc])?.pop().unwrap_or_default())
     }
 
-    /// Sessions as documents, whether they are live looked up.
+    /// Sessions as documents; whether they are live, and what keeps those that are to be resumed, looked up.
     pub fn documents(&self, docs: Vec<SessionDoc>) -> Result<Vec<Value>, Refusal> {
         let mut values = Vec::with_capacity(docs.len());
         for mut doc in docs {
+            let mut comeback = None;
             if doc.source == Some(SourceKind::AppServer.as_str()) {
-                doc.live = Some(self.is_live(&self.session(&doc.thread_id)?.session));
+                let session = self.session(&doc.thread_id)?.session;
+                doc.live = Some(self.is_live(&session));
+                let comes_back = self.look(|view| views::comes_back(view, &session))?;
+                comeback = comes_back
+                    .then(|| Comeback::of(&self.revivals.documents(), &session.thread_id));
             }
-            values.push(to_value(&doc));
+            let mut value = to_value(&doc);
+            value["resuming"] = to_value(&comeback);
+            values.push(value);
         }
         Ok(values)
     }

@@ -11,8 +11,9 @@ use crate::http;
 use crate::input::reminders;
 use crate::problem::Refusal;
 use crate::requests::automatic;
+use crate::servers::older::Older;
 use crate::servers::revive::revive;
-use crate::servers::{attend, recovery};
+use crate::servers::{attend, older, recovery};
 use crate::sessions::interrupt::interrupt_turn;
 use crate::tables::folding::Folding;
 use crate::tables::unseen;
@@ -123,7 +124,8 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
     tokio::spawn(automatic::expire(Arc::clone(&daemon)));
     tokio::spawn(reminders::keep(Arc::clone(&daemon)));
     tokio::spawn(unseen::keep_readable(Arc::clone(&daemon)));
-    tokio::spawn(revive(Arc::clone(&daemon), lost, None));
+    tokio::spawn(revive(Arc::clone(&daemon), lost, None, Older::Refused));
+    tokio::spawn(older::say(Arc::clone(&daemon)));
     let (stopping, router) = (Arc::clone(&daemon), http::router(Arc::clone(&daemon)));
     if let Some(listener) = tcp {
         serve_tcp(&daemon, listener, router.clone()).map_err(fail_tcp)?;

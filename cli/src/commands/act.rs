@@ -1,8 +1,7 @@
 //! `sm interrupt`, `sm stop`, `sm resume`: the thread's life.
 
-use crate::codex;
 use crate::context::Context;
-use crate::daemon::{Client, Verb, of_server};
+use crate::daemon::{Client, Verb, acting, of_server};
 use crate::error::{Error, Exit};
 use crate::output::{Streams, now_micros, state};
 use crate::read::Tables;
@@ -33,6 +32,10 @@ pub struct Stop {
 pub struct Resume {
     #[command(flatten)]
     of: Of,
+
+    /// Even on a codex that is older than the one that wrote the thread last, which may not read it again.
+    #[arg(long)]
+    older_codex: bool,
 }
 
 #[derive(Debug, Args)]
@@ -48,32 +51,39 @@ struct Of {
 impl Interrupt {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, Verb::Interrupt, &self.of)
+        act(context, streams, Verb::Interrupt, &self.of, false)
     }
 }
 
 impl Stop {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, Verb::Stop, &self.of)
+        act(context, streams, Verb::Stop, &self.of, false)
     }
 }
 
 impl Resume {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        act(context, streams, Verb::Resume, &self.of)
+        act(context, streams, Verb::Resume, &self.of, self.older_codex)
     }
 }
 
-fn act(context: &Context, streams: &mut Streams, verb: Verb, of: &Of) -> Result<Exit, Error> {
+fn act(
+    context: &Context,
+    streams: &mut Streams,
+    verb: Verb,
+    of: &Of,
+    older_codex: bool,
+) -> Result<Exit, Error> {
     let stopped = verb == Verb::Resume;
     let sessions = &of.chosen.sessions_of(context, streams, &of.sessions, stopped)?;
     let actor = Actor::find(context, streams, verb, sessions)?;
     let mut told: Vec<Value> = Vec::new();
     let mut failed: Option<Error> = None;
+    let wish = Act { older_codex, ..acting(context) };
     for word in sessions {
-        match actor.act(context, verb, word) {
+        match actor.act(context, verb, word, &wish) {
             Ok(session) => {
                 if !context.json {
                     let text = |name: &str| session.get(name).and_then(Value::as_str);
@@ -156,12 +166,9 @@ impl<'c> Actor<'c> {
     }
 
     /// The session as it is then.
-    fn act(&self, context: &Context, verb: Verb, word: &str) -> Result<Value, Error> {
+    fn act(&self, context: &Context, verb: Verb, word: &str, wish: &Act) -> Result<Value, Error> {
         let tables = match self {
-            Actor::Daemon(client) => {
-                let act = Act { by: context.caller.clone(), codex: Some(codex::told()) };
-                return client.act(verb, word, &act);
-            }
+            Actor::Daemon(client) => return client.act(verb, word, wish),
             Actor::Nobody(tables) => tables,
         };
         let view = tables.view()?;

@@ -4,6 +4,7 @@
 //! reading command changes, too.
 
 use super::rules::exposed;
+use super::serve::newer_words;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
@@ -291,6 +292,10 @@ fn servers(context: &Context) -> Check {
     let waiting: usize = found.resuming.iter().map(|batch| batch.threads.len()).sum();
     let draining = found.servers.iter().filter(|server| server.draining).count();
     let check = match (waiting, draining) {
+        _ if !found.older.is_empty() => {
+            let why: Vec<String> = found.older.iter().map(ToString::to_string).collect();
+            Check::new(Status::Warning, why.join("; ")).remedy(newer_words(context))
+        }
         (1.., _) => {
             let why = found.resuming.iter().find_map(|batch| batch.reason.as_deref());
             let why = why.map_or(String::new(), |why| format!(": {why}"));
@@ -302,7 +307,9 @@ fn servers(context: &Context) -> Check {
             .remedy("sm serve --drain --wait sees it to its end."),
         (0, 0) => Check::new(Status::Ok, format!("{} run", found.servers.len())),
     };
-    check.details(json!({ "servers": found.servers, "resuming": found.resuming }))
+    check.details(
+        json!({ "servers": found.servers, "resuming": found.resuming, "older": found.older }),
+    )
 }
 
 fn tables(context: &Context, streams: &Streams, checks: &mut BTreeMap<&'static str, Check>) {

@@ -80,7 +80,7 @@ impl Explain {
             state: session.doc.activity_state,
             since: session.doc.since.clone(),
             cause: cause.as_ref().map(|cause| RecordDoc::new(cause, None, Some(id.clone()))),
-            evidence: evidence(&found.session),
+            evidence: evidence(&found.session, session.resuming_words()),
             pending,
             open_items,
             as_of: tables.as_of(&view)?,
@@ -128,7 +128,7 @@ fn open_things(
 }
 
 /// The design's table, row by row, with what of it holds.
-fn evidence(session: &Session) -> Vec<Evidence> {
+fn evidence(session: &Session, resuming: Option<String>) -> Vec<Evidence> {
     let turn = session.open_turn.as_ref();
     let waiting = |asks: fn(sm_projections::rows::RequestClass) -> bool| {
         session
@@ -150,6 +150,7 @@ fn evidence(session: &Session) -> Vec<Evidence> {
                     .filter(|(holds, _)| *holds)
                     .map(|(_, words)| words.to_owned())
                     .chain(session.unresumable.clone())
+                    .chain(resuming.clone())
                     .collect(),
             ),
             ActivityState::WaitingPermission => (

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Streams, Table, now_micros, tokens};
+use crate::output::{Streams, Table, cut, now_micros, tokens};
 use crate::past::{At, Question};
 use crate::read::{AsOf, Head};
 use crate::show::{SessionShown, kept_words, label, show};
@@ -99,11 +99,14 @@ impl Ps {
                 return Ok((listed, 0, 0));
             };
             let view = tables.view()?;
+            let coming = tables.lives().coming_back(&view)?;
             let (mut hidden, mut fitting) = (0, 0);
             // Labels stand in no row's head.
             let limit = if self.chosen.is_empty() { self.limit } else { usize::MAX };
             let mut docs = views::sessions(&view, limit, |session| {
-                let ended = session.archived || session.state == ActivityState::Stopped;
+                let comes_back = session.first_seq.is_some_and(|seq| coming.contains(&seq));
+                let stopped = session.state == ActivityState::Stopped && !comes_back;
+                let ended = session.archived || stopped;
                 hidden += usize::from(!self.all && ended);
                 fitting += usize::from(self.all || !ended);
                 self.all || !ended
@@ -159,7 +162,8 @@ pub fn print_table(streams: &mut Streams, listed: &Listed) -> Result<(), Error> 
         if keeps {
             row.push((None, kept_words(&shown.doc).unwrap_or_default()));
         }
-        row.push((None, shown.last_action_words(listed.now, 80)));
+        let resuming = shown.resuming_words().map(|words| cut(&words, 80).into_owned());
+        row.push((None, resuming.unwrap_or_else(|| shown.last_action_words(listed.now, 80))));
         table.row(row);
     }
     table.print(streams)

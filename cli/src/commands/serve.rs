@@ -43,6 +43,10 @@ pub struct Serve {
     #[arg(long, requires = "drain")]
     wait: bool,
 
+    /// Also from servers whose codex is newer than the one found, which may not read its work again.
+    #[arg(long, requires = "drain")]
+    older_codex: bool,
+
     /// Also on this loopback address, for callers with the token in the data directory's `http-token`;
     /// port 0 is any that is free.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback, conflicts_with_all = ["stop", "status", "drain", "unit"])]
@@ -83,7 +87,7 @@ impl Serve {
             return stop(context, streams);
         }
         if self.drain {
-            return drain::drain(context, streams, self.wait);
+            return drain::drain(context, streams, self.wait, self.older_codex);
         }
         if self.unit {
             return unit::print(context, streams);
@@ -97,8 +101,21 @@ impl Serve {
             None => None,
         };
         tell(context, streams, found.as_ref())?;
+        for older in found.iter().flat_map(|(_, servers)| &servers.older) {
+            // It stands in the answer, too: whoever starts one is told besides what to do.
+            streams.say(format_args!("{}. {}", clean(&older.to_string()), newer_words(context)));
+        }
         Ok(if found.is_some() { Exit::Ok } else { Exit::Away })
     }
+}
+
+/// How sessions that a newer codex wrote are gone on with.
+pub fn newer_words(context: &Context) -> String {
+    let home = context.home_words();
+    format!(
+        "Have a newer one found: SM_CODEX=/path/to/codex sm{home} resume SESSION, or first in PATH; \
+         sm{home} resume SESSION --older-codex takes the older one all the same"
+    )
 }
 
 /// An address of this machine alone.
@@ -157,6 +174,7 @@ fn document(
         "health": health,
         "servers": servers.map(|servers| &servers.servers),
         "resuming": servers.map(|servers| &servers.resuming),
+        "older": servers.map(|servers| &servers.older),
     }))
 }
 
@@ -199,6 +217,9 @@ fn tell(
             batch.threads.len(),
             batch.failures
         ))?;
+    }
+    for older in &servers.older {
+        streams.line(format_args!("! {}", clean(&older.to_string())))?;
     }
     Ok(())
 }

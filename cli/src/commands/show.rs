@@ -83,6 +83,13 @@ impl Shown {
         let text = |text: &Option<String>| text.as_deref().map(|text| clean(text).into_owned());
         let by = |seq: Option<u64>| seq.map_or(String::new(), |seq| format!(", by record {seq}"));
         row("state", Some(state + &by(self.session.made_so().1)))?;
+        row(
+            "resuming",
+            self.session.resuming.as_ref().map(|of| {
+                let why = of.reason.as_deref().map(|why| clean(why).into_owned());
+                why.unwrap_or_else(|| "it is being loaded again".to_owned())
+            }),
+        )?;
         row("outcome", doc.outcome.map(str::to_owned))?;
         row("health", (doc.health != "ok").then(|| doc.health.to_owned()))?;
         row("last error", text(&doc.last_error))?;

@@ -1,7 +1,7 @@
 //! `sm status`: how things stand, in one line.
 //!
-//! What always holds: it reads the heads of rows and nothing else, so that a status bar can ask every
-//! second; what is not live is not counted as going on.
+//! What always holds: it reads the heads of rows, and more only of what has just lost its server, so that a
+//! status bar can ask every second; what is not live is not counted as going on.
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -35,6 +35,8 @@ struct Counts {
     /// Of those that are not stopped, the ones of which only a transcript is known.
     imported: u64,
     archived: u64,
+    /// Of those that are stopped, the ones that a running daemon is to resume.
+    resuming: u64,
 }
 
 #[derive(Serialize)]
@@ -86,7 +88,8 @@ impl Status {
 
 impl Counts {
     fn new(view: &View<'_>, lives: &mut Lives) -> Result<Counts, StoreError> {
-        let mut counts = Counts::default();
+        let resuming = lives.coming_back(view)?.len() as u64;
+        let mut counts = Counts { resuming, ..Counts::default() };
         let mut failed = None;
         views::heads(view, |head| {
             if head.archived {
@@ -143,6 +146,9 @@ impl Counts {
         if unknown > 0 {
             parts.push(format!("{unknown} by the log alone"));
         }
+        if self.resuming > 0 {
+            parts.push(format!("{} resuming", self.resuming));
+        }
         if self.dead > 0 {
             parts.push(format!("{} dead", self.dead));
         }
@@ -170,8 +176,8 @@ mod tests {
         counts.unknown.insert("working", 2);
         assert_eq!(counts.line(), "1 permission · 3 working · 2 idle · 2 by the log alone");
         counts.unknown.clear();
-        counts.dead = 2;
-        assert_eq!(counts.line(), "1 permission · 1 working · 2 idle · 2 dead");
+        (counts.dead, counts.resuming) = (2, 1);
+        assert_eq!(counts.line(), "1 permission · 1 working · 2 idle · 1 resuming · 2 dead");
         assert!(counts.waits());
     }
 }

@@ -11,11 +11,12 @@ use crate::daemon::{is_resuming, looked};
 use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{GUTTER, Role, Streams, clean, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
-use crate::show::{Lives, SessionShown, Soon, label, quoted_text, show};
+use crate::show::{Lives, SessionShown, Soon, label, quoted_text, resuming_words, show};
 use crate::targets::Selector;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use serde::Serialize;
+use sm_daemon::Home;
 use sm_log::ReadError;
 use sm_projections::View;
 use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
@@ -23,7 +24,6 @@ use sm_projections::table::Key;
 use sm_projections::tables::{Children, Inputs, Sessions, Sources};
 use sm_projections::views::{self, Answered, Standing};
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a session whose process is gone may take to be resumed.
@@ -121,7 +121,9 @@ pub(super) enum Reached {
 /// The processes behind what is waited for, over the time of the wait.
 pub(super) struct Watch<'c> {
     context: &'c Context,
-    log_dir: PathBuf,
+    home: Home,
+    /// What was said of those that are to be resumed.
+    told: BTreeSet<String>,
     /// Since when a session's process is gone.
     gone: HashMap<Sid, Instant>,
 }
@@ -129,12 +131,26 @@ pub(super) struct Watch<'c> {
 impl<'c> Watch<'c> {
     /// Begins to look.
     pub(super) fn new(context: &'c Context) -> Watch<'c> {
-        Watch { context, log_dir: context.home.log_dir(), gone: HashMap::new() }
+        Watch { context, home: context.home.clone(), told: BTreeSet::new(), gone: HashMap::new() }
     }
 
     /// Whether the session is live now.
     fn is_live(&self, view: &View<'_>, session: &Session) -> Result<Option<bool>, Error> {
-        Ok(Lives::new(self.log_dir.clone()).of(view, session)?)
+        Ok(Lives::new(self.home.clone()).of(view, session)?)
+    }
+
+    /// Says once what keeps a session that is to be resumed: what it is waited for may take long.
+    fn tell(&mut self, view: &View<'_>, sid: Sid, streams: &mut Streams) -> Result<(), Error> {
+        let Some(session) = view.get::<Sessions>(&sid)? else { return Ok(()) };
+        let comeback = Lives::new(self.home.clone()).comeback(view, &session)?;
+        // What is only being loaded is not worth a word.
+        if let Some(comeback) = comeback.filter(|comeback| comeback.reason.is_some()) {
+            let words = format!("{} waits: {}", session.id, resuming_words(&comeback));
+            if self.told.insert(words.clone()) {
+                streams.say(words);
+            }
+        }
+        Ok(())
     }
 
     /// Whether its process has been gone for too long, and no daemon is about to bring it back.
@@ -259,6 +275,9 @@ impl Wait {
                     looked(context, &one.session.doc.thread_id, answer.head.as_of.seq);
                 }
                 return Ok(exit);
+            }
+            for (sid, _) in found.iter().filter(|(_, reached)| *reached == Reached::No) {
+                watch.tell(&view, *sid, streams)?;
             }
             drop(view);
             let left = self.timeout.map(|most| most.saturating_sub(began.elapsed()));

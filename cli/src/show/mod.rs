@@ -15,4 +15,4 @@ pub use request::{
     Extent, INDENT, RequestShown, Soon, details_text, holds_up_line, question_id, quoted_text,
     risk_line, show_request, waiting,
 };
-pub use session::{SessionShown, family_line, kept_words, label, show};
+pub use session::{SessionShown, family_line, kept_words, label, resuming_words, show};

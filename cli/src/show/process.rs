@@ -4,33 +4,43 @@
 //! given away again is never taken for the old process; and a process that is not found is gone only where
 //! it would be found: a sandbox or a container has pids of its own, and tells nothing of those outside.
 
-use sm_daemon::ProcessId;
+use sm_daemon::api::{Comeback, Servers};
+use sm_daemon::{Client, Home, ProcessId};
 use sm_projections::StoreError;
-use sm_projections::View;
 use sm_projections::rows::{Session, Source, SourceKind};
 use sm_projections::tables::{Sessions, ShortIds, Sources};
+use sm_projections::{View, views};
+use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Looks each source and process up once, for one answer.
 pub struct Lives {
-    /// Where the log lies; `None`: nothing is known of any process.
-    log_dir: Option<PathBuf>,
+    /// The data directory; `None`: nothing is known of any process.
+    home: Option<Home>,
     /// Whether the processes that it names are seen from here, once that was asked.
     sees: Option<bool>,
     sources: HashMap<u64, Option<Source>>,
     alive: HashMap<(u32, Option<u64>), Option<bool>>,
+    /// What the daemon says of its servers, once that was asked; none where none answers.
+    servers: Option<Option<Servers>>,
 }
 
 impl Lives {
-    /// Looks at the processes that the log in `log_dir` names.
-    pub fn new(log_dir: PathBuf) -> Lives {
-        Lives { log_dir: Some(log_dir), ..Lives::unknown() }
+    /// Looks at the processes that the log of a data directory names.
+    pub fn new(home: Home) -> Lives {
+        Lives { home: Some(home), ..Lives::unknown() }
     }
 
     /// Looks nowhere: of no session is known whether it is live.
     pub fn unknown() -> Lives {
-        Lives { log_dir: None, sees: None, sources: HashMap::new(), alive: HashMap::new() }
+        Lives {
+            home: None,
+            sees: None,
+            sources: HashMap::new(),
+            alive: HashMap::new(),
+            servers: None,
+        }
     }
 
     /// Whether the session with that short id is live; `None` for imports and where nothing tells, as in a
@@ -53,6 +63,46 @@ impl Lives {
         })
     }
 
+    /// What keeps the session with that short id, if a running daemon is to resume it. Where none runs, nothing
+    /// is.
+    pub fn comeback_of_id(
+        &mut self,
+        view: &View<'_>,
+        id: &str,
+    ) -> Result<Option<Comeback>, StoreError> {
+        let Some(sid) = view.get::<ShortIds>(&id.to_owned())? else { return Ok(None) };
+        let Some(session) = view.get::<Sessions>(&sid)? else { return Ok(None) };
+        self.comeback(view, &session)
+    }
+
+    /// The same of a session.
+    pub fn comeback(
+        &mut self,
+        view: &View<'_>,
+        session: &Session,
+    ) -> Result<Option<Comeback>, StoreError> {
+        if !views::comes_back(view, session)? {
+            return Ok(None);
+        }
+        Ok(self.servers().map(|servers| servers.comeback(&session.thread_id)))
+    }
+
+    /// The sessions that a running daemon is to resume, each by its first record.
+    pub fn coming_back(&mut self, view: &View<'_>) -> Result<BTreeSet<u64>, StoreError> {
+        if self.home.is_none() {
+            return Ok(BTreeSet::new());
+        }
+        let coming = views::coming_back(view)?;
+        let is_asked = !coming.is_empty() && self.servers().is_some();
+        Ok(if is_asked { coming } else { BTreeSet::new() })
+    }
+
+    fn servers(&mut self) -> Option<&Servers> {
+        let home = self.home.as_ref()?;
+        let ask = || Client::connect(home).ok()?.servers().ok();
+        self.servers.get_or_insert_with(ask).as_ref()
+    }
+
     /// Whether that source is a server, and no transcript; of one that was looked up.
     pub fn is_of_server(&self, source: u64) -> bool {
         let found = self.sources.get(&source);
@@ -66,7 +116,7 @@ impl Lives {
         source: u64,
         generation: u32,
     ) -> Result<Option<bool>, StoreError> {
-        let Some(log_dir) = &self.log_dir else { return Ok(None) };
+        let Some(home) = &self.home else { return Ok(None) };
         let source = match self.sources.get(&source) {
             Some(source) => source,
             None => {
@@ -89,7 +139,7 @@ impl Lives {
                     if is_alive(pid, process.1) {
                         return Some(true);
                     }
-                    let sees = *sees.get_or_insert_with(|| sees_processes(log_dir));
+                    let sees = *sees.get_or_insert_with(|| sees_processes(&home.log_dir()));
                     sees.then_some(false)
                 })
             }

@@ -3,6 +3,7 @@
 use super::Lives;
 use crate::output::{Role, Style, age, ago, clean, cut, state, tokens};
 use serde::Serialize;
+use sm_daemon::api::Comeback;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, SessionDoc};
 use sm_projections::{StoreError, View};
@@ -24,6 +25,8 @@ pub struct SessionShown {
     pub quiet_for_ms: Option<i64>,
     /// Why it looks stuck; null: it does not.
     pub looks_stuck: Option<LooksStuck>,
+    /// What keeps it, where it lost its server and a running daemon is to resume it; else null.
+    pub resuming: Option<Comeback>,
     /// Whether of what it asks for last it told only why.
     #[serde(skip)]
     tells_only_why: bool,
@@ -58,6 +61,10 @@ pub fn show(
         }
         _ => None,
     };
+    let resuming = match doc.activity_state {
+        "stopped" => lives.comeback_of_id(view, &doc.id)?,
+        _ => None,
+    };
     let state_for_ms = since(doc.since_micros);
     let archived_for_ms = doc.archived_micros.and_then(since);
     let tells_only_why = tells_only_why(view, &doc)?;
@@ -67,6 +74,7 @@ pub fn show(
         archived_for_ms,
         quiet_for_ms,
         looks_stuck,
+        resuming,
         tells_only_why,
     })
 }
@@ -101,6 +109,9 @@ impl SessionShown {
     pub fn state_cell(&self) -> (Option<Role>, String) {
         let (role, glyph, words) = match (self.doc.archived, self.doc.activity_state) {
             (true, "idle") => (Role::Dim, "■", "archived".to_owned()),
+            (false, "stopped") if self.resuming.is_some() => {
+                (Role::NeedsHuman, "↻", "resuming".to_owned())
+            }
             (true, "stopped") => (Role::Dim, "■", "stopped, archived".to_owned()),
             (_, word) => state(word, self.doc.live),
         };
@@ -125,6 +136,11 @@ impl SessionShown {
             true => (doc.archived_since.as_deref(), doc.archived_cause_seq),
             false => (doc.since.as_deref(), Some(doc.cause_seq)),
         }
+    }
+
+    /// What keeps it, where a daemon is to resume it.
+    pub fn resuming_words(&self) -> Option<String> {
+        self.resuming.as_ref().map(resuming_words)
     }
 
     /// The outcome of the last turn, or why it looks wrong.
@@ -167,6 +183,14 @@ impl SessionShown {
     }
 }
 
+/// What keeps a session that a daemon is to resume.
+pub fn resuming_words(comeback: &Comeback) -> String {
+    match &comeback.reason {
+        Some(reason) => format!("resuming: {}", clean(reason)),
+        None => "resuming: its server is gone, it is being loaded again".to_owned(),
+    }
+}
+
 /// One line of `sm children`.
 pub fn family_line(style: Style, shown: &SessionShown, depth: usize, now: i64) -> String {
     let doc = &shown.doc;
@@ -180,6 +204,7 @@ pub fn family_line(style: Style, shown: &SessionShown, depth: usize, now: i64) -
         let (role, words) = shown.outcome_cell();
         parts.push(role.map_or(words.clone(), |role| style.paint(role, &words)));
     }
+    parts.extend(shown.resuming_words().map(|words| cut(&words, 100).into_owned()));
     if doc.last_action.is_some() {
         parts.push(format!("last action: {}", shown.last_action_words(now, 60)));
     }

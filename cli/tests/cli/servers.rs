@@ -137,8 +137,80 @@ fn a_codex_that_is_away_is_waited_for() {
     let reason =
         wait("it is missed", || status(sm)["resuming"][0]["reason"].as_str().map(str::to_owned));
     assert!(reason.contains("no codex found"), "{reason}");
+    // It stays in view, and every command says what keeps it.
+    let listed = sm.json(&["ps"]);
+    let resuming = &listed["sessions"][0]["resuming"];
+    assert_eq!(listed["sessions"][0]["id"], id.as_str());
+    assert!(resuming["reason"].as_str().is_some_and(|why| why.contains("no codex found")));
+    assert!(resuming["failures"].is_u64(), "{resuming}");
+    for words in [&["ps"][..], &["show", &id], &["explain", &id]] {
+        let text = sm.run(words).text();
+        assert!(text.contains("↻ resuming") && text.contains("no codex found"), "{text}");
+    }
+    let told = sm.json(&["status"]);
+    assert_eq!((&told["resuming"], &told["line"]), (&json!(1), &json!("1 resuming")));
+    let evidence = &sm.json(&["explain", &id])["evidence"][0];
+    assert!(evidence["facts"].to_string().contains("resuming: no codex found"), "{evidence}");
+    let waited = sm.run(&["wait", &id, "--timeout", "1"]);
+    assert_eq!(waited.code, 124);
+    assert!(
+        waited.err.contains(&format!("{id} waits: resuming: no codex found")),
+        "{}",
+        waited.err
+    );
+    // Where no daemon runs nothing is.
+    kill_daemon(sm);
+    assert_eq!(sm.json(&["ps"])["sessions"], json!([]));
+    assert_eq!(sm.json(&["show", &id])["session"]["resuming"], json!(null));
+    assert_eq!(sm.run(&["serve"]).code, 0);
+    let listed = sm.json(&["ps"]);
+    assert!(listed["sessions"][0]["resuming"].is_object(), "{listed}");
     std::fs::rename(&away, &binary).expect("it moves");
     wait("it is back", || (sm.json(&["show", &id])["session"]["live"] == true).then_some(()));
+}
+
+#[test]
+fn a_codex_that_is_older_than_what_wrote_a_session_is_told_of_and_not_given_it() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let id = spawned(&stage, "one");
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    let older = json!({ "version": "codex-cli 0.169.0-alpha.3" });
+    upgrade(sm.dir.path(), &older);
+    let drained = sm.json(&["serve", "--drain", "--wait"]);
+    assert_eq!((&drained["draining"], &drained["current"]), (&json!([]), &json!([])));
+    assert_eq!(drained["newer"][0]["codex_version"], "0.169.0");
+    let text = sm.run(&["serve", "--drain"]).text();
+    assert!(text.contains("these stay") && text.contains("codex 0.169.0"), "{text}");
+    assert!(!text.contains("nothing is left"), "{text}");
+
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    let words = "1 sessions are not loaded on codex 0.169.0-alpha.3";
+    let begun = sm.run(&["serve"]);
+    assert_eq!(begun.code, 0);
+    assert!(begun.err.contains(words) && begun.err.contains("--older-codex"), "{}", begun.err);
+    assert!(sm.run(&["serve", "--status"]).text().contains(words));
+    let told = status(sm)["older"][0].clone();
+    assert_eq!((&told["wrote"], &told["sessions"]), (&json!("0.169.0"), &json!(1)));
+    let doctor = &sm.json(&["doctor"])["checks"]["codex_servers"];
+    assert_eq!(doctor["status"], "warning", "{doctor}");
+    assert!(doctor["summary"].as_str().is_some_and(|said| said.contains(words)), "{doctor}");
+    for words in [&["send", &id, "two"][..], &["resume", &id], &["fork", &id]] {
+        let refused = stage.refused(words, 6, "older_codex");
+        assert_eq!(refused["details"]["found"], "0.169.0-alpha.3");
+    }
+    let queued = sm.json(&["send", &id, "three", "--queue"]);
+    assert_eq!(queued["inputs"][0]["status"], "queued", "{queued}");
+    assert_eq!(status(sm)["servers"], json!([]));
+    assert_eq!(sm.run(&["resume", &id, "--older-codex"]).code, 0);
+    wait("what waited is heard", || (sm.run(&["result", &id]).text() == "three").then_some(()));
+    assert_eq!(sm.json(&["show", &id])["session"]["codex_version"], "0.169.0-alpha.3");
+    // And up again, for which nobody is asked.
+    upgrade(sm.dir.path(), &json!({}));
+    assert_eq!(sm.json(&["serve", "--drain", "--wait"])["newer"], json!([]));
+    assert_eq!(sm.run(&["send", &id, "four"]).code, 0);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(sm.json(&["replay", "--verify"])["equal"], true);
 }
 
 /// Kills the daemon where it stands, and waits until it is gone.

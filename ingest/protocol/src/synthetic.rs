@@ -396,7 +396,7 @@ pub struct SessionNamed {
 pub struct SessionArchived {
     /// Whether it is in the archive now.
     pub archived: bool,
-    /// Who: `user`, or the thread of a session.
+    /// Who: `user`, or the thread of a session; `codex`: somebody else, and it was found so.
     pub by: String,
 }
 

@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The oldest release that can be driven.
-pub const VERSION_MIN: Version = Version { major: 0, minor: 80, patch: 0 };
+pub const VERSION_MIN: Version = Version::released(0, 80, 0);
 
 /// How long `codex --version` may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,38 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many binaries are remembered.
 const KNOWN_MAX: usize = 64;
 
-/// A release's number; what follows it (`-alpha.3`) is not kept.
+/// What a number counts for: each before the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Before the release, by a word that is none of the next.
+    Pre,
+    /// `-alpha.N`.
+    Alpha(u32),
+    /// `-beta.N`.
+    Beta(u32),
+    /// `-rc.N`.
+    Candidate(u32),
+    /// The release itself.
+    Released,
+}
+
+impl Stage {
+    /// What stands behind the number: nothing, `-alpha.3`, `+linux`.
+    fn parse(rest: &str) -> Stage {
+        let Some(word) = rest.strip_prefix('-') else { return Stage::Released };
+        let word = word.split('+').next().unwrap_or_default();
+        let (name, count) = word.split_once('.').unwrap_or((word, "0"));
+        let count = count.parse().unwrap_or(0);
+        match name {
+            "alpha" => Stage::Alpha(count),
+            "beta" => Stage::Beta(count),
+            "rc" => Stage::Candidate(count),
+            _ => Stage::Pre,
+        }
+    }
+}
+
+/// A release's number, with what it counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// The first part.
@@ -42,9 +73,16 @@ pub struct Version {
     pub minor: u32,
     /// The third part.
     pub patch: u32,
+    /// A release, or one before it.
+    pub stage: Stage,
 }
 
 impl Version {
+    /// The release of that number.
+    pub const fn released(major: u32, minor: u32, patch: u32) -> Version {
+        Version { major, minor, patch, stage: Stage::Released }
+    }
+
     /// Finds the number in `codex-cli 0.169.0` or `0.170.0-alpha.1`.
     pub fn find(text: &str) -> Option<Version> {
         text.split_whitespace().find_map(Version::parse)
@@ -59,18 +97,40 @@ impl Version {
         else {
             return None;
         };
-        Some(Version { major, minor, patch })
+        Some(Version { major, minor, patch, stage: Stage::parse(&word[end..]) })
     }
 
     /// Whether it can be driven. Builds from source call themselves 0.0.0.
     pub fn is_supported(self) -> bool {
-        self >= VERSION_MIN || self == Version { major: 0, minor: 0, patch: 0 }
+        self >= VERSION_MIN || self.is_of_source()
+    }
+
+    /// Whether it is a build from source, which does not tell how old it is.
+    pub fn is_of_source(self) -> bool {
+        (self.major, self.minor, self.patch) == (0, 0, 0)
+    }
+
+    /// Whether it is known to be older than that one; one before a release is older than the release.
+    pub fn is_older(self, other: Version) -> bool {
+        self < other && !self.is_of_source() && !other.is_of_source()
+    }
+
+    /// The release that it is, or comes before: what it can do, it counts for.
+    pub fn release(self) -> Version {
+        Version { stage: Stage::Released, ..self }
     }
 }
 
 impl std::fmt::Display for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        match self.stage {
+            Stage::Pre => f.write_str("-pre"),
+            Stage::Alpha(count) => write!(f, "-alpha.{count}"),
+            Stage::Beta(count) => write!(f, "-beta.{count}"),
+            Stage::Candidate(count) => write!(f, "-rc.{count}"),
+            Stage::Released => Ok(()),
+        }
     }
 }
 
@@ -301,12 +361,41 @@ mod tests {
     fn versions_are_found_and_compared() {
         let find = |text| Version::find(text).map(|version| version.to_string());
         assert_eq!(find("codex-cli 0.169.0\n").as_deref(), Some("0.169.0"));
-        assert_eq!(find("codex-cli 0.170.0-alpha.1").as_deref(), Some("0.170.0"));
+        for pre in ["0.170.0-alpha.1", "0.170.0-beta.2", "0.170.0-rc.3", "0.170.0-pre"] {
+            assert_eq!(find(&format!("codex-cli {pre}")).as_deref(), Some(pre));
+        }
+        assert_eq!(find("codex-cli 0.170.0+linux").as_deref(), Some("0.170.0"));
         assert_eq!(find("v22.1.0").as_deref(), Some("22.1.0"));
         assert_eq!(find("Python 3"), None);
-        assert!(!Version { major: 0, minor: 79, patch: 9 }.is_supported());
-        assert!(Version { major: 0, minor: 80, patch: 0 }.is_supported());
-        assert!(Version { major: 1, minor: 0, patch: 0 }.is_supported());
+        assert!(!Version::released(0, 79, 9).is_supported());
+        assert!(Version::released(0, 80, 0).is_supported());
+        assert!(Version::released(1, 0, 0).is_supported());
+        assert!(Version::released(0, 0, 0).is_supported());
+    }
+
+    #[test]
+    fn one_before_a_release_is_older_than_the_release_and_newer_than_the_last() {
+        let rising = [
+            "0.9.12",
+            "0.98.0",
+            "0.169.0-dev",
+            "0.169.0-alpha.2",
+            "0.169.0-alpha.10",
+            "0.169.0-beta.1",
+            "0.169.0-rc.1",
+            "0.169.0",
+            "0.169.1",
+            "1.0.0",
+        ];
+        let rising = rising.map(|text| Version::find(text).unwrap());
+        for (at, one) in rising.iter().enumerate() {
+            for (other_at, other) in rising.iter().enumerate() {
+                assert_eq!(one.is_older(*other), at < other_at, "{one} {other}");
+            }
+        }
+        // A build from source is neither.
+        let built = Version::released(0, 0, 0);
+        assert!(!built.is_older(rising[0]) && !rising[0].is_older(built));
     }
 
     fn write(path: &Path, text: &[u8]) {

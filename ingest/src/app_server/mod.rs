@@ -21,7 +21,9 @@ mod stderr;
 
 pub use connection::{AppServer, Ended, Incoming, Launch, Reply, ServerCall};
 pub use error::{CallError, StartError};
-pub use locate::{Codex, FileId, LocateError, Locator, Search, VERSION_MIN, Version, locate};
+pub use locate::{
+    Codex, FileId, LocateError, Locator, Search, Stage, VERSION_MIN, Version, locate,
+};
 pub use orphans::{adopt_orphans, reap_orphans};
 pub use process::{ProcessId, Vanished, end_marked, with_open};
 

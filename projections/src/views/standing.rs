@@ -6,9 +6,10 @@
 use super::input::waiting;
 use super::news::is_news;
 use super::session::family;
-use crate::rows::{Generation, Micros, Outcome, Session, Sid};
+use crate::rows::{ActivityState, Generation, Micros, Outcome, Session, SessionHead, Sid};
 use crate::store::{StoreError, View};
-use crate::tables::Sources;
+use crate::tables::{Sessions, Sources};
+use std::collections::{BTreeSet, HashMap};
 
 /// How far down a family is looked at.
 const DEPTH_MAX: usize = 64;
@@ -88,6 +89,33 @@ pub fn was_put_away(view: &View<'_>, session: &Session) -> Result<bool, StoreErr
 pub fn comes_back(view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
     let is_decided = session.ended || session.archived || session.unresumable.is_some();
     Ok(session.gone && !is_decided && !was_put_away(view, session)?)
+}
+
+/// The sessions that are to be brought back, each by its first record. It reads heads, and the rows of those that
+/// stopped and were not put away.
+pub fn coming_back(view: &View<'_>) -> Result<BTreeSet<u64>, StoreError> {
+    let mut stopped: Vec<(Sid, (u64, u32))> = Vec::new();
+    view.scan_as::<Sessions, SessionHead>(&[], &[], |sid, head| {
+        let is_over = head.ended || head.archived || head.unconfirmed;
+        if head.state == ActivityState::Stopped && !is_over {
+            stopped.push((sid, (head.source, head.generation)));
+        }
+        true
+    })?;
+    // Many were put away together: of each life it is asked once.
+    let mut lives: HashMap<(u64, u32), bool> = HashMap::new();
+    let mut coming = BTreeSet::new();
+    for (sid, life) in stopped {
+        if lives.get(&life) == Some(&true) {
+            continue;
+        }
+        let Some(session) = view.get::<Sessions>(&sid)? else { continue };
+        lives.insert(life, was_put_away(view, &session)?);
+        if comes_back(view, &session)? {
+            coming.extend(session.first_seq);
+        }
+    }
+    Ok(coming)
 }
 
 /// Whether Codex goes on by itself, turn after turn, towards the session's goal: as long as that is active, and

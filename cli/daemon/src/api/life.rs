@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Act {
     /// Where to look for codex, if a server has to be started; none: where the daemon would.
     pub codex: Option<CodexSearch>,
+    /// A resume goes to a codex that is older than the one that wrote the thread last, too. The user's to say.
+    pub older_codex: bool,
     /// Who asks: a session's id, or none for the user.
     pub by: Option<String>,
 }

@@ -11,7 +11,7 @@ pub struct Problem {
     /// `codex_died`, `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`,
     /// `failed`, `unsupported`, `turn_running`, `session_archived`, `not_logged_in`, `bad_text`,
     /// `too_long`, `key_reused`, `turn_changed`, `codex_overloaded`, `codex_home_missing`, `unauthorized`,
-    /// `wrong_host`.
+    /// `wrong_host`, `older_codex`.
     pub code: String,
     /// What failed and why.
     pub message: String,

@@ -64,6 +64,66 @@ pub struct Servers {
     pub servers: Vec<Server>,
     /// Sessions that lost their server and wait to be resumed.
     pub resuming: Vec<Resuming>,
+    /// Where the codex that is found is older than the one that wrote sessions last.
+    pub older: Vec<OlderCodex>,
+}
+
+/// A codex that is found and is older than the one that wrote sessions last: they are not loaded on it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OlderCodex {
+    /// The sessions' CODEX_HOME.
+    pub codex_home: String,
+    /// The version that is found.
+    pub codex_version: String,
+    /// Its binary.
+    pub binary: String,
+    /// The newest version that wrote one of them.
+    pub wrote: String,
+    /// How many they are, those that are loaded on another server, ended or archived left out.
+    pub sessions: u64,
+}
+
+impl std::fmt::Display for OlderCodex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let OlderCodex { codex_version, binary, wrote, sessions, .. } = self;
+        write!(
+            f,
+            "{sessions} sessions are not loaded on codex {codex_version}, found at {binary}: newer ones wrote \
+             them, up to {wrote}"
+        )
+    }
+}
+
+impl Servers {
+    /// What keeps a thread that is to be resumed; all unknown where its daemon is only about to begin.
+    pub fn comeback(&self, thread: &str) -> Comeback {
+        Comeback::of(&self.resuming, thread)
+    }
+}
+
+/// A session that lost its server and is to be resumed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Comeback {
+    /// Why it failed last; null while it was not tried.
+    pub reason: Option<String>,
+    /// How often it was tried in vain.
+    pub failures: u32,
+    /// When it is tried next, in Unix microseconds; null while it is tried.
+    pub next_at: Option<i64>,
+}
+
+impl Comeback {
+    /// That of a thread, by the batches that wait.
+    pub fn of(resuming: &[Resuming], thread: &str) -> Comeback {
+        let batch = resuming.iter().find(|batch| batch.threads.iter().any(|one| one == thread));
+        batch.map_or_else(Comeback::default, |batch| Comeback {
+            reason: batch.reason.clone(),
+            failures: batch.failures,
+            next_at: batch.next_at,
+        })
+    }
 }
 
 /// Sessions that lost their server together.
@@ -86,6 +146,8 @@ pub struct Resuming {
 pub struct Drain {
     /// Where to look for codex; none: where the daemon would.
     pub codex: Option<CodexSearch>,
+    /// Also servers whose codex is newer than the one found: what it wrote may not be read again.
+    pub older_codex: bool,
     /// Who asks: a session's id, or none for the user.
     pub by: Option<String>,
 }
@@ -98,6 +160,8 @@ pub struct Drained {
     pub draining: Vec<Server>,
     /// Servers that need not: they run the codex that is found.
     pub current: Vec<Server>,
+    /// Servers that stay because the codex that is found is older than theirs.
+    pub newer: Vec<Server>,
 }
 
 /// The daemon is to end.

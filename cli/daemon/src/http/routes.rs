@@ -273,7 +273,7 @@ pub(crate) async fn answer(
 
 pub(crate) async fn servers(State(daemon): Shared) -> Answer200<Servers> {
     daemon.fresh().await;
-    Ok(Json(drain::servers(&daemon)?))
+    Ok(Json(drain::servers(&daemon).await?))
 }
 
 pub(crate) async fn drain(State(daemon): Shared, Wish(wish): Wish<Drain>) -> Answer200<Drained> {

@@ -12,6 +12,7 @@ use crate::daemon::Daemon;
 use crate::family;
 use crate::guard::guard;
 use crate::problem::Refusal;
+use crate::servers::older;
 use sm_projections::rows::{self, InputStatus, Session};
 use sm_protocol::synthetic::InputChanged;
 use std::sync::Arc;
@@ -45,8 +46,9 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
             told = why;
         }
         retrying = retrying.or_else(|| Retrying::begin(daemon, thread));
-        // What is wrong with the input itself stays wrong; Codex comes back, and lets go of threads.
-        let is_lasting = !passes(&error) && !error.problem.retryable;
+        // What is wrong with the input itself stays wrong; Codex comes back, lets go of threads, is upgraded.
+        let may_pass = passes(&error) || error.problem.retryable || older::is_older(&error);
+        let is_lasting = !may_pass;
         if is_lasting || retrying.is_none() {
             return;
         }

@@ -28,6 +28,7 @@ use crate::caller::{Caller, SENDER};
 use crate::daemon::Daemon;
 use crate::family;
 use crate::problem::Refusal;
+use crate::servers::{archive, older};
 use crate::sessions::interrupt::interrupt_turn;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
@@ -161,6 +162,7 @@ async fn accept(
         let queued = InputChanged { reason, ..now_is(number, InputStatus::Queued) };
         return Ok(taken(daemon, target, queued, false));
     }
+    archive::came_out(daemon, &daemon.session(thread)?.session).await?;
     let session = daemon.session(thread)?.session;
     let accepted = Accepted { number, message: &accepted };
     let sent = send(daemon, &session, input.mode, &accepted, sender.waits_out).await?;
@@ -195,7 +197,7 @@ impl WaitsOut {
     fn covers(self, refusal: &Refusal) -> bool {
         match self {
             WaitsOut::Away => is_away(refusal),
-            WaitsOut::Anything => is_away(refusal) || passes(refusal),
+            WaitsOut::Anything => is_away(refusal) || passes(refusal) || older::is_older(refusal),
         }
     }
 }
@@ -210,10 +212,13 @@ async fn send(
     waits_out: WaitsOut,
 ) -> Result<InputChanged, Refusal> {
     let (thread, number) = (session.thread_id.as_str(), input.number);
+    let waits_out = |refusal: &Refusal| {
+        waits_out.covers(refusal) || mode == Mode::Queue && older::is_older(refusal)
+    };
     let fate = match decide(daemon, session, mode, input).await {
         Ok(fate) => fate,
         // One that is meant for a certain turn is of no use in another.
-        Err(refusal) if waits_out.covers(&refusal) && input.message.expected_turn.is_none() => {
+        Err(refusal) if waits_out(&refusal) && input.message.expected_turn.is_none() => {
             deliver_soon(daemon, thread);
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }

@@ -216,7 +216,7 @@ pub(super) enum Found {
 
 /// Whether a message that came to a thread of that release would be found there.
 fn keeps_names(version: Version) -> bool {
-    Version::find(NAMING).is_some_and(|first| version >= first)
+    Version::find(NAMING).is_some_and(|first| version.release() >= first)
 }
 
 /// The turns that the other inputs of a session are known to have begun or gone into.

@@ -8,6 +8,7 @@ use crate::api::Act;
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::servers::older::Older;
 use crate::servers::resume;
 use crate::sessions::interrupt::interrupt_turn;
 use crate::{family, input};
@@ -47,7 +48,14 @@ pub(crate) async fn act(
         }
         Verb::Resume => {
             scene.out_of_archive()?;
-            resume(daemon, &scene.session).await?;
+            let older = match (act.older_codex, scene.caller.is_user()) {
+                (false, _) => Older::Refused,
+                (true, true) => Older::Taken,
+                (true, false) => {
+                    return Err(Refusal::forbidden("an agent does not choose which Codex runs"));
+                }
+            };
+            resume(daemon, &scene.session, older).await?;
         }
     }
     scene.document()
@@ -106,8 +114,8 @@ fn goes_on(daemon: &Daemon, session: &Session, error: Refusal) -> Result<(), Ref
         .retryable())
 }
 
-async fn resume(daemon: &Arc<Daemon>, session: &Session) -> Result<(), Refusal> {
-    let server = resume::ensure(daemon, &session.thread_id).await?;
+async fn resume(daemon: &Arc<Daemon>, session: &Session, older: Older) -> Result<(), Refusal> {
+    let server = resume::ensure_on(daemon, &session.thread_id, older).await?;
     if session.ended {
         let session = daemon.session(&session.thread_id)?.session;
         if session.ended {

@@ -7,6 +7,7 @@ use crate::api::{Act, Done};
 use crate::daemon::Daemon;
 use crate::input;
 use crate::problem::Refusal;
+use crate::servers::archive::{self as shelf, ARCHIVED, NOT_ARCHIVED};
 use serde_json::json;
 use sm_protocol::synthetic::{SessionArchived, Synthetic};
 use std::sync::Arc;
@@ -35,16 +36,35 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
 pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
     let scene = Scene::set(daemon, word, &act).await?;
     scene.home()?;
-    if !scene.session.archived {
-        if scene.session.unresumable.is_some() {
-            return Err(Refusal::over(&scene.session));
-        }
-        return already(&scene, "it was not in the archive");
+    let given_up = scene.session.unresumable.as_deref();
+    if !scene.session.archived && !given_up.is_some_and(|why| why.contains(ARCHIVED)) {
+        return match given_up {
+            Some(_) => Err(Refusal::over(&scene.session)),
+            None => already(&scene, "it was not in the archive"),
+        };
     }
-    let seq = moved(&scene, "thread/unarchive", false).await?;
+    let seq = match moved(&scene, "thread/unarchive", false).await {
+        Ok(seq) => seq,
+        Err(refusal) if refusal.problem.message.contains(NOT_ARCHIVED) => {
+            is_out(&scene, refusal).await?
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    // Of what was archived elsewhere nothing was taken back.
+    input::deliver_soon(daemon, scene.thread());
     let id = &scene.session.id;
     let note = scene.session.ended.then(|| format!("it was stopped: sm resume {id} loads it"));
     Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
+}
+
+/// Codex does not have it in the archive: where it can be read, somebody else took it out, which is recorded.
+async fn is_out(scene: &Scene, refusal: Refusal) -> Result<u64, Refusal> {
+    let params = json!({ "threadId": scene.thread() });
+    let server = scene.server().await?;
+    match scene.call(&server, "thread/read", params, None).await {
+        Ok(_) => shelf::note(&scene.daemon, scene.thread(), false).await,
+        Err(_) => Err(refusal),
+    }
 }
 
 async fn moved(scene: &Scene, method: &str, archived: bool) -> Result<u64, Refusal> {

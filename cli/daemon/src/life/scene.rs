@@ -9,6 +9,8 @@ use crate::daemon::Daemon;
 use crate::family;
 use crate::input;
 use crate::problem::Refusal;
+use crate::servers::archive;
+use crate::servers::older::{self, Older};
 use crate::servers::pool::Server;
 use crate::servers::resume;
 use serde_json::{Value, json};
@@ -41,7 +43,9 @@ impl Scene {
         let target = daemon.find(word, act.by.as_deref())?;
         family::may_act(daemon, &caller, &target)?;
         let lock = daemon.lock(&target.session.thread_id).await;
-        let Selection { sid, session } = daemon.session(&target.session.thread_id)?;
+        let thread = target.session.thread_id;
+        archive::came_out(daemon, &daemon.session(&thread)?.session).await?;
+        let Selection { sid, session } = daemon.session(&thread)?;
         let scene = Scene { daemon: Arc::clone(daemon), caller, sid, session, _lock: lock };
         // One that has no server is refused where a server is needed.
         if let Ok(home) = scene.home() {
@@ -69,7 +73,7 @@ impl Scene {
         let Session { source, generation, .. } = self.session;
         match self.daemon.pool.by_source(source, generation) {
             Some(server) => Ok(server),
-            None => self.daemon.server(&home).await,
+            None => older::server(&self.daemon, &self.session, &home, Older::Refused).await,
         }
     }
 

@@ -60,8 +60,9 @@ pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
 /// `asked_by`: its version; what cannot be told is taken for a later one.
 pub(super) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> Verdict {
     let is_old = matches!(method, "execCommandApproval" | "applyPatchApproval");
-    let is_later = asked_by
-        .is_none_or(|version| Version::find(REASONED).is_some_and(|first| version >= first));
+    let is_later = asked_by.is_none_or(|version| {
+        Version::find(REASONED).is_some_and(|first| version.release() >= first)
+    });
     if !is_old || !is_later || verdict.result != json!({ "decision": "denied" }) {
         return verdict;
     }

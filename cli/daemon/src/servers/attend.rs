@@ -3,6 +3,7 @@
 //! What always holds: a server is attended to from its first word to its end; what it lost is resumed,
 //! or declared stopped, never replaced by something fresh.
 
+use super::older::Older;
 use super::pool::{Server, Started};
 use super::resume;
 use super::revive::revive;
@@ -71,7 +72,12 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
     let failures = meant.is_none().then(|| count_failure(daemon, server));
     match resume::attached(daemon, server.source, server.generation) {
         Ok(lost) if !daemon.is_stopping() => {
-            tokio::spawn(revive(Arc::clone(daemon), resume::threads(lost), failures));
+            tokio::spawn(revive(
+                Arc::clone(daemon),
+                resume::threads(lost),
+                failures,
+                Older::of(server),
+            ));
         }
         Ok(_) => {}
         Err(error) => daemon.say(&format!("nothing was resumed: {error}")),

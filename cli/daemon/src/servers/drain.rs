@@ -2,8 +2,9 @@
 //!
 //! What always holds: the codex that takes over has started before anything gives way to it; a server
 //! that gives way begins no turn, keeps its running ones to their end, and is ended once no session
-//! is busy there. What it could not let go of one by one is resumed like what a lost server had.
+//! is busy there; none gives way to an older codex unless its user insists. What it could not let go of one by one is resumed like what a lost server had.
 
+use super::older;
 use super::pool::{self, Server};
 use super::resume::{self, is_busy};
 use crate::api::{Drain, Drained, Server as Document, Servers};
@@ -22,13 +23,14 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A thread that could not be moved is tried again so much later.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Every running server, its sessions counted.
-pub(crate) fn servers(daemon: &Daemon) -> Result<Servers, Refusal> {
+/// Every running server, its sessions counted, and what waits for one.
+pub(crate) async fn servers(daemon: &Daemon) -> Result<Servers, Refusal> {
     let running = daemon.pool.running();
     let servers = running.iter().map(|server| document(daemon, server));
     Ok(Servers {
         servers: servers.collect::<Result<_, _>>()?,
         resuming: daemon.revivals.documents(),
+        older: older::documents(daemon).await?,
     })
 }
 
@@ -45,7 +47,8 @@ fn document(daemon: &Daemon, server: &Server) -> Result<Document, Refusal> {
     })
 }
 
-/// Has every server whose codex is not the one found now give way to that.
+/// Has every server whose codex is not the one found now give way to that; one whose codex is newer only where
+/// that is asked for.
 pub(crate) async fn drain(daemon: &Arc<Daemon>, wish: Drain) -> Result<Drained, Refusal> {
     let caller = daemon.caller(wish.by.as_deref())?;
     if !caller.is_user() {
@@ -57,10 +60,15 @@ pub(crate) async fn drain(daemon: &Arc<Daemon>, wish: Drain) -> Result<Drained, 
         daemon.keep_search(&caller, &server.codex_home, wish.codex.as_ref());
     }
     // What is found, for all of them, before anything changes.
-    let mut stale = Vec::new();
+    let (mut stale, mut newer) = (Vec::new(), Vec::new());
     for server in &running {
         let found = daemon.codex_of(&server.codex_home).await?;
-        if found != server.codex && !server.is_draining() {
+        if server.is_draining() {
+            continue;
+        }
+        if !wish.older_codex && found.version.is_older(server.codex.version) {
+            newer.push((server.source, server.generation));
+        } else if found != server.codex {
             stale.push((Arc::clone(server), found));
         }
     }
@@ -77,10 +85,13 @@ pub(crate) async fn drain(daemon: &Arc<Daemon>, wish: Drain) -> Result<Drained, 
         }
     }
     let mut drained = Drained::default();
-    for server in servers(daemon)?.servers {
-        match server.draining {
-            true => drained.draining.push(server),
-            false => drained.current.push(server),
+    for server in servers(daemon).await?.servers {
+        if server.draining {
+            drained.draining.push(server);
+        } else if newer.contains(&(server.source, server.generation)) {
+            drained.newer.push(server);
+        } else {
+            drained.current.push(server);
         }
     }
     Ok(drained)

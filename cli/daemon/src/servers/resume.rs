@@ -4,7 +4,9 @@
 //! it loaded: the one that has it lets go of it first. One is declared stopped only on words of Codex that
 //! are known to be final; whatever else it says may pass, and is tried again.
 
+use super::archive;
 use super::holder;
+use super::older::{self, Older};
 use super::pool::Server;
 use crate::daemon::Daemon;
 use crate::input;
@@ -55,8 +57,18 @@ pub(crate) fn threads(sessions: Vec<Selection>) -> Vec<String> {
 }
 
 /// The server that has the session's thread loaded, loaded now if need be: it stays where it is
-/// loaded while that server runs and gives way to none. The caller holds the session's lock.
+/// loaded while that server runs and gives way to none, and goes to no older Codex than wrote it last. The
+/// caller holds the session's lock.
 pub(crate) async fn ensure(daemon: &Arc<Daemon>, thread: &str) -> Result<Arc<Server>, Refusal> {
+    ensure_on(daemon, thread, Older::Refused).await
+}
+
+/// The same; its user may insist on an older one.
+pub(crate) async fn ensure_on(
+    daemon: &Arc<Daemon>,
+    thread: &str,
+    older: Older,
+) -> Result<Arc<Server>, Refusal> {
     let found = daemon.session(thread)?;
     let home = daemon.codex_home_of(&found.session)?;
     let Session { source, generation, .. } = found.session;
@@ -70,14 +82,14 @@ pub(crate) async fn ensure(daemon: &Arc<Daemon>, thread: &str) -> Result<Arc<Ser
                 return Ok(server);
             }
             // The new one first: a codex that does not start leaves the session where it is.
-            let to = daemon.server(&home).await?;
+            let to = older::server(daemon, &found.session, &home, Older::of(&server)).await?;
             unload(&server, thread).await?;
             load(daemon, &to, &daemon.session(thread)?.session).await?;
             return Ok(to);
         }
         _ => {}
     }
-    let server = daemon.server(&home).await?;
+    let server = older::server(daemon, &found.session, &home, older).await?;
     load(daemon, &server, &daemon.session(thread)?.session).await?;
     Ok(server)
 }
@@ -184,6 +196,11 @@ pub(crate) async fn load(
             .hint("the server is still putting the thread away: the same once more")
             .retryable());
     }
+    // Somebody else put it there: it is loaded again once it is taken out.
+    if error.refusal().is_some_and(|(_, words)| words.contains(archive::ARCHIVED)) {
+        archive::note(daemon, thread, true).await?;
+        return Err(Refusal::archived(session));
+    }
     let Some((_, reason)) = error.refusal().filter(|(_, words)| is_final(words)) else {
         return Err(error.into());
     };
@@ -229,8 +246,6 @@ const NO_ROLLOUT: &str = "no rollout found for";
 /// with faults that pass: a configuration that is just being written, a provider that is not there.
 const FINAL: &[&str] = &[
     NO_ROLLOUT,
-    // Somebody put it into the archive behind our back.
-    " is archived",
     // Its file is damaged: first what 0.169 says, then 0.98.
     ".jsonl is empty",
     "does not start with session metadata",
@@ -298,8 +313,6 @@ mod tests {
     fn a_thread_is_given_up_only_on_words_that_are_known_to_be_final() {
         for words in [
             "no rollout found for thread id 01a20019-4758-7df0-acd6-b4e85a9a7e94",
-            "session 01a2001a-7d40-7550-9389-77a6d37c655a is archived. Run `codex unarchive \
-             01a2001a-7d40-7550-9389-77a6d37c655a` to unarchive it first.",
             "thread-store internal error: rollout at /c/sessions/rollout-1.jsonl is empty",
             "thread-store internal error: rollout at /c/1.jsonl does not start with session metadata",
             "failed to load rollout `/c/sessions/rollout-1.jsonl`: empty session file",
@@ -310,6 +323,8 @@ mod tests {
         }
         for words in [
             "Server overloaded; retry later.",
+            "session 01a2001a-7d40-7550-9389-77a6d37c655a is archived. Run `codex unarchive \
+             01a2001a-7d40-7550-9389-77a6d37c655a` to unarchive it first.",
             "failed to load configuration: /c/config.toml:1:1: missing table open, expected `[`",
             "error deriving config: Model provider `gone` not found",
             "This chat uses model provider “gone”, which is no longer configured.",

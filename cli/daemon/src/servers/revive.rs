@@ -4,6 +4,7 @@
 //! cannot be resumed; what a daemon did not get to, the next one does, by the tables; between two tries
 //! lies a pause that doubles, so nothing spins; what waits, for how long and why can be seen.
 
+use super::older::Older;
 use super::resume;
 use crate::api::Resuming;
 use crate::daemon::{Daemon, now};
@@ -58,7 +59,12 @@ fn pause_after(failures: u32) -> Duration {
 
 /// Brings sessions back, the first time after the pause that `failures` earlier ones ask for; `None`
 /// is at once.
-pub(crate) async fn revive(daemon: Arc<Daemon>, threads: Vec<String>, failures: Option<u32>) {
+pub(crate) async fn revive(
+    daemon: Arc<Daemon>,
+    threads: Vec<String>,
+    failures: Option<u32>,
+    older: Older,
+) {
     if threads.is_empty() {
         return;
     }
@@ -80,7 +86,7 @@ pub(crate) async fn revive(daemon: Arc<Daemon>, threads: Vec<String>, failures: 
             }
         }
         daemon.revivals.change(number, |batch| batch.next_at = None);
-        let (left, reason) = resume_all(&daemon, threads.clone()).await;
+        let (left, reason) = resume_all(&daemon, threads.clone(), older).await;
         daemon.revivals.change(number, |batch| {
             batch.threads.clone_from(&left);
             batch.reason = reason;
@@ -95,14 +101,18 @@ pub(crate) async fn revive(daemon: Arc<Daemon>, threads: Vec<String>, failures: 
 
 /// Resumes sessions, some at once, and delivers what waits for them. Returns those to be tried again,
 /// and why.
-async fn resume_all(daemon: &Arc<Daemon>, threads: Vec<String>) -> (Vec<String>, Option<String>) {
+async fn resume_all(
+    daemon: &Arc<Daemon>,
+    threads: Vec<String>,
+    older: Older,
+) -> (Vec<String>, Option<String>) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut tries = JoinSet::new();
     for thread in threads {
         let (daemon, room) = (Arc::clone(daemon), Arc::clone(&room));
         tries.spawn(async move {
             let _room = room.acquire_owned().await;
-            let failed = resume_one(&daemon, &thread).await;
+            let failed = resume_one(&daemon, &thread, older).await;
             failed.map(|reason| (thread, reason))
         });
     }
@@ -116,20 +126,25 @@ async fn resume_all(daemon: &Arc<Daemon>, threads: Vec<String>) -> (Vec<String>,
 }
 
 /// Resumes one session. Returns why it is to be tried again.
-async fn resume_one(daemon: &Arc<Daemon>, thread: &str) -> Option<String> {
+async fn resume_one(daemon: &Arc<Daemon>, thread: &str, older: Older) -> Option<String> {
     let resumed = {
         let _lock = daemon.lock(thread).await;
         match daemon.session(thread) {
             // It was put away in the meantime.
             Ok(found) if found.session.ended || found.session.archived => return None,
-            Ok(_) => resume::ensure(daemon, thread).await.map(drop),
+            Ok(_) => resume::ensure_on(daemon, thread, older).await.map(drop),
             Err(error) => Err(error),
         }
     };
     match resumed {
         Ok(()) => None,
         // Codex has decided, or nothing is known of it.
-        Err(error) if matches!(error.problem.code.as_str(), "session_dead" | "not_found") => {
+        Err(error)
+            if matches!(
+                error.problem.code.as_str(),
+                "session_dead" | "session_archived" | "not_found"
+            ) =>
+        {
             daemon.say(&format!("session {thread} was not resumed: {error}"));
             // What waits for it is told so, too.
             input::deliver_soon(daemon, thread);

@@ -212,7 +212,7 @@ fn a_silent_child_wakes_nobody_and_neither_does_one_that_its_parent_stopped_or_l
     // One that the parent ends itself.
     let idle = under("", false);
     let by = Some(parent.thread_id.clone());
-    bench.client().stop(&idle.id, &Act { by: by.clone(), codex: None }).unwrap();
+    bench.client().stop(&idle.id, &Act { by: by.clone(), ..Act::default() }).unwrap();
     // One that it looks at while its own turn runs.
     bench.send(&parent.id, "run: sleep 1\nsay: over", Mode::Start).unwrap();
     let seen = under("say: seen", false);

@@ -418,6 +418,59 @@ fn what_is_in_the_archive_is_not_resumed() {
     assert_eq!(again["activity_state"], "idle");
 }
 
+/// What somebody does beside the daemon: `codex archive`, `codex unarchive`.
+fn elsewhere(bench: &Bench, word: &str, id: &str) {
+    let search = sm_daemon::Search { explicit: Some(bench.codex.clone()), ..Default::default() };
+    let mut command = std::process::Command::new(sm_daemon::locate(&search).unwrap().binary);
+    let thread = bench.session(id)["thread_id"].as_str().unwrap().to_owned();
+    let ran = command.args([word, &thread]).env("CODEX_HOME", &bench.codex_home).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
+fn what_somebody_else_took_out_of_the_archive_is_out_of_it() {
+    let bench = Bench::start();
+    let (id, act) = (grown(&bench, 1), Act::default());
+    for turn in [2, 3] {
+        let _: Done = verb(&bench, &id, "archive", &act).unwrap();
+        elsewhere(&bench, "unarchive", &id);
+        if turn == 2 {
+            let done: Done = verb(&bench, &id, "unarchive", &act).unwrap();
+            assert_eq!(done.session["archived"], false);
+        }
+        // The next message would have found it out, too.
+        bench.send(&id, "say: back", Default::default()).unwrap();
+        bench.settled(&id, turn);
+    }
+    let told = bench.told(Kind::SM_SESSION_ARCHIVED);
+    let by: Vec<_> = told.iter().map(|told| told["params"]["by"].as_str().unwrap()).collect();
+    assert_eq!(by, ["user", "codex", "user", "codex"]);
+    assert_eq!(told[3]["params"]["archived"], false);
+}
+
+#[test]
+fn what_somebody_else_put_into_the_archive_comes_back_when_it_is_taken_out() {
+    let bench = Bench::start();
+    let (id, act) = (grown(&bench, 1), Act::default());
+    for word in ["sm", "codex"] {
+        acted(&bench, &id, "stop").unwrap();
+        elsewhere(&bench, "archive", &id);
+        for _ in 0..2 {
+            refused(acted(&bench, &id, "resume"), 409, "session_archived");
+        }
+        let session = bench.session(&id);
+        assert_eq!((&session["archived"], &session["unresumable"]), (&json!(true), &json!(null)));
+        match word {
+            "sm" => drop(verb::<Done>(&bench, &id, "unarchive", &act).unwrap()),
+            _ => elsewhere(&bench, "unarchive", &id),
+        }
+        let again = acted(&bench, &id, "resume").unwrap();
+        assert_eq!((&again["activity_state"], &again["archived"]), (&json!("idle"), &json!(false)));
+    }
+    bench.send(&id, "say: back", Default::default()).unwrap();
+    bench.settled(&id, 2);
+}
+
 #[test]
 fn a_deleted_thread_is_a_session_that_is_over() {
     let bench = Bench::start();

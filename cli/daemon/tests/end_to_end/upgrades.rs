@@ -111,7 +111,7 @@ fn a_drained_server_lets_go_of_what_is_idle_and_ends_with_its_last_turn() {
     let old = servers(&bench)[0].pid.unwrap();
 
     let codex = search(&bench.codex);
-    let drained = bench.client().drain(&Drain { codex, by: None }).unwrap();
+    let drained = bench.client().drain(&Drain { codex, ..Drain::default() }).unwrap();
     assert_eq!(drained.draining.len(), 1);
     assert_eq!(drained.draining[0].gives_way_to.as_deref(), Some("0.169.0"));
     // What is idle goes on at once on the new one, while the old one still works.
@@ -140,7 +140,7 @@ fn a_drained_server_lets_go_of_what_is_idle_and_ends_with_its_last_turn() {
     }
     // Nothing is left to drain.
     let codex = search(&bench.codex);
-    let drained = bench.client().drain(&Drain { codex, by: None }).unwrap();
+    let drained = bench.client().drain(&Drain { codex, ..Drain::default() }).unwrap();
     assert_eq!((drained.draining.len(), drained.current.len()), (0, 1));
 }
 
@@ -151,7 +151,7 @@ fn nothing_gives_way_to_a_codex_that_does_not_start() {
     bench.settled(&id, 1);
     for codex in ["/bin/true", "/no/such/codex"] {
         let codex = search(Path::new(codex));
-        match bench.client().drain(&Drain { codex, by: None }) {
+        match bench.client().drain(&Drain { codex, ..Drain::default() }) {
             Err(ClientError::Refused { problem, .. }) => assert_eq!(problem.code, "codex_missing"),
             other => panic!("not refused: {other:?}"),
         }
@@ -169,7 +169,7 @@ fn a_familys_sub_agents_move_with_it() {
     bench.settled(&parent, 1);
     let old = servers(&bench)[0].pid.unwrap();
     let codex = search(&bench.codex);
-    bench.client().drain(&Drain { codex, by: None }).unwrap();
+    bench.client().drain(&Drain { codex, ..Drain::default() }).unwrap();
     bench.wait("the old server has ended", || (!is_alive(old)).then_some(()));
     bench.wait("the parent has moved", || (bench.session(&parent)["live"] == true).then_some(()));
     bench.send(&parent, "say: moved", Mode::Start).unwrap();
@@ -266,4 +266,117 @@ fn a_turn_that_is_given_an_older_ones_number_is_another_turn() {
     let commands: Vec<_> = turns.iter().map(|turn| turn["commands"].as_u64().unwrap()).collect();
     assert_eq!(commands, [0, 1]);
     assert_eq!(bench.last_message(&id), "the second");
+}
+
+/// 0.98 would take up what 0.169 wrote, and write what that cannot read again.
+#[test]
+fn a_thread_goes_to_no_older_codex_than_wrote_it_and_what_waits_goes_on_with_the_next_newer_one() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let mut bench = Bench::start();
+    let id = spawn_on(&bench, &bench.codex, "say: the first");
+    bench.settled(&id, 1);
+    let newer = std::mem::replace(&mut bench.codex, numbering);
+    bench.stop_daemon();
+    bench.serve();
+    // Put away in order: nothing is brought back, and it is said why nothing will be.
+    let told = bench.client().servers().unwrap();
+    let older = &told.older[0];
+    assert_eq!((older.wrote.as_str(), older.codex_version.as_str()), ("0.169.0", NUMBERING));
+    assert_eq!((told.older.len(), older.sessions, told.servers.len()), (1, 1, 0));
+    for refused in [
+        bench.client().resume(&id, &Act::default()).map(drop),
+        bench.send(&id, "say: on the old one", Mode::Start).map(drop),
+        bench.client().verb::<Done>(&id, "archive", &Act::default()).map(drop),
+    ] {
+        let Err(ClientError::Refused { status: 409, problem }) = refused else {
+            panic!("not refused: {refused:?}")
+        };
+        assert_eq!(problem.code, "older_codex");
+        assert_eq!(problem.details["wrote"], "0.169.0");
+        assert_eq!(problem.details["found"], NUMBERING);
+        assert!(problem.hint.unwrap().contains(&format!("sm resume {id} --older-codex")));
+    }
+    // What is to wait does, and says for what.
+    let queued = bench.send(&id, "say: back", Mode::Queue).unwrap();
+    assert_eq!(queued.status, "queued");
+    assert!(queued.reason.unwrap().contains("codex 0.98.0"));
+    assert!(servers(&bench).is_empty(), "nothing was asked of the older one");
+    // A new session may begin there all the same.
+    let fresh = bench.spawn(&bench.wish("say: fresh")).id;
+    bench.settled(&fresh, 1);
+    assert_eq!(source_of(&bench, &fresh), NUMBERING);
+    // A crash changes nothing: it waits to be resumed, and says for what.
+    bench.kill_daemon();
+    bench.serve();
+    let waiting = bench.wait("it is to be tried again", || {
+        let resuming = bench.client().servers().unwrap().resuming;
+        resuming.into_iter().find(|batch| batch.reason.is_some())
+    });
+    assert!(waiting.reason.unwrap().contains("is older"));
+    bench.codex = newer;
+    bench.stop_daemon();
+    bench.serve();
+    bench.settled(&id, 2);
+    assert_eq!(bench.last_message(&id), "back");
+    assert_eq!(source_of(&bench, &id), "0.169.0");
+    assert!(bench.client().servers().unwrap().older.is_empty());
+}
+
+#[test]
+fn nothing_gives_way_to_an_older_codex_unless_its_user_insists() {
+    let Some(older) = older() else { return };
+    let mut bench = Bench::start();
+    let id = spawn_on(&bench, &bench.codex, "say: the first");
+    let stopped = spawn_on(&bench, &bench.codex, "say: the second");
+    bench.settled(&id, 1);
+    bench.settled(&stopped, 1);
+    let codex = search(&older);
+    let wish = Drain { codex: codex.clone(), ..Drain::default() };
+    let drained = bench.client().drain(&wish).unwrap();
+    assert_eq!((drained.draining.len(), drained.current.len(), drained.newer.len()), (0, 0, 1));
+    // Where a newer one runs, that is where a session goes on, whatever its caller would find.
+    bench.client().stop(&stopped, &Act::default()).unwrap();
+    let act = Act { codex: codex.clone(), ..Act::default() };
+    bench.client().resume(&stopped, &act).unwrap();
+    assert_eq!(source_of(&bench, &stopped), "0.169.0");
+    let drained = bench.client().drain(&Drain { older_codex: true, ..wish }).unwrap();
+    assert_eq!((drained.draining.len(), drained.newer.len()), (1, 0));
+    bench.wait("only the older one is left", || {
+        let left = servers(&bench);
+        (left.len() == 1 && left[0].codex_version.as_deref() == Some(OLDER)).then_some(())
+    });
+    for id in [&id, &stopped] {
+        bench.wait("it was moved", || (bench.session(id)["live"] == true).then_some(()));
+        bench.send(id, "say: moved down", Mode::Start).unwrap();
+        bench.settled(id, 2);
+        assert_eq!(source_of(&bench, id), OLDER);
+    }
+    // That one wrote it last now.
+    bench.codex = older;
+    bench.stop_daemon();
+    bench.serve();
+    assert!(bench.client().servers().unwrap().older.is_empty());
+    bench.send(&id, "say: still there", Mode::Start).unwrap();
+    bench.settled(&id, 3);
+}
+
+#[test]
+fn a_user_insists_on_an_older_codex_and_an_agent_does_not() {
+    let Some(older) = older() else { return };
+    let mut bench = Bench::start();
+    let id = spawn_on(&bench, &bench.codex, "say: the first");
+    bench.settled(&id, 1);
+    bench.codex = older;
+    bench.stop_daemon();
+    bench.serve();
+    let insist = Act { older_codex: true, ..Act::default() };
+    let by = Some(id.clone());
+    match bench.client().resume(&id, &Act { by, ..insist.clone() }) {
+        Err(ClientError::Refused { problem, .. }) => assert_eq!(problem.code, "forbidden"),
+        other => panic!("not refused: {other:?}"),
+    }
+    bench.client().resume(&id, &insist).unwrap();
+    bench.send(&id, "say: down", Mode::Start).unwrap();
+    bench.settled(&id, 2);
+    assert_eq!(source_of(&bench, &id), OLDER);
 }

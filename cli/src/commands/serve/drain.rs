@@ -16,12 +16,17 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Drains, and with `wait` sees it to its end.
-pub fn drain(context: &Context, streams: &mut Streams, wait: bool) -> Result<Exit, Error> {
+pub fn drain(
+    context: &Context,
+    streams: &mut Streams,
+    wait: bool,
+    older_codex: bool,
+) -> Result<Exit, Error> {
     let Some(client) = Client::connect(context)? else {
         tell(context, streams, false, &Drained::default())?;
         return Ok(Exit::Ok);
     };
-    let wish = Drain { codex: Some(codex::told()), by: context.caller.clone() };
+    let wish = Drain { codex: Some(codex::told()), older_codex, by: context.caller.clone() };
     let mut drained = client.drain(&wish)?;
     if wait {
         finish(&client, streams, &mut drained)?;
@@ -40,7 +45,12 @@ fn finish(client: &Client, streams: &mut Streams, drained: &mut Drained) -> Resu
             meter.tell(format_args!("{} …", line(server)));
         }
         let is_over = draining.is_empty();
-        (drained.draining, drained.current) = (draining, current);
+        let stays = |server: &Server| {
+            let life = (server.source, server.generation);
+            drained.newer.iter().any(|newer| (newer.source, newer.generation) == life)
+        };
+        let (newer, current) = current.into_iter().partition(stays);
+        *drained = Drained { draining, current, newer };
         if is_over {
             meter.done();
             return Ok(());
@@ -55,20 +65,22 @@ fn tell(
     running: bool,
     drained: &Drained,
 ) -> Result<(), Error> {
-    let Drained { draining, current } = drained;
+    let Drained { draining, current, newer } = drained;
     if context.json {
         return streams.document(&json!({
             "schema": "sm.drain/1",
             "running": running,
             "draining": draining,
             "current": current,
+            "newer": newer,
         }));
     }
     match (running, draining.is_empty()) {
         (false, _) => return streams.line("no daemon runs: there is nothing to drain"),
-        (true, true) if current.is_empty() => {
+        (true, true) if current.is_empty() && newer.is_empty() => {
             return streams.line("no Codex server runs: nothing to drain");
         }
+        (true, true) if !newer.is_empty() => {}
         (true, true) => {
             streams.line("nothing is left to drain: every server runs the codex that is found")?
         }
@@ -78,6 +90,15 @@ fn tell(
     }
     for server in draining.iter().chain(current) {
         streams.line(format_args!("  {}", line(server)))?;
+    }
+    if !newer.is_empty() {
+        streams.line(
+            "these stay: the codex that is found is older, and what it would write they may not read again; \
+             --older-codex moves them all the same",
+        )?;
+        for server in newer {
+            streams.line(format_args!("  {}", line(server)))?;
+        }
     }
     Ok(())
 }
