@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn versions_are_found_and_compared() {
-        let find = |text| Version::find(text).map(|version| version.to_string());
+        let find = |text: &str| Version::find(text).map(|version| version.to_string());
         assert_eq!(find("codex-cli 0.169.0\n").as_deref(), Some("0.169.0"));
         for pre in ["0.170.0-alpha.1", "0.170.0-beta.2", "0.170.0-rc.3", "0.170.0-pre"] {
             assert_eq!(find(&format!("codex-cli {pre}")).as_deref(), Some(pre));
@@ -451,7 +451,7 @@ mod tests {
         let search = Search { explicit: Some(binary.clone()), ..Search::default() };
         let locator = Locator::default();
         let file = FileId::of(&binary.canonicalize().unwrap()).unwrap();
-        let version = Version { major: 0, minor: 169, patch: 0 };
+        let version = Version::released(0, 169, 0);
         let key = (binary.canonicalize().unwrap(), file);
         locator.known.lock().unwrap().insert(key, version);
         // It is not run again: `echo --version` would tell another one, or none.

@@ -499,7 +499,7 @@ fn repeated(
             note: daemon.look(|view| before::unheard(view, &asked.row))?,
         });
     }
-    Err(conflict(daemon, asked, is_same)?)
+    Err(conflict(daemon, asked, found.is_same)?)
 }
 
 /// The refusal of another answer to a request that has one; of the same with other words where `is_same`.
@@ -512,7 +512,7 @@ fn conflict(daemon: &Daemon, asked: &Asked, is_same: bool) -> Result<Refusal, Re
     };
     let (decided, by) =
         (text("decision", "answered elsewhere"), text("decided_by", "somebody else"));
-    let (words, hint) = match (found.is_same, &asked.session) {
+    let (words, hint) = match (is_same, &asked.session) {
         (true, Some(Selection { session, .. })) => (
             ", without these words: they were not sent",
             format!("`sm send {} …` sends them", session.id),
