@@ -162,18 +162,18 @@ fn way_of(daemon: &Daemon, session: &Session, input: u64, gap_end: u64) -> Resul
         };
         match (record.direction, Kind(record.kind)) {
             (Direction::Own, Kind::SM_INPUT_CHANGED) => {
-                match Synthetic::from_payload(record.payload) {
-                    Some(Synthetic::InputChanged(changed)) if changed.input == input => {
-                        // It waits again since an earlier try came to something, and was not sent since.
-                        if changed.status != InputStatus::Queued.as_str() {
-                            return Ok(Way::NotSent);
-                        }
-                        // One that was held may have been on its way just then.
-                        if !is_hold(&changed) {
-                            put_back = put_back.or(Some(record.seq));
-                        }
-                    }
-                    _ => {}
+                let told = Synthetic::from_payload(record.payload);
+                let Some(Synthetic::InputChanged(changed)) = told else { continue };
+                if changed.input != input {
+                    continue;
+                }
+                // It waits again since an earlier try came to something, and was not sent since.
+                if changed.status != InputStatus::Queued.as_str() {
+                    return Ok(Way::NotSent);
+                }
+                // One that was held may have been on its way just then.
+                if !is_hold(&changed) {
+                    put_back = put_back.or(Some(record.seq));
                 }
             }
             (Direction::Client, Kind::TURN_START | Kind::TURN_STEER) => {

@@ -214,8 +214,14 @@ pub(crate) async fn load(
     let given_up = SessionUnresumable { reason: reason.to_owned() };
     let receipt = daemon.note(thread, &Synthetic::SessionUnresumable(given_up))?;
     daemon.folded_to(receipt.last).await?;
-    Err(Refusal::dead(format!("Codex cannot resume session {}: {reason}", session.id))
-        .hint("`sm tail` and `sm turns` still show it; spawn another one"))
+    let dead = Refusal::dead(format!("Codex cannot resume session {}: {reason}", session.id));
+    Err(match reason.contains(UNKNOWN_WORD) {
+        true => dead.hint(format!(
+            "give it another: sm set {0} --approval … (or --sandbox, --effort), then sm resume {0}",
+            session.id
+        )),
+        false => dead.hint("`sm tail` and `sm turns` still show it; spawn another one"),
+    })
 }
 
 /// The settings that the session keeps, else those in force when it was last heard of. Releases before 0.169 forget
@@ -256,9 +262,11 @@ const FINAL: &[&str] = &[
     "invalid session id",
     "Guardian review",
     WITH_ITS_PARENT,
-    // A setting that this release does not know: not before it is set anew.
-    "unknown variant",
+    UNKNOWN_WORD,
 ];
+
+/// What it says of a setting that this release does not know: not before it is set anew.
+const UNKNOWN_WORD: &str = "unknown variant";
 
 fn is_final(words: &str) -> bool {
     FINAL.iter().any(|known| words.contains(known))

@@ -19,12 +19,20 @@ pub(crate) async fn interrupt_turn(
     session: &Session,
     turn: &str,
 ) -> Result<(), Refusal> {
+    let ended = async |patience| {
+        let has_ended = || {
+            let now = daemon.session(&session.thread_id)?.session;
+            Ok::<_, Refusal>(now.open_turn.is_none_or(|open| open.id != turn))
+        };
+        daemon.until(patience, |_| Ok(has_ended()?.then_some(()))).await
+    };
     let Some(server) = daemon.pool.by_source(session.source, session.generation) else {
-        return Err(Refusal::conflict(format!(
-            "the server of session {} has just ended, and its turn with it",
-            session.id
-        ))
-        .retryable());
+        // Its turn has ended with it; that is told soon.
+        return ended(ENDING).await?.ok_or_else(|| {
+            Refusal::conflict(format!("the server of session {} has just ended", session.id))
+                .hint("the same once more: its turn has ended with it")
+                .retryable()
+        });
     };
     let ask = async |turn: &str| {
         let params = json!({ "threadId": session.thread_id, "turnId": turn });
@@ -35,16 +43,12 @@ pub(crate) async fn interrupt_turn(
     if let Some(running) = answer.as_ref().err().and_then(running_instead) {
         answer = ask(&running).await;
     }
-    let has_ended = |daemon: &Daemon| {
-        let now = daemon.session(&session.thread_id)?.session;
-        Ok::<_, Refusal>(now.open_turn.is_none_or(|open| open.id != turn))
-    };
     let patience = match &answer {
-        Ok(_) => ENDING,
+        Ok(_) | Err(CallError::Gone { .. } | CallError::Lost { .. }) => ENDING,
         // It may have ended by itself in the meantime.
         Err(_) => Duration::from_millis(500),
     };
-    let ended = daemon.until(patience, |_| Ok(has_ended(daemon)?.then_some(()))).await?;
+    let ended = ended(patience).await?;
     match (ended, answer) {
         (Some(()), _) => Ok(()),
         (None, Err(error)) => Err(error.into()),
