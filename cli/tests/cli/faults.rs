@@ -333,6 +333,17 @@ fn a_message_that_was_cut_off_is_doubted_also_behind_a_turn_that_no_message_bega
 }
 
 #[test]
+fn a_message_that_was_cut_off_is_unknown_also_where_its_session_is_stopped_at_once() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let faults = json!({ "dies": "not today", "faults": { "turn/start": "cut" } });
+    let message = cut_off(sm, &id);
+    std::fs::write(sm.dir.path().join("bin/codex.json"), faults.to_string()).expect("a file");
+    until("it is stopped", || sm.run(&["stop", &id]).code == 0);
+    assert_eq!(input(sm, &message)["status"], "unknown");
+}
+
+#[test]
 fn a_message_that_is_tried_again_is_not_taken_for_its_first_try_by_the_next_daemon() {
     let (stage, id) = failing("turn/start", "cut");
     let sm = &stage.sm;

@@ -71,7 +71,7 @@ pub(crate) async fn doubt(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refu
 
 /// All that was sent since a message last began a turn, and was not told of by a turn that was cut off, is unknown
 /// from now on: others may have begun without a message since. Whether there was any.
-pub(super) async fn doubt_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
+pub(crate) async fn doubt_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
     let unheard = unheard(daemon, thread)?;
     let are_any = !unheard.is_empty();
     for (number, turn) in unheard {

@@ -86,6 +86,8 @@ async fn stop(
 ) -> Result<Vec<String>, Refusal> {
     let thread = session.thread_id.as_str();
     end_turn(daemon, session, |error| goes_on(daemon, session, error)).await?;
+    // Nothing begins after it that would ask.
+    input::doubt_all(daemon, thread).await?;
     let cancelled = input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
         let params = json!({ "threadId": thread });
