@@ -21,7 +21,7 @@ pub(crate) use queue::{
     act, cancel_all, change, document, hold, hold_or_release, list, now_is, release, release_all,
     waiting,
 };
-pub(crate) use unknown::{doubt, doubt_all, resumed};
+pub(crate) use unknown::{doubt, doubt_all, doubt_soon, resumed};
 
 use crate::api::{Input, InputTaken, Mode, Settings};
 use crate::caller::{Caller, SENDER};

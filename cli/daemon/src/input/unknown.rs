@@ -46,6 +46,17 @@ pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
     });
 }
 
+/// A session's server ended: what it took and never told of is unknown from now on. In a task of its own.
+pub(crate) fn doubt_soon(daemon: &Arc<Daemon>, thread: &str) {
+    let (daemon, thread) = (Arc::clone(daemon), thread.to_owned());
+    tokio::spawn(async move {
+        let _lock = daemon.lock(&thread).await;
+        if let Err(error) = doubt_all(&daemon, &thread).await {
+            daemon.say(&format!("what session {thread} took was not looked through: {error}"));
+        }
+    });
+}
+
 /// Looks for all lost inputs of a session that were not looked for yet. The caller holds no lock of it.
 async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
     let _lock = daemon.lock(thread).await;

@@ -65,8 +65,13 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
         daemon.say(stderr);
     }
     daemon.end_leftovers(server.source).await;
+    // As soon as its end is told, others may take them up.
+    let had = resume::attached(daemon, server.source, server.generation).unwrap_or_default();
     if !told_end(daemon, server, reason).await {
         return;
+    }
+    for thread in resume::threads(had) {
+        input::doubt_soon(daemon, &thread);
     }
     daemon.pool.remove(server);
     let failures = meant.is_none().then(|| count_failure(daemon, server));
