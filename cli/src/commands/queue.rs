@@ -20,6 +20,10 @@ pub struct Queue {
     /// Of this session only: id, name, unique prefix of either, thread id, @last or @parent.
     session: Option<String>,
 
+    /// At most so many of those that were not taken.
+    #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
+    limit: usize,
+
     #[command(subcommand)]
     act: Option<Act>,
 }
@@ -91,9 +95,6 @@ struct Shown {
     settings: sm_daemon::api::Settings,
 }
 
-/// How many undelivered ones are shown.
-const UNDELIVERED_MAX: usize = 20;
-
 impl Queue {
     /// Shows or changes.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
@@ -125,7 +126,14 @@ impl Queue {
                 None => None,
             };
             listed.inputs = views::queue(&view, of)?;
-            listed.undelivered = views::undelivered(&view, of, UNDELIVERED_MAX)?;
+            let undelivered = views::undelivered(&view, of, self.limit)?;
+            listed.undelivered = undelivered.newest;
+            let (shown, count) = (listed.undelivered.len(), undelivered.count);
+            if shown < count {
+                listed.head.warnings.push(format!(
+                    "the newest {shown} of {count} that were not taken; more: sm queue -n {count}"
+                ));
+            }
             listed.head.as_of = tables.as_of(&view)?;
         } else if self.session.is_some() {
             return Err(nothing_yet(context));
@@ -177,6 +185,9 @@ impl Listed {
             }
             streams.line("not taken, or not known to be:")?;
             rows(streams, &self.undelivered)?;
+        }
+        for warning in &self.head.warnings {
+            streams.say(warning);
         }
         if self.inputs.iter().any(|input| input.held) {
             streams.say(format_args!(

@@ -97,6 +97,11 @@ fn what_failed_is_off_the_list_once_it_is_dismissed_or_sent_again() {
     };
     let (plain, keyed) = (send(&[]).0, send(&["--key", "once"]).0);
     assert_eq!(undelivered(), [keyed.as_str(), plain.as_str()]);
+    let newest = sm.json(&["queue", "-n", "1"]);
+    assert_eq!(newest["undelivered"].as_array().map(Vec::len), Some(1));
+    let said = "the newest 1 of 2 that were not taken; more: sm queue -n 2";
+    assert_eq!(newest["warnings"], json!([said]));
+    assert!(sm.run(&["queue", "-n", "1"]).err.contains(said));
     let told = sm.json(&["queue", "cancel", &plain]);
     assert_eq!(told["results"][0]["result"]["status"], "cancelled");
     assert_eq!(undelivered(), [keyed.as_str()]);

@@ -158,15 +158,24 @@ pub fn waiting(view: &View<'_>, sid: Sid, session: &Session) -> Result<(u32, u32
     Ok((queued, held))
 }
 
-/// The newest `last` inputs that were not taken, or may not have been, newest first: those of one
-/// session, or of all. One that failed and was sent again under its key is no more among them.
+/// Inputs that were not taken, or may not have been.
+#[derive(Debug)]
+pub struct Undelivered {
+    /// The newest of them, newest first.
+    pub newest: Vec<InputDoc>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// The newest `last` inputs that were not taken, or may not have been: those of one session, or of all.
+/// One that failed and was sent again under its key is no more among them.
 pub fn undelivered(
     view: &View<'_>,
     of: Option<Sid>,
     last: usize,
-) -> Result<Vec<InputDoc>, StoreError> {
+) -> Result<Undelivered, StoreError> {
     use crate::rows::InputStatus::{Failed, Refused, Unknown};
-    let (mut rows, mut again) = (Vec::new(), HashSet::new());
+    let (mut rows, mut count, mut again) = (Vec::new(), 0, HashSet::new());
     view.scan_back::<Inputs>(&[], |number, row| {
         let key = row.key.as_ref().map(|key| (row.session, key.clone()));
         let is_newest = key.is_none_or(|key| again.insert(key));
@@ -176,11 +185,15 @@ pub fn undelivered(
             || row.status == Failed && is_newest
             || row.status == Refused && (is_reminder || row.has_waited);
         if is_meant && of.is_none_or(|sid| sid == row.session) {
-            rows.push((number, row));
+            count += 1;
+            if count <= last {
+                rows.push((number, row));
+            }
         }
-        rows.len() < last
+        true
     })?;
-    rows.into_iter().map(|(number, row)| input_doc(view, number, row)).collect()
+    let newest = rows.into_iter().map(|(number, row)| input_doc(view, number, row));
+    Ok(Undelivered { newest: newest.collect::<Result<_, _>>()?, count })
 }
 
 /// The reminders that have not come to their end, the next one first.

@@ -20,8 +20,9 @@ pub use action::{ActionDoc, ApprovalDoc, FileDoc, action_doc, actions, line_ende
 pub use change::{ChangeDoc, FromTo, TurnChange, changes};
 pub use hold::{Hold, holds, newest_floor};
 pub use input::{
-    InputDoc, REMINDER_KEY, ReminderDoc, input_doc, input_id, input_reason, parse_input_id,
-    parse_reminder_id, queue, reminder_doc, reminder_id, reminders, undelivered, waiting,
+    InputDoc, REMINDER_KEY, ReminderDoc, Undelivered, input_doc, input_id, input_reason,
+    parse_input_id, parse_reminder_id, queue, reminder_doc, reminder_id, reminders, undelivered,
+    waiting,
 };
 pub use news::{NewsDoc, news};
 pub use phase::{PhaseAction, PhaseDoc, TimeIn, phases, time_in};

@@ -16,6 +16,9 @@ use tempfile::TempDir;
 /// How long everything may take to come to rest.
 const RESTING: Duration = Duration::from_secs(180);
 
+/// Every session, however many there are.
+const ALL: [&str; 4] = ["ps", "--all", "-n", "1000000"];
+
 /// What a call of `sm` came to.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -145,7 +148,7 @@ impl Stage {
     pub fn settle(&self) {
         let began = Instant::now();
         loop {
-            let listed = self.sm(&["ps", "--all"]);
+            let listed = self.sm(&ALL);
             let rows = listed.document["sessions"].as_array().cloned().unwrap_or_default();
             for row in rows.iter().filter(|row| row["queued"].as_u64().unwrap_or(0) > 0) {
                 self.sm(&["queue", "release", row["id"].as_str().unwrap_or_default()]);
@@ -167,13 +170,10 @@ impl Stage {
 
     /// Looks for what stayed unknown, as `sm queue` says: servers may have died before each answer.
     pub fn find_lost(&self) {
-        let listed = self.sm(&["ps", "--all"]).document;
-        for row in listed["sessions"].as_array().into_iter().flatten() {
-            let queue = self.sm(&["queue", row["id"].as_str().unwrap_or_default()]).document;
-            let lost = queue["undelivered"].as_array().into_iter().flatten();
-            for input in lost.filter(|input| input["status"] == "unknown") {
-                self.sm(&["queue", "find", input["id"].as_str().unwrap_or_default()]);
-            }
+        let queue = self.sm(&["queue", "-n", "1000000"]).document;
+        let lost = queue["undelivered"].as_array().into_iter().flatten();
+        for input in lost.filter(|input| input["status"] == "unknown") {
+            self.sm(&["queue", "find", input["id"].as_str().unwrap_or_default()]);
         }
     }
 

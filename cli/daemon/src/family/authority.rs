@@ -74,9 +74,13 @@ fn may_lead(agent: &Session, target: &Session) -> Result<(), Refusal> {
     )))
 }
 
-/// The same of a message to be delivered now; `by` is its sender, as recorded.
-pub(crate) fn may_still_lead(daemon: &Daemon, by: &str, target: &Session) -> Result<(), Refusal> {
-    let Some(agent) = agent_of(daemon, by)? else { return Ok(()) };
+/// The same of a message to be delivered now.
+pub(crate) fn may_still_lead(
+    daemon: &Daemon,
+    sender: &Caller,
+    target: &Session,
+) -> Result<(), Refusal> {
+    let Caller::Agent(agent) = sender else { return Ok(()) };
     let sid = daemon.look(|view| input::session_sid(view, &target.thread_id))?;
     match daemon.is_above(agent.sid, sid)? {
         true => may_lead(&agent.session, target),
@@ -85,10 +89,10 @@ pub(crate) fn may_still_lead(daemon: &Daemon, by: &str, target: &Session) -> Res
 }
 
 /// The agent that a recorded sender is, as it is now; `None` for whoever is none.
-pub(crate) fn agent_of(daemon: &Daemon, by: &str) -> Result<Option<Selection>, Refusal> {
+pub(crate) fn agent_of(daemon: &Daemon, by: &str) -> Result<Option<Caller>, Refusal> {
     daemon.look(|view| {
         let Some(sid) = view.get::<Threads>(&by.to_owned())? else { return Ok(None) };
         let session = view.get::<Sessions>(&sid)?;
-        Ok(session.map(|session| Selection { sid, session }))
+        Ok(session.map(|session| Caller::Agent(Box::new(Selection { sid, session }))))
     })
 }

@@ -142,8 +142,10 @@ fn routes() -> Routes {
             post(routes::keep),
         )
         .route(
-            Op::get("/v1/queue", "messages that wait, and those that were not taken")
-                .query(&[("session", "of this one only")]),
+            Op::get("/v1/queue", "messages that wait, and those that were not taken").query(&[
+                ("session", "of this one only"),
+                ("limit", "how many of those that were not taken"),
+            ]),
             get(routes::queue),
         )
         .route(Op::get("/v1/inputs/{id}", "one message"), get(routes::one_input))

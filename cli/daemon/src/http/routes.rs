@@ -183,17 +183,16 @@ pub(crate) async fn input(
 #[serde(default)]
 pub(crate) struct Of {
     session: Option<String>,
+    limit: Option<NonZeroUsize>,
 }
 
 pub(crate) async fn queue(State(daemon): Shared, Asked(of): Asked<Of>) -> Answer200<Value> {
     daemon.fresh().await;
+    let last = of.limit.map_or(LIMIT, NonZeroUsize::get);
     let of = of.session.map(|word| daemon.find(&word, None)).transpose()?;
-    let (inputs, undelivered) = input::list(&daemon, of.map(|found| found.sid))?;
-    let as_of = as_of(&daemon)?;
-    Ok(Json(json!({
-        "inputs": inputs, "undelivered": undelivered,
-        "warnings": [], "host_errors": [], "as_of": as_of,
-    })))
+    let mut answer = input::list(&daemon, of.map(|found| found.sid), last)?;
+    answer["as_of"] = json!(as_of(&daemon)?);
+    Ok(Json(answer))
 }
 
 pub(crate) async fn hold(

@@ -7,7 +7,6 @@ use super::delivery::{self, Accepted, Fate};
 use super::queue::{accepted, change, now_is, waiting};
 use super::{message, unknown};
 use crate::api::Settings;
-use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::family;
 use crate::guard::guard;
@@ -156,9 +155,9 @@ fn may_still_go(
     session: &Session,
     settings: &Settings,
 ) -> Result<(), Refusal> {
-    family::may_still_lead(daemon, by, session)?;
-    let agent = family::agent_of(daemon, by)?.map(|agent| Caller::Agent(Box::new(agent)));
-    agent.map_or(Ok(()), |agent| message::settings(&agent, session, settings).map(drop))
+    let Some(agent) = family::agent_of(daemon, by)? else { return Ok(()) };
+    family::may_still_lead(daemon, &agent, session)?;
+    message::settings(&agent, session, settings).map(drop)
 }
 
 fn is_free(session: &Session) -> bool {

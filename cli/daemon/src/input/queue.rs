@@ -15,24 +15,28 @@ use serde_json::{Value, json};
 use sm_log::{ReadError, Reader};
 use sm_projections::rows::{self, InputStatus, Sid};
 use sm_projections::tables::{Inputs, Queue, Sessions};
-use sm_projections::views;
+use sm_projections::views::{self, Undelivered};
 use sm_protocol::synthetic::{InputAccepted, InputChanged, InputEdited, InputsHeld, Synthetic};
 use std::sync::Arc;
-
-/// How many inputs that were not taken are shown beside those that wait.
-const UNDELIVERED_MAX: usize = 20;
 
 /// What waits for a session, oldest first.
 pub(crate) fn waiting(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, rows::Input)>, Refusal> {
     super::listed_in::<Queue>(daemon, thread)
 }
 
-/// What waits, and what was not taken: of one session, or of all.
-pub(crate) fn list(daemon: &Daemon, of: Option<Sid>) -> Result<(Value, Value), Refusal> {
+/// What waits, and the newest `last` that were not taken: of one session, or of all.
+pub(crate) fn list(daemon: &Daemon, of: Option<Sid>, last: usize) -> Result<Value, Refusal> {
     daemon.look(|view| {
         let waiting = views::queue(view, of)?;
-        let undelivered = views::undelivered(view, of, UNDELIVERED_MAX)?;
-        Ok::<_, Refusal>((to_value(&waiting), to_value(&undelivered)))
+        let Undelivered { newest, count } = views::undelivered(view, of, last)?;
+        let mut warnings = Vec::new();
+        if newest.len() < count {
+            let shown = newest.len();
+            warnings.push(format!("the newest {shown} of {count} that were not taken"));
+        }
+        Ok(json!({
+            "inputs": waiting, "undelivered": newest, "warnings": warnings, "host_errors": [],
+        }))
     })
 }
 

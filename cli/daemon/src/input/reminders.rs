@@ -39,7 +39,7 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
     let is_own = matches!(&caller, Caller::Agent(agent) if agent.sid == target.sid);
     if !is_own {
         family::may_act(daemon, &caller, &target)?;
-        family::may_still_lead(daemon, &caller.word(), &target.session)?;
+        family::may_still_lead(daemon, &caller, &target.session)?;
     }
     message::check_text(&wish.text)?;
     let due = match (wish.at, wish.in_seconds) {
@@ -189,7 +189,7 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
         ..Input::default()
     };
     let session = daemon.session(&session.thread_id)?.session;
-    let sent = match family::may_still_lead(daemon, &row.by, &session) {
+    let sent = match family::may_still_lead(daemon, &caller, &session) {
         Ok(()) => super::take_reminder(daemon, &session, &message, &caller).await.map(drop),
         Err(refusal) => Err(refusal),
     };

@@ -21,6 +21,7 @@ use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_projections::rows::{Action, ActionKind, Turn};
 use sm_projections::views::{self, TurnDoc};
+use std::fmt;
 use std::sync::Arc;
 
 /// A turn in Codex's list.
@@ -134,17 +135,35 @@ pub(super) async fn full(
 pub(super) fn not_plain(
     scene: &Scene,
     turns: &[TurnDoc],
-) -> Result<Option<(u32, &'static str)>, Refusal> {
+) -> Result<Option<(u32, Oddity)>, Refusal> {
     for turn in turns.iter().rev() {
-        if let Some(why) = oddity(scene, turn)? {
-            return Ok(Some((turn.number, why)));
+        if let Some(oddity) = oddity(scene, turn)? {
+            return Ok(Some((turn.number, oddity)));
         }
     }
     Ok(None)
 }
 
 /// Why a turn is not plain.
-fn oddity(scene: &Scene, turn: &TurnDoc) -> Result<Option<&'static str>, Refusal> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Oddity {
+    Review,
+    Compaction,
+    ManyMessages,
+}
+
+/// The end of "turn 3 …".
+impl fmt::Display for Oddity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Oddity::Review => "is a review",
+            Oddity::Compaction => "compacted the history",
+            Oddity::ManyMessages => "was given more than one message",
+        })
+    }
+}
+
+fn oddity(scene: &Scene, turn: &TurnDoc) -> Result<Option<Oddity>, Refusal> {
     let (mut review, mut compaction, mut messages) = (false, false, 0);
     let look = |action: &Action| {
         if action.turn == Some(turn.seq) {
@@ -159,16 +178,16 @@ fn oddity(scene: &Scene, turn: &TurnDoc) -> Result<Option<&'static str>, Refusal
     };
     scene.daemon.look(|view| views::actions(view, scene.sid, 1, look))?;
     Ok(match () {
-        () if review => Some("is a review"),
-        () if compaction => Some("compacted the history"),
-        () if messages > 1 => Some("was given more than one message"),
+        () if review => Some(Oddity::Review),
+        () if compaction => Some(Oddity::Compaction),
+        () if messages > 1 => Some(Oddity::ManyMessages),
         () => None,
     })
 }
 
 /// Whether a turn is a review.
 pub(super) fn is_review(scene: &Scene, turn: &TurnDoc) -> Result<bool, Refusal> {
-    Ok(oddity(scene, turn)? == Some("is a review"))
+    Ok(oddity(scene, turn)? == Some(Oddity::Review))
 }
 
 async fn ids(scene: &Scene, server: &Arc<Server>) -> Result<Option<Vec<String>>, Refusal> {

@@ -51,6 +51,15 @@ fn says(rules: &[Rule], subject: &Subject) -> Decision {
     judge(rules, subject, 1_000, &real).decision
 }
 
+fn accepts(rules: &[Rule], text: &str) {
+    let judged = judge(rules, &command(text), 1_000, &real);
+    assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+}
+
+/// All that is run, but nothing of one folder.
+const SECRET: &str = "[[rule]]\ndecision='accept'\nkind='command'\n\
+                      [[rule]]\ndecision='decline'\npath='/repo/secret'\n";
+
 const TESTS: &str =
     "[[rule]]\nname='tests'\ndecision='accept'\ncommand='cargo test'\npath='/repo'\n";
 
@@ -293,10 +302,7 @@ fn nothing_leads_round_a_decline_or_an_ask() {
     for text in ["git log push", "git -C push status", "echo rm", "find . -name rm", "xargs ls"] {
         assert_eq!(says(&own, &command(text)), Decision::Accept, "{text}");
     }
-    let secret = rules(
-        "[[rule]]\ndecision='accept'\nkind='command'\n\
-         [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
-    );
+    let secret = rules(SECRET);
     for (text, decision) in [
         ("cat ./secret/x", Decision::Decline),
         ("cat < secret/x", Decision::Decline),
@@ -665,8 +671,7 @@ fn what_may_start_something_else_is_not_accepted() {
     ] {
         let words: Vec<&str> = words.split('|').collect();
         let own = rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n"));
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&own, text);
     }
     let own = rules(
         "[[rule]]\ndecision='accept'\ncommand='find'\n[[rule]]\ndecision='accept'\ncommand='rg'\n\
@@ -797,9 +802,7 @@ fn options_that_are_not_known_to_start_nothing_ask() {
         ("curl", "curl https://h/x"),
         ("curl", "curl 'https://h/{a,b}'"),
     ] {
-        let own = by(words);
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&by(words), text);
     }
 }
 
@@ -833,14 +836,9 @@ fn a_place_that_a_program_makes_up_is_not_sure() {
         ("sqlite3", "sqlite3 ./a.db 'select [x] from y; vacuum'"),
         ("sqlite3", "sqlite3 -json a.db 'insert into y values (1)'"),
     ] {
-        let own = path(program);
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&path(program), text);
     }
-    let declined = rules(
-        "[[rule]]\ndecision='accept'\nkind='command'\n\
-         [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
-    );
+    let declined = rules(SECRET);
     assert_eq!(says(&declined, &command("curl 'file:{/}repo/secret'")), Decision::Ask);
 }
 
@@ -865,8 +863,7 @@ fn a_rule_without_words_is_of_what_runs_here_and_as_oneself() {
         assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
     }
     for text in ["ls", "make all", "npm test", "git status", "timeout 5 cargo build"] {
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&own, text);
     }
     let named = rules("[[rule]]\ndecision='accept'\ncommand=['docker','exec','c']\n");
     assert_eq!(says(&named, &command("docker exec c x")), Decision::Accept);
@@ -928,9 +925,7 @@ fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
         ("rm", "rm x"),
         ("sort", "sort -u y"),
     ] {
-        let own = by(words);
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&by(words), text);
     }
     let judged = by("find");
     let judged = judge(&judged, &command("find . -delete"), 1_000, &real);
@@ -966,14 +961,9 @@ fn an_argument_counts_from_where_its_program_goes() {
         ("make", "cd a && make -C .. all"),
         ("date", "date +%F"),
     ] {
-        let own = path(program);
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&path(program), text);
     }
-    let declined = rules(
-        "[[rule]]\ndecision='accept'\nkind='command'\n\
-         [[rule]]\ndecision='decline'\npath='/repo/secret'\n",
-    );
+    let declined = rules(SECRET);
     assert_eq!(says(&declined, &command("cd a && tar -C .. -cf x ./secret")), Decision::Decline);
 }
 
@@ -986,8 +976,7 @@ fn an_exact_rule_is_of_its_words_alone() {
          [[rule]]\ndecision='accept'\ncommand='xargs'\n",
     );
     for text in ["git push", "rm f1 && git push", "bash -lc 'git push'", "cd sub && rm f1"] {
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&own, text);
     }
     for text in [
         "git push --force origin :main",
@@ -1047,8 +1036,7 @@ fn a_decline_is_of_other_names_too() {
         "cargo build",
         "cargo +nightly test",
     ] {
-        let judged = judge(&own, &command(text), 1_000, &real);
-        assert_eq!(judged.decision, Decision::Accept, "{text}: {}", judged.why);
+        accepts(&own, text);
     }
 }
 
