@@ -15,6 +15,7 @@ pub mod api;
 mod caller;
 pub mod client;
 mod config;
+mod counted;
 mod daemon;
 mod family;
 mod guard;
@@ -36,6 +37,7 @@ mod tools;
 
 pub use client::{Client, ClientError, Start};
 pub use config::{Config, Say};
+pub use counted::counted;
 pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
 pub use input::accepted as accepted_input;

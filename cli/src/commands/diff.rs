@@ -10,6 +10,7 @@ use crate::past::Since;
 use crate::read::{AsOf, Head, Tables};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use sm_daemon::counted;
 use sm_projections::views::{self, ChangeDoc};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -155,15 +156,15 @@ fn print(streams: &mut Streams, change: &ChangeDoc) -> Result<(), Error> {
         (_, _, to) => to.unwrap_or("?").to_owned(),
     };
     let mut did = Vec::new();
-    let mut count = |count: u64, one: &str, many: &str, ends: &str| {
+    let mut count = |count: u64, noun: &str, ends: &str| {
         if count > 0 {
-            did.push(format!("{count} {}{ends}", if count == 1 { one } else { many }));
+            did.push(counted(count, noun) + ends);
         }
     };
-    count(change.turns.len() as u64, "turn", "turns", "");
-    count(change.commands, "command", "commands", &ends(change));
-    count(change.files.len() as u64, "file", "files", "");
-    count(change.requests, "request", "requests", "");
+    count(change.turns.len() as u64, "turn", "");
+    count(change.commands, "command", &ends(change));
+    count(change.files.len() as u64, "file", "");
+    count(change.requests, "request", "");
     if change.tokens > 0 {
         did.push(format!("{} tokens", tokens(change.tokens)));
     }

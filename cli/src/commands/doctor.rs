@@ -13,6 +13,7 @@ use crate::show::sees_processes;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sm_daemon::counted;
 use sm_daemon::{Rulebook, mending};
 use sm_log::{Item, OpenError};
 use sm_projections::views::{self, CensusDoc};
@@ -149,13 +150,7 @@ fn rules(context: &Context) -> Check {
         Some(warning) => Check::new(Status::Warning, warning)
             .remedy("have the data directory elsewhere (--home, SM_HOME), or no rules"),
         None if rules == 0 => Check::new(Status::Ok, "no rules: every request asks"),
-        None => Check::new(
-            Status::Ok,
-            match rules {
-                1 => "1 rule, nothing wrong".to_owned(),
-                rules => format!("{rules} rules, nothing wrong"),
-            },
-        ),
+        None => Check::new(Status::Ok, format!("{}, nothing wrong", counted(rules, "rule"))),
     }
     .details(facts)
 }
@@ -181,9 +176,10 @@ fn every_record(reader: &sm_log::Reader, streams: &Streams) -> Check {
     meter.done();
     match walked {
         Err(error) => Check::failed(&error.into()),
-        Ok(()) if gaps.is_empty() => {
-            Check::new(Status::Ok, format!("{records} records read, every checksum fits"))
-        }
+        Ok(()) if gaps.is_empty() => Check::new(
+            Status::Ok,
+            format!("{} read, every checksum fits", counted(records, "record")),
+        ),
         Ok(()) => Check::new(Status::Failed, format!("{} ranges cannot be read", gaps.len()))
             .remedy("What is around them is whole. Restore the named files from a copy.")
             .details(json!({"gaps": gaps})),
@@ -299,7 +295,7 @@ fn servers(context: &Context) -> Check {
         (1.., _) => {
             let why = found.resuming.iter().find_map(|batch| batch.reason.as_deref());
             let why = why.map_or(String::new(), |why| format!(": {why}"));
-            let summary = format!("{waiting} sessions wait to be resumed{why}");
+            let summary = format!("to be resumed: {}{why}", counted(waiting, "session"));
             Check::new(Status::Warning, summary)
                 .remedy("They are tried again by themselves: sm serve --status shows when.")
         }
@@ -348,8 +344,11 @@ fn tables(context: &Context, streams: &Streams, checks: &mut BTreeMap<&'static s
         0 if !partial.is_empty() => Check::new(Status::Warning, partial.join(", "))
             .remedy("Older records were trimmed. Put snapshots/ back from a backup: sm rebuild"),
         0 => Check::new(Status::Ok, format!("they reflect the whole log, seq {}", as_of.seq)),
-        _ => Check::new(Status::Warning, format!("they are {behind} records behind the log"))
-            .remedy("The writer folds them; if nobody writes, any reading command does."),
+        _ => Check::new(
+            Status::Warning,
+            format!("they are {} behind the log", counted(behind, "record")),
+        )
+        .remedy("The writer folds them; if nobody writes, any reading command does."),
     };
     checks.insert("projections", check.details(facts));
     checks.insert(
@@ -360,10 +359,10 @@ fn tables(context: &Context, streams: &Streams, checks: &mut BTreeMap<&'static s
             Err(error) => Check::failed(&error),
         },
     );
-    counted(&census, checks);
+    of_census(&census, checks);
 }
 
-fn counted(census: &CensusDoc, checks: &mut BTreeMap<&'static str, Check>) {
+fn of_census(census: &CensusDoc, checks: &mut BTreeMap<&'static str, Check>) {
     checks.insert(
         "gaps",
         match census.gaps.len() {
@@ -374,18 +373,22 @@ fn counted(census: &CensusDoc, checks: &mut BTreeMap<&'static str, Check>) {
         },
     );
     let unknown: u64 = census.unknown_methods.values().sum();
-    checks.insert("unknown_methods", match unknown {
-        0 => Check::new(Status::Ok, "none"),
-        _ => Check::new(
-            Status::Info,
-            format!(
-                "{unknown} records of {} methods that this sm knows no more of than their names",
-                census.unknown_methods.len()
-            ),
-        )
-        .remedy("They are kept whole; a newer sm may fold them.")
-        .details(json!(census.unknown_methods)),
-    });
+    checks.insert(
+        "unknown_methods",
+        match unknown {
+            0 => Check::new(Status::Ok, "none"),
+            _ => Check::new(
+                Status::Info,
+                format!(
+                    "{} of {} that this sm knows by name alone",
+                    counted(unknown, "record"),
+                    counted(census.unknown_methods.len(), "method")
+                ),
+            )
+            .remedy("They are kept whole; a newer sm may fold them.")
+            .details(json!(census.unknown_methods)),
+        },
+    );
     checks.insert(
         "malformed",
         match census.malformed {
@@ -399,9 +402,12 @@ fn counted(census: &CensusDoc, checks: &mut BTreeMap<&'static str, Check>) {
         "folding",
         match troubles {
             0 => Check::new(Status::Ok, "every record could be folded"),
-            _ => Check::new(Status::Info, format!("{troubles} records could not be folded"))
-                .remedy("They are kept whole; report them, please.")
-                .details(json!(census.troubles)),
+            _ => Check::new(
+                Status::Info,
+                format!("{} could not be folded", counted(troubles, "record")),
+            )
+            .remedy("They are kept whole; report them, please.")
+            .details(json!(census.troubles)),
         },
     );
 }

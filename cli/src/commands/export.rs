@@ -11,6 +11,7 @@ use crate::show::label;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sm_daemon::counted;
 use sm_projections::rows::Sid;
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views::{self, PhaseDoc, SessionDoc, TurnDoc};
@@ -76,8 +77,8 @@ impl Export {
         let written = trace(&view, &sids, &mut BufWriter::new(file));
         written.map_err(|stop| stop.told("write", path))?;
         streams.say(format_args!(
-            "{} sessions in {}. Open it in ui.perfetto.dev or chrome://tracing.",
-            sids.len(),
+            "{} in {}. Open it in ui.perfetto.dev or chrome://tracing.",
+            counted(sids.len(), "session"),
             path.display()
         ));
         Ok(Exit::Ok)

@@ -11,6 +11,7 @@ use crate::read::{AsOf, open_log};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use sm_daemon::counted;
 use sm_log::Reader;
 use sm_projections::View;
 use sm_projections::rows::{ActionKind, Sid};
@@ -552,7 +553,7 @@ impl Brief {
                 page.line(format_args!("- request {id} ({kind}): {} [{cursor}]", clean(summary)));
             }
             if self.queued > 0 {
-                page.line(format_args!("- {} messages wait in its queue", self.queued));
+                page.line(format_args!("- in its queue: {}", counted(self.queued, "message")));
             }
         }
         if let Some(words) = &self.last_words {

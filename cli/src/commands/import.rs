@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use sm_daemon::api::{self, Imported, Malformed};
+use sm_daemon::counted;
 use sm_daemon::{HomeError, Transcript, Writer};
 use sm_ingest::{ImportError, ImportSummary};
 use sm_log::OpenError;
@@ -260,9 +261,9 @@ impl Done {
             ))?;
         }
         streams.line(format_args!(
-            "{} records{range}, {} sessions, {} malformed",
-            done.records,
-            done.sessions.len(),
+            "{}{range}, {}, {} malformed",
+            counted(done.records, "record"),
+            counted(done.sessions.len(), "session"),
             done.malformed
         ))?;
         print_lines(streams, &done.malformed_lines, done.malformed)?;
@@ -272,9 +273,10 @@ impl Done {
         }
         for kept in done.not_folded.iter().take(SHOWN_MAX) {
             streams.line(format_args!(
-                "{} records of session {} are kept and not folded: a server runs it, so what a file \
-                 says of it changes nothing",
-                kept.records, kept.session_id
+                "kept and not folded: {} of session {}: a server runs it, so what a file says of it \
+                 changes nothing",
+                counted(kept.records, "record"),
+                kept.session_id
             ))?;
         }
         if done.not_folded.len() > SHOWN_MAX {

@@ -13,6 +13,7 @@ use crate::read::{Tables, nothing_yet, open_log};
 use clap::Args;
 use serde::Serialize;
 use sm_daemon::api::{self, Pruned};
+use sm_daemon::counted;
 use sm_daemon::{HomeError, Plan};
 use sm_ingest::Scribe;
 use sm_log::OpenError;
@@ -158,7 +159,9 @@ fn print(context: &Context, streams: &mut Streams, pruned: &Pruned) -> Result<()
     let does = if pruned.applied { "dropped" } else { "would drop" };
     if *segments > 0 {
         streams.line(format_args!(
-            "{does} {records} records in {segments} segments, {}: seq {floor_before} to {}",
+            "{does} {} in {}, {}: seq {floor_before} to {}",
+            counted(records, "record"),
+            counted(segments, "segment"),
             bytes(pruned.bytes),
             floor - 1
         ))?;
@@ -177,8 +180,8 @@ fn print(context: &Context, streams: &mut Streams, pruned: &Pruned) -> Result<()
     if pruned.capped_sessions > 0 {
         let does = if pruned.applied { "serve" } else { "would serve" };
         streams.line(format_args!(
-            "{} sessions {does} only their newest records",
-            pruned.capped_sessions
+            "{} {does} only the newest records",
+            counted(pruned.capped_sessions, "session")
         ))?;
     }
     if let Some(kept) = &pruned.snapshot {

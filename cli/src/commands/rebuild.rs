@@ -10,6 +10,7 @@ use crate::read::nothing_yet;
 use clap::Args;
 use serde::Serialize;
 use sm_daemon::HomeError;
+use sm_daemon::counted;
 use sm_log::OpenError;
 use std::time::Instant;
 
@@ -47,7 +48,7 @@ impl Rebuild {
         let elapsed_ms = began.elapsed().as_millis() as u64;
         match context.json {
             true => streams.document(&Rebuilt { schema: "sm.rebuild/1", seq, elapsed_ms })?,
-            false => streams.line(format_args!("✓ {seq} records folded anew"))?,
+            false => streams.line(format_args!("✓ {} folded anew", counted(seq, "record")))?,
         }
         Ok(Exit::Ok)
     }

@@ -15,6 +15,7 @@ use crate::show::{RecordDoc, Revisions, Sessions, record_line};
 use clap::Args;
 use range::{Pace, Range};
 use serde::Serialize;
+use sm_daemon::counted;
 use sm_log::{Direction, Item, ReadError, Reader, Record};
 use sm_projections::rows::Session;
 use sm_protocol::{Kind, flags};
@@ -281,7 +282,9 @@ impl HistoryGap {
         }
         let range = match (self.first_seq.zip(self.last_seq), self.last_revision) {
             (Some((first, last)), _) => format!("seq {first} to {last}"),
-            (None, last) => format!("the session's first {} records", last.unwrap_or(0)),
+            (None, last) => {
+                format!("the session's first {}", counted(last.unwrap_or(0), "record"))
+            }
         };
         streams.say(format_args!("sm: history gap: {range}: {}", self.gap_reason));
         Ok(())

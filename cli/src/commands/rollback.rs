@@ -7,6 +7,7 @@ use crate::output::{Streams, clean};
 use clap::Args;
 use serde_json::json;
 use sm_daemon::api::{self, RolledBack};
+use sm_daemon::counted;
 
 /// Takes the newest turns out of a session's history. What they did to files stays.
 #[derive(Debug, Args)]
@@ -52,8 +53,7 @@ impl Rollback {
         };
         // One that Codex does not count, a compaction, goes with that before it.
         let count = back.turns.len().max(back.count as usize);
-        let turns = if count == 1 { "turn" } else { "turns" };
-        streams.line(format_args!("{id} rolled back by {count} {turns}{numbers}"))?;
+        streams.line(format_args!("{id} rolled back by {}{numbers}", counted(count, "turn")))?;
         streams.say("Files stay as those turns left them.");
         if let Some(note) = &back.note {
             streams.say(format_args!("Note: {}", clean(note)));

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::json;
 use sm_daemon::asked::{asker_of, real, subject_of};
+use sm_daemon::counted;
 use sm_daemon::{Called, Home, Rulebook, answers_itself, api, mending};
 use sm_projections::View;
 use sm_projections::tables::Requests;
@@ -287,9 +288,7 @@ fn check(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     }
     if book.faults.is_empty() {
         if !context.json {
-            let count = book.rules.len();
-            let rules = if count == 1 { "rule" } else { "rules" };
-            streams.line(format_args!("{count} {rules}, nothing wrong"))?;
+            streams.line(counted(book.rules.len(), "rule") + ", nothing wrong")?;
         }
         return Ok(Exit::Ok);
     }
@@ -298,10 +297,7 @@ fn check(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
             streams.line(clean(&fault.to_string()))?;
         }
     }
-    let message = match book.faults.len() {
-        1 => "1 fault: no rule applies".to_owned(),
-        count => format!("{count} faults: no rule applies"),
-    };
+    let message = counted(book.faults.len(), "fault") + ": no rule applies";
     Err(Error::new(Exit::Failed, "rules_faulty", message)
         .hint(mending(&context.home, &book.faults))
         .details(json!({ "faults": book.faults })))

@@ -10,6 +10,7 @@ use crate::output::{Streams, age, clean, now_micros};
 use clap::Args;
 use serde_json::json;
 use sm_daemon::api::{Health, Servers};
+use sm_daemon::counted;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -213,9 +214,9 @@ fn tell(
         };
         let why = batch.reason.as_deref().map_or(String::new(), |why| format!(": {}", clean(why)));
         streams.line(format_args!(
-            "! {} sessions wait to be resumed, {} failures, {when}{why}",
-            batch.threads.len(),
-            batch.failures
+            "! to be resumed: {}, {}, {when}{why}",
+            counted(batch.threads.len(), "session"),
+            counted(batch.failures, "failure")
         ))?;
     }
     for older in &servers.older {

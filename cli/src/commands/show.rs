@@ -8,6 +8,7 @@ use crate::read::AsOf;
 use crate::show::{RequestShown, SessionShown, kept_words, label, show, show_request};
 use clap::Args;
 use serde::Serialize;
+use sm_daemon::counted;
 use sm_projections::rows::Request;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
@@ -144,13 +145,13 @@ impl Shown {
         row(
             "did",
             Some(format!(
-                "{} turns{dropped}, {} commands, {} file changes, {} tool calls, {} messages, {} requests",
-                counts.turns,
-                counts.commands,
-                counts.file_changes,
-                counts.tool_calls,
-                counts.messages,
-                counts.requests
+                "{}{dropped}, {}, {}, {}, {}, {}",
+                counted(counts.turns, "turn"),
+                counted(counts.commands, "command"),
+                counted(counts.file_changes, "file change"),
+                counted(counts.tool_calls, "tool call"),
+                counted(counts.messages, "message"),
+                counted(counts.requests, "request")
             )),
         )?;
         row(

@@ -8,6 +8,7 @@ use crate::output::Streams;
 use crate::read::open_log;
 use clap::Args;
 use serde::Serialize;
+use sm_daemon::counted;
 use sm_log::{Reader, Segment};
 use std::path::PathBuf;
 
@@ -124,12 +125,12 @@ impl Report {
         for segment in self.segments.iter().filter(|_| each) {
             let name = segment.file.file_name().unwrap_or_default().to_string_lossy();
             streams.line(format_args!(
-                "{name}  seq {} to {}  {} of payload on {}, {} sessions",
+                "{name}  seq {} to {}  {} of payload on {}, {}",
                 segment.first_seq,
                 segment.last_seq,
                 bytes(segment.payload_bytes),
                 bytes(segment.disk_bytes),
-                segment.sessions,
+                counted(segment.sessions, "session"),
             ))?;
         }
         Ok(())

@@ -8,6 +8,7 @@ use crate::read::AsOf;
 use crate::show::timeline;
 use clap::Args;
 use serde::Serialize;
+use sm_daemon::counted;
 use sm_projections::rows::Turn;
 use sm_projections::views::{self, TurnDoc};
 
@@ -126,8 +127,7 @@ fn print(streams: &mut Streams, turns: &[TurnDoc], now: i64) -> Result<(), Error
             words = format!("{words} ✗ {}", clean(error));
         }
         if turn.retries > 0 {
-            let retries = if turn.retries == 1 { "retry" } else { "retries" };
-            words = format!("{words} ({} {retries})", turn.retries);
+            words = format!("{words} ({})", counted(turn.retries, "retry"));
         }
         table.row(vec![
             (None, turn.number.to_string()),

@@ -1,6 +1,7 @@
 //! An action on one line: commands and file changes told apart at a glance.
 
 use crate::output::{Role, Style, ago, clean, cut, duration_ms, width_of};
+use sm_daemon::counted;
 use sm_projections::views::{ActionDoc, ApprovalDoc};
 
 /// What the line shows of an action.
@@ -21,7 +22,7 @@ pub fn action_line(style: Style, action: &ActionDoc, line: &ActionLine) -> Strin
         facts.push(format!("exit {code}"));
     }
     if action.kind == "file_change" && action.files.len() != 1 {
-        facts.push(format!("{} files", action.files.len()));
+        facts.push(counted(action.files.len(), "file"));
     }
     facts.extend(
         action.diff_summary.clone().filter(|diff| !action.summary.ends_with(diff.as_str())),

@@ -420,7 +420,7 @@ fn a_transcript_of_a_session_that_runs_takes_nothing_over() {
     let records = kept["records"].as_u64().expect("a number");
     assert!(records >= 4 && records <= imported["records"].as_u64().unwrap_or_default(), "{kept}");
     let told = live.ok(&["import", &forged, "--again"]).text();
-    let words = format!("{records} records of session {id} are kept and not folded");
+    let words = format!("kept and not folded: {records} records of session {id}");
     assert!(told.contains(&words), "{told}");
     let after = sm.json(&["show", &id])["session"].clone();
     for field in

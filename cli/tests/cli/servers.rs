@@ -109,7 +109,7 @@ fn a_codex_that_keeps_dying_is_left_alone_longer_and_longer_and_its_session_come
     });
     assert!(waiting["threads"][0].is_string(), "{waiting}");
     let text = sm.run(&["serve", "--status"]).text();
-    assert!(text.contains("! 1 sessions wait to be resumed"), "{text}");
+    assert!(text.contains("! to be resumed: 1 session, "), "{text}");
     let doctor = &sm.json(&["doctor"])["checks"]["codex_servers"];
     assert_eq!(doctor["status"], "warning", "{doctor}");
     // Each try is one life: as many as there were failures, and one that ran before.
@@ -185,7 +185,7 @@ fn a_codex_that_is_older_than_what_wrote_a_session_is_told_of_and_not_given_it()
     assert!(!text.contains("nothing is left"), "{text}");
 
     assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
-    let words = "1 sessions are not loaded on codex 0.169.0-alpha.3";
+    let words = "not loaded on codex 0.169.0-alpha.3";
     let begun = sm.run(&["serve"]);
     assert_eq!(begun.code, 0);
     assert!(begun.err.contains(words) && begun.err.contains("--older-codex"), "{}", begun.err);

@@ -1,6 +1,7 @@
 //! The daemon itself and its Codex servers.
 
 use super::CodexSearch;
+use crate::counted;
 use serde::{Deserialize, Serialize};
 
 /// `GET /healthz`.
@@ -89,8 +90,8 @@ impl std::fmt::Display for OlderCodex {
         let OlderCodex { codex_version, binary, wrote, sessions, .. } = self;
         write!(
             f,
-            "{sessions} sessions are not loaded on codex {codex_version}, found at {binary}: newer ones wrote \
-             them, up to {wrote}"
+            "not loaded on codex {codex_version}, found at {binary}: {}, written by newer ones, up to {wrote}",
+            counted(sessions, "session")
         )
     }
 }

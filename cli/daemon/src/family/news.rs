@@ -3,6 +3,7 @@
 //! What always holds: each child is named by its id, and whatever a child said stands behind a mark, so that
 //! nobody takes it for the reader's own orders.
 
+use crate::counted;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::sessions::messages;
@@ -63,7 +64,7 @@ fn head(one: &NewsDoc, error: &str) -> String {
     }
     text.push_str(".\n");
     if one.held > 0 {
-        let messages = count(one.held as usize, "message");
+        let messages = counted(one.held as usize, "message");
         _ = writeln!(
             text,
             "Its queue is held, {messages} in it: sm queue release {} is the user's to say.",
@@ -73,7 +74,7 @@ fn head(one: &NewsDoc, error: &str) -> String {
     for (number, line) in &one.requests {
         _ = writeln!(text, "It asks ({}): {line}", views::request_id(*number));
     }
-    let mut deeds = vec![count(one.turns.len(), "turn") + &other_ends(&one.turns)];
+    let mut deeds = vec![counted(one.turns.len(), "turn") + &other_ends(&one.turns)];
     if one.micros > 0 {
         deeds.push(time(one.micros));
     }
@@ -85,10 +86,10 @@ fn head(one: &NewsDoc, error: &str) -> String {
             0 => String::new(),
             failed => format!(" ({failed} failed)"),
         };
-        deeds.push(count(one.commands as usize, "command") + &failed);
+        deeds.push(counted(one.commands as usize, "command") + &failed);
     }
     if one.commands_stopped > 0 {
-        deeds.push(count(one.commands_stopped as usize, "command") + " declined or cut off");
+        deeds.push(counted(one.commands_stopped as usize, "command") + " declined or cut off");
     }
     _ = writeln!(text, "It did: {}.", deeds.join(", "));
     for command in &one.running {
@@ -131,10 +132,6 @@ fn quoted(words: &str, most: usize, id: &str) -> String {
         _ = writeln!(text, "(cut here; sm_result {id} gives all of it)");
     }
     text
-}
-
-fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A time in words: `3m 12s`.

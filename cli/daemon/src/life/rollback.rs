@@ -16,6 +16,7 @@
 use super::Scene;
 use super::history::{self, Entry, Listed, is_of_the_list_only};
 use crate::api::{self, RolledBack};
+use crate::counted;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
@@ -52,7 +53,8 @@ pub(crate) async fn rollback(
         let full = history::full(&scene, &server).await.ok().flatten();
         let full = full.map(|full| full.iter().filter(|turn| !turn.is_of_cut_review()).count());
         let there = full.filter(|full| *full > 0).map_or(there, |full| full.min(there));
-        return Err(Refusal::bad_request(format!("session {id} has only {there} turns to drop"))
+        let there = counted(there, "turn");
+        return Err(Refusal::bad_request(format!("session {id} has only {there} to drop"))
             .hint(format!("`sm turns {id}` shows them"))
             .of_session(&scene.session));
     }
@@ -193,8 +195,8 @@ fn told(
 fn no_begin(scene: &Scene, count: usize) -> Refusal {
     let id = &scene.session.id;
     let message = format!(
-        "Codex cannot cut the history of session {id} {count} turns back: it keeps no begin of that \
-         turn"
+        "Codex cannot cut the history of session {id} {} back: it keeps no begin of that turn",
+        counted(count, "turn")
     );
     Refusal::conflict(message)
         .hint(format!("`sm rollback {id} --turns {}` drops the one before it, too", count + 1))

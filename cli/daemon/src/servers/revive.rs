@@ -7,6 +7,7 @@
 use super::older::Older;
 use super::resume;
 use crate::api::Resuming;
+use crate::counted;
 use crate::daemon::{Daemon, now};
 use crate::guard::guard;
 use crate::{family, input};
@@ -120,7 +121,8 @@ async fn resume_all(
     let reason = failed.last().map(|(_, reason)| reason.clone());
     if let Some(reason) = &reason {
         // One line, however many there are.
-        daemon.say(&format!("{} sessions were not resumed, the last: {reason}", failed.len()));
+        daemon
+            .say(&format!("not resumed: {}, the last: {reason}", counted(failed.len(), "session")));
     }
     (failed.into_iter().map(|(thread, _)| thread).collect(), reason)
 }

@@ -6,6 +6,7 @@ use crate::output::Streams;
 use crate::past::folder;
 use crate::read::{AsOf, Tables, open_log};
 use serde::Serialize;
+use sm_daemon::counted;
 use sm_projections::tables::Partial;
 use sm_projections::upgrade::EVERYTHING;
 use sm_projections::{Below, Projector};
@@ -86,7 +87,8 @@ pub fn run(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         streams.document(&verdict)?;
     } else if equal {
         let Verdict { records, live_digest, .. } = &verdict;
-        streams.line(format_args!("✓ {records} records folded anew give the same tables"))?;
+        streams
+            .line(format_args!("✓ {} folded anew: the same tables", counted(records, "record")))?;
         streams.line(format_args!("  {live_digest}"))?;
     } else {
         streams.line("✗ folded anew, the tables differ")?;

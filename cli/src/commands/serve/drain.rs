@@ -10,6 +10,7 @@ use crate::error::{Error, Exit};
 use crate::output::Streams;
 use serde_json::json;
 use sm_daemon::api::{Drain, Drained, Server};
+use sm_daemon::counted;
 use std::time::Duration;
 
 /// Between two looks.
@@ -109,13 +110,13 @@ pub fn line(server: &Server) -> String {
     let pid = server.pid.map_or("?".to_owned(), |pid| pid.to_string());
     let mut line = format!("codex {version}, process {pid}, {}", server.codex_home);
     if let (Some(sessions), Some(busy)) = (server.sessions, server.busy) {
-        line.push_str(&format!(": {sessions} sessions, {busy} busy"));
+        line.push_str(&format!(": {}, {busy} busy", counted(sessions, "session")));
     }
     if let Some(to) = &server.gives_way_to {
         line.push_str(&format!("; gives way to {to}"));
     }
     if let Some(failures @ 1..) = server.failures {
-        line.push_str(&format!("; ended early {failures} times in a row"));
+        line.push_str(&format!("; ended early {} in a row", counted(failures, "time")));
     }
     line
 }
