@@ -361,7 +361,7 @@ fn a_message_that_is_tried_again_is_not_taken_for_its_first_try_by_the_next_daem
     let first = input(sm, &message)["turn_id"].clone();
     std::fs::write(sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
     let busy = json!({ "run": "/bin/sleep 600" }).to_string();
-    assert_eq!(sm.run(&["send", &id, &busy]).code, 0);
+    until("it is sent", || sm.run(&["send", &id, &busy]).code == 0);
     until("it is busy", || sm.json(&["show", &id])["session"]["turn_id"].is_string());
     assert_eq!(sm.run(&["queue", "retry", &message]).code, 0);
     assert_eq!(input(sm, &message)["status"], "queued");

@@ -79,7 +79,7 @@ fn an_upgrade_is_drained_to_its_end() {
     assert_eq!(current[0]["codex_version"], "0.169.0");
     assert_eq!((&current[0]["sessions"], &current[0]["busy"]), (&1.into(), &0.into()));
     let text = sm.run(&["serve", "--status"]).text();
-    assert!(text.contains("codex 0.169.0") && text.contains("1 sessions, 0 busy"), "{text}");
+    assert!(text.contains("codex 0.169.0") && text.contains("1 session, 0 busy"), "{text}");
     assert!(!text.contains("0.168.0"), "{text}");
     let text = sm.run(&["replay"]).text();
     assert!(text.contains("drained: codex 0.168.0 gave way to 0.169.0"), "{text}");
