@@ -425,13 +425,10 @@ fn tool(params: &Value) -> Option<Tool> {
     })
 }
 
-/// As many texts of a tool's arguments are looked at.
-const TEXTS_MAX: usize = 100;
-
 /// The texts in a value.
 fn texts(value: &Value, found: &mut Vec<String>) {
     match value {
-        Value::String(text) if found.len() < TEXTS_MAX => found.push(text.clone()),
+        Value::String(text) => found.push(text.clone()),
         Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
         Value::Object(fields) => fields.values().for_each(|value| texts(value, found)),
         _ => {}
