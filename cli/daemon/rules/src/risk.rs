@@ -9,7 +9,7 @@ use crate::guarded::guarded;
 use crate::links::Real;
 use crate::places::{Counted, counted, places};
 use crate::programs::{RiskKind, entry, lists, only_looks, verb, writing};
-use crate::shell::{CommandLine, SHELLS, Simple, Word};
+use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Word};
 use crate::start::{is_carrier, is_shell, started};
 use crate::subject::{Subject, What};
 use crate::words::file_name;
@@ -179,7 +179,7 @@ impl Looking<'_> {
                 word.is_empty()
                     || word.starts_with(['-', '$'])
                     || word.contains('=')
-                    || SHELLS.contains(&file_name(word))
+                    || READABLE_SHELLS.contains(&file_name(word))
                     || FRONT.contains(word)
             };
             let words: Vec<Word> = words.skip_while(is_front).map(Word::plain).collect();
