@@ -13,6 +13,7 @@
 
 mod carrier;
 mod code;
+mod dialect;
 mod file;
 mod folders;
 mod git;
