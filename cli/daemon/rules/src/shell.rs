@@ -23,8 +23,8 @@ const EXPANSIONS_MAX: usize = 32;
 /// How deep shells may start shells.
 const SHELLS_MAX: usize = 3;
 
-/// Programs that read a command line after `-c`.
-pub(crate) const SHELLS: &[&str] = &["bash", "sh", "zsh", "dash"];
+/// Shells whose lines are read here: those that read them alike.
+pub(crate) const READABLE_SHELLS: &[&str] = &["bash", "sh", "zsh", "dash"];
 
 /// Where those lie; the same name elsewhere may be anything.
 const SHELL_FOLDERS: &[&str] =
@@ -503,7 +503,7 @@ fn inner_line(words: &[Word]) -> Result<Option<&str>, Unclear> {
     let name = Path::new(&words[0].text);
     let is_shell = name.file_name().and_then(|name| name.to_str()).is_some_and(|file| {
         let folder = name.parent().and_then(Path::to_str).unwrap_or("");
-        SHELLS.contains(&file) && (folder.is_empty() || SHELL_FOLDERS.contains(&folder))
+        READABLE_SHELLS.contains(&file) && (folder.is_empty() || SHELL_FOLDERS.contains(&folder))
     });
     if !is_shell {
         return Ok(None);

@@ -13,8 +13,7 @@ use sm_projections::rows::{ActivityState, RequestClass, Session, Sid};
 use sm_projections::tables::{Environments, Requests, Sessions};
 use sm_projections::views::RequestDoc;
 use sm_projections::{StoreError, View};
-use sm_rules::{Asker, CommandLine, FileTouched, Found, Risk, Subject, What};
-use std::collections::BTreeSet;
+use sm_rules::{Asker, CommandLine, FileTouched, Found, Programs, Risk, Subject, What};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -141,11 +140,7 @@ pub fn asker_of(view: &View<'_>, sid: Sid, session: &Session) -> Result<Asker, S
 }
 
 /// Programs that a session's commands may find in folders of its own.
-fn own_programs(
-    view: &View<'_>,
-    sid: Sid,
-    cwd: Option<&Path>,
-) -> Result<BTreeSet<String>, StoreError> {
+fn own_programs(view: &View<'_>, sid: Sid, cwd: Option<&Path>) -> Result<Programs, StoreError> {
     let env = view.get::<Environments>(&sid)?.unwrap_or_default();
     Ok(env.get("PATH").map(|path| programs::own(path, cwd)).unwrap_or_default())
 }
@@ -240,7 +235,7 @@ fn asker(session: &Session) -> Asker {
         users_labels: session.users_labels.clone(),
         is_users_name: session.is_users_name,
         cwd: session.cwd.as_ref().map(PathBuf::from),
-        programs: BTreeSet::new(),
+        programs: Programs::default(),
     }
 }
 
@@ -425,13 +420,10 @@ fn tool(params: &Value) -> Option<Tool> {
     })
 }
 
-/// As many texts of a tool's arguments are looked at.
-const TEXTS_MAX: usize = 100;
-
 /// The texts in a value.
 fn texts(value: &Value, found: &mut Vec<String>) {
     match value {
-        Value::String(text) if found.len() < TEXTS_MAX => found.push(text.clone()),
+        Value::String(text) => found.push(text.clone()),
         Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
         Value::Object(fields) => fields.values().for_each(|value| texts(value, found)),
         _ => {}
