@@ -7,6 +7,8 @@
 pub mod asked;
 pub(crate) mod automatic;
 mod before;
+#[cfg(test)]
+mod bench;
 mod decision;
 mod elicitation;
 pub(crate) mod form;
@@ -29,7 +31,7 @@ use crate::sessions::rights::Rights;
 use crate::{input, records, tools};
 use serde_json::{Value, json};
 use sm_ingest::app_server::{ServerCall, Version};
-use sm_log::{ReadError, Reader};
+use sm_log::{ReadError, Reader, Receipt};
 use sm_projections::rows::{InputStatus, Request, RequestStatus};
 use sm_projections::tables::{Requests, Sessions, Sources};
 use sm_projections::views::{self, RequestDoc, Selection};
@@ -375,7 +377,7 @@ async fn send(
     let words = words.map(Synthetic::InputAccepted);
     let has_words = words.is_some();
     let notes: Vec<Synthetic> = std::iter::once(decided).chain(words).collect();
-    let noted = daemon.scribe.note_all(now(), thread, &notes)?;
+    let noted = record(daemon, thread, &notes, &held).await?;
     let said = has_words.then_some(noted.last);
     let error = match server.app.respond(&RpcId(asked.row.rpc_id.clone()), &verdict.result) {
         Ok(seq) => return daemon.folded_to(seq).await.map(|()| said),
@@ -386,6 +388,23 @@ async fn send(
         let reason = Some(format!("the answer that it goes with was not sent: {error}"));
         let refused = InputChanged { reason, ..input::now_is(said, InputStatus::Refused) };
         input::change(daemon, thread, refused).await?;
+    }
+    Err(error.into())
+}
+
+/// Records a decision. Where that fails it was never made, and `held`, what was held for it, goes on.
+async fn record(
+    daemon: &Daemon,
+    thread: &str,
+    notes: &[Synthetic],
+    held: &[u64],
+) -> Result<Receipt, Refusal> {
+    let error = match daemon.scribe.note_all(now(), thread, notes) {
+        Ok(receipt) => return Ok(receipt),
+        Err(error) => error,
+    };
+    if let Err(also) = input::release(daemon, thread, held.to_vec()).await {
+        daemon.say(&format!("what waits for {thread} may stay held: {also}"));
     }
     Err(error.into())
 }
@@ -540,5 +559,40 @@ fn what_is_left(asked: &Asked) -> String {
     match session.open_turn.as_ref().is_some_and(|open| Some(open.seq) == asked.row.turn) {
         true => format!("`sm interrupt {}` stops what came of it", session.id),
         false => format!("its turn is over; `sm tail {}` shows what came of it", session.id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sm_log::{Item, Options};
+    use sm_protocol::synthetic::InputsHeld;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_was_held_for_a_decision_that_is_not_recorded_goes_on() {
+        // Nothing is written, and the little that may wait for it has no room for the decision.
+        let options = Options::default().without_background().with_ring_bytes(512);
+        let bench = bench::Bench::new(options.with_patience(Duration::ZERO));
+        let daemon = &bench.daemon;
+        let held = Synthetic::InputsHeld(InputsHeld { inputs: vec![7], held: true });
+        daemon.note("t", &held).unwrap();
+        let decided = Synthetic::RequestDecided(RequestDecided {
+            decision: "cancel".to_owned(),
+            say: Some("x".repeat(1024)),
+            ..RequestDecided::default()
+        });
+        let refused = record(daemon, "t", &[decided], &[7]).await.unwrap_err();
+        assert!(refused.to_string().contains("lost"), "{refused}");
+        daemon.log().sync().unwrap();
+        let mut cursor = daemon.reader.cursor(1).unwrap();
+        let mut last = Vec::new();
+        while let Some(item) = cursor.next().unwrap() {
+            if let Item::Record(record) = item {
+                last = record.to_owned().payload;
+            }
+        }
+        let released = Synthetic::InputsHeld(InputsHeld { inputs: vec![7], held: false });
+        assert_eq!(last, released.to_payload());
     }
 }
