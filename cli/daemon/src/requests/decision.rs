@@ -295,6 +295,29 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_takes_one_value_is_given_no_more() {
+        let form = json!({ "requestedSchema": { "properties": {
+            "n": { "type": "integer" }, "x": { "type": "number" }, "ok": { "type": "boolean" },
+            "s": { "type": "string" }, "one": { "type": "string", "enum": ["a", "b"] },
+            "many": { "type": "array", "items": { "type": "string" } },
+        }}});
+        let method = "mcpServer/elicitation/request";
+        for two in [
+            ("n", &["3", "4"][..]),
+            ("x", &["3", "4"]),
+            ("ok", &["yes", "no"]),
+            ("s", &["a", "b"]),
+            ("one", &["a", "b"]),
+        ] {
+            let refused = verdict(method, &form, &answers(&[two])).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{} takes one value, the answer has 2", two.0));
+            assert!(refused.problem.hint.is_some());
+        }
+        let told = verdict(method, &form, &answers(&[("many", &["a", "b"])])).unwrap();
+        assert_eq!(told.result["content"], json!({ "many": ["a", "b"] }));
+    }
+
+    #[test]
     fn what_codex_offers_to_remember_is_remembered_for_the_session() {
         let method = "mcpServer/elicitation/request";
         let leave = json!({ "_meta": { "persist": ["session", "always"] },

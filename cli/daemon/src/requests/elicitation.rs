@@ -151,6 +151,14 @@ fn no_such(field: &str, kind: &str) -> Refusal {
 }
 
 fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Refusal> {
+    let takes_one = matches!(kind, Some("boolean" | "integer" | "number" | "string"));
+    if takes_one && values.len() > 1 {
+        return Err(Refusal::bad_request(format!(
+            "{field} takes one value, the answer has {}",
+            values.len()
+        ))
+        .hint(format!("`sm answer REQUEST {field}=…`, once for each field")));
+    }
     let one = values.first().map(String::as_str).unwrap_or("");
     match kind {
         Some("array") => Ok(json!(values)),
@@ -166,6 +174,7 @@ fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Re
             let number = one.parse::<f64>().ok().filter(|number| number.is_finite());
             number.map(|n| json!(n)).ok_or_else(|| no_such(field, "number"))
         }
+        // One of no type takes a list, too.
         _ if values.len() > 1 => Ok(json!(values)),
         _ => Ok(json!(one)),
     }
