@@ -3,7 +3,8 @@
 //! What always holds: Codex's releases put a request's parts in different places, and all of them are
 //! looked at here, once, for the inbox, the rules and the risk hint alike.
 
-use super::{form, programs};
+use super::form::{self, Offered};
+use super::programs;
 use crate::family;
 use crate::records::{self, LookError};
 use serde::Serialize;
@@ -387,10 +388,10 @@ pub(crate) fn details_of(params: &Value, item: Option<&Value>, kind: &str) -> De
         command,
         cwd: text("cwd").or(folder),
         changes,
-        questions: match params.pointer("/requestedSchema/properties").and_then(Value::as_object) {
+        questions: match form::fields(params) {
             Some(fields) => {
-                let required = params.pointer("/requestedSchema/required");
-                fields.iter().map(|one| field(one, required)).collect()
+                let is_required = |id: &str| form::required(params).any(|name| name == id);
+                fields.iter().map(|(id, one)| field(id, one, is_required(id))).collect()
             }
             None => list("questions"),
         },
@@ -459,15 +460,15 @@ fn quoted(word: &str) -> String {
 }
 
 /// A form's field, as a question.
-fn field((id, field): (&String, &Value), required: Option<&Value>) -> Value {
+fn field(id: &str, field: &Value, is_required: bool) -> Value {
     let mut words = ["description", "title", "type"].into_iter();
     let words = words.find_map(|name| field.get(name)?.as_str()).unwrap_or(id);
-    let required = required.and_then(Value::as_array).into_iter().flatten();
-    let is_required = required.into_iter().any(|name| name == id);
+    let option = |one: &Offered<'_>| json!({ "label": one.value, "description": one.title });
+    let options: Vec<Value> = form::offered(field).iter().map(option).collect();
     let mut question = json!({
         "id": id,
         "question": words,
-        "options": options(field),
+        "options": options,
         "isSecret": field.get("format").and_then(Value::as_str) == Some("password"),
         "isRequired": is_required,
         "type": field.get("type"),
@@ -476,21 +477,6 @@ fn field((id, field): (&String, &Value), required: Option<&Value>) -> Value {
         question[limit] = field.get(limit).cloned().unwrap_or_default();
     }
     question
-}
-
-/// The values that a field offers: plain, titled, or of a list.
-fn options(field: &Value) -> Vec<Value> {
-    let listed = |at: &str| field.pointer(at).and_then(Value::as_array);
-    if let Some(plain) = listed("/enum").or_else(|| listed("/items/enum")) {
-        let names = listed("/enumNames");
-        let title = |at: usize| names.and_then(|names| names.get(at));
-        let one =
-            |(at, label): (usize, &Value)| json!({ "label": label, "description": title(at) });
-        return plain.iter().enumerate().map(one).collect();
-    }
-    let titled = listed("/oneOf").or_else(|| listed("/items/anyOf")).or_else(|| listed("/anyOf"));
-    let one = |one: &Value| json!({ "label": one.get("const"), "description": one.get("title") });
-    titled.into_iter().flatten().map(one).collect()
 }
 
 fn item_changes(changes: Option<&Value>) -> Vec<Change> {
@@ -533,5 +519,18 @@ mod tests {
         ] {
             assert_eq!(words(Some(&given)).unwrap(), shown);
         }
+    }
+
+    #[test]
+    fn a_form_shows_what_its_fields_offer() {
+        let params = json!({ "requestedSchema": { "required": ["many"], "properties": {
+            "many": { "type": "array", "items": { "oneOf": [{ "const": "r", "title": "Red" }] } },
+            "free": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
+        }}});
+        let questions = details_of(&params, None, "elicitation").questions;
+        let found = |id: &str| questions.iter().find(|one| one["id"] == id).unwrap();
+        let red = json!([{ "label": "r", "description": "Red" }]);
+        assert_eq!((&found("many")["options"], &found("many")["isRequired"]), (&red, &json!(true)));
+        assert_eq!(found("free")["options"], json!([]));
     }
 }

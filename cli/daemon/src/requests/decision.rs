@@ -3,7 +3,8 @@
 //! What always holds: nothing is granted that was not asked for; what is missing or unknown is named
 //! in the refusal, never guessed.
 
-use super::elicitation::{elicitation, fields};
+use super::elicitation::elicitation;
+use super::form::fields;
 use super::question::{question_ids, user_input};
 use super::raw;
 use super::verdict::{Said, Verdict, WORDS, unknown};
