@@ -3,6 +3,7 @@
 //! What always holds: another answer is compared with what was recorded and sent, and only looked at: so it can
 //! be told without a daemon, too. A masked secret is equal to anything, and that is told.
 
+use super::method::Method;
 use super::verdict::{self, Verdict};
 use super::{asked_by, decision, whole};
 use crate::api::{Answer, Answered};
@@ -66,8 +67,9 @@ pub fn same_before(
         return Ok(None);
     };
     let params = records::params(log, number)?.unwrap_or_default();
-    let Ok(verdict) = decision::verdict(&row.method, &params, answer) else { return Ok(None) };
-    let verdict = verdict::fit(verdict, &row.method, asked_by(view, &row)?);
+    let method = Method::of(&row.method);
+    let Ok(verdict) = decision::verdict(method, &params, answer) else { return Ok(None) };
+    let verdict = verdict::fit(verdict, method, asked_by(view, &row)?);
     let found = compared(view, log, (number, &row), &verdict, answer.say.as_deref())?;
     if !(found.is_same && found.is_said) {
         return Ok(None);

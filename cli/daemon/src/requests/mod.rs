@@ -13,6 +13,7 @@ mod decision;
 mod elicitation;
 pub(crate) mod form;
 pub(crate) mod grants;
+mod method;
 mod programs;
 mod question;
 mod raw;
@@ -29,6 +30,7 @@ use crate::records::LookError;
 use crate::servers::pool::Server;
 use crate::sessions::rights::Rights;
 use crate::{input, records, tools};
+use method::Method;
 use serde_json::{Value, json};
 use sm_ingest::app_server::{ServerCall, Version};
 use sm_log::{ReadError, Reader, Receipt};
@@ -111,8 +113,9 @@ struct Asked {
 impl Asked {
     /// What is sent for an answer, in the form that this release reads.
     fn verdict(&self, answer: &Answer) -> Result<Verdict, Refusal> {
-        let verdict = decision::verdict(&self.row.method, &self.params, answer)?;
-        Ok(verdict::fit(verdict, &self.row.method, self.asked_by))
+        let method = Method::of(&self.row.method);
+        let verdict = decision::verdict(method, &self.params, answer)?;
+        Ok(verdict::fit(verdict, method, self.asked_by))
     }
 }
 
@@ -476,7 +479,7 @@ fn may(
         ))
         .hint(OWN_TERMINAL));
     }
-    if !decision::asks_leave(&asked.row.method, &asked.params) {
+    if !decision::asks_leave(Method::of(&asked.row.method), &asked.params) {
         return Ok(());
     }
     // Words of Codex's own may make a rule for good, and that is nobody's but the user's.
