@@ -17,6 +17,7 @@ mod method;
 mod programs;
 mod question;
 mod raw;
+mod real;
 pub(crate) mod rulebook;
 mod verdict;
 
