@@ -3,10 +3,8 @@
 //! What always holds: another answer is compared with what was recorded and sent, and only looked at: so it can
 //! be told without a daemon, too. A masked secret is equal to anything, and that is told.
 
-use super::decision;
 use super::list::{document, whole};
-use super::method::Method;
-use super::request::{Asked, asked_by};
+use super::request::{Asked, asked_by, params, verdict_of};
 use super::verdict::{self, Verdict};
 use crate::api::{Answer, Answered};
 use crate::daemon::Daemon;
@@ -25,11 +23,11 @@ use sm_protocol::Kind;
 /// How an answer stands to the one before.
 struct Compared {
     /// Whether it decides the same.
-    pub is_same: bool,
+    is_same: bool,
     /// Whether a secret is part of that, which is not kept.
-    pub is_masked: bool,
+    is_masked: bool,
     /// Whether the words along with it were said then.
-    pub is_said: bool,
+    is_said: bool,
 }
 
 /// Compares an answer with what is recorded of `row`, request `number`.
@@ -71,10 +69,9 @@ pub fn same_before(
     let Some(row) = row.filter(|row| row.status == RequestStatus::Answered) else {
         return Ok(None);
     };
-    let params = records::params(log, number)?.unwrap_or_default();
-    let method = Method::of(&row.method);
-    let Ok(verdict) = decision::verdict(method, &params, answer) else { return Ok(None) };
-    let verdict = verdict::fit(verdict, method, asked_by(view, &row)?);
+    let params = params(log, number)?;
+    let asked_by = asked_by(view, &row)?;
+    let Ok(verdict) = verdict_of(&row, &params, asked_by, answer) else { return Ok(None) };
     let found = compared(view, log, (number, &row), &verdict, answer.say.as_deref())?;
     if !(found.is_same && found.is_said) {
         return Ok(None);

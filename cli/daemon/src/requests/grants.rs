@@ -240,7 +240,7 @@ mod tests {
             let mut changes = Vec::new();
             while let Some(item) = cursor.next().unwrap() {
                 let sm_log::Item::Record(record) = item else { panic!("a gap") };
-                let told: Value = serde_json::from_slice(&record.payload).unwrap();
+                let told: Value = serde_json::from_slice(record.payload).unwrap();
                 changes.push(told["params"]["what"].as_str().unwrap().to_owned());
             }
             changes

@@ -31,12 +31,23 @@ pub(super) struct Asked {
 impl Asked {
     /// What is sent for an answer, in the form that this release reads.
     pub fn verdict(&self, answer: &Answer) -> Result<Verdict, Refusal> {
-        let method = Method::of(&self.row.method);
-        let verdict = decision::verdict(method, &self.params, answer)?;
-        Ok(verdict::fit(verdict, method, self.asked_by))
+        verdict_of(&self.row, &self.params, self.asked_by, answer)
     }
 }
 
+/// The same, of a request's parts.
+pub(super) fn verdict_of(
+    row: &Request,
+    params: &Value,
+    asked_by: Option<Version>,
+    answer: &Answer,
+) -> Result<Verdict, Refusal> {
+    let method = Method::of(&row.method);
+    let verdict = decision::verdict(method, params, answer)?;
+    Ok(verdict::fit(verdict, method, asked_by))
+}
+
+/// The request that `id` names.
 pub(super) fn find(daemon: &Daemon, id: &str) -> Result<Asked, Refusal> {
     let number = number_of(id)?;
     let (row, session, asked_by) = daemon.look(|view| {
@@ -51,10 +62,12 @@ pub(super) fn find(daemon: &Daemon, id: &str) -> Result<Asked, Refusal> {
     Ok(Asked { number, row, session, params: params(&daemon.reader, number)?, asked_by })
 }
 
+/// The number in a request's id.
 pub(super) fn number_of(id: &str) -> Result<u64, Refusal> {
     views::parse_request_id(id).ok_or_else(|| unknown(id))
 }
 
+/// That there is no such request.
 pub(super) fn unknown(id: &str) -> Refusal {
     let short: String = id.chars().take(40).collect();
     Refusal::not_found(format!("no request {short:?}")).hint("`sm inbox` lists those that wait")
