@@ -4,7 +4,7 @@
 //! What always holds: it is looked up when it is asked; what the session writes after that is not seen. A
 //! folder of its own that cannot be read whole may have any program.
 
-use super::asked::real;
+use super::real::real;
 use rustix::fs::{Access, access};
 use rustix::process::getuid;
 use sm_rules::Programs;
