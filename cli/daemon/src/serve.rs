@@ -217,7 +217,11 @@ fn end_with_input(daemon: &Arc<Daemon>) {
 /// Interrupts open turns, then ends every server, and waits until that is recorded.
 async fn end_servers(daemon: &Arc<Daemon>) {
     let mut turns = JoinSet::new();
-    for session in busy(daemon).unwrap_or_default() {
+    let busy = busy(daemon).unwrap_or_else(|error| {
+        daemon.say(&format!("no turn was interrupted: {error}"));
+        Vec::new()
+    });
+    for session in busy {
         let daemon = Arc::clone(daemon);
         turns.spawn(async move {
             let Some(open) = &session.open_turn else { return };

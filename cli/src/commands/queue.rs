@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sm_daemon::api::{Hold, InputAct, InputChange};
 use sm_projections::tables::Inputs;
 use sm_projections::views::{self, InputDoc};
+use sm_protocol::synthetic::InputAccepted;
 
 /// Shows the messages that wait for their sessions, and those whose way was lost; changes them.
 #[derive(Debug, Args)]
@@ -89,8 +90,10 @@ struct Shown {
     schema: &'static str,
     #[serde(flatten)]
     input: InputDoc,
-    /// The whole text.
+    /// The whole text; its first line where the records are gone.
     text: String,
+    /// Whether they are.
+    text_trimmed: bool,
     images: Vec<String>,
     settings: sm_daemon::api::Settings,
 }
@@ -196,8 +199,8 @@ impl Listed {
         }
         if self.undelivered.iter().any(|input| input.status == "unknown") {
             streams.say(format_args!(
-                "Unknown: Codex's answer was lost. sm{home} queue find INPUT looks in the thread; \
-                 sm{home} queue retry INPUT sends it again if it is not there."
+                "Unknown: whether Codex took it. sm{home} queue show INPUT says why; sm{home} queue find \
+                 INPUT looks in the thread; sm{home} queue retry INPUT sends it again if it is not there."
             ));
         }
         Ok(())
@@ -218,12 +221,16 @@ fn show(context: &Context, streams: &mut Streams, word: &str) -> Result<Exit, Er
         return Err(Error::new(Exit::NotFound, "not_found", message)
             .hint(format!("sm{home} queue lists what waits; sm{home} send --json gives the id.")));
     };
-    let accepted = sm_daemon::accepted_input(&open_log(context)?, number, &row)?;
+    let whole = sm_daemon::whole_input(&open_log(context)?, number, &row)?;
+    let text_trimmed = whole.is_none();
+    let accepted = whole
+        .unwrap_or_else(|| InputAccepted { text: row.summary.clone(), ..InputAccepted::default() });
     let input = views::input_doc(&view, number, row)?;
     let shown = Shown {
         schema: "sm.input/1",
         input,
         text: accepted.text,
+        text_trimmed,
         images: accepted.images,
         settings: accepted.settings,
     };
@@ -231,7 +238,7 @@ fn show(context: &Context, streams: &mut Streams, word: &str) -> Result<Exit, Er
         streams.document(&shown)?;
         return Ok(Exit::Ok);
     }
-    let Shown { input, text, .. } = &shown;
+    let Shown { input, text, text_trimmed, .. } = &shown;
     let session = input.session_name.as_ref().unwrap_or(&input.session_id);
     let reason = input.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
     let by = input.by.as_deref().unwrap_or("unknown");
@@ -240,6 +247,9 @@ fn show(context: &Context, streams: &mut Streams, word: &str) -> Result<Exit, Er
     streams.line(format_args!("{}{turn}{reason}", input.status))?;
     streams.line("")?;
     streams.line(clean_block(text))?;
+    if *text_trimmed {
+        streams.say("The rest of it was dropped with old records.");
+    }
     Ok(Exit::Ok)
 }
 

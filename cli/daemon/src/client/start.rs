@@ -22,6 +22,9 @@ const OTHER_PATIENCE: Duration = Duration::from_secs(10);
 /// How much of the daemon's own log an error shows.
 const LOG_LINES: usize = 12;
 
+/// In how many bytes they are looked for.
+const LOG_BYTES: u64 = 1 << 16;
+
 /// How to start a daemon where none runs.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
@@ -115,13 +118,15 @@ fn has_other_writer(home: &Home, ours: u32) -> bool {
 }
 
 fn not_started(why: &impl std::fmt::Display, log: &Path, begin: u64) -> ClientError {
-    let mut said = String::new();
+    let mut said = Vec::new();
     if let Ok(mut file) = File::open(log)
-        && file.seek(SeekFrom::Start(begin)).is_ok()
+        && let Ok(end) = file.seek(SeekFrom::End(0))
+        && file.seek(SeekFrom::Start(begin.max(end.saturating_sub(LOG_BYTES)))).is_ok()
     {
         // What cannot be read is not shown.
-        let _ = file.take(1 << 16).read_to_string(&mut said);
+        let _ = file.read_to_end(&mut said);
     }
+    let said = String::from_utf8_lossy(&said);
     let lines: Vec<&str> = said.lines().collect();
     let lines = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
     ClientError::NotStarted { why: why.to_string(), log: lines }

@@ -13,13 +13,14 @@ pub(crate) async fn prune(
     State(daemon): State<Arc<Daemon>>,
     Wish(wish): Wish<Prune>,
 ) -> Result<Json<Pruned>, Refusal> {
+    let caller = daemon.caller(wish.by.as_deref())?;
     if wish.apply {
-        daemon.caller(wish.by.as_deref())?.must_be_user("only the user drops records")?;
+        caller.must_be_user("only the user drops records")?;
     }
-    Ok(Json(whole(async move { run(daemon, wish).await }).await?))
+    Ok(Json(whole(async move { run(daemon, wish, caller.word()).await }).await?))
 }
 
-async fn run(daemon: Arc<Daemon>, wish: Prune) -> Result<Pruned, Refusal> {
+async fn run(daemon: Arc<Daemon>, wish: Prune, by: String) -> Result<Pruned, Refusal> {
     let _one_at_a_time = daemon.pruning.lock().await;
     daemon.caught_up().await?;
     let pruning = Arc::clone(&daemon);
@@ -29,7 +30,7 @@ async fn run(daemon: Arc<Daemon>, wish: Prune) -> Result<Pruned, Refusal> {
         if !wish.apply {
             return Ok(plan.pruned);
         }
-        plan.apply(&daemon.scribe, &daemon.config.home.snapshots(), "user", now(), |_| {})
+        plan.apply(&daemon.scribe, &daemon.config.home.snapshots(), &by, now(), |_| {})
     })
     .await?
 }

@@ -2,7 +2,7 @@
 //!
 //! What always holds: a key names one message of a session for good, unless that one was not taken.
 
-use super::queue::{accepted, now_is};
+use super::queue::{accepted, now_is, whole};
 use super::words;
 use crate::api::{self, InputTaken, Settings};
 use crate::daemon::Daemon;
@@ -57,14 +57,17 @@ pub(super) fn repeated(
     let id = views::input_id(number);
     // As it was sent: whoever changed its text since did not send it.
     let as_sent = Input { text_seq: number, ..row.clone() };
-    let before = accepted(&daemon.reader, number, &as_sent)?;
-    let differs = [
-        (before.text != input.text, "another text"),
-        (before.images != input.images, "other pictures"),
-        (before.settings != *settings, "other settings"),
-        (before.output_schema != input.output_schema, "another output schema"),
-        (before.plan != input.plan, "another plan mode"),
-    ];
+    let before = whole(&daemon.reader, number, &as_sent)?;
+    // Of one whose records are gone it is not known what it was: it is that message all the same.
+    let differs = before.iter().flat_map(|before| {
+        [
+            (before.text != input.text, "another text"),
+            (before.images != input.images, "other pictures"),
+            (before.settings != *settings, "other settings"),
+            (before.output_schema != input.output_schema, "another output schema"),
+            (before.plan != input.plan, "another plan mode"),
+        ]
+    });
     if let Some((_, what)) = differs.into_iter().find(|(differs, _)| *differs) {
         return Err(Refusal::new(
             409,

@@ -16,7 +16,7 @@ mod unknown;
 pub(crate) mod words;
 
 pub(crate) use dispatch::{deliver_after, deliver_soon, passes};
-pub use queue::accepted;
+pub use queue::whole;
 pub(crate) use queue::{
     act, cancel_all, change, document, hold, hold_or_release, list, now_is, release, release_all,
     waiting,

@@ -157,11 +157,15 @@ pub(crate) async fn hold_or_release(
 pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
     let (number, row) = find(daemon, id)?;
     let thread = thread_of(daemon, row.session)?;
-    let accepted = accepted(&daemon.reader, number, &row)?;
+    let whole = whole(&daemon.reader, number, &row)?;
+    let text_trimmed = whole.is_none();
+    let first = InputAccepted { text: row.summary.clone(), ..InputAccepted::default() };
+    let accepted = whole.unwrap_or(first);
     let document = daemon.look(|view| views::input_doc(view, number, row));
     let mut document =
         to_value(&document.map_err(|error: sm_projections::StoreError| Refusal::from(error))?);
     document["text"] = json!(accepted.text);
+    document["text_trimmed"] = json!(text_trimmed);
     document["images"] = json!(accepted.images);
     document["settings"] = json!(accepted.settings);
     document["thread_id"] = json!(thread);
@@ -281,6 +285,19 @@ fn may_change(caller: &Caller, row: &rows::Input) -> Result<(), Refusal> {
         Caller::User | Caller::Demo => Ok(()),
         Caller::Agent(agent) if agent.session.thread_id == row.by => Ok(()),
         _ => Err(Refusal::forbidden("an agent changes only the messages that it sent itself")),
+    }
+}
+
+/// An input as [`accepted`] gives it; `None` where its records are no longer there.
+pub fn whole(
+    log: &Reader,
+    number: u64,
+    row: &rows::Input,
+) -> Result<Option<InputAccepted>, ReadError> {
+    match accepted(log, number, row) {
+        Ok(accepted) => Ok(Some(accepted)),
+        Err(ReadError::Gap(_) | ReadError::BelowFloor { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

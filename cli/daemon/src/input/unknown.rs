@@ -11,7 +11,7 @@ use crate::problem::Refusal;
 use crate::servers::resume;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Version;
-use sm_log::Direction;
+use sm_log::{Direction, ReadError};
 use sm_projections::rows::{self, InputStatus, Outcome, Sid, Turn};
 use sm_projections::tables::{Inputs, Lost, Sessions, Sources, Turns};
 use sm_projections::views::{self, Selection};
@@ -129,8 +129,9 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
         let (_, record) = match records.next_back() {
             Ok(Some(record)) => record,
             Ok(None) => break,
-            // What is damaged proves nothing.
-            Err(_) => return Ok(Vec::new()),
+            // What is no longer there proves nothing.
+            Err(ReadError::Gap(_) | ReadError::BelowFloor { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
         };
         match (record.direction, Kind(record.kind)) {
             (Direction::Client, kind @ (Kind::TURN_START | Kind::TURN_STEER)) => {

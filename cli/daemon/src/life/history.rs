@@ -203,7 +203,12 @@ async fn ids(scene: &Scene, server: &Arc<Server>) -> Result<Option<Vec<String>>,
             Err(refused) if refused.problem.code == "unsupported" => break,
             Err(refused) => return Err(refused),
         };
-        ids.extend(ids_of(page.get("data")).unwrap_or_default());
+        // To count on without some of them would cut at another turn.
+        let Some(page_ids) = ids_of(page.get("data")) else {
+            return Err(Refusal::new(502, "codex_error", "Codex's list of turns cannot be read")
+                .hint("`sm replay -n 5` shows it"));
+        };
+        ids.extend(page_ids);
         cursor = page.get("nextCursor").cloned().unwrap_or_default();
         if cursor.is_null() {
             ids.reverse();

@@ -67,10 +67,14 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
     }
     daemon.end_leftovers(server.source).await;
     // As soon as its end is told, others may take them up.
-    let had = resume::attached(daemon, server.source, server.generation).unwrap_or_default();
+    let had = resume::attached(daemon, server.source, server.generation);
     if !told_end(daemon, server, reason).await {
         return;
     }
+    let had = had.unwrap_or_else(|error| {
+        daemon.say(&format!("what its sessions took was not looked through: {error}"));
+        Vec::new()
+    });
     for thread in resume::threads(had) {
         input::doubt_soon(daemon, &thread);
     }

@@ -134,7 +134,8 @@ pub(crate) async fn documents(daemon: &Daemon) -> Result<Vec<OlderCodex>, Refusa
 
 /// Says at the daemon's start what it will not load.
 pub(crate) async fn say(daemon: Arc<Daemon>) {
-    for older in documents(&daemon).await.unwrap_or_default() {
-        daemon.say(&older.to_string());
+    match documents(&daemon).await {
+        Ok(documents) => documents.iter().for_each(|older| daemon.say(&older.to_string())),
+        Err(error) => daemon.say(&format!("what an older codex wrote is not known: {error}")),
     }
 }

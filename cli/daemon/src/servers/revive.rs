@@ -117,7 +117,13 @@ async fn resume_all(
             failed.map(|reason| (thread, reason))
         });
     }
-    let failed: Vec<_> = tries.join_all().await.into_iter().flatten().collect();
+    let mut failed = Vec::new();
+    while let Some(tried) = tries.join_next().await {
+        match tried {
+            Ok(tried) => failed.extend(tried),
+            Err(error) => daemon.say(&format!("a session was not resumed: {error}")),
+        }
+    }
     let reason = failed.last().map(|(_, reason)| reason.clone());
     if let Some(reason) = &reason {
         // One line, however many there are.
