@@ -9,7 +9,7 @@ use crate::harmless::{is_compiler, is_listed, unlisted};
 use crate::options::Options;
 use crate::sed::only_edits;
 use crate::shell::Word;
-use crate::words::{RUNNERS, SHELLS, is_option, name_of, unified, unversioned};
+use crate::words::{RUNNERS, SHELLS, is_option, name_of, options_end, unified, unversioned};
 
 /// Options by which a program runs what it is told to, or takes from elsewhere what to run.
 const CODE: &[(&[&str], &[&str])] = &[
@@ -113,8 +113,8 @@ fn replaced(words: &[Word], known: usize) -> Option<String> {
         return None;
     }
     let has_end = !(RUNNERS.contains(&name) || LISTENING.contains(&name) || name == "find");
-    let end = words.iter().position(|word| has_end && word.is_literal && word.text == "--");
-    let seen = words.iter().take(end.unwrap_or(words.len())).skip(known);
+    let end = if has_end { options_end(words) } else { words.len() };
+    let seen = words.iter().take(end).skip(known);
     let mut odd = seen.filter(|word| match LISTENING.contains(&name) {
         true => !word.is_literal,
         false => may_be_option(word),

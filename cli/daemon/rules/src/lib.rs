@@ -21,6 +21,7 @@ mod guarded;
 mod harmless;
 mod judge;
 mod links;
+mod looker;
 mod options;
 mod places;
 mod programs;

@@ -4,9 +4,10 @@
 //! that does not stand here is not said to do nothing.
 
 use crate::code::code;
+use crate::looker::{INPUT, Writing, writing};
 use crate::shell::Word;
 use crate::start::{Sure, begins, is_starter};
-use crate::words::{file_name, is_option};
+use crate::words::{file_name, name_of};
 use serde::Serialize;
 
 /// What a request would do, least first.
@@ -329,22 +330,6 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
     ),
 ];
 
-/// Options and such by which a program that else only looks writes.
-const WRITING: &[(&str, &[&str])] = &[
-    ("date", &["-s", "--set"]),
-    ("file", &["-C", "--compile"]),
-    ("find", &["-fls", "-fprint", "-fprint0", "-fprintf"]),
-    ("git", &["--output"]),
-    ("less", &["-O", "-o", "--LOG-FILE", "--log-file"]),
-    ("sed", &["-i", "--in-place"]),
-    ("sort", &["-o", "--output"]),
-    ("tree", &["-o"]),
-    ("xxd", &["-r"]),
-];
-
-/// Programs that write into a second file that they are given, or change what they are named after.
-const WRITING_FROM: &[(&str, usize)] = &[("hostname", 1), ("uniq", 2), ("xxd", 2)];
-
 /// By these words a subcommand that else writes only lists.
 const LISTING: &[(&str, &[&str])] = &[
     (
@@ -370,16 +355,21 @@ pub(crate) fn is_known(words: &[Word]) -> bool {
 /// Whether a command does nothing but look.
 pub(crate) fn only_looks(words: &[Word]) -> bool {
     let Some((RiskKind::Reads, _)) = entry(words) else { return false };
-    writing(words).is_none() && code(words, 1).is_none()
+    writing(words, 1).is_none() && code(words, 1).is_none()
 }
 
-/// What a command does beyond looking, of one that by its first `known` words only looks.
-pub(crate) fn changes(words: &[Word], known: usize) -> Option<String> {
-    let name = file_name(&words.first()?.text);
-    let own = &words[..known.clamp(1, words.len())];
+/// What a command does beyond looking, of one that by its first `known` words only looks. Who names the
+/// program that gives it further words by its input, too, `is_fed`, accepts those.
+pub(crate) fn changes(words: &[Word], known: usize, is_fed: bool) -> Option<String> {
+    let name = name_of(words);
+    let own = words.get(..known.clamp(1, words.len()))?;
     let by_own = entry(own).map(|(kind, _)| kind);
-    if let Some(how) = writing(words).filter(|_| writing(own).is_none()) {
-        return Some(format!("writes by `{name} {how}`"));
+    match writing(words, known).filter(|_| writing(own, 1).is_none()) {
+        Some(Writing::Surely(how)) => return Some(format!("writes by `{name} {how}`")),
+        Some(Writing::Perhaps(how)) if !(is_fed && how == INPUT) => {
+            return Some(format!("may write by what {how} turns out to be: `{name}`"));
+        }
+        _ => {}
     }
     match entry(words) {
         Some((kind, entry)) if by_own == Some(RiskKind::Reads) && kind > RiskKind::Reads => {
@@ -405,19 +395,6 @@ pub(crate) fn entry(words: &[Word]) -> Option<(RiskKind, &'static str)> {
         }
     }
     best.map(|(_, kind, entry)| (kind, entry))
-}
-
-/// By what a program that else only looks writes.
-pub(crate) fn writing(words: &[Word]) -> Option<&str> {
-    let name = file_name(&words[0].text);
-    let given = &words[1..];
-    let options =
-        WRITING.iter().find(|(program, _)| *program == name).map_or(&[][..], |(_, all)| all);
-    let option = |word: &&Word| options.iter().any(|option| is_option(&word.text, option));
-    let from = WRITING_FROM.iter().find(|(program, _)| *program == name);
-    let plain = || given.iter().filter(|word| !word.text.starts_with('-'));
-    let file = from.and_then(|(_, count)| plain().nth(count - 1));
-    given.iter().find(option).or(file).map(|word| word.text.as_str())
 }
 
 /// Whether a subcommand of git that may write only lists.

@@ -7,8 +7,9 @@ use crate::code::code;
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::links::Real;
+use crate::looker::{Writing, writing};
 use crate::places::{Counted, counted, places};
-use crate::programs::{RiskKind, entry, lists, only_looks, verb, writing};
+use crate::programs::{RiskKind, entry, lists, only_looks, verb};
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
 use crate::start::{is_carrier, is_shell, started};
 use crate::subject::{Subject, What};
@@ -251,10 +252,16 @@ impl Looking<'_> {
     fn own(&mut self, words: &[Word], first: &str) {
         let name = file_name(first);
         match entry(words) {
-            Some((RiskKind::Reads, entry)) => match writing(words) {
-                Some(how) => self.put(RiskKind::Writes, format!("`{name} {how}` writes")),
+            Some((RiskKind::Reads, entry)) => match writing(words, 1) {
+                Some(Writing::Surely(how)) => {
+                    self.put(RiskKind::Writes, format!("`{name} {how}` writes"));
+                }
                 // One that runs what it is told is no harmless one.
-                None if code(words, 1).is_some() => {}
+                _ if code(words, 1).is_some() => {}
+                Some(Writing::Perhaps(how)) => {
+                    let reason = format!("`{name}` may write by what {how} turns out to be");
+                    self.put(RiskKind::Unclear, reason);
+                }
                 None => self.put(RiskKind::Reads, format!("`{entry}` {}", verb(RiskKind::Reads))),
             },
             Some((RiskKind::Writes, entry)) if lists(words, entry) => {
@@ -451,6 +458,11 @@ mod tests {
             ("rg --pre rm x", &[Unclear]),
             ("sort -o f f", &[Writes]),
             ("uniq a b", &[Writes]),
+            ("uniq *", &[Unclear]),
+            ("tree {-o,x}", &[Unclear]),
+            ("date -Is", &[Reads]),
+            ("date 11220102", &[Writes]),
+            ("echo a | xargs uniq", &[Unclear, Reads]),
             ("less +!rm f", &[Unclear]),
             ("less --lesskey-file=x f", &[Unclear]),
             ("find . -fprint x", &[Writes]),

@@ -332,7 +332,7 @@ impl Case<'_> {
         if rule.path.is_none() {
             let what = match simple.writes.first() {
                 Some(file) => format!("writes into {}", file.display()),
-                None => changes(&simple.words, known)?,
+                None => changes(&simple.words, known, known < rule.command.len())?,
             };
             return Some(format!("rule {name} has no path, and it {what}"));
         }

@@ -569,6 +569,7 @@ fn what_may_start_something_else_is_not_accepted() {
         (&["tar"], "tar cf a.tar *"),
         (&["tar"], "tar c* a.tar x"),
         (&["rg"], "rg x ?-pre=evil"),
+        (&["rg"], "rg -e -- *"),
         (&["make"], "make C*"),
         (&["env", "ls"], "env l* x"),
         (&["timeout", "ls"], "timeout {5,rm} ls"),
@@ -912,6 +913,17 @@ fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
         ("sort", "sort -ox y"),
         ("sed", "sed -i s/a/b/ f"),
         ("uniq", "uniq a b"),
+        ("uniq", "uniq {/tmp/evil,/home/me/.bashrc}"),
+        ("uniq", "uniq a?"),
+        ("xxd", "xxd *"),
+        ("xxd|-l|4", "xxd -l 4 {a,b}"),
+        ("tree", "tree {-o,/home/me/.bashrc}"),
+        ("tree", "tree ?oout"),
+        ("file", "file {-C,-m,x}"),
+        ("date", "date -?x"),
+        ("date", "date 11220102"),
+        ("hostname", "hostname --file=/tmp/x"),
+        ("sort", "sort -T -- -o x"),
     ] {
         assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
     }
@@ -924,9 +936,33 @@ fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
         ("git|log", "git log -p"),
         ("rm", "rm x"),
         ("sort", "sort -u y"),
+        ("sort|-o", "sort -o x x"),
+        ("uniq", "uniq -c -f 1 x"),
+        ("xxd", "xxd -l 64 x"),
+        ("tree", "tree -L 2 src"),
+        ("file", "file src/* x"),
+        ("date", "date -Iseconds"),
+        ("date", "date -u +%F"),
+        ("hostname", "hostname -f"),
+        ("xargs|file", "xargs file -b"),
     ] {
         accepts(&by(words), text);
     }
+    let fed = |program: &str| {
+        let one = |word: &str| format!("[[rule]]\ndecision='accept'\ncommand='{word}'\n");
+        rules(&["echo", "xargs", program].map(one).concat())
+    };
+    for (program, text) in [
+        ("uniq", "echo /tmp/evil /home/me/.bashrc | xargs uniq"),
+        ("tree", "echo -o /home/me/.bashrc | xargs tree"),
+        ("xxd", "echo -r a b | xargs xxd"),
+        ("xxd", "echo a | xargs -I% xxd % b"),
+        ("file", "echo -C -m x | xargs file"),
+    ] {
+        assert_eq!(says(&fed(program), &command(text)), Decision::Ask, "{text}");
+    }
+    accepts(&fed("file"), "echo a | xargs file --");
+    accepts(&fed("wc"), "echo a | xargs wc -l");
     let judged = by("find");
     let judged = judge(&judged, &command("find . -delete"), 1_000, &real);
     assert!(judged.why.contains("has no path, and it"), "{}", judged.why);
