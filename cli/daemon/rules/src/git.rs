@@ -4,7 +4,7 @@
 //! that is named `git-…`; both start what they like.
 
 use crate::shell::Word;
-use crate::words::is_option;
+use crate::words::{is_option, name_of};
 
 /// Options in front of the subcommand with a value in the next word.
 pub(crate) const VALUED: &[&str] = &[
@@ -176,6 +176,16 @@ const WAYS: &[&str] =
 
 /// How settings begin that name no program.
 const PLAIN: &[&str] = &["branch.", "color.", "push.default", "user."];
+
+/// The place of the subcommand behind the options that set nothing.
+pub(crate) fn subcommand(words: &[Word]) -> Option<usize> {
+    (name_of(words) == "git").then_some(())?;
+    let mut at = 1;
+    while let Some(option) = words.get(at).filter(|word| word.text.starts_with('-')) {
+        at += if VALUED.contains(&option.text.as_str()) { 2 } else { 1 };
+    }
+    words.get(at).map(|_| at)
+}
 
 /// Why what it starts is found only in its arguments, if it is; what stands among the first `known`
 /// words is not looked at.

@@ -21,6 +21,7 @@ mod guarded;
 mod harmless;
 mod judge;
 mod links;
+mod listing;
 mod looker;
 mod options;
 mod places;

@@ -220,6 +220,9 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "git ls-remote",
             "git pull",
             "git push",
+            "git remote prune",
+            "git remote show",
+            "git remote update",
             "git submodule",
             "go get",
             "go install",
@@ -330,16 +333,6 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
     ),
 ];
 
-/// By these words a subcommand that else writes only lists.
-const LISTING: &[(&str, &[&str])] = &[
-    (
-        "branch",
-        &["--list", "--show-current", "--contains", "--merged", "-a", "-l", "-r", "-v", "-vv"],
-    ),
-    ("remote", &["-v", "show", "get-url"]),
-    ("tag", &["--contains", "--list", "-l", "-n"]),
-];
-
 /// Folders whose programs are what their names say.
 const SYSTEM: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin"];
 
@@ -395,17 +388,6 @@ pub(crate) fn entry(words: &[Word]) -> Option<(RiskKind, &'static str)> {
         }
     }
     best.map(|(_, kind, entry)| (kind, entry))
-}
-
-/// Whether a subcommand of git that may write only lists.
-pub(crate) fn lists(words: &[Word], entry: &str) -> bool {
-    let Some((_, subcommand)) = entry.split_once(' ') else { return false };
-    let Some((_, listing)) = LISTING.iter().find(|(name, _)| *name == subcommand) else {
-        return false;
-    };
-    let behind = words.iter().skip_while(|word| word.text != subcommand).skip(1);
-    let mut behind = behind.map(|word| word.text.as_str()).peekable();
-    behind.peek().is_none_or(|first| listing.contains(first)) && code(words, 1).is_none()
 }
 
 /// The same in words.

@@ -7,9 +7,10 @@ use crate::code::code;
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::links::Real;
+use crate::listing::lists;
 use crate::looker::{Writing, writing};
 use crate::places::{Counted, counted, places};
-use crate::programs::{RiskKind, entry, lists, only_looks, verb};
+use crate::programs::{RiskKind, entry, only_looks, verb};
 use crate::shell::{CommandLine, SHELLS, Simple, Word};
 use crate::start::{is_carrier, is_shell, started};
 use crate::subject::{Subject, What};
@@ -264,7 +265,7 @@ impl Looking<'_> {
                 }
                 None => self.put(RiskKind::Reads, format!("`{entry}` {}", verb(RiskKind::Reads))),
             },
-            Some((RiskKind::Writes, entry)) if lists(words, entry) => {
+            Some((RiskKind::Writes, entry)) if lists(words) => {
                 self.put(RiskKind::Reads, format!("`{entry}` lists"));
             }
             Some((kind, entry)) => self.put(kind, format!("`{entry}` {}", verb(kind))),
@@ -449,6 +450,10 @@ mod tests {
             ("git frob log", &[Unclear]),
             ("git branch", &[Reads]),
             ("git branch new", &[Writes]),
+            ("git branch -v new", &[Writes]),
+            ("git remote -v", &[Reads]),
+            ("git remote -v set-url origin x", &[Writes]),
+            ("git remote show origin", &[Network]),
             ("git tag -l", &[Reads]),
             ("grep -flink/x y", &[Outside, Reads]),
             ("grep -rflink y", &[Outside, Reads]),

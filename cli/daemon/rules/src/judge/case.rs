@@ -8,6 +8,7 @@ use super::part::{Command, Part, commands_of};
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::links::Real;
+use crate::listing::more_than_lists;
 use crate::places::{counted, named, places_at};
 use crate::programs::{changes, only_looks};
 use crate::rule::{Decision, Rule};
@@ -329,6 +330,9 @@ impl Case<'_> {
     fn beyond(&self, rule: &Rule, simple: &Simple, known: usize) -> Option<String> {
         let name = &rule.name;
         let shown = |path: &Path| path.display().to_string();
+        if let Some(why) = more_than_lists(&simple.words, known) {
+            return Some(why);
+        }
         if rule.path.is_none() {
             let what = match simple.writes.first() {
                 Some(file) => format!("writes into {}", file.display()),

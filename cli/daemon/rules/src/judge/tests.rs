@@ -969,6 +969,35 @@ fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
 }
 
 #[test]
+fn a_rule_that_lists_is_of_no_change() {
+    for path in ["", "path='/repo'"] {
+        let by = |words: &str| {
+            let words: Vec<&str> = words.split('|').collect();
+            rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n{path}"))
+        };
+        for (words, text) in [
+            ("git|remote|-v", "git remote -v set-url origin https://evil"),
+            ("git|remote|-v", "git remote -v remove o"),
+            ("git|branch|-vv", "git branch -vv -f main HEAD"),
+            ("git|branch|-v", "git branch -v -m b9"),
+            ("git|tag|-l", "git tag -l -d v1"),
+            ("xargs|git|tag|-l", "xargs git tag -l -d"),
+        ] {
+            assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+        }
+        for (words, text) in [
+            ("git|remote|-v", "git remote -v"),
+            ("git|branch|-vv", "git branch -vv --list feat"),
+            ("git|tag|-l", "git tag -l --sort=x v1"),
+            ("git|branch", "git branch new"),
+            ("git|branch|-D", "git branch -D old"),
+        ] {
+            accepts(&by(words), text);
+        }
+    }
+}
+
+#[test]
 fn an_argument_counts_from_where_its_program_goes() {
     let path = |program: &str| {
         rules(&format!("[[rule]]\ndecision='accept'\ncommand={program:?}\npath='/repo'\n"))
