@@ -9,6 +9,7 @@ use crate::harmless::{is_compiler, is_listed, unlisted};
 use crate::options::Options;
 use crate::sed::only_edits;
 use crate::shell::Word;
+use crate::tools;
 use crate::words::{RUNNERS, SHELLS, is_option, name_of, options_end, unified, unversioned};
 
 /// Options by which a program runs what it is told to, or takes from elsewhere what to run.
@@ -91,6 +92,7 @@ pub(crate) fn can_start(words: &[Word]) -> bool {
         || is(LISTENING)
         || CODE.iter().any(|(names, _)| is(names))
         || is_listed(name)
+        || tools::is_tool(name)
 }
 
 /// Why what a command starts is found only in the text of its arguments, if it is. What stands among
@@ -103,6 +105,7 @@ pub(crate) fn code(words: &[Word], known: usize) -> Option<String> {
         .or_else(|| told(words, known))
         .or_else(|| optioned(words, known))
         .or_else(|| unlisted(words, known))
+        .or_else(|| tools::told(words, known))
 }
 
 /// Why a word of a program that can start others is not known: the shell makes it, or its input gives it.

@@ -32,6 +32,7 @@ mod sed;
 mod shell;
 mod start;
 mod subject;
+mod tools;
 mod words;
 
 pub use file::{Expiry, Fault, RuleFile, write_expiry, write_rule};

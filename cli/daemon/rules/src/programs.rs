@@ -340,9 +340,13 @@ const SYSTEM: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/
 pub(crate) fn is_known(words: &[Word]) -> bool {
     let Some(program) = words.first().map(|word| word.text.as_str()) else { return false };
     let (folder, name) = program.rsplit_once('/').unwrap_or((SYSTEM[0], program));
+    SYSTEM.contains(&folder) && !is_starter(words) && is_named(name)
+}
+
+/// Whether a program stands here by that name, wherever it lies.
+pub(crate) fn is_named(name: &str) -> bool {
     let has = |entry: &&str| entry.split(' ').next() == Some(name);
-    let is_listed = || PROGRAMS.iter().any(|(_, entries)| entries.iter().any(has));
-    SYSTEM.contains(&folder) && !is_starter(words) && is_listed()
+    PROGRAMS.iter().any(|(_, entries)| entries.iter().any(has))
 }
 
 /// Whether a command does nothing but look.

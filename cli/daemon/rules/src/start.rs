@@ -147,7 +147,7 @@ pub(crate) struct Start {
 }
 
 /// `python3 -m pip install` is `pip install`.
-fn module(words: &[Word]) -> Option<Vec<Word>> {
+pub(crate) fn module(words: &[Word]) -> Option<Vec<Word>> {
     if !matches!(unversioned(name_of(words)), "pypy" | "python") {
         return None;
     }

@@ -808,6 +808,89 @@ fn options_that_are_not_known_to_start_nothing_ask() {
 }
 
 #[test]
+fn what_a_tool_is_told_to_run_by_an_option_asks() {
+    let by = |words: &str, path: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n{path}"))
+    };
+    for (words, text) in [
+        ("pylint", "pylint --init-hook='import os' x.py"),
+        ("pylint", "pylint --init-ho x x.py"),
+        ("pylint", "pylint {--init-hook=x,x.py}"),
+        ("hg|status", "hg status --config hooks.pre-status='touch p'"),
+        ("hg|log", "hg log --config extensions.e=./e.py"),
+        ("hg", "hg bisect -c 'touch p'"),
+        ("ctest", "ctest -S e.cmake"),
+        ("meson|test", "meson test --wrapper ./evil"),
+        ("cmake|--build", "cmake --build b -- SHELL=./evil"),
+        ("cmake", "cmake --build b -- CC=./evil"),
+        ("ag", "ag --pager './evil' x"),
+        ("ack", "ack --pager=id x"),
+        ("bat", "bat --pager id --paging=always f"),
+        ("svn|diff", "svn diff --diff-cmd ./evil"),
+        ("mypy", "mypy --python-executable ./evil x"),
+        ("mypy", "mypy @args"),
+        ("prettier|--check", "prettier --check . --plugin=./evil.js"),
+        ("npx|prettier", "npx prettier --check . --plugin=./evil.js"),
+        ("uv|run|pylint", "uv run pylint --init-hook=x x.py"),
+        ("python3|-m|pylint", "python3 -m pylint --init-hook=x x.py"),
+        ("python3", "python3 -mpylint --init-hook=x x.py"),
+        ("rake|test", "rake test -e 'system(\"id\")'"),
+        ("bazel|test", "bazel test --run_under=./evil //..."),
+        ("helm|template", "helm template --post-renderer ./evil x"),
+        ("rpm|-q", "rpm -q --pipe id"),
+        ("rpm", "rpm -E '%(id)'"),
+        ("nm", "nm --plugin ./evil.so x"),
+        ("nm", "nm @args"),
+        ("tcpdump", "tcpdump -z ./evil -w x"),
+        ("jj|log", "jj log --tool ./evil"),
+        ("jj", "jj util exec -- touch p"),
+        ("gh", "gh alias set --shell x 'rm -rf ~'"),
+        ("gh", "gh x"),
+        ("gh", "gh repo clone a/b -- -c core.sshCommand=x"),
+        ("pnpm|run", "pnpm run --config.script-shell=./evil lint"),
+        ("java", "java -XX:OnError='touch p' Main"),
+        ("frobnicate", "frobnicate --on-change 'touch p'"),
+        ("./frobnicate", "./frobnicate --plug=./evil"),
+    ] {
+        for path in ["", "path='/repo'"] {
+            assert_eq!(says(&by(words, path), &command(text)), Decision::Ask, "{text}");
+        }
+    }
+    for (words, text) in [
+        ("pylint", "pylint -j 4 --disable=all src"),
+        ("pylint|--init-hook=x", "pylint --init-hook=x src"),
+        ("hg", "hg status -v"),
+        ("ctest", "ctest --output-on-failure -j8 -R foo"),
+        ("meson|test", "meson test -C build --verbose"),
+        ("cmake|--build", "cmake --build b -j8"),
+        ("bat", "bat --paging=never src/*"),
+        ("svn", "svn diff -r 1:2"),
+        ("mypy", "mypy --strict src"),
+        ("prettier", "prettier --check src --ignore-path x"),
+        ("npx|prettier", "npx prettier --check src"),
+        ("uv|run|pytest", "uv run pytest --import-mode=importlib"),
+        ("python3|-m|pytest", "python3 -m pytest --import-mode=importlib"),
+        ("rake", "rake test"),
+        ("bazel|test", "bazel test --config=ci //..."),
+        ("helm|lint", "helm lint chart"),
+        ("rpm|-q", "rpm -q --queryformat x bash"),
+        ("nm", "nm -D x.so"),
+        ("tcpdump", "tcpdump -nn -c 5"),
+        ("jj", "jj log -r main"),
+        ("gh", "gh issue list --assignee @me"),
+        ("npm|run", "npm run lint -- --config x"),
+        ("npm", "npm --version"),
+        ("java", "java -cp out Main --config x"),
+        ("ruff|check", "ruff check --fix --config x.toml"),
+        ("frobnicate", "frobnicate --verbose --dry-run --no-config -x"),
+        ("frobnicate|--config", "frobnicate --config x"),
+    ] {
+        accepts(&by(words, ""), text);
+    }
+}
+
+#[test]
 fn a_place_that_a_program_makes_up_is_not_sure() {
     let path = |program: &str| {
         rules(&format!("[[rule]]\ndecision='accept'\ncommand={program:?}\npath='/repo'\n"))
