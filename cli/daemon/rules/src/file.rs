@@ -535,6 +535,8 @@ after = "8h"
             ("[[rule]]\ndecision = \"ask\"\ncommand = \"a | b\"", 3, "list"),
             ("[[rule]]\ndecision = \"ask\"\ncommand = 3", 3, "…"),
             ("[[rule]]\ndecision = \"ask\"\npath = \"../x\"", 3, "from the root"),
+            ("[[rule]]\ndecision = \"decline\"\npath = \"~/.ssh\"", 3, "`~` in \"~/.ssh\""),
+            ("[[rule]]\ndecision = \"decline\"\npath = \"/home/$USER/x\"", 3, "from the root"),
             ("[[rule]]\ndecision = \"ask\"\nlabel = \"x\"", 3, "key=value"),
             ("[[rule]]\ndecision = \"ask\"\nanywhere = 1", 3, "anywhere = true"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"x\"\nexact = 1", 4, "exact = true"),
