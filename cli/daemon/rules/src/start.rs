@@ -6,6 +6,7 @@
 use crate::carrier::Carrier;
 use crate::code::{can_start, code};
 use crate::git;
+use crate::harmless::VIMS;
 use crate::options::Options;
 use crate::shell::Word;
 use crate::words::{RUNNERS, SHELLS, file_name, is_option, name_of, unified, unversioned};
@@ -95,8 +96,9 @@ const ELSEWHERE: &[&str] = &[
 
 /// Programs that read commands from their input, or from a file, unless words of theirs name one.
 const READERS: &[&str] = &[
-    "at", "batch", "crontab", "newgrp", "nsenter", "parallel", "runuser", "script", "sg", "su",
-    "unshare",
+    "at", "batch", "crontab", "dc", "duckdb", "ed", "ftp", "gdb", "gnuplot", "lftp", "lldb", "m4",
+    "mail", "mailx", "mariadb", "mysql", "newgrp", "nsenter", "parallel", "red", "runuser",
+    "script", "sftp", "sg", "su", "telnet", "unshare",
 ];
 
 /// Programs whose names end so, and that are none.
@@ -636,7 +638,7 @@ fn reads(words: &[Word], known: usize) -> Option<String> {
         }
         _ => false,
     };
-    (READERS.contains(&name) && known <= 1 && !is_told)
+    ((READERS.contains(&name) || VIMS.contains(&name)) && known <= 1 && !is_told)
         .then(|| format!("`{name}` may start what it reads"))
 }
 

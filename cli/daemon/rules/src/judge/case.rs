@@ -5,6 +5,7 @@
 
 use super::Judgement;
 use super::part::{Command, Part, commands_of};
+use crate::git::settings_elsewhere;
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::links::Real;
@@ -344,6 +345,9 @@ impl Case<'_> {
             return Some(format!("rule {name} has a path, and where it runs is not known"));
         }
         let beyond = |what: String| format!("rule {name} has a path, and {what} may be beyond it");
+        if let Some(word) = settings_elsewhere(&unified(&simple.words), known) {
+            return Some(beyond(format!("`git config {word}`")));
+        }
         let guards = |path: &Path| self.guards(rule, path);
         let shown_word = |word: &Word| match word.text.as_str() {
             "" => "its input".to_owned(),

@@ -794,9 +794,10 @@ fn options_that_are_not_known_to_start_nothing_ask() {
         ("node", "node --max-old-space-size=4096 x.js"),
         ("perl", "perl -w x.pl -e"),
         ("ruby", "ruby x.rb --run"),
-        ("vim", "vim f"),
-        ("vim", "vim -R f"),
-        ("nvim", "nvim -d a b"),
+        ("vim|f", "vim f"),
+        ("vim|f", "vim f -R"),
+        ("nvim|-d", "nvim -d a b"),
+        ("vim", "vim --version"),
         ("scp", "scp -r -P 22 a b:"),
         ("sdiff", "sdiff a b"),
         ("apt-get", "apt-get update"),
@@ -970,6 +971,15 @@ fn what_is_started_by_a_programs_input_is_not_known() {
         "crontab f",
         "echo rm x | su",
         "echo rm x | script",
+        "printf '!rm x\\n' | ed f",
+        "printf '!rm x\\n' | ex f",
+        "printf ':!rm x' | vim f",
+        "echo '!rm x' | dc",
+        "dc -e '!rm x'",
+        "echo '!rm x' | sftp host",
+        "echo '\\! rm x' | mysql db",
+        "echo 'syscmd(rm x)' | m4",
+        "echo 'shell rm x' | gdb ./x",
     ] {
         assert_eq!(says(&all, &command(text)), Decision::Ask, "{text}");
     }
@@ -977,6 +987,16 @@ fn what_is_started_by_a_programs_input_is_not_known() {
         assert_eq!(says(&all, &command(text)), Decision::Accept, "{text}");
     }
     assert_eq!(says(&all, &command("parallel rm ::: x")), Decision::Ask);
+    for program in ["ed", "ex", "vim", "dc", "sftp", "mysql", "m4", "gdb"] {
+        let own = rules(&format!(
+            "[[rule]]\ndecision='accept'\ncommand='echo'\n\
+             [[rule]]\ndecision='accept'\ncommand='{program}'\n"
+        ));
+        assert_eq!(says(&own, &command(&format!("echo x | {program} f"))), Decision::Ask);
+        if program != "sftp" {
+            accepts(&own, &format!("{program} --version"));
+        }
+    }
     let own = rules("[[rule]]\ndecision='accept'\ncommand='at now'\n");
     assert_eq!(says(&own, &command("at now")), Decision::Accept);
 }
@@ -1113,6 +1133,32 @@ fn an_argument_counts_from_where_its_program_goes() {
     }
     let declined = rules(SECRET);
     assert_eq!(says(&declined, &command("cd a && tar -C .. -cf x ./secret")), Decision::Decline);
+}
+
+#[test]
+fn the_settings_of_the_home_are_beyond_a_path() {
+    let by = |words: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\npath='/repo'\n"))
+    };
+    for (words, text) in [
+        ("git", "git config --global user.name x"),
+        ("git|config", "git config --global --add user.x y"),
+        ("git|config", "git config --system user.name x"),
+        ("git|config", "git config set --glob user.name x"),
+        ("git", "git-config --global user.name x"),
+        ("git|config", "git config --global branch.main.mergeoptions '-s evil'"),
+    ] {
+        assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+    }
+    for (words, text) in [
+        ("git", "git config user.name x"),
+        ("git|config", "git config --local --add user.x y"),
+        ("git|config|--global", "git config --global user.name x"),
+        ("git", "git log --grep config --all"),
+    ] {
+        accepts(&by(words), text);
+    }
 }
 
 #[test]
