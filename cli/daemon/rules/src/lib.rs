@@ -23,6 +23,7 @@ mod judge;
 mod links;
 mod listing;
 mod looker;
+mod losing;
 mod options;
 mod places;
 mod programs;

@@ -351,6 +351,87 @@ impl Reading {
     }
 }
 
+/// A file that a shell writes into, as it stands in a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Its name, without quotes, where there is nothing else to be made of it.
+    pub name: String,
+    /// Whether it is only emptied: nothing writes into it.
+    pub is_emptied: bool,
+}
+
+impl CommandLine {
+    /// The files that a line has shells write into, as far as they can be seen in one that cannot be read.
+    pub(crate) fn written(&self) -> Vec<Written> {
+        let mut found = Vec::new();
+        match self {
+            CommandLine::Text(text) => written(text, 0, &mut found),
+            CommandLine::Words(words) => {
+                if let Some(line) = shells_line(words) {
+                    written(line, 1, &mut found);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn written(text: &str, depth: usize, found: &mut Vec<Written>) {
+    let is_much = text.len() > BYTES_MAX
+        || text.chars().filter(|c| matches!(c, '$' | '`')).count() > EXPANSIONS_MAX;
+    if is_much || depth > SHELLS_MAX {
+        return;
+    }
+    let Ok(tokens) = uncached_tokenize_str(text, &options().tokenizer_options()) else { return };
+    let (mut words, mut files, mut into) = (Vec::new(), Vec::new(), None);
+    let mut end = |words: &mut Vec<String>, files: &mut Vec<(String, String)>| {
+        for (operator, name) in files.drain(..) {
+            let is_emptied = words.is_empty() && matches!(operator.as_str(), ">" | ">|");
+            found.push(Written { name, is_emptied });
+        }
+        if let Some(line) = shells_line(words) {
+            written(line, depth + 1, found);
+        }
+        words.clear();
+    };
+    for token in &tokens {
+        match token {
+            Token::Operator(operator, _) if REDIRECTIONS.contains(&operator.as_str()) => {
+                into = Some(operator.clone());
+            }
+            Token::Operator(..) => {
+                end(&mut words, &mut files);
+                into = None;
+            }
+            Token::Word(raw, _) => {
+                let bare = || raw.trim_matches(['"', '\'']).to_owned();
+                let text = word(raw).map_or_else(|_| bare(), |word| word.text);
+                match into.take() {
+                    Some(operator) if operator.contains('>') => {
+                        let is_copy = operator.ends_with('&')
+                            && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+                        if !is_copy && text != "/dev/null" {
+                            files.push((operator, text));
+                        }
+                    }
+                    Some(_) => {}
+                    None => words.push(text),
+                }
+            }
+        }
+    }
+    end(&mut words, &mut files);
+}
+
+/// The line that a shell is told to read.
+fn shells_line(words: &[String]) -> Option<&str> {
+    let (program, given) = words.split_first()?;
+    let is_told = |word: &String| word.starts_with('-') && word.ends_with('c');
+    let name = program.rsplit('/').next()?;
+    let at = given.iter().position(is_told).filter(|_| SHELLS.contains(&name))?;
+    given.get(at + 1).map(String::as_str)
+}
+
 fn options() -> ParserOptions {
     ParserOptions { enable_extended_globbing: false, ..ParserOptions::default() }
 }
@@ -715,6 +796,26 @@ mod tests {
             ["/repo/link/../etc", "/etc/x"].map(Path::new)
         );
         assert!(reads("x </dev/null <&0 > o").is_empty());
+    }
+
+    #[test]
+    fn what_is_written_is_seen_in_a_line_that_cannot_be_read() {
+        let seen = |text: &str| -> Vec<String> {
+            let found = CommandLine::Text(text.to_owned()).written();
+            found.into_iter().map(|file| file.name).collect()
+        };
+        assert_eq!(seen("echo x >> ~/.ssh/keys"), ["~/.ssh/keys"]);
+        assert_eq!(seen("bash -lc 'echo $X > \"$HOME/.bashrc\"'"), ["$HOME/.bashrc"]);
+        assert_eq!(seen("bash -lc \"echo x > $HOME/x\""), ["$HOME/x"]);
+        assert_eq!(
+            seen("for f in a; do x > b 2>&1; done &> 'c d' | y >&2 > /dev/null"),
+            ["b", "c d"]
+        );
+        assert!(seen("awk '$1>5' \"a > b\" < c").is_empty());
+        let empties = |text: &str| CommandLine::Text(text.to_owned()).written()[0].is_emptied;
+        assert!(empties("> a") && !empties(">> a") && !empties("x > a") && !empties("> a x"));
+        let words = ["sh", "-c", "$X > /etc/x"].map(str::to_owned).to_vec();
+        assert_eq!(CommandLine::Words(words).written()[0].name, "/etc/x");
     }
 
     /// As Codex and others put words into one line.
