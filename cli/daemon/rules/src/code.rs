@@ -3,6 +3,7 @@
 //! What always holds: of a program that can start others, a word that its shell or its input may make an
 //! option of is not known; nor is an option, where all that are known are listed.
 
+use crate::awk::only_looks;
 use crate::carrier::Carrier;
 use crate::git;
 use crate::harmless::{is_compiler, is_listed, unlisted};
@@ -237,13 +238,10 @@ fn is_told_to_tmux(text: &str) -> bool {
 /// The first word of an `awk` that may start something, or says where what does stands.
 fn awk(words: &[Word], known: usize) -> Option<&str> {
     let own = Options { flags: &[], valued: &["-F", "-v"] }.own(words);
-    let is_code = |text: &str| {
-        ["system", "|", ">", "<", "@", "getline"].iter().any(|sign| text.contains(sign))
-    };
     let is_odd = |at: usize, word: &Word| {
         own.unknown.contains(&at)
             || (at <= own.end && !word.is_literal)
-            || (at == own.end && is_code(&word.text))
+            || (at == own.end && !only_looks(&word.text))
             || (at > own.end && word.text.starts_with('-') && word.text.len() > 1)
     };
     let mut beyond = words.iter().enumerate().skip(known);

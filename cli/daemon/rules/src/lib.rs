@@ -11,6 +11,7 @@
 //!                  └───▶ risk ─▶ reads · writes · network · deletes · outside · privilege
 //! ```
 
+mod awk;
 mod carrier;
 mod code;
 mod file;

@@ -58,6 +58,8 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "cmp",
             "column",
             "comm",
+            "command -V",
+            "command -v",
             "cut",
             "date",
             "df",

@@ -239,6 +239,9 @@ impl Looking<'_> {
         let name = file_name(first);
         let found = started(words);
         if is_carrier(words) {
+            if name == "env" && words.len() == 1 {
+                self.put(RiskKind::Reads, "`env` shows what is set".to_owned());
+            }
             if matches!(name, "sudo" | "doas" | "pkexec") {
                 self.put(RiskKind::Privilege, format!("`{name}` runs it as somebody else"));
             }
@@ -550,7 +553,14 @@ mod tests {
             ("less +!rm f", &[Unclear]),
             ("less --lesskey-file=x f", &[Unclear]),
             ("find . -fprint x", &[Writes]),
-            ("env", &[Unclear]),
+            ("env", &[Reads]),
+            ("env A=1", &[Unclear]),
+            ("xargs env", &[Unclear]),
+            ("command -v node", &[Reads]),
+            ("awk '$3>5{print}' f", &[Reads]),
+            ("awk '{print > $1}' f", &[Unclear]),
+            ("[ -f a ] && cat a", &[Reads, Reads]),
+            ("RUST_BACKTRACE=1 cargo test", &[Writes]),
             // What may run something else is not shown as harmless.
             ("env LD_PRELOAD=./x ls", &[Unclear, Reads]),
             ("env BASH_ENV=f bash -c ls", &[Unclear, Reads]),

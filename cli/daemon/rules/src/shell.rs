@@ -281,6 +281,7 @@ impl Reading {
         for item in before {
             match item {
                 Item::IoRedirect(redirect) => files.extend(file_of(redirect)?),
+                Item::AssignmentWord(_, assignment) if only_tells(&assignment.value) => {}
                 _ => return unclear("it sets a variable"),
             }
         }
@@ -311,7 +312,7 @@ impl Reading {
             Some(name) if !name.is_literal || name.text.is_empty() => {
                 return unclear("which program it runs is found out by the shell");
             }
-            Some(name) if CHANGING.contains(&name.text.as_str()) => {
+            Some(name) if CHANGING.contains(&name.text.as_str()) && !asks_what_runs(&words) => {
                 return unclear(format!("`{}` changes what the rest means", name.text));
             }
             Some(_) => {}
@@ -432,6 +433,37 @@ fn shells_line(words: &[String]) -> Option<&str> {
     given.get(at + 1).map(String::as_str)
 }
 
+/// Whether it only says what the shell would run by a name: `command -v x`.
+fn asks_what_runs(words: &[Word]) -> bool {
+    let [name, option, names @ ..] = words else { return false };
+    let is = |word: &Word, text: &str| word.is_literal && word.text == text;
+    is(name, "command")
+        && (is(option, "-v") || is(option, "-V"))
+        && !names.is_empty()
+        && names.iter().all(|word| word.is_literal && !word.text.starts_with('-'))
+}
+
+/// Variables that change nothing but how a program tells of what it does.
+const TELLING: &[&str] = &[
+    "CARGO_TERM_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONUNBUFFERED",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+];
+
+/// Whether `X=y` in front of a program changes nothing of what that does.
+fn only_tells(assignment: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-,:=".contains(c);
+    assignment.split_once('=').is_some_and(|(name, value)| {
+        TELLING.contains(&name) && !value.is_empty() && value.chars().all(is_plain)
+    })
+}
+
 fn options() -> ParserOptions {
     ParserOptions { enable_extended_globbing: false, ..ParserOptions::default() }
 }
@@ -541,7 +573,9 @@ fn word(raw: &str) -> Result<Word, Unclear> {
     while let Some(rest) = begin.strip_prefix("''").or_else(|| begin.strip_prefix("\"\"")) {
         begin = rest;
     }
-    word.is_literal &= !begin.starts_with('=');
+    word.is_literal &= !begin.starts_with('=') || begin == "=";
+    // Alone it begins no pattern.
+    word.is_literal |= raw == "[";
     Ok(word)
 }
 
@@ -641,6 +675,9 @@ mod tests {
             ("rg \"a\\b\" 'x$'", &["rg a\\b x$"]),
             ("ls *.rs ~/x", &["ls *.rs ~/x"]),
             ("cargo te\\\nst \\\n --all", &["cargo test --all"]),
+            ("[ -f a ] && [ b = c ]", &["[ -f a ]", "[ b = c ]"]),
+            ("command -v node || command -V a b", &["command -v node", "command -V a b"]),
+            ("RUST_BACKTRACE=1 RUST_LOG=a::b=x,c cargo test", &["cargo test"]),
         ] {
             assert_eq!(told(text), parts, "{text}");
         }
@@ -657,6 +694,17 @@ mod tests {
             "$CMD x",
             "\"$CMD\" x",
             "A=1 cargo test",
+            "RUST_LOG=$X cargo test",
+            "RUST_LOG='a b' cargo test",
+            "RUST_BACKTRACE+=1 cargo test",
+            "RUST_BACKTRACE=1",
+            "RUST_BACKTRACE=1 A=1 cargo test",
+            "command rm x",
+            "command -v",
+            "command -p -v x",
+            "command -v -p rm",
+            "command -v *",
+            "[a -f x",
             "A=1",
             "cat <<E\nx\nE",
             "cat <<< x",

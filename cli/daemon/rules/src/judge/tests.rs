@@ -1136,6 +1136,46 @@ fn an_argument_counts_from_where_its_program_goes() {
 }
 
 #[test]
+fn what_is_done_every_day_is_accepted() {
+    let by = |words: &str| {
+        let one = |word: &str| {
+            format!("[[rule]]\ndecision='accept'\ncommand={:?}\npath='/repo'\n", [word])
+        };
+        rules(&words.split(' ').map(one).collect::<String>())
+    };
+    for (words, text) in [
+        ("[ cat", "[ -f a ] && cat a"),
+        ("[", "[ a = b ]"),
+        ("date", "date -Iseconds"),
+        ("git", "git diff HEAD~1 -- src/"),
+        ("git", "git log main~3..HEAD~1 --stat"),
+        ("awk", "awk 'NR<10' f"),
+        ("awk", "awk '$3>5{print}' f"),
+        ("cargo", "RUST_BACKTRACE=1 cargo test"),
+        ("command", "command -v node"),
+        ("env", "env"),
+    ] {
+        accepts(&by(words), text);
+    }
+    for (words, text) in [
+        ("[ cat", "[ -f /etc/x ] && cat a"),
+        ("[", "[ -f a* ]"),
+        ("[", "[ -v 'a[$(x)]' ]"),
+        ("git", "git diff ../x~1"),
+        ("git", "git diff link~1"),
+        ("git", "git diff ~1"),
+        ("git", "git diff a~b"),
+        ("cat", "cat HEAD~1"),
+        ("awk", "awk '$3>5{print > $1}' f"),
+        ("cargo", "RUSTC_WRAPPER=./x cargo test"),
+        ("command", "command rm x"),
+        ("env xargs", "xargs env"),
+    ] {
+        assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+    }
+}
+
+#[test]
 fn the_settings_of_the_home_are_beyond_a_path() {
     let by = |words: &str| {
         let words: Vec<&str> = words.split('|').collect();
