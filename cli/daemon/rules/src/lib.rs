@@ -35,6 +35,7 @@ mod shell;
 mod start;
 mod subject;
 mod tools;
+mod vain;
 mod words;
 
 pub use file::{Expiry, Fault, RuleFile, write_expiry, write_rule};

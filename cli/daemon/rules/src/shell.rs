@@ -38,7 +38,7 @@ const OPERATORS: &[&str] =
 const REDIRECTIONS: &[&str] = &["<", ">", ">>", ">|", "<&", ">&", "&>", "&>>"];
 
 /// Words that begin something other than a simple command, in one of the shells at least.
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "!",
     "{",
     "}",
@@ -68,7 +68,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// Builtins after which the words that follow may mean something else.
-const CHANGING: &[&str] = &[
+pub(crate) const CHANGING: &[&str] = &[
     ".",
     "alias",
     "autoload",
