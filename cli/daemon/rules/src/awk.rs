@@ -27,17 +27,12 @@ fn only_compares(script: &str) -> bool {
             '"' => is_text = !is_text,
             _ if is_text => {}
             '{' => braces += 1,
-            '}' => {
-                braces = braces.saturating_sub(1);
-                brackets = 0;
-            }
+            // No `awk` closes these in another order.
+            '}' if brackets > 0 => return false,
+            '}' => braces = braces.saturating_sub(1),
             '(' => brackets += 1,
             ')' => brackets = brackets.saturating_sub(1),
-            '|' => {
-                if rest.next_if_eq(&'|').is_none() {
-                    return false;
-                }
-            }
+            '|' if rest.next_if_eq(&'|').is_none() => return false,
             // In front of all statements, or in brackets, it compares.
             '<' | '>' if braces > 0 && brackets == 0 => return false,
             '>' if rest.next_if_eq(&'>').is_some() => return false,
@@ -81,6 +76,7 @@ mod tests {
             "{print ($1) > f}",
             "{print (a) (b) > f}",
             "x{ ( } {print > f}",
+            "{a[(1] = 2; print > f}",
             "{print |& f}",
         ] {
             assert!(!only_looks(script), "{script}");

@@ -501,6 +501,8 @@ mod tests {
             ("gcc -c x.c", &[Writes]),
             ("psql -c 'select 1'", &[Unclear]),
             ("docker ps", &[Unclear]),
+            ("uv run mypy --python-ex ./x a", &[Unclear, Writes]),
+            ("gh x", &[Network, Unclear]),
             ("git push", &[Network]),
             ("rm -rf target", &[Deletes]),
             ("find . -name x -delete", &[Deletes]),

@@ -334,9 +334,10 @@ pub(crate) fn told(words: &[Word], known: usize) -> Option<String> {
             return own(&inner, (known + inner.len()).saturating_sub(words.len()).max(1));
         }
         let is_passed = |at: &usize| is_tool(name_of(&words[*at..]));
-        let end = known.min(words.len());
+        // Who names no more than what runs it has not named the other one.
+        let end = if known > 1 { known.min(words.len()) } else { words.len() };
         let at = (1..end).find(is_passed).filter(|_| PASSING.contains(&name))?;
-        own(&words[at..], known - at)
+        own(&words[at..], known.saturating_sub(at).max(1))
     })
 }
 
