@@ -154,6 +154,13 @@ impl Daemon {
         Ok(self.scribe.note(now(), thread, message)?)
     }
 
+    /// The same, and waits until the tables tell of it.
+    pub async fn noted(&self, thread: &str, message: &Synthetic) -> Result<Receipt, Refusal> {
+        let receipt = self.note(thread, message)?;
+        self.folded_to(receipt.last).await?;
+        Ok(receipt)
+    }
+
     /// Looks at the tables, all of it at one moment.
     pub fn look<T, E: From<StoreError>>(
         &self,

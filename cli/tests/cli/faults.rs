@@ -373,6 +373,44 @@ fn a_message_that_is_tried_again_is_not_taken_for_its_first_try_by_the_next_daem
 }
 
 #[test]
+fn what_waits_behind_a_lost_message_says_why() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let script = sm.dir.path().join("bin/codex.json");
+    let message = cut_off(sm, &id);
+    until("it was looked for", || {
+        input(sm, &message)["reason"].as_str().is_some_and(|why| why.contains("does not have it"))
+    });
+    let faults = json!({ "faults": { "turn/start": "cut", "thread/read": "error" } });
+    std::fs::write(&script, faults.to_string()).expect("a file");
+    let second = cut_off(sm, &id);
+    until("that one is unknown, too", || input(sm, &second)["status"] == "unknown");
+    std::fs::write(&script, json!({ "faults": { "thread/read": "error" } }).to_string())
+        .expect("a file");
+    until("another one waits and says for what", || {
+        let behind = sent(&sm.run(&["send", &id, "behind", "--json", "--key", "behind"]));
+        behind["reason"].as_str().is_some_and(|why| why.contains("scripted failure"))
+    });
+    std::fs::write(&script, "{}").expect("a file");
+    until("it is delivered", || sm.json(&["result", &id])["text"] == "behind");
+}
+
+#[test]
+fn a_session_that_is_dead_takes_no_message_whatever_was_lost_before() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let gone = json!({ "code": -32600, "message": "no rollout found for thread id x" });
+    let faults = json!({ "faults": { "turn/start": "cut", "thread/resume": { "error": gone } } });
+    std::fs::write(sm.dir.path().join("bin/codex.json"), faults.to_string()).expect("a file");
+    let message = cut_off(sm, &id);
+    until("it is unknown", || input(sm, &message)["status"] == "unknown");
+    until("nothing waits for it any more", || {
+        let ran = sm.run(&["send", &id, "more", "--json"]);
+        ran.code == 8 && sm.json(&["queue", &id])["inputs"] == json!([])
+    });
+}
+
+#[test]
 fn what_is_sent_again_waits_behind_what_is_held() {
     let (stage, id) = failing("turn/start", "cut");
     let sm = &stage.sm;

@@ -64,42 +64,58 @@ impl Step<'_> {
         input.reason = reason.filter(|reason| *reason != HELD).map(line);
         let took = changed.turn.clone();
         input.turn = changed.turn.or(input.turn.take());
-        match (was_lost, input.is_lost()) {
-            (false, true) => self.state.lost.put((sid, changed.input), ()),
-            (true, false) => self.state.lost.remove((sid, changed.input)),
-            _ => {}
-        }
-        match (before.waits(), status.waits()) {
-            (true, false) => {
-                self.state.queue.remove((sid, changed.input));
-                let session = self.session(sid);
-                session.queued = session.queued.saturating_sub(1);
-            }
-            (false, true) => {
-                self.state.queue.put((sid, changed.input), ());
-                self.session(sid).queued += 1;
-            }
-            _ => {}
-        }
+        let (now, is_lost) = (input.status, input.is_lost());
+        self.input_moved((sid, changed.input), (before, was_lost), (now, is_lost));
         if let (InputStatus::Started, Some(turn)) = (status, took) {
             self.turn_taken(sid, &turn, changed.turn_over);
         }
     }
 
-    /// Codex shows the message of an input in a turn: one of which nobody knew whether it was taken, was.
+    /// Keeps the tables of what waits and what is lost; each side a status, and whether it is lost.
+    fn input_moved(
+        &mut self,
+        key: (Sid, u64),
+        before: (InputStatus, bool),
+        now: (InputStatus, bool),
+    ) {
+        match (before.1, now.1) {
+            (false, true) => self.state.lost.put(key, ()),
+            (true, false) => self.state.lost.remove(key),
+            _ => {}
+        }
+        match (before.0.waits(), now.0.waits()) {
+            (true, false) => {
+                self.state.queue.remove(key);
+                let session = self.session(key.0);
+                session.queued = session.queued.saturating_sub(1);
+            }
+            (false, true) => {
+                self.state.queue.put(key, ());
+                self.session(key.0).queued += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// Codex shows the message of an input in a turn: one that is on its way, or of which nobody knew whether it
+    /// was taken, was.
     pub(super) fn input_heard(&mut self, sid: Sid, number: u64, turn: u64) {
         let at = self.at;
         let row = self.turn(sid, turn);
         let (id, is_first) = (row.id.clone(), row.prompt.is_none());
         let Some(input) = self.state.inputs.get_mut(self.base, &number) else { return };
-        if input.session != sid || input.status != InputStatus::Unknown {
+        let is_open = input.status.waits() || input.status == InputStatus::Unknown;
+        if input.session != sid || !is_open {
             return;
         }
+        let before = (input.status, input.is_lost());
         input.status = if is_first { InputStatus::Started } else { InputStatus::Steered };
         input.turn = Some(id);
         input.reason = None;
+        input.held = false;
         input.changed_at = at.time;
-        self.state.lost.remove((sid, number));
+        let now = (input.status, false);
+        self.input_moved((sid, number), before, now);
     }
 
     pub(super) fn inputs_held(&mut self, held: &InputsHeld) {

@@ -29,7 +29,7 @@ use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 10;
+pub const FOLD_VERSION: u32 = 11;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]
@@ -116,7 +116,7 @@ impl Step<'_> {
             && !matches!(kind, Kind::ERROR_RESPONSE)
             && !kind.is_malformed()
             && !hearsay;
-        if attach {
+        if attach && (self.session(sid).source == 0 || tells_of_loaded(kind)) {
             self.attach(sid);
         }
         let session = self.session(sid);
@@ -292,4 +292,17 @@ impl Step<'_> {
     fn session(&mut self, sid: Sid) -> &mut Session {
         self.state.sessions.entry(self.base, &sid)
     }
+}
+
+/// Whether only a server that has the thread loaded says that: one that has not answers what is asked of it all
+/// the same, and tells of a new name and of the archive. An answer to its loading attaches it by itself.
+fn tells_of_loaded(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::RESPONSE
+            | Kind::THREAD_NAME_UPDATED
+            | Kind::THREAD_ARCHIVED
+            | Kind::THREAD_UNARCHIVED
+            | Kind::THREAD_CLOSED
+    )
 }

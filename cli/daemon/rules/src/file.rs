@@ -180,41 +180,30 @@ impl Reading<'_> {
             note: None,
             origin: self.origin(at),
         };
-        let (faults, mut decision) = (self.faults.len(), None);
+        let faults = self.faults.len();
+        let decision = self.fields(table, &mut rule);
+        rule.decision = decision.unwrap_or(rule.decision);
+        for (message, remedy) in contradictions(&rule, decision, table) {
+            self.fault(at, message, remedy);
+        }
+        if rule.kinds.is_empty() {
+            rule.kinds = default_kinds(&rule);
+        }
+        (self.faults.len() == faults).then_some(rule)
+    }
+
+    /// Reads what a rule says, key by key. Returns the decision, if it says one.
+    fn fields(&mut self, table: &DeTable<'_>, rule: &mut Rule) -> Option<Decision> {
+        let mut decision = None;
         for (key, value) in table {
-            let start = value.span().start;
             match key.get_ref().as_ref() {
-                "name" => rule.name = self.text_of(value, "name")?,
+                "name" => rule.name = self.text_of(value, "name").unwrap_or_default(),
                 "note" => rule.note = self.text_of(value, "note"),
                 "session" => rule.session = self.text_of(value, "session"),
-                "decision" => {
-                    let Some(word) = self.text_of(value, "decision") else { continue };
-                    decision = Decision::of_word(&word);
-                    if decision.is_none() {
-                        self.fault(
-                            start,
-                            format!("{word:?} is no decision"),
-                            "one of accept, ask, decline",
-                        );
-                    }
-                }
+                "decision" => decision = self.decision(value),
                 "command" => rule.command = self.command(value),
-                "path" => {
-                    let Some(text) = self.text_of(value, "path") else { continue };
-                    match Glob::new(&text) {
-                        Ok(glob) => rule.path = Some(glob),
-                        Err(why) => {
-                            self.fault(start, why, "a folder or file from the root, with * and **")
-                        }
-                    }
-                }
-                "label" => {
-                    let Some(label) = self.text_of(value, "label") else { continue };
-                    if !label.contains('=') {
-                        self.fault(start, "that is no label", "key=value, as in role=tester");
-                    }
-                    rule.label = Some(label);
-                }
+                "path" => rule.path = self.path(value),
+                "label" => rule.label = self.label(value),
                 "kind" => rule.kinds = self.kinds(value),
                 "anywhere" => rule.anywhere = self.word_of(value, "anywhere"),
                 "exact" => rule.exact = self.word_of(value, "exact"),
@@ -225,44 +214,32 @@ impl Reading<'_> {
                 }
             }
         }
-        match decision {
-            Some(decision) => rule.decision = decision,
-            None if !has(table, &["decision"]) => {
-                self.fault(
-                    at,
-                    "the rule says no decision",
-                    "decision = \"accept\", \"ask\" or \"decline\"",
-                );
-            }
-            None => {}
+        decision
+    }
+
+    fn decision(&mut self, value: &Value<'_>) -> Option<Decision> {
+        let word = self.text_of(value, "decision")?;
+        let decision = Decision::of_word(&word);
+        if decision.is_none() {
+            let message = format!("{word:?} is no decision");
+            self.fault(value.span().start, message, "one of accept, ask, decline");
         }
-        if rule.decision == Decision::Accept && !has(table, &["command", "path", "kind"]) {
-            self.fault(
-                at,
-                "the rule accepts everything",
-                "say what: command = …, path = … or kind = …; everything is kind = [\"command\", \"file_change\", \"permissions\"]",
-            );
+        decision
+    }
+
+    fn path(&mut self, value: &Value<'_>) -> Option<Glob> {
+        let text = self.text_of(value, "path")?;
+        let remedy = "a folder or file from the root, with * and **";
+        Glob::new(&text).map_err(|why| self.fault(value.span().start, why, remedy)).ok()
+    }
+
+    fn label(&mut self, value: &Value<'_>) -> Option<String> {
+        let label = self.text_of(value, "label")?;
+        if !label.contains('=') {
+            let remedy = "key=value, as in role=tester";
+            self.fault(value.span().start, "that is no label", remedy);
         }
-        // What only refuses would be led round by one word more.
-        if rule.exact
-            && (!has(table, &["command"]) || decision.is_some_and(|word| word != Decision::Accept))
-        {
-            self.fault(
-                at,
-                "the rule is exact, and accepts no command",
-                "leave `exact` out: only an accept of a command is exact",
-            );
-        }
-        if rule.kinds.is_empty() {
-            rule.kinds = default_kinds(&rule);
-        } else if !rule.command.is_empty() && rule.kinds != [Kind::Command] {
-            self.fault(
-                at,
-                "a rule with a command is of another kind",
-                "leave `kind` or `command` out",
-            );
-        }
-        (self.faults.len() == faults).then_some(rule)
+        Some(label)
     }
 
     /// An accept that can never hold.
@@ -442,6 +419,37 @@ fn has(table: &DeTable<'_>, keys: &[&str]) -> bool {
     table.iter().any(|(key, _)| keys.contains(&key.get_ref().as_ref()))
 }
 
+/// What a rule leaves out or says against itself, each with what would be right.
+fn contradictions(
+    rule: &Rule,
+    decision: Option<Decision>,
+    table: &DeTable<'_>,
+) -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    let accepts = decision == Some(Decision::Accept);
+    let refuses = decision.is_some() && !accepts;
+    if !has(table, &["decision"]) {
+        found.push(("the rule says no decision", "decision = \"accept\", \"ask\" or \"decline\""));
+    }
+    if accepts && !has(table, &["command", "path", "kind"]) {
+        found.push((
+            "the rule accepts everything",
+            "say what: command = …, path = … or kind = …; everything is kind = [\"command\", \"file_change\", \"permissions\"]",
+        ));
+    }
+    // What only refuses would be led round by one word more.
+    if rule.exact && (refuses || !has(table, &["command"])) {
+        found.push((
+            "the rule is exact, and accepts no command",
+            "leave `exact` out: only an accept of a command is exact",
+        ));
+    }
+    if !rule.kinds.is_empty() && !rule.command.is_empty() && rule.kinds != [Kind::Command] {
+        found.push(("a rule with a command is of another kind", "leave `kind` or `command` out"));
+    }
+    found
+}
+
 /// More permissions are accepted only by a rule that says so.
 fn default_kinds(rule: &Rule) -> Vec<Kind> {
     match (rule.command.is_empty(), rule.decision) {
@@ -594,6 +602,9 @@ after = "8h"
         let all = parse("[[rule]]\ndecision = 1\nx = 1\n[[rule]]\ndecision = \"accept\"\ny = 2")
             .unwrap_err();
         assert_eq!(all.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 6, 4]);
+        let behind_its_name =
+            parse("[[rule]]\nname = 1\nnote = 2\ndecision = \"ask\"").unwrap_err();
+        assert_eq!(behind_its_name.len(), 2);
     }
 
     #[test]

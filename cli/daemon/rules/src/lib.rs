@@ -14,6 +14,7 @@
 mod awk;
 mod carrier;
 mod code;
+mod dialect;
 mod file;
 mod folders;
 mod git;
@@ -46,4 +47,4 @@ pub use programs::RiskKind;
 pub use risk::{Hint, Level, Risk, risk};
 pub use rule::{Decision, Kind, Origin, Rule};
 pub use shell::{CommandLine, Simple, Unclear, Word};
-pub use subject::{Asker, FileTouched, Subject, What};
+pub use subject::{Asker, FileTouched, Programs, Subject, What};

@@ -2,11 +2,11 @@
 //!
 //! What always holds: one lists only if each word behind it is known to leave it listing.
 
-use crate::code::{code, may_be_option};
+use crate::code::code;
 use crate::git::subcommand;
 use crate::options::Options;
 use crate::shell::Word;
-use crate::words::unified;
+use crate::words::{may_be_option, unified};
 
 /// A subcommand that lists if nothing behind it says otherwise.
 struct Listing {

@@ -13,7 +13,7 @@ use crate::looker::{Writing, writing};
 use crate::losing::losing;
 use crate::places::{Counted, counted, places};
 use crate::programs::{RiskKind, entry, only_looks, verb};
-use crate::shell::{CommandLine, SHELLS, Simple, Word, Written};
+use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Word, Written};
 use crate::start::{is_carrier, is_shell, started};
 use crate::subject::{Subject, What};
 use crate::tools::is_tool;
@@ -75,6 +75,9 @@ impl RiskKind {
 /// Places that anybody may use and that hold nothing.
 const COMMON: &[&str] = &["/tmp", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
 
+/// As many texts of a tool's arguments are looked at.
+const TEXTS_MAX: usize = 100;
+
 /// Looks at a request.
 pub fn risk(subject: &Subject, real: Real<'_>) -> Option<Risk> {
     let mut looking = Looking { workspace: subject.asker.cwd.as_deref(), real, hints: Vec::new() };
@@ -122,8 +125,12 @@ pub fn risk(subject: &Subject, real: Real<'_>) -> Option<Risk> {
             let tool = tool.as_deref().unwrap_or("one that is not named");
             let reason = format!("a tool of MCP server {server} may do anything: {tool}");
             looking.put(RiskKind::Unclear, reason);
-            for text in arguments.iter().filter(|text| !text.contains('\n')) {
+            for text in arguments.iter().take(TEXTS_MAX).filter(|text| !text.contains('\n')) {
                 looking.argument(text, subject.asker.cwd.as_slice());
+            }
+            if let Some(left @ 1..) = arguments.len().checked_sub(TEXTS_MAX) {
+                let reason = format!("of its arguments {left} more are not looked at");
+                looking.put(RiskKind::Unclear, reason);
             }
         }
         What::Other => return None,
@@ -197,7 +204,7 @@ impl Looking<'_> {
                 word.is_empty()
                     || word.starts_with(['-', '$'])
                     || word.contains('=')
-                    || SHELLS.contains(&file_name(word))
+                    || READABLE_SHELLS.contains(&file_name(word))
                     || FRONT.contains(word)
             };
             let words: Vec<Word> = words.skip_while(is_front).map(Word::plain).collect();
@@ -632,6 +639,18 @@ mod tests {
         let told: Vec<RiskKind> = found.hints.iter().map(|hint| hint.kind).collect();
         assert_eq!(told, [RiskKind::Outside, RiskKind::Unclear]);
         assert_eq!(found.hints[1].reason, "a tool of MCP server tiny may do anything: danger");
+    }
+
+    #[test]
+    fn what_is_not_looked_at_of_a_tools_arguments_is_told() {
+        let unclear = |count: usize| {
+            let (server, tool) = ("tiny".to_owned(), None);
+            let found = of(What::Tool { server, tool, arguments: vec!["a".to_owned(); count] });
+            found.hints.into_iter().map(|hint| (hint.kind, hint.reason)).skip(1).collect::<Vec<_>>()
+        };
+        assert!(unclear(100).is_empty());
+        let told = "of its arguments 3 more are not looked at".to_owned();
+        assert_eq!(unclear(103), [(RiskKind::Unclear, told)]);
     }
 
     proptest! {

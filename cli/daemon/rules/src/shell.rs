@@ -23,8 +23,8 @@ const EXPANSIONS_MAX: usize = 32;
 /// How deep shells may start shells.
 const SHELLS_MAX: usize = 3;
 
-/// Programs that read a command line after `-c`.
-pub(crate) const SHELLS: &[&str] = &["bash", "sh", "zsh", "dash"];
+/// Shells whose lines are read here: those that read them alike.
+pub(crate) const READABLE_SHELLS: &[&str] = &["bash", "sh", "zsh", "dash"];
 
 /// Where those lie; the same name elsewhere may be anything.
 const SHELL_FOLDERS: &[&str] =
@@ -429,7 +429,7 @@ fn shells_line(words: &[String]) -> Option<&str> {
     let (program, given) = words.split_first()?;
     let is_told = |word: &String| word.starts_with('-') && word.ends_with('c');
     let name = program.rsplit('/').next()?;
-    let at = given.iter().position(is_told).filter(|_| SHELLS.contains(&name))?;
+    let at = given.iter().position(is_told).filter(|_| READABLE_SHELLS.contains(&name))?;
     given.get(at + 1).map(String::as_str)
 }
 
@@ -618,7 +618,7 @@ fn inner_line(words: &[Word]) -> Result<Option<&str>, Unclear> {
     let name = Path::new(&words[0].text);
     let is_shell = name.file_name().and_then(|name| name.to_str()).is_some_and(|file| {
         let folder = name.parent().and_then(Path::to_str).unwrap_or("");
-        SHELLS.contains(&file) && (folder.is_empty() || SHELL_FOLDERS.contains(&folder))
+        READABLE_SHELLS.contains(&file) && (folder.is_empty() || SHELL_FOLDERS.contains(&folder))
     });
     if !is_shell {
         return Ok(None);

@@ -86,7 +86,22 @@ pub struct Asker {
     /// Its folder, which is its workspace.
     pub cwd: Option<PathBuf>,
     /// Programs that its PATH leads to in a folder that it may write itself.
-    pub programs: BTreeSet<String>,
+    pub programs: Programs,
+}
+
+/// Programs that an agent may have made itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Programs {
+    /// Those of these names.
+    These(BTreeSet<String>),
+    /// Those of any name: what lies in this folder cannot all be told.
+    Any(PathBuf),
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        Programs::These(BTreeSet::new())
+    }
 }
 
 impl Subject {

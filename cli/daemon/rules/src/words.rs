@@ -115,3 +115,11 @@ pub(crate) fn is_option(word: &str, option: &str) -> bool {
         _ => false,
     }
 }
+
+/// Whether a word that is not known yet may turn out an option: it does not begin with what a pattern
+/// leaves as it is, nor with a file that was found.
+pub(crate) fn may_be_option(word: &Word) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '~' | '@');
+    let begins_plain = word.text.starts_with(is_plain) || word.text.starts_with("{}");
+    !word.is_literal && (!begins_plain || word.text.contains('#'))
+}

@@ -6,6 +6,7 @@
 use super::message::{content, put_settings};
 use super::queue;
 use crate::api::Settings;
+use crate::caller::SENDER;
 use crate::daemon::Daemon;
 use crate::problem::{INVALID_REQUEST, OVERLOADED, Refusal, unknown_word};
 use crate::servers::pool::Server;
@@ -14,7 +15,7 @@ use crate::sessions::rights::{Approval, Sandbox};
 use serde_json::{Value, json};
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::{InputStatus, Session};
-use sm_projections::tables::Sessions;
+use sm_projections::tables::{Inputs, Sessions};
 use sm_projections::views::{self, Selection};
 use sm_protocol::synthetic::{InputAccepted, InputChanged, SessionSet, Synthetic, message_id};
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use std::time::Duration;
 
 /// How long Codex may take to begin or steer a turn.
 const BEGINNING: Duration = Duration::from_secs(60);
+
+/// How long the answer may take once Codex has told of the message.
+const ANSWERING: Duration = Duration::from_secs(2);
 
 /// How long a begun turn may take to be told of.
 const TELLING: Duration = Duration::from_secs(10);
@@ -74,9 +78,22 @@ pub(super) async fn settle(
         // The turn has begun, whether the tables tell of it yet or not.
         let _ = told_of(daemon, thread, turn).await;
     }
-    let changed = fate.of(number);
-    queue::change(daemon, thread, changed.clone()).await?;
+    let changed = match fate {
+        // Whatever became of the answer: Codex has told of the message.
+        Fate::Unknown(_) if let Some(heard) = heard(daemon, number)? => heard,
+        fate => fate.of(number),
+    };
+    let receipt = daemon.note(thread, &Synthetic::InputChanged(changed.clone()))?;
+    // It has come to that, however late the tables tell of it: an error here would have it sent again.
+    let _ = daemon.folded_to(receipt.last).await;
     Ok(changed)
+}
+
+/// That a turn took the input, where Codex told of its message by now.
+fn heard(daemon: &Daemon, number: u64) -> Result<Option<InputChanged>, Refusal> {
+    let row = daemon.look(|view| view.get::<Inputs>(&number))?;
+    let taken = row.filter(|row| row.status.is_taken());
+    Ok(taken.map(|row| InputChanged { turn: row.turn, ..queue::now_is(number, row.status) }))
 }
 
 pub(super) async fn steer(
@@ -200,9 +217,8 @@ async fn keep_settings(daemon: &Daemon, thread: &str, settings: &Settings) -> Re
     if own.is_empty() {
         return Ok(());
     }
-    let set = SessionSet { settings: own, by: "sm".to_owned() };
-    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
-    daemon.folded_to(receipt.last).await
+    let set = SessionSet { settings: own, by: SENDER.to_owned() };
+    daemon.noted(thread, &Synthetic::SessionSet(set)).await.map(drop)
 }
 
 async fn turn_start(
@@ -231,14 +247,33 @@ async fn turn_start(
             },
         });
     }
-    let reply = match server.app.call("turn/start", params, BEGINNING).await {
-        Ok(reply) => reply,
-        Err(error) => return Ok(Err(error)),
+    let reply = tokio::select! {
+        answer = server.app.call("turn/start", params, BEGINNING) => match answer {
+            Ok(reply) => reply,
+            Err(error) => return Ok(Err(error)),
+        },
+        turn = begun_unanswered(daemon, input.number) => return Ok(Ok(Some(turn))),
     };
     // Taken is taken, however late the tables tell of it: an error here would have it sent again.
     let _ = daemon.folded_to(reply.seq).await;
     let turn = reply.result.pointer("/turn/id").and_then(Value::as_str);
     Ok(Ok(turn.map(str::to_owned)))
+}
+
+/// Waits until Codex has told of the message, and for the answer a while beyond: whoever sends it waits no
+/// longer, and no verb behind it. Returns the turn.
+async fn begun_unanswered(daemon: &Daemon, number: u64) -> String {
+    loop {
+        let told = daemon.until(BEGINNING, |view| {
+            let row = view.get::<Inputs>(&number)?.filter(|row| row.status.is_taken());
+            Ok(row.and_then(|row| row.turn))
+        });
+        let told = told.await;
+        tokio::time::sleep(ANSWERING).await;
+        if let Ok(Some(turn)) = told {
+            return turn;
+        }
+    }
 }
 
 /// Waits until the turn is told of.

@@ -97,9 +97,11 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             return Ok(());
         };
         // What was lost on its way may have begun a turn, which is not to be talked over.
-        if unknown::find_out_all(daemon, thread).await? {
-            continue;
-        }
+        let found_out = match unknown::find_out_all(daemon, thread).await {
+            Ok(true) => continue,
+            Ok(false) => Ok(()),
+            Err(refusal) => Err(refusal),
+        };
         let message = match accepted(&daemon.reader, number, &row) {
             Ok(message) => message,
             // Nobody knows what is to be sent: it keeps none from going that come after it.
@@ -126,7 +128,11 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             continue;
         }
         let accepted = Accepted { number, message: &message };
-        let fate = match delivery::start(daemon, thread, &accepted).await {
+        let sent = match found_out {
+            Ok(()) => delivery::start(daemon, thread, &accepted).await,
+            Err(refusal) => Err(refusal),
+        };
+        let fate = match sent {
             Ok(fate) => fate,
             // Codex has decided: nothing would ever come of waiting.
             Err(refusal) if refusal.problem.code == "session_dead" => {
@@ -134,9 +140,8 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             }
             // It goes on waiting, and says for what.
             Err(refusal) => {
-                let reason = Some(rows::line(&format!("not delivered yet: {refusal}")));
-                if reason != row.reason {
-                    let queued = InputChanged { reason, ..now_is(number, InputStatus::Queued) };
+                let queued = super::not_yet(number, &refusal);
+                if queued.reason != row.reason {
                     change(daemon, thread, queued).await?;
                 }
                 return Err(refusal);

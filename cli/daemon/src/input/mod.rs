@@ -21,7 +21,7 @@ pub(crate) use queue::{
     act, cancel_all, change, document, hold, hold_or_release, list, now_is, release, release_all,
     waiting,
 };
-pub(crate) use unknown::{doubt, doubt_all, doubt_soon, resumed};
+pub(crate) use unknown::{doubt, doubt_all, doubt_last, doubt_soon, find_out_all, resumed};
 
 use crate::api::{Input, InputTaken, Mode, Settings};
 use crate::caller::{Caller, SENDER};
@@ -32,7 +32,7 @@ use crate::servers::{archive, older};
 use crate::sessions::interrupt::interrupt_turn;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
-use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid};
+use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid, line};
 use sm_projections::table::{Key, Table};
 use sm_projections::tables::{Inputs, Requests};
 use sm_projections::{View, views};
@@ -155,18 +155,37 @@ async fn accept(
         news: sender.news,
     };
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
-    // It is in the log: whoever is told of an error would send it again.
-    if let Err(refusal) = daemon.folded_to(number).await {
-        tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), number));
-        let reason = Some(format!("not delivered yet: {refusal}"));
-        let queued = InputChanged { reason, ..now_is(number, InputStatus::Queued) };
-        return Ok(taken(daemon, target, queued, false));
-    }
-    archive::came_out(daemon, &daemon.session(thread)?.session).await?;
-    let session = daemon.session(thread)?.session;
+    let session = match told_of(daemon, thread, number).await {
+        Ok(session) => session,
+        // It is in the log: whoever is told of an error would send it again.
+        Err(refusal) => {
+            tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), number));
+            let now = match daemon.log().watermark() >= number {
+                true => not_yet(number, &refusal),
+                false => InputChanged {
+                    reason: Some(format!("the disk does not hold it yet: {refusal}")),
+                    ..now_is(number, InputStatus::Unknown)
+                },
+            };
+            return Ok(taken(daemon, target, now, false));
+        }
+    };
     let accepted = Accepted { number, message: &accepted };
     let sent = send(daemon, &session, input.mode, &accepted, sender.waits_out).await?;
     Ok(taken(daemon, target, sent, false))
+}
+
+/// The session of an input, as it is once the tables tell of that.
+async fn told_of(daemon: &Daemon, thread: &str, number: u64) -> Result<Session, Refusal> {
+    daemon.folded_to(number).await?;
+    archive::came_out(daemon, &daemon.session(thread)?.session).await?;
+    Ok(daemon.session(thread)?.session)
+}
+
+/// That an input goes on waiting, and for what.
+fn not_yet(number: u64, refusal: &Refusal) -> InputChanged {
+    let reason = Some(line(&format!("not delivered yet: {refusal}")));
+    InputChanged { reason, ..now_is(number, InputStatus::Queued) }
 }
 
 /// What the sender of an input is told. `repeated`: it was sent before.
@@ -295,16 +314,21 @@ async fn begin(
     session: &Session,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
-    let mut earlier = waiting(daemon, &session.thread_id)?.into_iter();
+    let thread = session.thread_id.as_str();
+    let mut earlier = waiting(daemon, thread)?.into_iter();
     let goes_first = !earlier.any(|(number, row)| number != input.number && !row.held);
-    // What was lost on its way may have begun a turn, which is not to be talked over.
-    let is_free =
-        goes_first && matches!(unknown::find_out_all(daemon, &session.thread_id).await, Ok(false));
-    if is_free {
-        return start(daemon, &session.thread_id, input).await;
-    }
-    deliver_soon(daemon, &session.thread_id);
-    Ok(Fate::Queued(None))
+    let waits_for = match goes_first {
+        // What was lost on its way may have begun a turn, which is not to be talked over.
+        true => match unknown::find_out_all(daemon, thread).await {
+            Ok(false) => return start(daemon, thread, input).await,
+            Ok(true) => None,
+            Err(refusal) if refusal.problem.code == "session_dead" => return Err(refusal),
+            Err(refusal) => Some(format!("not delivered yet: {refusal}")),
+        },
+        false => None,
+    };
+    deliver_soon(daemon, thread);
+    Ok(Fate::Queued(waits_for))
 }
 
 fn is_another_turn(input: &Accepted<'_>, open: Option<&OpenTurn>) -> bool {

@@ -67,8 +67,7 @@ pub(crate) async fn change(
     thread: &str,
     changed: InputChanged,
 ) -> Result<(), Refusal> {
-    let receipt = daemon.note(thread, &Synthetic::InputChanged(changed))?;
-    daemon.folded_to(receipt.last).await
+    daemon.noted(thread, &Synthetic::InputChanged(changed)).await.map(drop)
 }
 
 /// Takes back all that waits for a session, which takes no more. Returns the inputs' ids.
@@ -123,7 +122,11 @@ async fn note_held(
         return Ok(());
     }
     let receipt = daemon.note(thread, &Synthetic::InputsHeld(InputsHeld { inputs, held }))?;
-    daemon.folded_to(receipt.last).await
+    // Held is held, however late the tables tell of it: an error would keep it from being undone.
+    if let Err(late) = daemon.folded_to(receipt.last).await {
+        daemon.say(&format!("what was held in session {thread} is not folded yet: {late}"));
+    }
+    Ok(())
 }
 
 /// Holds or releases what waits for the session that `word` means. Returns the session.
@@ -198,8 +201,7 @@ pub(crate) async fn act(
                 text = family::from_agent(daemon, agent, &daemon.session(&thread)?, &text)?;
             }
             let edited = InputEdited { input: number, text, by: caller.word() };
-            let receipt = daemon.note(&thread, &Synthetic::InputEdited(edited))?;
-            daemon.folded_to(receipt.last).await?;
+            daemon.noted(&thread, &Synthetic::InputEdited(edited)).await?;
         }
         InputAct::Find => {
             let row = doubted(daemon, &thread, id, row).await?;

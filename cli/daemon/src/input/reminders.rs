@@ -64,8 +64,7 @@ pub(crate) async fn set(daemon: &Daemon, word: &str, wish: Remind) -> Result<Val
         false => wish.text,
     };
     let set = ReminderSet { at: due, text, by: caller.word() };
-    let receipt = daemon.note(&target.session.thread_id, &Synthetic::ReminderSet(set))?;
-    daemon.folded_to(receipt.first).await?;
+    let receipt = daemon.noted(&target.session.thread_id, &Synthetic::ReminderSet(set)).await?;
     daemon.reminding.notify_one();
     let id = views::reminder_id(receipt.first);
     let made = daemon.look(|view| match view.get::<Reminders>(&receipt.first)? {
@@ -211,8 +210,7 @@ async fn end(
     reason: Option<String>,
 ) -> Result<(), Refusal> {
     let ended = ReminderEnded { reminder, status: status.to_owned(), by, reason };
-    let receipt = daemon.note(&session.thread_id, &Synthetic::ReminderEnded(ended))?;
-    daemon.folded_to(receipt.last).await
+    daemon.noted(&session.thread_id, &Synthetic::ReminderEnded(ended)).await.map(drop)
 }
 
 /// The words, whole: a record that something open needs is not trimmed. Their beginning where it is damaged.

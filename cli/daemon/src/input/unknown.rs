@@ -35,6 +35,10 @@ const NOT_THERE: &str = "Codex's answer was lost, and the thread does not have i
 /// Why one that was taken is unknown.
 const CUT_OFF: &str = "its turn was cut off before Codex told of the message";
 
+/// Why it stays so.
+const CUT_OFF_AND_NOT_THERE: &str =
+    "its turn was cut off before Codex told of the message, and the thread does not have it";
+
 /// A session was loaded again: what was lost on the way to it is looked for, then what waits is delivered.
 pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
     let (daemon, thread) = (Arc::clone(daemon), thread.to_owned());
@@ -44,6 +48,14 @@ pub(crate) fn resumed(daemon: &Arc<Daemon>, thread: &str) {
         }
         dispatch::deliver_after(daemon, thread, 0).await;
     });
+}
+
+/// A turn ended: what it took and never told of, as it was cut off, is unknown from now on, and looked for.
+pub(crate) async fn doubt_last(daemon: &Arc<Daemon>, thread: &str) {
+    let _lock = daemon.lock(thread).await;
+    if let Err(error) = doubt(daemon, thread).await {
+        daemon.say(&format!("what session {thread} took was not looked through: {error}"));
+    }
 }
 
 /// A session's server ended: what it took and never told of is unknown from now on. In a task of its own.
@@ -57,7 +69,7 @@ pub(crate) fn doubt_soon(daemon: &Arc<Daemon>, thread: &str) {
     });
 }
 
-/// Looks for all lost inputs of a session that were not looked for yet. The caller holds no lock of it.
+/// Doubts what is to be doubted, and looks for all that is lost. The caller holds no lock of the session.
 async fn find_out(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
     let _lock = daemon.lock(thread).await;
     doubt_all(daemon, thread).await?;
@@ -152,8 +164,9 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
     })
 }
 
-/// The same for whoever holds the session's lock. Whether there was one.
-pub(super) async fn find_out_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
+/// Looks for all lost inputs of a session that were not looked for yet. The caller holds its lock. Whether there
+/// was one.
+pub(crate) async fn find_out_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
     let lost = super::listed_in::<Lost>(daemon, thread)?;
     for (number, row) in &lost {
         find_out_one(daemon, thread, *number, row).await?;
@@ -183,11 +196,12 @@ pub(super) async fn find_out_one(
             let accepted_at = row.accepted_at.div_euclid(1_000_000);
             let text = queue::accepted(&daemon.reader, number, row).map(|accepted| accepted.text);
             let file = told.result.pointer("/thread/path").and_then(Value::as_str);
-            match (bare(turns, accepted_at, &named), text, file) {
-                (bare, _, _) if bare.is_empty() => Found::Absent,
-                (bare, Ok(text), Some(file)) => {
+            match (may_hold(turns, accepted_at, &named), text, file) {
+                (turns, _, _) if turns.is_empty() => Found::Absent,
+                (turns, Ok(text), Some(file)) => {
+                    let told = turns.iter().map(|turn| told_in(turn, &text)).collect();
                     let file = PathBuf::from(file);
-                    blocking(move || rollout::find(&file, &bare, &text)).await?
+                    blocking(move || rollout::find(&file, told, &text)).await?
                 }
                 _ => Found::Unsure,
             }
@@ -208,7 +222,11 @@ pub(super) async fn find_out_one(
         _ if row.sought => return Ok(()),
         Found::Absent | Found::Unsure => {
             let unknown = queue::now_is(number, InputStatus::Unknown);
-            InputChanged { reason: Some(NOT_THERE.to_owned()), sought: true, ..unknown }
+            let reason = match row.reason.as_deref() {
+                Some(CUT_OFF) => CUT_OFF_AND_NOT_THERE,
+                _ => NOT_THERE,
+            };
+            InputChanged { reason: Some(reason.to_owned()), sought: true, ..unknown }
         }
     };
     queue::change(daemon, thread, changed).await
@@ -259,16 +277,37 @@ fn carried_by(turns: &[Value], number: u64) -> Option<(InputStatus, &str)> {
     })
 }
 
-/// The turns since a moment (Unix seconds) that have no item, and that no other input began: a server that
-/// died as a turn began may have written down the message for the model, and not the item that names it.
-fn bare(turns: &[Value], since: i64, named: &BTreeSet<String>) -> Vec<String> {
-    let is_bare = |turn: &&Value| {
-        let began = turn.get("startedAt").and_then(Value::as_i64);
-        turn["items"].as_array().is_some_and(Vec::is_empty)
-            && began.is_none_or(|began| began >= since)
+/// The turns that may hold a message that none of their items names: a server that died may have written it
+/// down for the model, and not the item. Those that ran at a moment (Unix seconds) or later and did not end whole;
+/// without those that have no item and that another input began.
+fn may_hold<'t>(turns: &'t [Value], since: i64, named: &BTreeSet<String>) -> Vec<&'t Value> {
+    let began = |turn: &Value| turn.get("startedAt").and_then(Value::as_i64);
+    let is_earlier = |turn: &Value| began(turn).is_some_and(|began| began < since);
+    // The last that began before may have run on.
+    let first = turns.iter().rposition(is_earlier).unwrap_or(0);
+    let may_hold = |turn: &&Value| {
+        let is_bare = turn["items"].as_array().is_some_and(Vec::is_empty);
+        let is_anothers = turn["id"].as_str().is_none_or(|id| named.contains(id));
+        match is_bare {
+            true => !is_anothers && !is_earlier(turn),
+            false => turn["status"] != "completed",
+        }
     };
-    let ids = turns.iter().filter(is_bare).filter_map(|turn| turn.get("id")?.as_str());
-    ids.filter(|id| !named.contains(*id)).map(str::to_owned).collect()
+    turns[first..].iter().filter(may_hold).collect()
+}
+
+/// What Codex tells of the messages of such a turn.
+fn told_in(turn: &Value, text: &str) -> rollout::Told {
+    let items = turn["items"].as_array().into_iter().flatten();
+    let messages: Vec<_> = items.filter(|item| item["type"] == "userMessage").collect();
+    let has_text = |item: &&&Value| {
+        item["content"].as_array().into_iter().flatten().any(|part| part["text"] == text)
+    };
+    rollout::Told {
+        turn: turn["id"].as_str().unwrap_or_default().to_owned(),
+        messages: messages.len(),
+        with_text: messages.iter().filter(has_text).count(),
+    }
 }
 
 #[cfg(test)]
@@ -293,15 +332,27 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_without_items_may_hold_what_no_other_input_began() {
+    fn a_turn_that_was_cut_off_may_hold_what_no_item_of_it_names() {
+        let mut whole = turn("whole", 20, &[None]);
+        whole["status"] = json!("completed");
         let turns = [
-            turn("before", 10, &[]),
+            turn("before", 9, &[None]),
+            turn("empty", 10, &[]),
             turn("anothers", 20, &[]),
+            whole,
             turn("told", 20, &[None]),
             turn("its", 21, &[]),
         ];
-        let named = BTreeSet::from(["anothers".to_owned()]);
-        assert_eq!(bare(&turns, 20, &named), ["its"]);
-        assert!(bare(&turns, 31, &named).is_empty());
+        let named = BTreeSet::from(["anothers".to_owned(), "told".to_owned()]);
+        let ids = |since| {
+            let turns = may_hold(&turns, since, &named);
+            turns.iter().map(|turn| turn["id"].as_str().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(20), ["told", "its"]);
+        assert_eq!(ids(10), ["before", "empty", "told", "its"]);
+        // It may have been steered into the last.
+        assert_eq!(ids(31), [""; 0]);
+        let told = told_in(&turn("a", 1, &[Some("sm-input-5"), None]), "one");
+        assert_eq!((told.messages, told.with_text), (2, 0));
     }
 }

@@ -44,6 +44,8 @@ impl Scene {
         family::may_act(daemon, &caller, &target)?;
         let lock = daemon.lock(&target.session.thread_id).await;
         let thread = target.session.thread_id;
+        // Whoever had the lock may have changed what the tables tell.
+        daemon.caught_up().await?;
         archive::came_out(daemon, &daemon.session(&thread)?.session).await?;
         let Selection { sid, session } = daemon.session(&thread)?;
         let scene = Scene { daemon: Arc::clone(daemon), caller, sid, session, _lock: lock };
@@ -81,7 +83,10 @@ impl Scene {
     pub async fn loaded(&self) -> Result<Arc<Server>, Refusal> {
         self.home()?;
         input::doubt(&self.daemon, self.thread()).await?;
-        resume::ensure(&self.daemon, self.thread()).await
+        let server = resume::ensure(&self.daemon, self.thread()).await?;
+        // Before its history is changed, in which what was lost may stand.
+        input::find_out_all(&self.daemon, self.thread()).await?;
+        Ok(server)
     }
 
     /// What is in the archive has no history that Codex would work on.

@@ -6,7 +6,6 @@
 use super::asked;
 use super::rulebook::Judging;
 use crate::api::Answer;
-use crate::caller::Caller;
 use crate::daemon::{Daemon, now};
 use crate::problem::Refusal;
 use crate::records::LookError;
@@ -132,6 +131,3 @@ async fn due(daemon: &Arc<Daemon>, expiry: &Expiry) -> Result<Option<Duration>, 
     }
     Ok(next)
 }
-
-/// Whose voice a rule's words have: the user wrote them.
-pub(crate) const VOICE: Caller = Caller::User;

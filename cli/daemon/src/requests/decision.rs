@@ -3,7 +3,9 @@
 //! What always holds: nothing is granted that was not asked for; what is missing or unknown is named
 //! in the refusal, never guessed.
 
-use super::elicitation::{elicitation, fields};
+use super::elicitation::elicitation;
+use super::form::fields;
+use super::method::Method;
 use super::question::{question_ids, user_input};
 use super::raw;
 use super::verdict::{Said, Verdict, WORDS, unknown};
@@ -12,7 +14,11 @@ use crate::problem::Refusal;
 use serde_json::{Map, Value, json};
 
 /// The answer to a request of `method` with those parameters.
-pub(super) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<Verdict, Refusal> {
+pub(super) fn verdict(
+    method: Method<'_>,
+    params: &Value,
+    answer: &Answer,
+) -> Result<Verdict, Refusal> {
     if let Some(raw) = &answer.raw {
         if answer.decision.is_some() || !answer.answers.is_empty() {
             return Err(Refusal::bad_request(
@@ -23,15 +29,13 @@ pub(super) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
         return raw::verdict(method, params, raw);
     }
     let (word, result) = match method {
-        "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
-            approval(params, answer)?
-        }
-        "item/permissions/requestApproval" => permissions(params, answer)?,
-        "item/tool/requestUserInput" => user_input(params, answer)?,
-        "mcpServer/elicitation/request" => elicitation(params, answer)?,
-        "skill/requestApproval" => skill(answer)?,
-        "execCommandApproval" | "applyPatchApproval" => old_approval(answer)?,
-        _ => {
+        Method::Command | Method::FileChange => approval(params, answer)?,
+        Method::Permissions => permissions(params, answer)?,
+        Method::Questions => user_input(params, answer)?,
+        Method::Elicitation => elicitation(params, answer)?,
+        Method::Skill => skill(answer)?,
+        Method::OldCommand | Method::OldPatch => old_approval(answer)?,
+        Method::Other(_) => {
             return Err(Refusal::bad_request(format!(
                 "sm does not know how {method} is answered: give the answer in Codex's own form"
             ))
@@ -42,13 +46,13 @@ pub(super) fn verdict(method: &str, params: &Value, answer: &Answer) -> Result<V
 }
 
 /// Whether a request asks leave for something, where others ask for words. One of an unknown kind may.
-pub(super) fn asks_leave(method: &str, params: &Value) -> bool {
+pub(super) fn asks_leave(method: Method<'_>, params: &Value) -> bool {
     match method {
         // Older releases ask leave for an MCP server's tool by a question of their own.
-        "item/tool/requestUserInput" => {
+        Method::Questions => {
             question_ids(params).iter().any(|id| id.starts_with("mcp_tool_call_approval"))
         }
-        "mcpServer/elicitation/request" => {
+        Method::Elicitation => {
             fields(params).is_none_or(Map::is_empty)
                 || params.pointer("/_meta/codex_approval_kind").is_some_and(|kind| !kind.is_null())
         }
@@ -140,34 +144,32 @@ mod tests {
         Answer { answers: answers.collect(), ..Answer::default() }
     }
 
-    const COMMAND: &str = "item/commandExecution/requestApproval";
-    const INPUT: &str = "item/tool/requestUserInput";
-
     #[test]
     fn approvals_take_the_four_words_and_what_is_offered() {
         let params = json!({ "availableDecisions": [
             "accept", { "acceptWithExecpolicyAmendment": { "execpolicy_amendment": ["ls"] } },
         ]});
         for word in WORDS {
-            let verdict = verdict(COMMAND, &params, &decide(word)).unwrap();
+            let verdict = verdict(Method::Command, &params, &decide(word)).unwrap();
             assert_eq!(verdict.result, json!({ "decision": word }));
             assert_eq!(verdict.interrupts, *word == "cancel");
         }
-        let offered = verdict(COMMAND, &params, &decide("acceptWithExecpolicyAmendment")).unwrap();
+        let offered =
+            verdict(Method::Command, &params, &decide("acceptWithExecpolicyAmendment")).unwrap();
         assert_eq!(
             offered.result["decision"]["acceptWithExecpolicyAmendment"]["execpolicy_amendment"],
             json!(["ls"])
         );
-        let refused = verdict(COMMAND, &params, &decide("maybe")).unwrap_err();
+        let refused = verdict(Method::Command, &params, &decide("maybe")).unwrap_err();
         assert!(refused.to_string().contains("acceptWithExecpolicyAmendment"), "{refused}");
-        assert!(verdict(COMMAND, &params, &Answer::default()).is_err());
-        assert!(verdict(COMMAND, &params, &answers(&[("q", &["a"])])).is_err());
+        assert!(verdict(Method::Command, &params, &Answer::default()).is_err());
+        assert!(verdict(Method::Command, &params, &answers(&[("q", &["a"])])).is_err());
     }
 
     #[test]
     fn permissions_grant_what_was_asked_or_nothing() {
         let params = json!({ "permissions": { "network": { "enabled": true } } });
-        let method = "item/permissions/requestApproval";
+        let method = Method::Permissions;
         let accepted = verdict(method, &params, &decide("acceptForSession")).unwrap();
         assert_eq!(
             accepted.result,
@@ -182,18 +184,21 @@ mod tests {
         let params = json!({ "questions": [{ "id": "db" }, { "id": "name" }] });
         let told = answers(&[("db", &["SQLite"]), ("2", &["x"])]);
         assert_eq!(
-            verdict(INPUT, &params, &told).unwrap().result,
+            verdict(Method::Questions, &params, &told).unwrap().result,
             json!({ "answers": { "db": { "answers": ["SQLite"] }, "name": { "answers": ["x"] } } })
         );
-        let missing = verdict(INPUT, &params, &answers(&[("1", &["a"])])).unwrap_err();
+        let missing = verdict(Method::Questions, &params, &answers(&[("1", &["a"])])).unwrap_err();
         assert_eq!(missing.problem.details, json!({ "missing": ["name"] }));
-        assert!(verdict(INPUT, &params, &answers(&[("3", &["a"])])).is_err());
-        assert!(verdict(INPUT, &params, &answers(&[("0", &["a"])])).is_err());
-        assert!(verdict(INPUT, &params, &answers(&[("1", &["a"]), ("db", &["b"])])).is_err());
-        assert!(verdict(INPUT, &params, &decide("accept")).is_err());
+        assert!(verdict(Method::Questions, &params, &answers(&[("3", &["a"])])).is_err());
+        assert!(verdict(Method::Questions, &params, &answers(&[("0", &["a"])])).is_err());
+        assert!(
+            verdict(Method::Questions, &params, &answers(&[("1", &["a"]), ("db", &["b"])]))
+                .is_err()
+        );
+        assert!(verdict(Method::Questions, &params, &decide("accept")).is_err());
         let numbered = json!({ "questions": [{ "id": 7 }] });
         assert_eq!(
-            verdict(INPUT, &numbered, &answers(&[("7", &["x"])])).unwrap().result,
+            verdict(Method::Questions, &numbered, &answers(&[("7", &["x"])])).unwrap().result,
             json!({ "answers": { "7": { "answers": ["x"] } } })
         );
     }
@@ -204,7 +209,7 @@ mod tests {
             "properties": { "n": { "type": "integer" }, "ok": { "type": "boolean" } },
             "required": ["n"],
         }});
-        let method = "mcpServer/elicitation/request";
+        let method = Method::Elicitation;
         let told = answers(&[("n", &["3"]), ("ok", &["yes"])]);
         assert_eq!(
             verdict(method, &params, &told).unwrap().result,
@@ -226,7 +231,7 @@ mod tests {
             "x": { "type": "number" },
             "mail": { "type": "string", "format": "email" },
         }}});
-        let method = "mcpServer/elicitation/request";
+        let method = Method::Elicitation;
         assert!(verdict(method, &params, &answers(&[("n", &["5"]), ("mail", &["a@b"])])).is_ok());
         for wrong in [("n", &["6"][..]), ("mail", &["nobody"]), ("x", &["inf"])] {
             assert!(verdict(method, &params, &answers(&[wrong])).is_err(), "{wrong:?}");
@@ -242,7 +247,7 @@ mod tests {
 
     #[test]
     fn leave_is_given_by_a_decision_never_by_words() {
-        let method = "mcpServer/elicitation/request";
+        let method = Method::Elicitation;
         for params in [
             json!({ "requestedSchema": { "type": "object", "properties": {} } }),
             json!({ "mode": "url", "url": "https://example.org" }),
@@ -261,11 +266,11 @@ mod tests {
         leave["_meta"] = json!({ "codex_approval_kind": "mcp_tool_call" });
         assert!(asks_leave(method, &leave));
         let question = |id: &str| json!({ "questions": [{ "id": id }] });
-        assert!(!asks_leave(INPUT, &question("db")));
-        assert!(asks_leave(INPUT, &question("mcp_tool_call_approval_c1")));
+        assert!(!asks_leave(Method::Questions, &question("db")));
+        assert!(asks_leave(Method::Questions, &question("mcp_tool_call_approval_c1")));
         assert!(
-            asks_leave("skill/requestApproval", &Value::Null)
-                && asks_leave("new/one", &Value::Null)
+            asks_leave(Method::Skill, &Value::Null)
+                && asks_leave(Method::Other("new/one"), &Value::Null)
         );
     }
 
@@ -273,17 +278,17 @@ mod tests {
     fn what_offers_options_takes_no_other_words() {
         let strict = json!({ "questions": [{ "id": "q", "isOther": false,
             "options": [{ "label": "A" }, { "label": "B" }] }] });
-        assert!(verdict(INPUT, &strict, &answers(&[("q", &["A"])])).is_ok());
-        let refused = verdict(INPUT, &strict, &answers(&[("q", &["C"])])).unwrap_err();
+        assert!(verdict(Method::Questions, &strict, &answers(&[("q", &["A"])])).is_ok());
+        let refused = verdict(Method::Questions, &strict, &answers(&[("q", &["C"])])).unwrap_err();
         assert_eq!(refused.problem.details, json!({ "options": ["A", "B"] }));
         let open = json!({ "questions": [{ "id": "q", "isOther": true,
             "options": [{ "label": "A" }] }] });
-        assert!(verdict(INPUT, &open, &answers(&[("q", &["C"])])).is_ok());
+        assert!(verdict(Method::Questions, &open, &answers(&[("q", &["C"])])).is_ok());
         let form = json!({ "requestedSchema": { "properties": {
             "one": { "type": "string", "oneOf": [{ "const": "r", "title": "Red" }] },
             "many": { "type": "array", "items": { "enum": ["x", "y"] } },
         }}});
-        let method = "mcpServer/elicitation/request";
+        let method = Method::Elicitation;
         let told = answers(&[("one", &["r"]), ("many", &["x", "y"])]);
         assert_eq!(
             verdict(method, &form, &told).unwrap().result["content"],
@@ -295,8 +300,31 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_takes_one_value_is_given_no_more() {
+        let form = json!({ "requestedSchema": { "properties": {
+            "n": { "type": "integer" }, "x": { "type": "number" }, "ok": { "type": "boolean" },
+            "s": { "type": "string" }, "one": { "type": "string", "enum": ["a", "b"] },
+            "many": { "type": "array", "items": { "type": "string" } },
+        }}});
+        let method = Method::Elicitation;
+        for two in [
+            ("n", &["3", "4"][..]),
+            ("x", &["3", "4"]),
+            ("ok", &["yes", "no"]),
+            ("s", &["a", "b"]),
+            ("one", &["a", "b"]),
+        ] {
+            let refused = verdict(method, &form, &answers(&[two])).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{} takes one value, the answer has 2", two.0));
+            assert!(refused.problem.hint.is_some());
+        }
+        let told = verdict(method, &form, &answers(&[("many", &["a", "b"])])).unwrap();
+        assert_eq!(told.result["content"], json!({ "many": ["a", "b"] }));
+    }
+
+    #[test]
     fn what_codex_offers_to_remember_is_remembered_for_the_session() {
-        let method = "mcpServer/elicitation/request";
+        let method = Method::Elicitation;
         let leave = json!({ "_meta": { "persist": ["session", "always"] },
             "requestedSchema": { "properties": {} } });
         let kept = verdict(method, &leave, &decide("acceptForSession")).unwrap();
@@ -311,15 +339,16 @@ mod tests {
     fn what_asks_nothing_is_accepted() {
         let none = json!({ "questions": [] });
         assert_eq!(
-            verdict(INPUT, &none, &decide("accept")).unwrap().result,
+            verdict(Method::Questions, &none, &decide("accept")).unwrap().result,
             json!({ "answers": {} })
         );
         for refused in [decide("decline"), answers(&[("x", &["y"])])] {
-            let hint = verdict(INPUT, &none, &refused).unwrap_err().problem.hint.unwrap();
+            let hint =
+                verdict(Method::Questions, &none, &refused).unwrap_err().problem.hint.unwrap();
             assert!(hint.contains("--accept"), "{hint}");
         }
         let one = json!({ "questions": [{ "id": "q" }] });
-        assert!(verdict(INPUT, &one, &decide("accept")).is_err());
+        assert!(verdict(Method::Questions, &one, &decide("accept")).is_err());
     }
 
     #[test]
@@ -328,14 +357,14 @@ mod tests {
             "required": ["n"] }, "questions": [{ "id": "q" }] });
         let told = [decide("maybe"), Answer::default(), answers(&[("z", &["x"])])];
         for method in [
-            COMMAND,
-            INPUT,
-            "item/fileChange/requestApproval",
-            "item/permissions/requestApproval",
-            "mcpServer/elicitation/request",
-            "execCommandApproval",
-            "applyPatchApproval",
-            "new/one",
+            Method::Command,
+            Method::Questions,
+            Method::FileChange,
+            Method::Permissions,
+            Method::Elicitation,
+            Method::OldCommand,
+            Method::OldPatch,
+            Method::Other("new/one"),
         ] {
             for answer in &told {
                 let refused = verdict(method, &form, answer).unwrap_err();
@@ -365,7 +394,7 @@ mod tests {
         let releases = recorded();
         assert!(releases.len() >= 8, "{}", releases.len());
         for (release, decisions) in releases {
-            for method in ["execCommandApproval", "applyPatchApproval"] {
+            for method in [Method::OldCommand, Method::OldPatch] {
                 for (word, interrupts) in [
                     ("accept", false),
                     ("acceptForSession", false),
@@ -394,15 +423,17 @@ mod tests {
 
     #[test]
     fn old_releases_and_unknown_methods() {
-        let denied = verdict("execCommandApproval", &Value::Null, &decide("decline")).unwrap();
+        let denied = verdict(Method::OldCommand, &Value::Null, &decide("decline")).unwrap();
         assert_eq!(denied.result, json!({ "decision": "denied" }));
-        let skill = |word: &str| verdict("skill/requestApproval", &Value::Null, &decide(word));
+        let skill = |word: &str| verdict(Method::Skill, &Value::Null, &decide(word));
         assert_eq!(skill("accept").unwrap().result, json!({ "decision": "approve" }));
         assert_eq!(skill("decline").unwrap().result, json!({ "decision": "decline" }));
         assert!(skill("acceptForSession").is_err(), "Codex offers no such thing for a skill");
-        assert!(verdict("some/new/request", &Value::Null, &decide("accept")).is_err());
+        assert!(
+            verdict(Method::Other("some/new/request"), &Value::Null, &decide("accept")).is_err()
+        );
         let raw = Answer { raw: Some(json!({ "x": 1 })), ..Answer::default() };
-        let verdict = verdict("some/new/request", &Value::Null, &raw).unwrap();
+        let verdict = verdict(Method::Other("some/new/request"), &Value::Null, &raw).unwrap();
         assert_eq!((verdict.word.as_str(), verdict.result), ("answer", json!({ "x": 1 })));
     }
 }

@@ -3,7 +3,7 @@
 //! What always holds: no field is filled in that the form does not have, and each with a value of the type and
 //! within the limits that its schema names; what was given is shown in no refusal.
 
-use super::form;
+use super::form::{self, fields};
 use super::question::{not_offered, unanswered};
 use super::verdict::{Said, unknown};
 use crate::api::Answer;
@@ -44,11 +44,6 @@ pub(super) fn elicitation(params: &Value, answer: &Answer) -> Result<Said, Refus
     Ok((word, result))
 }
 
-/// The fields of an elicitation's form, by name; none where it has no form.
-pub(super) fn fields(params: &Value) -> Option<&Map<String, Value>> {
-    params.pointer("/requestedSchema/properties")?.as_object()
-}
-
 /// Refuses what fills in a field that the form does not have, or leaves out one that it needs.
 fn check_fields(
     params: &Value,
@@ -69,9 +64,7 @@ fn check_fields(
             .hint(format!("it has {}", known.join(", ")))
             .details(json!({ "fields": known })));
     }
-    let required = params.pointer("/requestedSchema/required").and_then(Value::as_array);
-    let required = required.into_iter().flatten().filter_map(Value::as_str);
-    let missing: Vec<&str> = required.filter(|field| !is_filled(field)).collect();
+    let missing: Vec<&str> = form::required(params).filter(|field| !is_filled(field)).collect();
     match missing.is_empty() {
         true => Ok(()),
         false => Err(unanswered(&missing)),
@@ -80,15 +73,15 @@ fn check_fields(
 
 /// Refuses a raw answer's content that is none of the form.
 pub(super) fn check_content(params: &Value, content: &Map<String, Value>) -> Result<(), Refusal> {
-    let schema = params.get("requestedSchema").filter(|schema| !schema.is_null());
-    if schema.is_some() && fields(params).is_none() {
+    let fields = fields(params);
+    if form::schema(params).is_some() && fields.is_none() {
         // A form of a kind that is not described by fields.
         return Ok(());
     }
     let names: Vec<&String> = content.keys().collect();
     check_fields(params, |field| content.contains_key(field), &names)?;
     for (field, value) in content {
-        let property = &params["requestedSchema"]["properties"][field];
+        let Some(property) = fields.and_then(|fields| fields.get(field)) else { continue };
         let fits = match property.get("type").and_then(Value::as_str) {
             Some("array") => value.is_array(),
             Some("boolean") => value.is_boolean(),
@@ -101,7 +94,7 @@ pub(super) fn check_content(params: &Value, content: &Map<String, Value>) -> Res
         if !fits {
             return Err(no_such(field, kind));
         }
-        let labels = offered_values(property);
+        let labels = form::values(property);
         let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
         let is_one = |value: &Value| value.as_str().is_some_and(|value| labels.contains(&value));
         if !labels.is_empty() && !values.iter().all(is_one) {
@@ -116,14 +109,14 @@ pub(super) fn check_content(params: &Value, content: &Map<String, Value>) -> Res
 fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Value, Refusal> {
     let names: Vec<&String> = answers.keys().collect();
     check_fields(params, |field| answers.contains_key(field), &names)?;
-    if params.get("requestedSchema").is_none_or(Value::is_null) {
+    if form::schema(params).is_none() {
         return Ok(Value::Null);
     }
     let mut content = Map::new();
     for (field, values) in answers {
         let property = fields(params).and_then(|fields| fields.get(field));
         let kind = property.and_then(|property| property.get("type")?.as_str());
-        let labels = property.map(offered_values).unwrap_or_default();
+        let labels = property.map(form::values).unwrap_or_default();
         if !labels.is_empty() && !values.iter().all(|value| labels.contains(&value.as_str())) {
             return Err(not_offered(field, &labels));
         }
@@ -134,16 +127,6 @@ fn content(params: &Value, answers: &BTreeMap<String, Vec<String>>) -> Result<Va
     Ok(Value::Object(content))
 }
 
-/// The values that a field of a form offers.
-fn offered_values(property: &Value) -> Vec<&str> {
-    let plain = ["/enum", "/items/enum"].into_iter().filter_map(|at| property.pointer(at));
-    let titled = ["/oneOf", "/anyOf", "/items/anyOf", "/items/oneOf"];
-    let titled = titled.into_iter().filter_map(|at| property.pointer(at));
-    let values = plain.filter_map(Value::as_array).flatten().filter_map(Value::as_str);
-    let consts = titled.filter_map(Value::as_array).flatten();
-    values.chain(consts.filter_map(|one| one.get("const")?.as_str())).collect()
-}
-
 /// What was given is not shown: nobody knows what a form asks for.
 fn no_such(field: &str, kind: &str) -> Refusal {
     Refusal::bad_request(format!("{field} takes a {kind}, the answer is none"))
@@ -151,6 +134,14 @@ fn no_such(field: &str, kind: &str) -> Refusal {
 }
 
 fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Refusal> {
+    let takes_one = matches!(kind, Some("boolean" | "integer" | "number" | "string"));
+    if takes_one && values.len() > 1 {
+        return Err(Refusal::bad_request(format!(
+            "{field} takes one value, the answer has {}",
+            values.len()
+        ))
+        .hint(format!("`sm answer REQUEST {field}=…`, once for each field")));
+    }
     let one = values.first().map(String::as_str).unwrap_or("");
     match kind {
         Some("array") => Ok(json!(values)),
@@ -166,6 +157,7 @@ fn typed(field: &str, kind: Option<&str>, values: &[String]) -> Result<Value, Re
             let number = one.parse::<f64>().ok().filter(|number| number.is_finite());
             number.map(|n| json!(n)).ok_or_else(|| no_such(field, "number"))
         }
+        // One of no type takes a list, too.
         _ if values.len() > 1 => Ok(json!(values)),
         _ => Ok(json!(one)),
     }

@@ -1,14 +1,57 @@
-//! What a field of an MCP server's form takes, beyond its type.
+//! An MCP server's form: its fields, what each offers, and what it takes beyond its type.
 //!
-//! What always holds: the limits are those of the schema that came with the form; what is outside them
-//! is refused before anything is decided, and the refusal never shows what was given.
+//! What always holds: the schema that came with the form is read here alone, so that what is shown of a
+//! field is what is taken. What is outside its limits is refused before anything is decided, and the
+//! refusal never shows what was given.
 
 use crate::problem::Refusal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The schema's words for limits, as MCP has them.
 pub(crate) const LIMITS: [&str; 8] =
     ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "format", "default"];
+
+/// The schema of a request's form; `None` where it has no form.
+pub(super) fn schema(params: &Value) -> Option<&Value> {
+    params.get("requestedSchema").filter(|schema| !schema.is_null())
+}
+
+/// The fields of a request's form, by name, each with its schema; `None` where it describes none.
+pub(super) fn fields(params: &Value) -> Option<&Map<String, Value>> {
+    schema(params)?.get("properties")?.as_object()
+}
+
+/// The names of the fields that are to be filled in.
+pub(super) fn required(params: &Value) -> impl Iterator<Item = &str> {
+    let names = schema(params).and_then(|schema| schema.get("required")?.as_array());
+    names.into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// A value that a field offers.
+pub(super) struct Offered<'a> {
+    pub value: &'a Value,
+    /// What it is called, where that is another word.
+    pub title: Option<&'a Value>,
+}
+
+/// The values that a field offers: plain, or titled; of the field itself, or of a list's items.
+pub(super) fn offered(field: &Value) -> Vec<Offered<'_>> {
+    let listed = |places: &'static [&str]| {
+        let lists = places.iter().filter_map(|at| field.pointer(at)?.as_array());
+        lists.flat_map(|list| list.iter().enumerate())
+    };
+    let names = field.get("enumNames").and_then(Value::as_array);
+    let plain = listed(&["/enum", "/items/enum"])
+        .map(|(at, value)| Offered { value, title: names.and_then(|names| names.get(at)) });
+    let titled = listed(&["/oneOf", "/anyOf", "/items/anyOf", "/items/oneOf"])
+        .filter_map(|(_, one)| Some(Offered { value: one.get("const")?, title: one.get("title") }));
+    plain.chain(titled).collect()
+}
+
+/// The same, as an answer names them.
+pub(super) fn values(field: &Value) -> Vec<&str> {
+    offered(field).iter().filter_map(|one| one.value.as_str()).collect()
+}
 
 /// What a field takes, in words; empty where any value of its type will do. `field` is its schema, or a
 /// question that has the same keys.
@@ -93,6 +136,26 @@ fn is_formed(format: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_offers_what_any_of_its_schemas_words_list() {
+        let titled = json!([{ "const": "r", "title": "Red" }, { "const": "g" }]);
+        for (field, titles) in [
+            (json!({ "enum": ["r", "g"], "enumNames": ["Red"] }), true),
+            (json!({ "type": "array", "items": { "enum": ["r", "g"] } }), false),
+            (json!({ "oneOf": titled }), true),
+            (json!({ "anyOf": titled }), true),
+            (json!({ "type": "array", "items": { "anyOf": titled } }), true),
+            (json!({ "type": "array", "items": { "oneOf": titled } }), true),
+        ] {
+            assert_eq!(values(&field), ["r", "g"], "{field}");
+            let title = offered(&field)[0].title.and_then(Value::as_str);
+            assert_eq!(title, titles.then_some("Red"), "{field}");
+        }
+        // What names no value offers none.
+        assert!(values(&json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] })).is_empty());
+        assert!(values(&json!({ "type": "string" })).is_empty());
+    }
 
     #[test]
     fn what_is_beyond_a_fields_limits_is_refused() {

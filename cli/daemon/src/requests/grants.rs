@@ -172,6 +172,7 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
+/// Records a change that the file has. Returns once that is durable.
 fn changed(
     daemon: &Daemon,
     what: &str,
@@ -186,12 +187,22 @@ fn changed(
         text: text.to_owned(),
         faults: Vec::new(),
     };
-    daemon.note("", &Synthetic::RulesChanged(changed)).map(drop)
+    let noted = daemon.scribe.note(now(), "", &Synthetic::RulesChanged(changed));
+    noted.and_then(|receipt| receipt.wait()).map_err(|error| {
+        Refusal::new(
+            503,
+            "failed",
+            format!("{name:?} is {what}, the record of that is not safe: {error}"),
+        )
+        .hint("`sm rules` lists what stands; see whether the disk is full or failing")
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::bench::Bench;
     use super::*;
+    use sm_log::Options;
 
     const OWN: &str = "[[rule]]\nname = \"own\"\ndecision = \"accept\"\ncommand = \"ls\"\n";
 
@@ -213,5 +224,30 @@ mod tests {
         ] {
             assert_eq!(refused.problem.code, "bad_request", "{refused:?}");
         }
+    }
+    #[test]
+    fn a_grant_and_its_end_are_durable_when_they_are_told() {
+        // Nothing becomes durable unless somebody waits for it.
+        let bench = Bench::new(Options::default().without_background());
+        let daemon = &bench.daemon;
+        let wish = Grant {
+            command: vec!["ls".to_owned()],
+            until: Some(now() + 60_000_000),
+            ..Grant::default()
+        };
+        let changes = || {
+            let mut cursor = daemon.reader.cursor(1).unwrap();
+            let mut changes = Vec::new();
+            while let Some(item) = cursor.next().unwrap() {
+                let sm_log::Item::Record(record) = item else { panic!("a gap") };
+                let told: Value = serde_json::from_slice(record.payload).unwrap();
+                changes.push(told["params"]["what"].as_str().unwrap().to_owned());
+            }
+            changes
+        };
+        let granted = grant(daemon, &wish).unwrap();
+        assert!(changes().contains(&"granted".to_owned()), "{:?}", changes());
+        revoke(daemon, granted["name"].as_str().unwrap(), None).unwrap();
+        assert!(changes().contains(&"revoked".to_owned()), "{:?}", changes());
     }
 }

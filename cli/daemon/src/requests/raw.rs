@@ -5,6 +5,7 @@
 //! does. To an unknown kind anything passes, and is recorded as an answer.
 
 use super::elicitation::check_content;
+use super::method::Method;
 use super::question::check_told;
 use super::verdict::Verdict;
 use crate::problem::Refusal;
@@ -13,30 +14,29 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The verdict of a raw answer to a request of `method` with those parameters.
-pub(crate) fn verdict(method: &str, params: &Value, raw: &Value) -> Result<Verdict, Refusal> {
+pub(super) fn verdict(method: Method<'_>, params: &Value, raw: &Value) -> Result<Verdict, Refusal> {
     let word = match method {
-        "item/commandExecution/requestApproval" => decision::<form::Command>(method, params, raw)?,
-        "item/fileChange/requestApproval" => decision::<form::FileChange>(method, params, raw)?,
-        "execCommandApproval" | "applyPatchApproval" => match raw == &json!({"decision": "denied"})
-        {
+        Method::Command => decision::<form::Command>(method, params, raw)?,
+        Method::FileChange => decision::<form::FileChange>(method, params, raw)?,
+        Method::OldCommand | Method::OldPatch => match raw == &json!({"decision": "denied"}) {
             // Releases up to the one that added a reason.
             true => "denied".to_owned(),
             false => decision::<form::Review>(method, params, raw)?,
         },
-        "skill/requestApproval" => match decision::<form::Skill>(method, params, raw)?.as_str() {
+        Method::Skill => match decision::<form::Skill>(method, params, raw)?.as_str() {
             "approve" => "accept".to_owned(),
             word => word.to_owned(),
         },
-        "item/permissions/requestApproval" => permissions(method, raw)?,
-        "item/tool/requestUserInput" => user_input(method, params, raw)?,
-        "mcpServer/elicitation/request" => elicitation(method, params, raw)?,
-        _ => "answer".to_owned(),
+        Method::Permissions => permissions(method, raw)?,
+        Method::Questions => user_input(method, params, raw)?,
+        Method::Elicitation => elicitation(method, params, raw)?,
+        Method::Other(_) => "answer".to_owned(),
     };
     Ok(Verdict::new(method, word, raw.clone()))
 }
 
 /// Refuses what is none of Codex's forms. What was given is not shown: it may hold a secret.
-fn read<T: DeserializeOwned>(method: &str, raw: &Value) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(method: Method<'_>, raw: &Value) -> Result<T, Refusal> {
     T::deserialize(raw).map_err(|_| {
         let form = expected(method);
         Refusal::bad_request(format!("Codex takes no such answer to {method}"))
@@ -46,23 +46,24 @@ fn read<T: DeserializeOwned>(method: &str, raw: &Value) -> Result<T, Refusal> {
 }
 
 /// What Codex takes, for people.
-fn expected(method: &str) -> &'static str {
+fn expected(method: Method<'_>) -> &'static str {
     match method {
-        "item/commandExecution/requestApproval" => {
+        Method::Command => {
             r#"{"decision":D}, D one of "accept", "acceptForSession", "decline", "cancel", {"acceptWithExecpolicyAmendment":{"execpolicy_amendment":[WORD,…]}}, {"applyNetworkPolicyAmendment":{"network_policy_amendment":{"host":HOST,"action":"allow"|"deny"}}}"#
         }
-        "item/fileChange/requestApproval" => {
+        Method::FileChange => {
             r#"{"decision":D}, D one of "accept", "acceptForSession", "decline", "cancel""#
         }
-        "item/permissions/requestApproval" => {
+        Method::Permissions => {
             r#"{"permissions":{"network":{"enabled":BOOL},"fileSystem":{"read":[PATH,…],"write":[PATH,…]}},"scope":"turn"|"session"}, with an empty {} for none"#
         }
-        "item/tool/requestUserInput" => r#"{"answers":{ID:{"answers":[TEXT,…]},…}}"#,
-        "mcpServer/elicitation/request" => {
+        Method::Questions => r#"{"answers":{ID:{"answers":[TEXT,…]},…}}"#,
+        Method::Elicitation => {
             r#"{"action":"accept"|"decline"|"cancel","content":{FIELD:VALUE,…}|null}"#
         }
-        "skill/requestApproval" => r#"{"decision":"approve"|"decline"}"#,
-        _ => {
+        Method::Skill => r#"{"decision":"approve"|"decline"}"#,
+        Method::Other(_) => "any JSON",
+        Method::OldCommand | Method::OldPatch => {
             r#"{"decision":D}, D one of "approved", "approved_for_session", "denied", "abort", {"denied":{"rejection":WHY}}, {"approved_execpolicy_amendment":{"proposed_execpolicy_amendment":[WORD,…]}}, {"network_policy_amendment":{"network_policy_amendment":{"host":HOST,"action":"allow"|"deny"}}}"#
         }
     }
@@ -228,7 +229,7 @@ mod form {
 
 /// The word of a decision that is one of `D`'s, or one that the request itself offers.
 fn decision<D: DeserializeOwned>(
-    method: &str,
+    method: Method<'_>,
     params: &Value,
     raw: &Value,
 ) -> Result<String, Refusal> {
@@ -246,7 +247,7 @@ fn decision<D: DeserializeOwned>(
 }
 
 /// Whether that grants anything is what is recorded.
-fn permissions(method: &str, raw: &Value) -> Result<String, Refusal> {
+fn permissions(method: Method<'_>, raw: &Value) -> Result<String, Refusal> {
     let form::Permitted { scope, .. } = read(method, raw)?;
     Ok(match (is_nothing(&raw["permissions"]), scope) {
         (true, _) => "decline",
@@ -265,7 +266,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-fn user_input(method: &str, params: &Value, raw: &Value) -> Result<String, Refusal> {
+fn user_input(method: Method<'_>, params: &Value, raw: &Value) -> Result<String, Refusal> {
     let form::Answers { answers } = read(method, raw)?;
     let told: BTreeMap<String, Vec<String>> =
         answers.into_iter().map(|(id, one)| (id, one.answers)).collect();
@@ -273,7 +274,7 @@ fn user_input(method: &str, params: &Value, raw: &Value) -> Result<String, Refus
     Ok("answer".to_owned())
 }
 
-fn elicitation(method: &str, params: &Value, raw: &Value) -> Result<String, Refusal> {
+fn elicitation(method: Method<'_>, params: &Value, raw: &Value) -> Result<String, Refusal> {
     let form::Elicited { action, content, meta } = read(method, raw)?;
     let kept = meta.as_ref().and_then(|meta| meta.get("persist")).and_then(Value::as_str);
     let word = match (action, kept) {
@@ -298,16 +299,10 @@ fn elicitation(method: &str, params: &Value, raw: &Value) -> Result<String, Refu
 mod tests {
     use super::*;
 
-    const COMMAND: &str = "item/commandExecution/requestApproval";
-    const CHANGE: &str = "item/fileChange/requestApproval";
-    const PERMISSIONS: &str = "item/permissions/requestApproval";
-    const INPUT: &str = "item/tool/requestUserInput";
-    const ELICITATION: &str = "mcpServer/elicitation/request";
-
-    fn params(method: &str) -> Value {
+    fn params(method: Method<'_>) -> Value {
         match method {
-            INPUT => json!({ "questions": [{ "id": "db" }, { "id": 2 }] }),
-            ELICITATION => json!({ "requestedSchema": {
+            Method::Questions => json!({ "questions": [{ "id": "db" }, { "id": 2 }] }),
+            Method::Elicitation => json!({ "requestedSchema": {
                 "properties": { "n": { "type": "integer" }, "c": { "enum": ["red"] } },
                 "required": ["n"],
             }}),
@@ -319,31 +314,41 @@ mod tests {
     fn what_codex_takes_passes_as_it_is_under_the_word_that_is_true_of_it() {
         let amendment = json!({ "host": "example.org", "action": "deny" });
         for (method, raw, word, interrupts) in [
-            (COMMAND, json!({ "decision": "accept" }), "accept", false),
-            (COMMAND, json!({ "decision": "cancel" }), "cancel", true),
+            (Method::Command, json!({ "decision": "accept" }), "accept", false),
+            (Method::Command, json!({ "decision": "cancel" }), "cancel", true),
             (
-                COMMAND,
+                Method::Command,
                 json!({ "decision": { "acceptWithExecpolicyAmendment": { "execpolicy_amendment": ["ls"] } } }),
                 "acceptWithExecpolicyAmendment",
                 false,
             ),
             (
-                COMMAND,
+                Method::Command,
                 json!({ "decision": { "applyNetworkPolicyAmendment": { "network_policy_amendment": amendment } } }),
                 "applyNetworkPolicyAmendment",
                 false,
             ),
-            (CHANGE, json!({ "decision": "acceptForSession" }), "acceptForSession", false),
-            (PERMISSIONS, json!({ "permissions": {}, "scope": "session" }), "decline", false),
-            (PERMISSIONS, json!({ "permissions": { "network": null } }), "decline", false),
             (
-                PERMISSIONS,
+                Method::FileChange,
+                json!({ "decision": "acceptForSession" }),
+                "acceptForSession",
+                false,
+            ),
+            (
+                Method::Permissions,
+                json!({ "permissions": {}, "scope": "session" }),
+                "decline",
+                false,
+            ),
+            (Method::Permissions, json!({ "permissions": { "network": null } }), "decline", false),
+            (
+                Method::Permissions,
                 json!({ "permissions": { "network": { "enabled": true } } }),
                 "accept",
                 false,
             ),
             (
-                PERMISSIONS,
+                Method::Permissions,
                 json!({ "permissions": { "fileSystem": { "read": null, "write": ["/x"],
                     "entries": [{ "path": { "type": "special", "value": { "kind": "tmpdir" } }, "access": "write" }] } },
                     "scope": "session", "strictAutoReview": true }),
@@ -351,39 +356,39 @@ mod tests {
                 false,
             ),
             (
-                INPUT,
+                Method::Questions,
                 json!({ "answers": { "db": { "answers": ["x"] }, "2": { "answers": [] } } }),
                 "answer",
                 false,
             ),
             (
-                ELICITATION,
+                Method::Elicitation,
                 json!({ "action": "accept", "content": { "n": 3, "c": "red" } }),
                 "accept",
                 false,
             ),
             (
-                ELICITATION,
+                Method::Elicitation,
                 json!({ "action": "accept", "content": { "n": 3 }, "_meta": { "persist": "session" } }),
                 "acceptForSession",
                 false,
             ),
             (
-                ELICITATION,
+                Method::Elicitation,
                 json!({ "action": "cancel", "content": null, "_meta": null }),
                 "cancel",
                 false,
             ),
-            ("execCommandApproval", json!({ "decision": "denied" }), "denied", false),
+            (Method::OldCommand, json!({ "decision": "denied" }), "denied", false),
             (
-                "execCommandApproval",
+                Method::OldCommand,
                 json!({ "decision": { "denied": { "rejection": "no" } } }),
                 "denied",
                 false,
             ),
-            ("applyPatchApproval", json!({ "decision": "abort" }), "abort", true),
-            ("skill/requestApproval", json!({ "decision": "approve" }), "accept", false),
-            ("new/one", json!({ "decision": "decline", "x": 1 }), "answer", false),
+            (Method::OldPatch, json!({ "decision": "abort" }), "abort", true),
+            (Method::Skill, json!({ "decision": "approve" }), "accept", false),
+            (Method::Other("new/one"), json!({ "decision": "decline", "x": 1 }), "answer", false),
         ] {
             let verdict = verdict(method, &params(method), &raw);
             let verdict = verdict.unwrap_or_else(|refused| panic!("{method} {raw}: {refused}"));
@@ -392,37 +397,43 @@ mod tests {
         }
         let newer = json!({ "availableDecisions": [{ "acceptWithMore": {} }] });
         let raw = json!({ "decision": { "acceptWithMore": {} } });
-        assert_eq!(verdict(COMMAND, &newer, &raw).unwrap().word, "acceptWithMore");
+        assert_eq!(verdict(Method::Command, &newer, &raw).unwrap().word, "acceptWithMore");
     }
 
     #[test]
     fn what_codex_would_not_read_is_refused_with_what_it_takes() {
         for (method, raw) in [
-            (COMMAND, json!({ "decision": "approved" })),
-            (COMMAND, json!({ "decision": { "acceptWithExecpolicyAmendment": {} } })),
-            (COMMAND, json!("accept")),
-            (CHANGE, json!({ "decision": "nonsense" })),
-            (CHANGE, json!({ "decision": "accept", "more": 1 })),
-            (PERMISSIONS, json!({ "decision": "decline", "permissions": {} })),
-            (PERMISSIONS, json!({ "decision": "decline" })),
-            (PERMISSIONS, json!({ "permissions": 5 })),
-            (PERMISSIONS, json!({ "permissions": { "netwrok": {} } })),
-            (PERMISSIONS, json!({ "permissions": {}, "scope": "forever" })),
-            (INPUT, json!({ "decision": "accept" })),
-            (INPUT, json!({ "answers": {} })),
-            (INPUT, json!({ "answers": { "db": { "answers": "x" }, "2": { "answers": [] } } })),
+            (Method::Command, json!({ "decision": "approved" })),
+            (Method::Command, json!({ "decision": { "acceptWithExecpolicyAmendment": {} } })),
+            (Method::Command, json!("accept")),
+            (Method::FileChange, json!({ "decision": "nonsense" })),
+            (Method::FileChange, json!({ "decision": "accept", "more": 1 })),
+            (Method::Permissions, json!({ "decision": "decline", "permissions": {} })),
+            (Method::Permissions, json!({ "decision": "decline" })),
+            (Method::Permissions, json!({ "permissions": 5 })),
+            (Method::Permissions, json!({ "permissions": { "netwrok": {} } })),
+            (Method::Permissions, json!({ "permissions": {}, "scope": "forever" })),
+            (Method::Questions, json!({ "decision": "accept" })),
+            (Method::Questions, json!({ "answers": {} })),
             (
-                INPUT,
+                Method::Questions,
+                json!({ "answers": { "db": { "answers": "x" }, "2": { "answers": [] } } }),
+            ),
+            (
+                Method::Questions,
                 json!({ "answers": { "db": { "answers": [] }, "2": { "answers": [] }, "1": { "answers": [] } } }),
             ),
-            (ELICITATION, json!({ "action": "yes" })),
-            (ELICITATION, json!({ "action": "accept" })),
-            (ELICITATION, json!({ "action": "accept", "content": { "n": "3" } })),
-            (ELICITATION, json!({ "action": "accept", "content": { "n": 3, "c": "blue" } })),
-            (ELICITATION, json!({ "action": "accept", "content": { "n": 3, "x": 1 } })),
-            (ELICITATION, json!({ "action": "decline", "content": { "n": 3 } })),
-            ("execCommandApproval", json!({ "decision": "accept" })),
-            ("skill/requestApproval", json!({ "decision": "accept" })),
+            (Method::Elicitation, json!({ "action": "yes" })),
+            (Method::Elicitation, json!({ "action": "accept" })),
+            (Method::Elicitation, json!({ "action": "accept", "content": { "n": "3" } })),
+            (
+                Method::Elicitation,
+                json!({ "action": "accept", "content": { "n": 3, "c": "blue" } }),
+            ),
+            (Method::Elicitation, json!({ "action": "accept", "content": { "n": 3, "x": 1 } })),
+            (Method::Elicitation, json!({ "action": "decline", "content": { "n": 3 } })),
+            (Method::OldCommand, json!({ "decision": "accept" })),
+            (Method::Skill, json!({ "decision": "accept" })),
         ] {
             let refused = verdict(method, &params(method), &raw);
             let refused = refused.err().unwrap_or_else(|| panic!("{method} {raw} passes"));
@@ -431,6 +442,6 @@ mod tests {
         }
         let none = json!({ "requestedSchema": { "properties": {} } });
         let raw = json!({ "action": "accept", "content": { "x": 1 } });
-        assert!(verdict(ELICITATION, &none, &raw).is_err());
+        assert!(verdict(Method::Elicitation, &none, &raw).is_err());
     }
 }

@@ -74,7 +74,7 @@ impl Rulebook {
 
     /// What the rules say of a request at `now`, in Unix microseconds.
     pub fn judge(&self, subject: &Subject, now: i64) -> Judgement<'_> {
-        judge(&self.rules, subject, now, &super::asked::real)
+        judge(&self.rules, subject, now, &super::real::real)
     }
 }
 

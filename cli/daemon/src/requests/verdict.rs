@@ -2,6 +2,7 @@
 //!
 //! What always holds: what a verdict does to the turn follows from its word alone.
 
+use super::method::Method;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Version;
@@ -19,8 +20,8 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// What is recorded, what Codex gets, and what that does to the turn.
-    pub fn new(method: &str, word: String, result: Value) -> Verdict {
-        Verdict { interrupts: interrupts(method, &word), word, result }
+    pub fn new(method: Method<'_>, word: String, result: Value) -> Verdict {
+        Verdict { interrupts: method.interrupts(&word), word, result }
     }
 }
 
@@ -37,15 +38,6 @@ const REASONED: &str = "0.145.0";
 /// That reason. The user's own words, if there are any, follow as a message.
 const REJECTION: &str = "rejected by user";
 
-/// Whether that decision, by the word that is recorded of it, ends the turn.
-fn interrupts(method: &str, word: &str) -> bool {
-    matches!(
-        (method, word),
-        ("item/commandExecution/requestApproval" | "item/fileChange/requestApproval", "cancel")
-            | ("execCommandApproval" | "applyPatchApproval", "abort")
-    )
-}
-
 /// The refusal of a decision that there is not, with those that there are.
 pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
     let mut words: Vec<String> = WORDS.iter().map(|&word| word.to_owned()).collect();
@@ -58,12 +50,11 @@ pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
 
 /// The same answer as that release reads it: later ones take no refusal of the old forms without a reason.
 /// `asked_by`: its version; what cannot be told is taken for a later one.
-pub(super) fn fit(verdict: Verdict, method: &str, asked_by: Option<Version>) -> Verdict {
-    let is_old = matches!(method, "execCommandApproval" | "applyPatchApproval");
+pub(super) fn fit(verdict: Verdict, method: Method<'_>, asked_by: Option<Version>) -> Verdict {
     let is_later = asked_by.is_none_or(|version| {
         Version::find(REASONED).is_some_and(|first| version.release() >= first)
     });
-    if !is_old || !is_later || verdict.result != json!({ "decision": "denied" }) {
+    if !method.is_old() || !is_later || verdict.result != json!({ "decision": "denied" }) {
         return verdict;
     }
     let result = json!({ "decision": { "denied": { "rejection": REJECTION } } });

@@ -29,9 +29,7 @@ const DEPTH: u32 = 3;
 pub(crate) async fn note(daemon: &Daemon, thread: &str, archived: bool) -> Result<u64, Refusal> {
     let by = ELSEWHERE.to_owned();
     let told = Synthetic::SessionArchived(SessionArchived { archived, by });
-    let receipt = daemon.note(thread, &told)?;
-    daemon.folded_to(receipt.last).await?;
-    Ok(receipt.last)
+    Ok(daemon.noted(thread, &told).await?.last)
 }
 
 /// Looks whether a session that was archived still is: where its file lies among the others again, that is

@@ -51,6 +51,7 @@ async fn attend(daemon: Arc<Daemon>, started: Started) {
 /// What waits is delivered; where nothing does, the session has settled, and hears of its children.
 async fn turn_ended(daemon: Arc<Daemon>, thread: String, seq: u64) {
     input::deliver_after(Arc::clone(&daemon), thread.clone(), seq).await;
+    input::doubt_last(&daemon, &thread).await;
     family::look(daemon, thread).await;
 }
 

@@ -1,7 +1,7 @@
 //! What a session keeps: its settings and labels, changed for good.
 //!
-//! What always holds: they are recorded before Codex is told, given to every turn and at every resume, and
-//! so outlive any process; an agent gives none of its children more than it has itself.
+//! What always holds: what Codex would never take is not kept; what is kept is recorded, given to every turn
+//! and at every resume, and so outlives any process; an agent gives none of its children more than it has itself.
 
 use crate::api::{Keep, Settings};
 use crate::caller::Caller;
@@ -32,6 +32,7 @@ pub(crate) async fn keep(daemon: &Arc<Daemon>, word: &str, keep: Keep) -> Result
     keep.labels.iter().try_for_each(|label| check_label(label))?;
     let thread = target.session.thread_id;
     let _lock = daemon.lock(&thread).await;
+    daemon.caught_up().await?;
     let session = daemon.session(&thread)?.session;
     if !settings.is_empty() {
         set(daemon, &session, settings, &caller).await?;
@@ -40,8 +41,7 @@ pub(crate) async fn keep(daemon: &Arc<Daemon>, word: &str, keep: Keep) -> Result
         let labels = relabelled(&session.labels, &keep.labels, &keep.unlabel);
         let users = users_of(&labels, &session.users_labels, &keep.labels, &caller);
         let labelled = SessionLabelled { labels, users, by: caller.word() };
-        let receipt = daemon.note(&thread, &Synthetic::SessionLabelled(labelled))?;
-        daemon.folded_to(receipt.last).await?;
+        daemon.noted(&thread, &Synthetic::SessionLabelled(labelled)).await?;
     }
     daemon.document(&thread)
 }
@@ -71,8 +71,7 @@ async fn set(
         }
     }
     let set = SessionSet { settings, by: by.word() };
-    let receipt = daemon.note(thread, &Synthetic::SessionSet(set))?;
-    daemon.folded_to(receipt.last).await
+    daemon.noted(thread, &Synthetic::SessionSet(set)).await.map(drop)
 }
 
 /// Refuses what is no `key=value`, and what looks like another and is not.
@@ -95,7 +94,7 @@ pub(crate) fn check_label(label: &str) -> Result<(), Refusal> {
 }
 
 /// Labels with some set and some taken away; a key has one value.
-fn relabelled(now: &[String], set: &[String], unset: &[String]) -> Vec<String> {
+pub(super) fn relabelled(now: &[String], set: &[String], unset: &[String]) -> Vec<String> {
     let key = |label: &str| label.split('=').next().unwrap_or_default().to_owned();
     let mut labels: Vec<String> = now.to_vec();
     labels.retain(|label| !unset.contains(&key(label)) && !unset.contains(label));

@@ -63,7 +63,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     let spawned = Synthetic::SessionSpawned(SessionSpawned {
         name,
         parent: parent.map(|parent| parent.session.thread_id),
-        labels: wish.labels.clone(),
+        labels: keep::relabelled(&[], &wish.labels, &[]),
         by: caller.word(),
         env: plan.env.clone(),
         silent: wish.silent,

@@ -2,7 +2,9 @@
 
 use crate::bench::{Bench, is_alive, kill, signal};
 use rustix::process::Signal;
-use sm_daemon::api::{Act, Done, Input, Mode, Rename, Review, ReviewOf, Reviewing, Spawn};
+use sm_daemon::api::{
+    Act, Done, Fork, Forked, Input, Mode, Rename, Review, ReviewOf, Reviewing, Spawn,
+};
 use sm_daemon::{Client, ClientError, Home, Start};
 use sm_protocol::Kind;
 use sm_protocol::synthetic::{RulesChanged, Synthetic};
@@ -188,6 +190,44 @@ fn what_waits_for_a_session_that_codex_cannot_resume_fails_and_does_not_wait_for
         assert!(input["reason"].as_str().unwrap().contains("cannot resume"), "{input}");
     }
     assert_eq!(bench.session(&id)["queued"], 0);
+}
+
+#[test]
+fn a_session_is_loaded_again_though_another_server_answered_for_it_before() {
+    let bench = Bench::start();
+    for (at, is_fork) in [true, false].into_iter().enumerate() {
+        let id = bench.spawn(&bench.wish("say: hello")).id;
+        bench.settled(&id, 1);
+        bench.send(&id, "run: sleep 600", Mode::Start).unwrap();
+        bench.wait("a running turn", || bench.session(&id)["turn_id"].as_str().map(drop));
+        bench.send(&id, "say: behind", Mode::Queue).unwrap();
+        kill(bench.server_pid());
+        // Neither needs the thread to be loaded; the server that was killed may still be asked.
+        let wish = Rename { name: format!("name-{at}"), ..Rename::default() };
+        bench.wait("the next server answers", || match is_fork {
+            true => bench.client().verb::<Forked>(&id, "fork", &Fork::default()).ok().map(drop),
+            false => bench.client().verb::<Done>(&id, "name", &wish).ok().map(drop),
+        });
+        bench.wait("what waited is heard", || (bench.last_message(&id) == "behind").then_some(()));
+        assert_eq!(bench.settled(&id, 3)["live"], true);
+    }
+}
+
+#[test]
+fn words_that_an_interrupt_threw_away_are_listed_as_not_taken() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish("run: sleep 600")).id;
+    bench.wait("a command runs", || {
+        bench.actions(&id, "command").iter().any(|row| row["status"] == "in_progress").then_some(())
+    });
+    let steered = bench.send(&id, "say: thrown away", Mode::Steer).unwrap();
+    assert_eq!(steered.status, "steered");
+    bench.client().interrupt(&id, &Act::default()).unwrap();
+    let input = bench.wait("its thread was searched for it", || {
+        let input = bench.client().queue().unwrap()["undelivered"][0].clone();
+        input["reason"].as_str()?.contains("does not have it").then_some(input)
+    });
+    assert_eq!((&input["id"], &input["status"]), (&steered.id.into(), &"unknown".into()));
 }
 
 #[test]

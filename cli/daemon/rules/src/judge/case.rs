@@ -13,11 +13,11 @@ use crate::listing::more_than_lists;
 use crate::places::{counted, named, places_at};
 use crate::programs::{changes, only_looks};
 use crate::rule::{Decision, Rule};
-use crate::shell::{CommandLine, SHELLS, Simple, Unclear, Word};
+use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Unclear, Word};
 use crate::start::{
-    DEPTH_MAX, Line, Sure, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
+    DEPTH_MAX, Line, Start, Sure, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
 };
-use crate::subject::{Asker, Subject, What};
+use crate::subject::{Asker, Programs, Subject, What};
 use crate::words::{file_name, unified};
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,32 @@ pub(super) struct Case<'s> {
     pub subject: &'s Subject,
     pub parts: Result<Vec<Part<'s>>, Unclear>,
     pub real: Real<'s>,
+}
+
+/// A command that a rule covers, as far as it does not start others.
+struct Covered<'r, 'c> {
+    rule: &'r Rule,
+    simple: &'c Simple,
+    /// As many of its first words are the user's own: the rule names them.
+    known: usize,
+}
+
+impl Covered<'_, '_> {
+    /// Whether all that it starts is accepted as well, whatever that is.
+    fn is_by_everything(&self) -> bool {
+        self.rule.command.is_empty() && self.rule.path.is_none()
+    }
+
+    /// Why what it starts is not known, although what its words name as programs and lines is.
+    fn vague(&self) -> Option<String> {
+        let words = &self.simple.words;
+        if !self.rule.command.is_empty() {
+            return may_run(words, self.known);
+        }
+        let carries =
+            || may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned());
+        leads_elsewhere(words).or_else(carries)
+    }
 }
 
 impl Case<'_> {
@@ -193,7 +219,7 @@ impl Case<'_> {
                 Some(why) => Err(why),
                 None => {
                     is_tried |= is_wordless;
-                    self.carried(rules, rule, simple, rule.command.len(), depth)
+                    self.carried(rules, &Covered { rule, simple, known: rule.command.len() }, depth)
                 }
             };
             match found {
@@ -231,99 +257,126 @@ impl Case<'_> {
         None
     }
 
-    /// The rules that cover what a command starts, where `rule` covers itself. What is among its first
-    /// `known` words is the user's own: the rule names it.
+    /// The rules that cover what a command starts, where its own rule covers itself.
     fn carried<'r>(
         &self,
         rules: &[&'r Rule],
-        rule: &'r Rule,
-        simple: &Simple,
-        known: usize,
+        own: &Covered<'r, '_>,
         depth: usize,
     ) -> Result<Vec<&'r Rule>, String> {
-        // Everything was accepted.
-        if rule.command.is_empty() && rule.path.is_none() {
+        if own.is_by_everything() {
             return Ok(Vec::new());
         }
         if depth >= DEPTH_MAX {
             return Err("programs start programs".to_owned());
         }
-        let words = &simple.words;
-        let found = starts(words, known);
-        let vague = match rule.command.is_empty() {
-            true => leads_elsewhere(words).or_else(|| {
-                may_carry_line(words).then(|| "a shell reads what stands behind it".to_owned())
-            }),
-            false => may_run(words, known),
-        };
-        if let Some(why) = found.unsure.or(vague).or_else(|| self.unnamed_repository(simple)) {
+        let found = starts(&own.simple.words, own.known);
+        let vague = found.unsure.or_else(|| own.vague());
+        if let Some(why) = vague.or_else(|| self.unnamed_repository(own.simple)) {
             return Err(why);
         }
         let mut used = Vec::new();
         for start in found.commands {
-            let inner = Simple {
-                words: start.words,
-                reads: Vec::new(),
-                writes: Vec::new(),
-                folders: if start.is_elsewhere { Vec::new() } else { simple.folders.clone() },
-                is_cd: false,
-            };
-            let named = known.saturating_sub(start.at);
-            if named > 0 {
-                let wrong = self.own_program(rule, &inner);
-                if let Some(why) = wrong.or_else(|| self.beyond(rule, &inner, named)) {
-                    return Err(why);
-                }
-                // Who names a program that is given further words by its input accepts those.
-                let mut own = inner;
-                own.words.pop_if(|word| !word.is_literal && word.text.is_empty());
-                used.extend(self.carried(rules, rule, &own, named, depth + 1)?);
-            } else if start.is_elsewhere {
-                let (text, program) = (inner.text(), simple.program());
-                return Err(format!("`{program}` starts `{text}` elsewhere, or as somebody else"));
-            } else if is_shell(&inner.words) && inner.words.iter().all(|word| word.is_literal) {
-                let words = inner.words.iter().map(|word| word.text.clone()).collect();
-                let found = commands_of(&CommandLine::Words(words), &inner.folders);
-                for simple in found.map_err(|why| why.to_string())? {
-                    used.extend(self.carrying(rules, &simple, depth + 1)?);
-                }
-            } else {
-                used.extend(self.carrying(rules, &inner, depth + 1)?);
-            }
+            used.extend(self.of_program(rules, own, start, depth)?);
         }
-        for Line { at, end, text } in found.lines {
-            // The rule has the whole line, or how its only command begins.
-            if end <= known {
-                continue;
+        for line in found.lines {
+            used.extend(self.of_line(rules, own, line, depth)?);
+        }
+        Ok(used)
+    }
+
+    /// The rules that cover a program that a covered command starts.
+    fn of_program<'r>(
+        &self,
+        rules: &[&'r Rule],
+        own: &Covered<'r, '_>,
+        start: Start,
+        depth: usize,
+    ) -> Result<Vec<&'r Rule>, String> {
+        let Covered { rule, simple, known } = *own;
+        let mut inner = Simple {
+            words: start.words,
+            reads: Vec::new(),
+            writes: Vec::new(),
+            folders: if start.is_elsewhere { Vec::new() } else { simple.folders.clone() },
+            is_cd: false,
+        };
+        let named = known.saturating_sub(start.at);
+        if named > 0 {
+            let wrong = self.own_program(rule, &inner);
+            if let Some(why) = wrong.or_else(|| self.beyond(rule, &inner, named)) {
+                return Err(why);
             }
-            let own: Vec<String> =
-                words[at.min(known)..known].iter().map(|word| word.text.clone()).collect();
-            let found = commands_of(&CommandLine::Text(text), &simple.folders);
-            for simple in found.map_err(|why| why.to_string())? {
-                let is_named = !own.is_empty() && begins_so(&simple, &own);
-                if is_named && self.beyond(rule, &simple, own.len()).is_none() {
-                    used.extend(self.carried(rules, rule, &simple, own.len(), depth + 1)?);
-                } else {
-                    used.extend(self.carrying(rules, &simple, depth + 1)?);
-                }
+            // Who names a program that is given further words by its input accepts those.
+            inner.words.pop_if(|word| !word.is_literal && word.text.is_empty());
+            return self.carried(rules, &Covered { rule, simple: &inner, known: named }, depth + 1);
+        }
+        if start.is_elsewhere {
+            let (text, program) = (inner.text(), simple.program());
+            return Err(format!("`{program}` starts `{text}` elsewhere, or as somebody else"));
+        }
+        if !(is_shell(&inner.words) && inner.words.iter().all(|word| word.is_literal)) {
+            return self.carrying(rules, &inner, depth + 1);
+        }
+        let words = inner.words.iter().map(|word| word.text.clone()).collect();
+        let found = commands_of(&CommandLine::Words(words), &inner.folders);
+        let mut used = Vec::new();
+        for simple in found.map_err(|why| why.to_string())? {
+            used.extend(self.carrying(rules, &simple, depth + 1)?);
+        }
+        Ok(used)
+    }
+
+    /// The rules that cover a line that a covered command has a shell read.
+    fn of_line<'r>(
+        &self,
+        rules: &[&'r Rule],
+        own: &Covered<'r, '_>,
+        line: Line,
+        depth: usize,
+    ) -> Result<Vec<&'r Rule>, String> {
+        let Covered { rule, simple, known } = *own;
+        let Line { at, end, text } = line;
+        // The rule has the whole line, or how its only command begins.
+        if end <= known {
+            return Ok(Vec::new());
+        }
+        let named: Vec<String> =
+            simple.words[at.min(known)..known].iter().map(|word| word.text.clone()).collect();
+        let found = commands_of(&CommandLine::Text(text), &simple.folders);
+        let mut used = Vec::new();
+        for simple in &found.map_err(|why| why.to_string())? {
+            let is_named = !named.is_empty() && begins_so(simple, &named);
+            if is_named && self.beyond(rule, simple, named.len()).is_none() {
+                let inner = Covered { rule, simple, known: named.len() };
+                used.extend(self.carried(rules, &inner, depth + 1)?);
+            } else {
+                used.extend(self.carrying(rules, simple, depth + 1)?);
             }
         }
         Ok(used)
     }
 
     /// Why a rule by its words does not cover a command: its program, or a shell that may have started
-    /// it, has a bare name, and is found where the agent may write.
+    /// it, has a bare name, and is found where the agent may write, or may be.
     fn own_program(&self, rule: &Rule, simple: &Simple) -> Option<String> {
         if rule.command.is_empty() || rule.anywhere {
             return None;
         }
-        let own = &self.subject.asker.programs;
-        let mut names = std::iter::once(simple.program()).chain(SHELLS.iter().copied());
-        let name = names.find(|name| own.contains(*name))?;
-        Some(format!(
-            "`{name}` is found in a folder that the agent may write; rule {} names no path of it",
-            rule.name
-        ))
+        let (rule, program) = (&rule.name, simple.program());
+        match &self.subject.asker.programs {
+            Programs::These(own) => {
+                let mut names = std::iter::once(program).chain(READABLE_SHELLS.iter().copied());
+                let name = names.find(|name| own.contains(*name))?;
+                Some(format!(
+                    "`{name}` is found in a folder that the agent may write; rule {rule} names no path of it"
+                ))
+            }
+            Programs::Any(folder) => Some(format!(
+                "`{program}`, or its shell, may be found in {}, which the agent may write and `sm` cannot read whole; rule {rule} does not say `anywhere`",
+                folder.display()
+            )),
+        }
     }
 
     /// Why a rule does not cover the places of a command: a folder it may run in, a file that the shell

@@ -4,7 +4,7 @@ use super::*;
 use crate::file::RuleFile;
 use crate::links::{Found, followed};
 use crate::shell::CommandLine;
-use crate::subject::{Asker, FileTouched, What};
+use crate::subject::{Asker, FileTouched, Programs, What};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn asker() -> Asker {
         users_labels: vec!["role=tester".into()],
         is_users_name: true,
         cwd: Some("/repo".into()),
-        programs: Default::default(),
+        programs: Programs::default(),
     }
 }
 
@@ -370,7 +370,8 @@ fn a_program_of_the_agents_own_is_accepted_by_its_path_or_anywhere() {
     );
     let with = |programs: &[&str], text: &str| {
         let mut subject = command(text);
-        subject.asker.programs = programs.iter().map(|name| (*name).to_owned()).collect();
+        let names = programs.iter().map(|name| (*name).to_owned());
+        subject.asker.programs = Programs::These(names.collect());
         says(&own, &subject)
     };
     let venv = &["ls", "pytest", "ruff"];
@@ -382,6 +383,18 @@ fn a_program_of_the_agents_own_is_accepted_by_its_path_or_anywhere() {
         assert_eq!(with(&["pytest"], text), Decision::Accept, "{text}");
         assert_eq!(with(&["bash"], text), Decision::Ask, "{text}");
     }
+    // Where the agent may have any program, it may have a shell, too.
+    let any = |text: &str| {
+        let mut subject = command(text);
+        subject.asker.programs = Programs::Any("/repo/.venv/bin".into());
+        judge(&own, &subject, 1_000, &real)
+    };
+    for text in ["ls", "nice ls", "nice pytest", "bash -c ls", "./.venv/bin/ruff x"] {
+        let judged = any(text);
+        assert_eq!(judged.decision, Decision::Ask, "{text}");
+        assert!(judged.why.contains("may be found in /repo/.venv/bin"), "{text}: {}", judged.why);
+    }
+    assert_eq!(any("pytest -x").decision, Decision::Accept);
 }
 
 #[test]
@@ -1154,6 +1167,7 @@ fn what_is_done_every_day_is_accepted() {
         ("cargo", "RUST_BACKTRACE=1 cargo test"),
         ("command", "command -v node"),
         ("env", "env"),
+        ("make", "make VERBOSE=1 all"),
     ] {
         accepts(&by(words), text);
     }
@@ -1170,6 +1184,8 @@ fn what_is_done_every_day_is_accepted() {
         ("cargo", "RUSTC_WRAPPER=./x cargo test"),
         ("command", "command rm x"),
         ("env xargs", "xargs env"),
+        ("make", "make V=x"),
+        ("make", "make CC=1"),
     ] {
         assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
     }
