@@ -7,7 +7,10 @@ use crate::carrier::Carrier;
 use crate::dialect::told;
 use crate::harmless::{is_listed, unlisted};
 use crate::shell::Word;
-use crate::words::{RUNNERS, SHELLS, is_option, may_be_option, name_of, unified, unversioned};
+use crate::tools;
+use crate::words::{
+    RUNNERS, SHELLS, is_option, may_be_option, name_of, options_end, unified, unversioned,
+};
 
 /// Options by which a program runs what it is told to, or takes from elsewhere what to run.
 const CODE: &[(&[&str], &[&str])] = &[
@@ -83,6 +86,7 @@ pub(crate) fn can_start(words: &[Word]) -> bool {
         || is(LISTENING)
         || CODE.iter().any(|(names, _)| is(names))
         || is_listed(name)
+        || tools::is_tool(name)
 }
 
 /// Why what a command starts is found only in the text of its arguments, if it is. What stands among
@@ -95,6 +99,7 @@ pub(crate) fn code(words: &[Word], known: usize) -> Option<String> {
         .or_else(|| told(words, known))
         .or_else(|| optioned(words, known))
         .or_else(|| unlisted(words, known))
+        .or_else(|| tools::told(words, known))
 }
 
 /// Why a word of a program that can start others is not known: the shell makes it, or its input gives it.
@@ -105,8 +110,8 @@ fn replaced(words: &[Word], known: usize) -> Option<String> {
         return None;
     }
     let has_end = !(RUNNERS.contains(&name) || LISTENING.contains(&name) || name == "find");
-    let end = words.iter().position(|word| has_end && word.is_literal && word.text == "--");
-    let seen = words.iter().take(end.unwrap_or(words.len())).skip(known);
+    let end = if has_end { options_end(words) } else { words.len() };
+    let seen = words.iter().take(end).skip(known);
     let mut odd = seen.filter(|word| match LISTENING.contains(&name) {
         true => !word.is_literal,
         false => may_be_option(word),

@@ -3,6 +3,7 @@
 //! What always holds: what is told is the first word that may start something, and none that the user's
 //! own rule names.
 
+use crate::awk::only_looks;
 use crate::git;
 use crate::harmless::is_compiler;
 use crate::options::Options;
@@ -50,7 +51,8 @@ fn telling(words: &[Word], known: usize) -> Option<&str> {
         }
         "bsdtar" | "gtar" | "tar" => tar(words, known),
         "gmake" | "make" | "just" => {
-            beyond(words, known).find(|text| text.contains('=') && !text.starts_with('-'))
+            let sets = |text: &str| text.contains('=') && !text.starts_with('-');
+            beyond(words, known).find(|text| sets(text) && !only_tells_more(text))
         }
         "mvn" | "mvnw" => beyond(words, known).find(|text| text.contains(':')),
         "psql" => psql(words, known),
@@ -87,16 +89,19 @@ fn builtin(words: &[Word], known: usize) -> Option<&str> {
     named.map(|word| word.text.as_str()).or_else(|| beyond(words, known).find(counts))
 }
 
+/// Whether a variable of `make` does no more than say how much is told.
+fn only_tells_more(text: &str) -> bool {
+    let value = text.strip_prefix("VERBOSE=").or_else(|| text.strip_prefix("V="));
+    value.is_some_and(|value| value.len() == 1 && value.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 /// The first word of an `awk` that may start something, or says where what does stands.
 fn awk(words: &[Word], known: usize) -> Option<&str> {
     let own = Options { flags: &[], valued: &["-F", "-v"] }.own(words);
-    let is_code = |text: &str| {
-        ["system", "|", ">", "<", "@", "getline"].iter().any(|sign| text.contains(sign))
-    };
     let is_odd = |at: usize, word: &Word| {
         own.unknown.contains(&at)
             || (at <= own.end && !word.is_literal)
-            || (at == own.end && is_code(&word.text))
+            || (at == own.end && !only_looks(&word.text))
             || (at > own.end && word.text.starts_with('-') && word.text.len() > 1)
     };
     let mut beyond = words.iter().enumerate().skip(known);

@@ -24,6 +24,7 @@
 
 use crate::glob::Glob;
 use crate::rule::{Decision, Kind, Origin, Rule};
+use crate::vain::vain;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -154,6 +155,7 @@ impl Reading<'_> {
                 continue;
             };
             if let Some(rule) = self.rule(at, place, table) {
+                self.vain(&rule, table);
                 if !names.insert(rule.name.clone()) {
                     let message = format!("two rules are named {:?}", rule.name);
                     self.fault(at, message, "give each a name of its own");
@@ -238,6 +240,25 @@ impl Reading<'_> {
             self.fault(value.span().start, "that is no label", remedy);
         }
         Some(label)
+    }
+
+    /// An accept that can never hold.
+    fn vain(&mut self, rule: &Rule, table: &DeTable<'_>) {
+        let own = table.iter().find(|(key, _)| key.get_ref() == "command");
+        let Some((_, value)) = own.filter(|_| rule.decision == Decision::Accept) else { return };
+        let at = value.span().start;
+        if let Some((message, remedy)) = vain(&rule.command) {
+            return self.fault(at, message, remedy);
+        }
+        let is_text = matches!(value.get_ref(), DeValue::String(_));
+        let last = rule.command.last().map_or("", String::as_str);
+        if is_text && matches!(last, "*" | "**" | "...") {
+            self.fault(
+                at,
+                format!("`{last}` in a command stands for itself"),
+                "leave it out: any further words fit; who means that word gives a list",
+            );
+        }
     }
 
     fn text_of(&mut self, value: &Value<'_>, key: &str) -> Option<String> {
@@ -542,7 +563,13 @@ after = "8h"
             ("[[rule]]\ndecision = \"ask\"\ncommand = []", 3, "cargo"),
             ("[[rule]]\ndecision = \"ask\"\ncommand = \"a | b\"", 3, "list"),
             ("[[rule]]\ndecision = \"ask\"\ncommand = 3", 3, "…"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = \"cd\"", 3, "leave it out"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = \"eval x\"", 3, "never accepted"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = \"ls *\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = \"A=1 ls\"", 3, "a variable"),
             ("[[rule]]\ndecision = \"ask\"\npath = \"../x\"", 3, "from the root"),
+            ("[[rule]]\ndecision = \"decline\"\npath = \"~/.ssh\"", 3, "`~` in \"~/.ssh\""),
+            ("[[rule]]\ndecision = \"decline\"\npath = \"/home/$USER/x\"", 3, "from the root"),
             ("[[rule]]\ndecision = \"ask\"\nlabel = \"x\"", 3, "key=value"),
             ("[[rule]]\ndecision = \"ask\"\nanywhere = 1", 3, "anywhere = true"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"x\"\nexact = 1", 4, "exact = true"),
@@ -590,6 +617,15 @@ after = "8h"
     }
 
     #[test]
+    fn what_only_refuses_may_name_what_is_never_accepted() {
+        for text in
+            ["decline'\ncommand='eval'", "ask'\ncommand='cd'", "accept'\ncommand=['ls','*']"]
+        {
+            assert!(parse(&format!("[[rule]]\ndecision='{text}")).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_written_expiry_reads_back() {
         for (text, decision) in [("8h", "decline"), ("90m", "cancel"), ("1s 5ms", "decline")] {
             let text = format!("[expiry]\nafter = \"{text}\"\ndecision = \"{decision}\"\n");
@@ -607,7 +643,7 @@ after = "8h"
             under in prop::option::of("/[ -~]{1,20}"), anywhere in any::<bool>(),
             is_exact in any::<bool>(),
         ) {
-            prop_assume!(!name.trim().is_empty());
+            prop_assume!(!name.trim().is_empty() && vain(&words).is_none());
             let under = under.map(|path| path.replace("..", "x"));
             let path = under.map(|path| Glob::of_path(std::path::Path::new(&path)).unwrap());
             let exact = is_exact && decision == Decision::Accept && !words.is_empty();

@@ -4,7 +4,7 @@
 //! that is named `git-…`; both start what they like.
 
 use crate::shell::Word;
-use crate::words::is_option;
+use crate::words::{is_option, name_of};
 
 /// Options in front of the subcommand with a value in the next word.
 pub(crate) const VALUED: &[&str] = &[
@@ -175,7 +175,23 @@ const WAYS: &[&str] =
     &["--add", "--global", "--local", "--replace-all", "--unset", "--worktree", "set", "unset"];
 
 /// How settings begin that name no program.
-const PLAIN: &[&str] = &["branch.", "color.", "push.default", "user."];
+const PLAIN: &[&str] = &["color.", "push.default", "user."];
+
+/// Those of a branch that name neither a program nor where it is fetched from.
+const BRANCHES: &[&str] = &["autosetupmerge", "autosetuprebase", "description", "merge", "sort"];
+
+/// Words of `git config` by which the settings are not those of the repository.
+const ELSEWHERE: &[&str] = &["--global", "--system"];
+
+/// The place of the subcommand behind the options that set nothing.
+pub(crate) fn subcommand(words: &[Word]) -> Option<usize> {
+    (name_of(words) == "git").then_some(())?;
+    let mut at = 1;
+    while let Some(option) = words.get(at).filter(|word| word.text.starts_with('-')) {
+        at += if VALUED.contains(&option.text.as_str()) { 2 } else { 1 };
+    }
+    words.get(at).map(|_| at)
+}
 
 /// Why what it starts is found only in its arguments, if it is; what stands among the first `known`
 /// words is not looked at.
@@ -233,10 +249,29 @@ fn sets(words: &[Word], at: usize, known: usize) -> bool {
     let is_way = |word: &Word| word.is_literal && WAYS.contains(&word.text.as_str());
     while given.next_if(|(_, word)| is_way(word)).is_some() {}
     let Some((key, word)) = given.next() else { return false };
-    let is_plain = word.is_literal && PLAIN.iter().any(|start| word.text.starts_with(start));
+    let is_plain = word.is_literal && is_plain(&word.text);
     // Alone it is only shown.
     let is_shown = key == at && given.next().is_none() && !word.text.starts_with('-');
     key >= known && !is_plain && !is_shown
+}
+
+/// Whether a setting names no program.
+fn is_plain(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let of_branch = key.strip_prefix("branch.").map(|rest| rest.rsplit('.').next().unwrap_or(rest));
+    match of_branch {
+        Some(last) => BRANCHES.contains(&last),
+        None => PLAIN.iter().any(|start| key.starts_with(start)),
+    }
+}
+
+/// The word, beyond the first `known`, by which `git config` is of other settings than the repository's:
+/// those of the home, or of all.
+pub(crate) fn settings_elsewhere(words: &[Word], known: usize) -> Option<&str> {
+    let at = subcommand(words).filter(|at| words[*at].text == "config")?;
+    let mut beyond = words.iter().enumerate().skip((at + 1).max(known));
+    let is_one = |word: &Word| ELSEWHERE.iter().any(|option| is_option(&word.text, option));
+    beyond.find(|(_, word)| is_one(word)).map(|(_, word)| word.text.as_str())
 }
 
 /// Whether an address is fetched by a program that it names: `ext::…`.
@@ -269,6 +304,10 @@ mod tests {
             "git config alias.p push",
             "git config --global core.pager x",
             "git config --edit",
+            "git config branch.main.mergeoptions -s",
+            "git config --global --add branch.main.mergeOptions x",
+            "git config branch.main.remote ext::x",
+            "git config branch.main.pushRemote x",
             "git submodule foreach x",
             "git -C . rebase -x y main",
             "git push --exec=x",
@@ -281,6 +320,10 @@ mod tests {
             "git -C . status",
             "git log -S std::vec",
             "git config user.name me",
+            "git config branch.main.description x",
+            "git config branch.a.b.merge refs/heads/a",
+            "git config branch.autoSetupMerge always",
+            "git config branch.main.remote",
             "git config --get core.pager",
             "git config core.pager",
             "git commit -m ext::x",

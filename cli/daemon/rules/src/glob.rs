@@ -55,6 +55,11 @@ impl Glob {
         if Path::new(whole).components().any(|part| part == Component::ParentDir) {
             return Err(format!("{text:?} has `..` in it"));
         }
+        if let Some(sign) = unexpanded(text) {
+            return Err(format!(
+                "nothing makes a folder of `{sign}` in {text:?}, and it would cover nothing"
+            ));
+        }
         let built = GlobBuilder::new(whole).literal_separator(true).backslash_escape(true).build();
         let glob = built.map_err(|error| format!("{text:?} is no pattern: {}", error.kind()))?;
         Ok(Glob { text: text.to_owned(), matcher: Some(glob.compile_matcher()) })
@@ -63,7 +68,8 @@ impl Glob {
     /// The pattern that covers exactly this path and what is below.
     pub fn of_path(path: &Path) -> Result<Glob, String> {
         let path = path.to_string_lossy();
-        let parts: Vec<String> = path.split('\\').map(globset::escape).collect();
+        let escaped = |part: &str| globset::escape(part).replace("/$", "/[$]");
+        let parts: Vec<String> = path.split('\\').map(escaped).collect();
         Glob::new(&parts.join("\\\\"))
     }
 
@@ -106,6 +112,18 @@ impl Glob {
     }
 }
 
+/// What a shell would make a folder of, and nobody else does: a leading `~`, a `$NAME`. Who means a name that
+/// begins so writes `./~` and `[$]`.
+fn unexpanded(text: &str) -> Option<&str> {
+    if text.starts_with('~') {
+        return text.split('/').next();
+    }
+    text.split('/').find(|part| {
+        let name = part.strip_prefix('$');
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_alphabetic() || "_{(".contains(c)))
+    })
+}
+
 /// A path without `.` and `..`, by its words alone.
 pub fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
@@ -145,6 +163,8 @@ mod tests {
             ("/repo/**", "/repo"),
             ("/repo/**/", "/repo/a/b"),
             ("/**", "/etc"),
+            ("./~x", "/repo/~x"),
+            ("/a/[$]b/x$y~", "/a/$b/x$y~"),
             ("src/**", "/repo/src"),
             ("./**", "/repo"),
         ] {
@@ -163,12 +183,26 @@ mod tests {
         ] {
             assert!(!covers(glob, path), "{glob} {path}");
         }
-        for wrong in ["", "../x", "/a/../b", "/a/[", "{a"] {
+        for wrong in [
+            "",
+            "../x",
+            "/a/../b",
+            "/a/[",
+            "{a",
+            "~",
+            "~/.ssh",
+            "~me/x",
+            "$HOME",
+            "${HOME}/x",
+            "/a/$B",
+        ] {
             assert!(Glob::new(wrong).is_err(), "{wrong}");
         }
         let odd = Glob::of_path(Path::new("/re[p]o*")).unwrap();
         assert!(odd.covers(Path::new("/re[p]o*/a"), None));
         assert!(!odd.covers(Path::new("/repox"), None));
+        let odd = Glob::of_path(Path::new("/$HOME/~")).unwrap();
+        assert!(odd.covers(Path::new("/$HOME/~/x"), None));
         assert!(!Glob::new("src").unwrap().covers(Path::new("/repo/src"), None));
     }
 }

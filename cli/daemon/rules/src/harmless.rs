@@ -329,7 +329,21 @@ const HARMLESS: &[Harmless] = &[
 const COMPILERS: &[&str] = &["gcc", "c++", "cc", "clang", "clang++", "g++"];
 
 /// Editors that are all one.
-const VIMS: &[&str] = &["ex", "gvim", "nvim", "rvim", "vi", "view", "vim", "vimdiff"];
+pub(crate) const VIMS: &[&str] = &[
+    "ex",
+    "gview",
+    "gvim",
+    "nvim",
+    "rview",
+    "rvim",
+    "vi",
+    "view",
+    "vim",
+    "vim.basic",
+    "vim.tiny",
+    "vimdiff",
+    "vimx",
+];
 
 /// Words of compilers behind their dash that name nothing to run; the value of some is the next word.
 const COMPILERS_WORDS: &[&str] = &[

@@ -11,6 +11,7 @@
 //!                  └───▶ risk ─▶ reads · writes · network · deletes · outside · privilege
 //! ```
 
+mod awk;
 mod carrier;
 mod code;
 mod dialect;
@@ -22,6 +23,9 @@ mod guarded;
 mod harmless;
 mod judge;
 mod links;
+mod listing;
+mod looker;
+mod losing;
 mod options;
 mod places;
 mod programs;
@@ -31,6 +35,8 @@ mod sed;
 mod shell;
 mod start;
 mod subject;
+mod tools;
+mod vain;
 mod words;
 
 pub use file::{Expiry, Fault, RuleFile, write_expiry, write_rule};

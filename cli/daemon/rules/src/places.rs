@@ -4,7 +4,7 @@
 //! Rather too many are named than too few.
 
 use crate::shell::Simple;
-use crate::words::{file_name, is_option, unversioned};
+use crate::words::{file_name, is_option, name_of, unified, unversioned};
 use std::path::PathBuf;
 
 /// The longest option whose value may follow it at once, in bytes.
@@ -103,13 +103,30 @@ pub(crate) fn counted(simple: &Simple) -> Option<Counted> {
 
 /// The places that the word at `at` of a command may name; `None` where that is not sure.
 pub(crate) fn places_at(simple: &Simple, at: usize, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
-    let word = simple.words.get(at).filter(|word| word.is_literal)?;
+    let word = simple.words.get(at)?;
+    if !word.is_literal {
+        return revision_places(simple, &word.text, folders);
+    }
     let is_made = match unversioned(file_name(simple.program())) {
         "curl" => curl_makes(simple, &word.text),
         "sqlite" => is_statement_of_places(&word.text),
         _ => false,
     };
     if is_made { None } else { places(&word.text, folders) }
+}
+
+/// The places that `HEAD~1` of `git` may name: in a `zsh` that takes it for a pattern it is what stands in front
+/// of the `~`, or nothing.
+fn revision_places(simple: &Simple, text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./~@".contains(c);
+    let (name, _) = text.split_once('~').filter(|(name, behind)| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '@')
+            && behind.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+    })?;
+    if name_of(&unified(&simple.words)) != "git" || !text.chars().all(is_plain) {
+        return None;
+    }
+    Some([places(name, folders)?, places(text, folders)?].concat())
 }
 
 /// Whether `curl` makes places of a word that do not stand there: it has patterns in addresses and names of

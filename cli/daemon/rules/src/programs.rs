@@ -4,9 +4,10 @@
 //! that does not stand here is not said to do nothing.
 
 use crate::code::code;
+use crate::looker::{INPUT, Writing, writing};
 use crate::shell::Word;
 use crate::start::{Sure, begins, is_starter};
-use crate::words::{file_name, is_option};
+use crate::words::{file_name, name_of};
 use serde::Serialize;
 
 /// What a request would do, least first.
@@ -57,6 +58,8 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "cmp",
             "column",
             "comm",
+            "command -V",
+            "command -v",
             "cut",
             "date",
             "df",
@@ -71,15 +74,28 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "find",
             "git blame",
             "git cat-file",
+            "git check-attr",
+            "git check-ignore",
+            "git cherry",
+            "git count-objects",
             "git describe",
             "git diff",
+            "git diff-files",
+            "git diff-index",
+            "git diff-tree",
+            "git for-each-ref",
             "git grep",
             "git log",
             "git ls-files",
+            "git ls-tree",
+            "git merge-base",
+            "git name-rev",
+            "git range-diff",
             "git rev-list",
             "git rev-parse",
             "git shortlog",
             "git show",
+            "git show-ref",
             "git status",
             "grep",
             "head",
@@ -136,6 +152,13 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "cp",
             "ctest",
             "deno",
+            "git gc",
+            "git notes",
+            "git reflog",
+            "git replace",
+            "git symbolic-ref",
+            "git update-index",
+            "git update-ref",
             "go",
             "git add",
             "git am",
@@ -162,6 +185,7 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "gunzip",
             "gzip",
             "java",
+            "javac",
             "just",
             "ln",
             "make",
@@ -219,6 +243,9 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
             "git ls-remote",
             "git pull",
             "git push",
+            "git remote prune",
+            "git remote show",
+            "git remote update",
             "git submodule",
             "go get",
             "go install",
@@ -262,29 +289,42 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
     (
         RiskKind::Deletes,
         &[
+            "blkdiscard",
             "dd",
             "docker rm",
             "docker rmi",
             "docker system prune",
             "dropdb",
+            "fdisk",
             "find -delete",
             "git branch -D",
             "git branch -d",
             "git tag -d",
             "git checkout --",
             "git clean",
-            "git push --force",
-            "git push -f",
             "git reset --hard",
             "git restore",
             "git rm",
             "git stash clear",
             "git stash drop",
             "kubectl delete",
+            "mke2fs",
             "mkfs",
+            "mkfs.btrfs",
+            "mkfs.ext2",
+            "mkfs.ext3",
+            "mkfs.ext4",
+            "mkfs.f2fs",
+            "mkfs.fat",
+            "mkfs.ntfs",
+            "mkfs.vfat",
+            "mkfs.xfs",
+            "mkswap",
+            "parted",
             "rm",
             "rmdir",
             "rsync --delete",
+            "sfdisk",
             "shred",
             "terraform destroy",
             "truncate",
@@ -329,32 +369,6 @@ const PROGRAMS: &[(RiskKind, &[&str])] = &[
     ),
 ];
 
-/// Options and such by which a program that else only looks writes.
-const WRITING: &[(&str, &[&str])] = &[
-    ("date", &["-s", "--set"]),
-    ("file", &["-C", "--compile"]),
-    ("find", &["-fls", "-fprint", "-fprint0", "-fprintf"]),
-    ("git", &["--output"]),
-    ("less", &["-O", "-o", "--LOG-FILE", "--log-file"]),
-    ("sed", &["-i", "--in-place"]),
-    ("sort", &["-o", "--output"]),
-    ("tree", &["-o"]),
-    ("xxd", &["-r"]),
-];
-
-/// Programs that write into a second file that they are given, or change what they are named after.
-const WRITING_FROM: &[(&str, usize)] = &[("hostname", 1), ("uniq", 2), ("xxd", 2)];
-
-/// By these words a subcommand that else writes only lists.
-const LISTING: &[(&str, &[&str])] = &[
-    (
-        "branch",
-        &["--list", "--show-current", "--contains", "--merged", "-a", "-l", "-r", "-v", "-vv"],
-    ),
-    ("remote", &["-v", "show", "get-url"]),
-    ("tag", &["--contains", "--list", "-l", "-n"]),
-];
-
 /// Folders whose programs are what their names say.
 const SYSTEM: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin"];
 
@@ -362,24 +376,33 @@ const SYSTEM: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/
 pub(crate) fn is_known(words: &[Word]) -> bool {
     let Some(program) = words.first().map(|word| word.text.as_str()) else { return false };
     let (folder, name) = program.rsplit_once('/').unwrap_or((SYSTEM[0], program));
+    SYSTEM.contains(&folder) && !is_starter(words) && is_named(name)
+}
+
+/// Whether a program stands here by that name, wherever it lies.
+pub(crate) fn is_named(name: &str) -> bool {
     let has = |entry: &&str| entry.split(' ').next() == Some(name);
-    let is_listed = || PROGRAMS.iter().any(|(_, entries)| entries.iter().any(has));
-    SYSTEM.contains(&folder) && !is_starter(words) && is_listed()
+    PROGRAMS.iter().any(|(_, entries)| entries.iter().any(has))
 }
 
 /// Whether a command does nothing but look.
 pub(crate) fn only_looks(words: &[Word]) -> bool {
     let Some((RiskKind::Reads, _)) = entry(words) else { return false };
-    writing(words).is_none() && code(words, 1).is_none()
+    writing(words, 1).is_none() && code(words, 1).is_none()
 }
 
-/// What a command does beyond looking, of one that by its first `known` words only looks.
-pub(crate) fn changes(words: &[Word], known: usize) -> Option<String> {
-    let name = file_name(&words.first()?.text);
-    let own = &words[..known.clamp(1, words.len())];
+/// What a command does beyond looking, of one that by its first `known` words only looks. Who names the
+/// program that gives it further words by its input, too, `is_fed`, accepts those.
+pub(crate) fn changes(words: &[Word], known: usize, is_fed: bool) -> Option<String> {
+    let name = name_of(words);
+    let own = words.get(..known.clamp(1, words.len()))?;
     let by_own = entry(own).map(|(kind, _)| kind);
-    if let Some(how) = writing(words).filter(|_| writing(own).is_none()) {
-        return Some(format!("writes by `{name} {how}`"));
+    match writing(words, known).filter(|_| writing(own, 1).is_none()) {
+        Some(Writing::Surely(how)) => return Some(format!("writes by `{name} {how}`")),
+        Some(Writing::Perhaps(how)) if !(is_fed && how == INPUT) => {
+            return Some(format!("may write by what {how} turns out to be: `{name}`"));
+        }
+        _ => {}
     }
     match entry(words) {
         Some((kind, entry)) if by_own == Some(RiskKind::Reads) && kind > RiskKind::Reads => {
@@ -405,30 +428,6 @@ pub(crate) fn entry(words: &[Word]) -> Option<(RiskKind, &'static str)> {
         }
     }
     best.map(|(_, kind, entry)| (kind, entry))
-}
-
-/// By what a program that else only looks writes.
-pub(crate) fn writing(words: &[Word]) -> Option<&str> {
-    let name = file_name(&words[0].text);
-    let given = &words[1..];
-    let options =
-        WRITING.iter().find(|(program, _)| *program == name).map_or(&[][..], |(_, all)| all);
-    let option = |word: &&Word| options.iter().any(|option| is_option(&word.text, option));
-    let from = WRITING_FROM.iter().find(|(program, _)| *program == name);
-    let plain = || given.iter().filter(|word| !word.text.starts_with('-'));
-    let file = from.and_then(|(_, count)| plain().nth(count - 1));
-    given.iter().find(option).or(file).map(|word| word.text.as_str())
-}
-
-/// Whether a subcommand of git that may write only lists.
-pub(crate) fn lists(words: &[Word], entry: &str) -> bool {
-    let Some((_, subcommand)) = entry.split_once(' ') else { return false };
-    let Some((_, listing)) = LISTING.iter().find(|(name, _)| *name == subcommand) else {
-        return false;
-    };
-    let behind = words.iter().skip_while(|word| word.text != subcommand).skip(1);
-    let mut behind = behind.map(|word| word.text.as_str()).peekable();
-    behind.peek().is_none_or(|first| listing.contains(first)) && code(words, 1).is_none()
 }
 
 /// The same in words.

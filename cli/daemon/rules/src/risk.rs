@@ -3,15 +3,20 @@
 //! What always holds: it grants and refuses nothing. What it does not know it says not to know; a
 //! request without a hint of harm is not shown as harmless.
 
-use crate::code::code;
+use crate::code::{can_start, code};
 use crate::glob::normal;
 use crate::guarded::guarded;
+use crate::harmless::is_compiler;
 use crate::links::Real;
+use crate::listing::lists;
+use crate::looker::{Writing, writing};
+use crate::losing::losing;
 use crate::places::{Counted, counted, places};
-use crate::programs::{RiskKind, entry, lists, only_looks, verb, writing};
-use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Word};
+use crate::programs::{RiskKind, entry, only_looks, verb};
+use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Word, Written};
 use crate::start::{is_carrier, is_shell, started};
 use crate::subject::{Subject, What};
+use crate::tools::is_tool;
 use crate::words::file_name;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -161,11 +166,31 @@ impl Looking<'_> {
             Ok(found) => found.iter().for_each(|simple| self.simple(simple)),
             Err(why) => {
                 self.put(RiskKind::Unclear, format!("what it runs cannot be told: {why}"));
+                line.written().iter().for_each(|file| self.written(file, cwd));
                 match line {
                     CommandLine::Text(text) => self.guess(text),
                     CommandLine::Words(words) => self.guess(&words.join(" ")),
                 }
             }
+        }
+    }
+
+    /// A file that a shell writes into, in a line that cannot be read.
+    fn written(&mut self, file: &Written, cwd: Option<&Path>) {
+        let name = &file.name;
+        match file.is_emptied {
+            true => self.put(RiskKind::Deletes, format!("empties {name}")),
+            false => self.put(RiskKind::Writes, format!("writes into {name}")),
+        }
+        if HOMES.iter().any(|home| name.starts_with(home)) {
+            return self.put(RiskKind::Outside, format!("names {name}"));
+        }
+        // Where the rest leads the shell finds out.
+        let is_known = !name.contains(['$', '`', '*']) && (cwd.is_some() || name.starts_with('/'));
+        if is_known {
+            let path = cwd.unwrap_or(Path::new("/")).join(name);
+            self.place(&path);
+            self.guarded(&path);
         }
     }
 
@@ -221,6 +246,9 @@ impl Looking<'_> {
         let name = file_name(first);
         let found = started(words);
         if is_carrier(words) {
+            if name == "env" && words.len() == 1 {
+                self.put(RiskKind::Reads, "`env` shows what is set".to_owned());
+            }
             if matches!(name, "sudo" | "doas" | "pkexec") {
                 self.put(RiskKind::Privilege, format!("`{name}` runs it as somebody else"));
             }
@@ -258,23 +286,56 @@ impl Looking<'_> {
     fn own(&mut self, words: &[Word], first: &str) {
         let name = file_name(first);
         match entry(words) {
-            Some((RiskKind::Reads, entry)) => match writing(words) {
-                Some(how) => self.put(RiskKind::Writes, format!("`{name} {how}` writes")),
+            Some((RiskKind::Reads, entry)) => match writing(words, 1) {
+                Some(Writing::Surely(how)) => {
+                    self.put(RiskKind::Writes, format!("`{name} {how}` writes"));
+                }
                 // One that runs what it is told is no harmless one.
-                None if code(words, 1).is_some() => {}
+                _ if code(words, 1).is_some() => {}
+                Some(Writing::Perhaps(how)) => {
+                    let reason = format!("`{name}` may write by what {how} turns out to be");
+                    self.put(RiskKind::Unclear, reason);
+                }
                 None => self.put(RiskKind::Reads, format!("`{entry}` {}", verb(RiskKind::Reads))),
             },
-            Some((RiskKind::Writes, entry)) if lists(words, entry) => {
+            Some((RiskKind::Writes, entry)) if lists(words) => {
                 self.put(RiskKind::Reads, format!("`{entry}` lists"));
             }
             Some((kind, entry)) => self.put(kind, format!("`{entry}` {}", verb(kind))),
             // What it starts is told already.
             None if code(words, 1).is_some() => {}
-            None if first.contains('/') => {
-                self.put(RiskKind::Writes, format!("runs {first}, whatever that does"));
-            }
-            None => self.put(RiskKind::Unclear, format!("`{name}` is not known to sm")),
+            None => self.unlisted(words, first),
         }
+        if let Some(how) = losing(words) {
+            self.put(RiskKind::Deletes, format!("{how} {}", verb(RiskKind::Deletes)));
+        }
+    }
+
+    /// A program of which it is not listed what it does.
+    fn unlisted(&mut self, words: &[Word], first: &str) {
+        let name = file_name(first);
+        let script = words.iter().skip(1).find(|word| !word.text.starts_with('-'));
+        let (kind, reason) = match script {
+            Some(script) if is_shell(words) && !has_line(words) => {
+                (RiskKind::Writes, format!("runs {}, whatever that does", script.text))
+            }
+            _ if is_shell(words) => (RiskKind::Unclear, format!("`{name}` runs what it reads")),
+            _ if is_compiler(name) || is_tool(name) => {
+                (RiskKind::Writes, format!("`{name}` {}", verb(RiskKind::Writes)))
+            }
+            _ if first.contains('/') => {
+                (RiskKind::Writes, format!("runs {first}, whatever that does"))
+            }
+            _ if name == "git" => {
+                let text: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+                (RiskKind::Unclear, format!("what `{}` does is not known to sm", text.join(" ")))
+            }
+            _ if can_start(words) => {
+                (RiskKind::Unclear, format!("what `{name}` does is told by its words"))
+            }
+            _ => (RiskKind::Unclear, format!("`{name}` is not known to sm")),
+        };
+        self.put(kind, reason);
     }
 
     /// An argument that is a path outside, or has one in it.
@@ -356,6 +417,14 @@ impl Looking<'_> {
     }
 }
 
+/// How the home folder is named to a shell.
+const HOMES: &[&str] = &["~", "$HOME", "${HOME}"];
+
+/// Whether a shell reads a line that stands among its words.
+fn has_line(words: &[Word]) -> bool {
+    !started(words).lines.is_empty()
+}
+
 /// Words in front of a program's name.
 const FRONT: &[&str] = &["!", "do", "elif", "else", "exec", "if", "then", "until", "while"];
 
@@ -417,7 +486,30 @@ mod tests {
             ("cargo install x", &[Network]),
             ("git status", &[Reads]),
             ("git -C /x status", &[Outside, Reads]),
-            ("git push -f", &[Deletes]),
+            ("git push -f", &[Deletes, Network]),
+            ("git push origin :main", &[Deletes, Network]),
+            ("git push --force-with-lease", &[Deletes, Network]),
+            ("git checkout .", &[Deletes, Writes]),
+            ("git checkout main", &[Writes]),
+            ("git switch -f x", &[Deletes, Writes]),
+            ("git update-ref -d HEAD", &[Deletes, Writes]),
+            ("git reflog expire --all", &[Deletes, Writes]),
+            ("git merge-base a b", &[Reads]),
+            ("mkfs.ext4 x", &[Deletes]),
+            ("echo x >> ~/.ssh/authorized_keys", &[Outside, Unclear, Writes]),
+            ("echo hi > $HOME/.bashrc", &[Outside, Unclear, Writes]),
+            ("/bin/bash -lc 'echo $X > ${HOME}/.bashrc'", &[Outside, Unclear, Writes]),
+            ("cat <<E > /etc/x\na\nE", &[Outside, Unclear, Writes]),
+            ("X=1 ls > a", &[Unclear, Writes]),
+            ("X=1 ls > .git/x", &[Privilege, Unclear, Writes]),
+            ("> important.txt", &[Deletes, Unclear]),
+            ("sh a.sh", &[Writes]),
+            ("bash", &[Unclear]),
+            ("gcc -c x.c", &[Writes]),
+            ("psql -c 'select 1'", &[Unclear]),
+            ("docker ps", &[Unclear]),
+            ("uv run mypy --python-ex ./x a", &[Unclear, Writes]),
+            ("gh x", &[Network, Unclear]),
             ("git push", &[Network]),
             ("rm -rf target", &[Deletes]),
             ("find . -name x -delete", &[Deletes]),
@@ -449,6 +541,10 @@ mod tests {
             ("git frob log", &[Unclear]),
             ("git branch", &[Reads]),
             ("git branch new", &[Writes]),
+            ("git branch -v new", &[Writes]),
+            ("git remote -v", &[Reads]),
+            ("git remote -v set-url origin x", &[Writes]),
+            ("git remote show origin", &[Network]),
             ("git tag -l", &[Reads]),
             ("grep -flink/x y", &[Outside, Reads]),
             ("grep -rflink y", &[Outside, Reads]),
@@ -458,10 +554,22 @@ mod tests {
             ("rg --pre rm x", &[Unclear]),
             ("sort -o f f", &[Writes]),
             ("uniq a b", &[Writes]),
+            ("uniq *", &[Unclear]),
+            ("tree {-o,x}", &[Unclear]),
+            ("date -Is", &[Reads]),
+            ("date 11220102", &[Writes]),
+            ("echo a | xargs uniq", &[Unclear, Reads]),
             ("less +!rm f", &[Unclear]),
             ("less --lesskey-file=x f", &[Unclear]),
             ("find . -fprint x", &[Writes]),
-            ("env", &[Unclear]),
+            ("env", &[Reads]),
+            ("env A=1", &[Unclear]),
+            ("xargs env", &[Unclear]),
+            ("command -v node", &[Reads]),
+            ("awk '$3>5{print}' f", &[Reads]),
+            ("awk '{print > $1}' f", &[Unclear]),
+            ("[ -f a ] && cat a", &[Reads, Reads]),
+            ("RUST_BACKTRACE=1 cargo test", &[Writes]),
             // What may run something else is not shown as harmless.
             ("env LD_PRELOAD=./x ls", &[Unclear, Reads]),
             ("env BASH_ENV=f bash -c ls", &[Unclear, Reads]),

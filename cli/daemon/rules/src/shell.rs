@@ -38,7 +38,7 @@ const OPERATORS: &[&str] =
 const REDIRECTIONS: &[&str] = &["<", ">", ">>", ">|", "<&", ">&", "&>", "&>>"];
 
 /// Words that begin something other than a simple command, in one of the shells at least.
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "!",
     "{",
     "}",
@@ -68,7 +68,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// Builtins after which the words that follow may mean something else.
-const CHANGING: &[&str] = &[
+pub(crate) const CHANGING: &[&str] = &[
     ".",
     "alias",
     "autoload",
@@ -281,6 +281,7 @@ impl Reading {
         for item in before {
             match item {
                 Item::IoRedirect(redirect) => files.extend(file_of(redirect)?),
+                Item::AssignmentWord(_, assignment) if only_tells(&assignment.value) => {}
                 _ => return unclear("it sets a variable"),
             }
         }
@@ -311,7 +312,7 @@ impl Reading {
             Some(name) if !name.is_literal || name.text.is_empty() => {
                 return unclear("which program it runs is found out by the shell");
             }
-            Some(name) if CHANGING.contains(&name.text.as_str()) => {
+            Some(name) if CHANGING.contains(&name.text.as_str()) && !asks_what_runs(&words) => {
                 return unclear(format!("`{}` changes what the rest means", name.text));
             }
             Some(_) => {}
@@ -349,6 +350,118 @@ impl Reading {
         self.found.push(Simple { words, reads, writes, folders: now.0.clone(), is_cd });
         Ok(ended)
     }
+}
+
+/// A file that a shell writes into, as it stands in a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Its name, without quotes, where there is nothing else to be made of it.
+    pub name: String,
+    /// Whether it is only emptied: nothing writes into it.
+    pub is_emptied: bool,
+}
+
+impl CommandLine {
+    /// The files that a line has shells write into, as far as they can be seen in one that cannot be read.
+    pub(crate) fn written(&self) -> Vec<Written> {
+        let mut found = Vec::new();
+        match self {
+            CommandLine::Text(text) => written(text, 0, &mut found),
+            CommandLine::Words(words) => {
+                if let Some(line) = shells_line(words) {
+                    written(line, 1, &mut found);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn written(text: &str, depth: usize, found: &mut Vec<Written>) {
+    let is_much = text.len() > BYTES_MAX
+        || text.chars().filter(|c| matches!(c, '$' | '`')).count() > EXPANSIONS_MAX;
+    if is_much || depth > SHELLS_MAX {
+        return;
+    }
+    let Ok(tokens) = uncached_tokenize_str(text, &options().tokenizer_options()) else { return };
+    let (mut words, mut files, mut into) = (Vec::new(), Vec::new(), None);
+    let mut end = |words: &mut Vec<String>, files: &mut Vec<(String, String)>| {
+        for (operator, name) in files.drain(..) {
+            let is_emptied = words.is_empty() && matches!(operator.as_str(), ">" | ">|");
+            found.push(Written { name, is_emptied });
+        }
+        if let Some(line) = shells_line(words) {
+            written(line, depth + 1, found);
+        }
+        words.clear();
+    };
+    for token in &tokens {
+        match token {
+            Token::Operator(operator, _) if REDIRECTIONS.contains(&operator.as_str()) => {
+                into = Some(operator.clone());
+            }
+            Token::Operator(..) => {
+                end(&mut words, &mut files);
+                into = None;
+            }
+            Token::Word(raw, _) => {
+                let bare = || raw.trim_matches(['"', '\'']).to_owned();
+                let text = word(raw).map_or_else(|_| bare(), |word| word.text);
+                match into.take() {
+                    Some(operator) if operator.contains('>') => {
+                        let is_copy = operator.ends_with('&')
+                            && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+                        if !is_copy && text != "/dev/null" {
+                            files.push((operator, text));
+                        }
+                    }
+                    Some(_) => {}
+                    None => words.push(text),
+                }
+            }
+        }
+    }
+    end(&mut words, &mut files);
+}
+
+/// The line that a shell is told to read.
+fn shells_line(words: &[String]) -> Option<&str> {
+    let (program, given) = words.split_first()?;
+    let is_told = |word: &String| word.starts_with('-') && word.ends_with('c');
+    let name = program.rsplit('/').next()?;
+    let at = given.iter().position(is_told).filter(|_| READABLE_SHELLS.contains(&name))?;
+    given.get(at + 1).map(String::as_str)
+}
+
+/// Whether it only says what the shell would run by a name: `command -v x`.
+fn asks_what_runs(words: &[Word]) -> bool {
+    let [name, option, names @ ..] = words else { return false };
+    let is = |word: &Word, text: &str| word.is_literal && word.text == text;
+    is(name, "command")
+        && (is(option, "-v") || is(option, "-V"))
+        && !names.is_empty()
+        && names.iter().all(|word| word.is_literal && !word.text.starts_with('-'))
+}
+
+/// Variables that change nothing but how a program tells of what it does.
+const TELLING: &[&str] = &[
+    "CARGO_TERM_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONUNBUFFERED",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+];
+
+/// Whether `X=y` in front of a program changes nothing of what that does.
+fn only_tells(assignment: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-,:=".contains(c);
+    assignment.split_once('=').is_some_and(|(name, value)| {
+        TELLING.contains(&name) && !value.is_empty() && value.chars().all(is_plain)
+    })
 }
 
 fn options() -> ParserOptions {
@@ -460,7 +573,9 @@ fn word(raw: &str) -> Result<Word, Unclear> {
     while let Some(rest) = begin.strip_prefix("''").or_else(|| begin.strip_prefix("\"\"")) {
         begin = rest;
     }
-    word.is_literal &= !begin.starts_with('=');
+    word.is_literal &= !begin.starts_with('=') || begin == "=";
+    // Alone it begins no pattern.
+    word.is_literal |= raw == "[";
     Ok(word)
 }
 
@@ -560,6 +675,9 @@ mod tests {
             ("rg \"a\\b\" 'x$'", &["rg a\\b x$"]),
             ("ls *.rs ~/x", &["ls *.rs ~/x"]),
             ("cargo te\\\nst \\\n --all", &["cargo test --all"]),
+            ("[ -f a ] && [ b = c ]", &["[ -f a ]", "[ b = c ]"]),
+            ("command -v node || command -V a b", &["command -v node", "command -V a b"]),
+            ("RUST_BACKTRACE=1 RUST_LOG=a::b=x,c cargo test", &["cargo test"]),
         ] {
             assert_eq!(told(text), parts, "{text}");
         }
@@ -576,6 +694,17 @@ mod tests {
             "$CMD x",
             "\"$CMD\" x",
             "A=1 cargo test",
+            "RUST_LOG=$X cargo test",
+            "RUST_LOG='a b' cargo test",
+            "RUST_BACKTRACE+=1 cargo test",
+            "RUST_BACKTRACE=1",
+            "RUST_BACKTRACE=1 A=1 cargo test",
+            "command rm x",
+            "command -v",
+            "command -p -v x",
+            "command -v -p rm",
+            "command -v *",
+            "[a -f x",
             "A=1",
             "cat <<E\nx\nE",
             "cat <<< x",
@@ -715,6 +844,26 @@ mod tests {
             ["/repo/link/../etc", "/etc/x"].map(Path::new)
         );
         assert!(reads("x </dev/null <&0 > o").is_empty());
+    }
+
+    #[test]
+    fn what_is_written_is_seen_in_a_line_that_cannot_be_read() {
+        let seen = |text: &str| -> Vec<String> {
+            let found = CommandLine::Text(text.to_owned()).written();
+            found.into_iter().map(|file| file.name).collect()
+        };
+        assert_eq!(seen("echo x >> ~/.ssh/keys"), ["~/.ssh/keys"]);
+        assert_eq!(seen("bash -lc 'echo $X > \"$HOME/.bashrc\"'"), ["$HOME/.bashrc"]);
+        assert_eq!(seen("bash -lc \"echo x > $HOME/x\""), ["$HOME/x"]);
+        assert_eq!(
+            seen("for f in a; do x > b 2>&1; done &> 'c d' | y >&2 > /dev/null"),
+            ["b", "c d"]
+        );
+        assert!(seen("awk '$1>5' \"a > b\" < c").is_empty());
+        let empties = |text: &str| CommandLine::Text(text.to_owned()).written()[0].is_emptied;
+        assert!(empties("> a") && !empties(">> a") && !empties("x > a") && !empties("> a x"));
+        let words = ["sh", "-c", "$X > /etc/x"].map(str::to_owned).to_vec();
+        assert_eq!(CommandLine::Words(words).written()[0].name, "/etc/x");
     }
 
     /// As Codex and others put words into one line.

@@ -6,6 +6,7 @@
 use crate::carrier::Carrier;
 use crate::code::{can_start, code};
 use crate::git;
+use crate::harmless::VIMS;
 use crate::options::Options;
 use crate::shell::Word;
 use crate::words::{RUNNERS, SHELLS, file_name, is_option, name_of, unified, unversioned};
@@ -95,8 +96,9 @@ const ELSEWHERE: &[&str] = &[
 
 /// Programs that read commands from their input, or from a file, unless words of theirs name one.
 const READERS: &[&str] = &[
-    "at", "batch", "crontab", "newgrp", "nsenter", "parallel", "runuser", "script", "sg", "su",
-    "unshare",
+    "at", "batch", "crontab", "dc", "duckdb", "ed", "ftp", "gdb", "gnuplot", "lftp", "lldb", "m4",
+    "mail", "mailx", "mariadb", "mysql", "newgrp", "nsenter", "parallel", "red", "runuser",
+    "script", "sftp", "sg", "su", "telnet", "unshare",
 ];
 
 /// Programs whose names end so, and that are none.
@@ -147,7 +149,7 @@ pub(crate) struct Start {
 }
 
 /// `python3 -m pip install` is `pip install`.
-fn module(words: &[Word]) -> Option<Vec<Word>> {
+pub(crate) fn module(words: &[Word]) -> Option<Vec<Word>> {
     if !matches!(unversioned(name_of(words)), "pypy" | "python") {
         return None;
     }
@@ -258,6 +260,8 @@ pub(crate) fn starts(words: &[Word], known: usize) -> Starts {
             carried.push(Word { text: String::new(), is_literal: false });
         }
         match carried.is_empty() {
+            // Alone it shows what is set.
+            true if name == "env" && words.len() == 1 => {}
             true => drop(found.unsure.get_or_insert(format!("`{name}` names no program"))),
             false => {
                 let moves =
@@ -636,7 +640,7 @@ fn reads(words: &[Word], known: usize) -> Option<String> {
         }
         _ => false,
     };
-    (READERS.contains(&name) && known <= 1 && !is_told)
+    ((READERS.contains(&name) || VIMS.contains(&name)) && known <= 1 && !is_told)
         .then(|| format!("`{name}` may start what it reads"))
 }
 

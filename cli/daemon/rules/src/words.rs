@@ -90,6 +90,15 @@ pub(crate) fn unified(words: &[Word]) -> Cow<'_, [Word]> {
     }
 }
 
+/// The place of the `--` behind which no word is an option, else behind the last one. Behind an option it may
+/// be a value.
+pub(crate) fn options_end(words: &[Word]) -> usize {
+    let is_end = |pair: &[Word]| {
+        pair[1].is_literal && pair[1].text == "--" && !pair[0].text.starts_with('-')
+    };
+    words.windows(2).position(is_end).map_or(words.len(), |at| at + 1)
+}
+
 /// Whether a word is that option: by itself, with its value, shortened, or among others of one letter.
 pub(crate) fn is_option(word: &str, option: &str) -> bool {
     if word == option {

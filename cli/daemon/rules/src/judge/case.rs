@@ -5,9 +5,11 @@
 
 use super::Judgement;
 use super::part::{Command, Part, commands_of};
+use crate::git::settings_elsewhere;
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::links::Real;
+use crate::listing::more_than_lists;
 use crate::places::{counted, named, places_at};
 use crate::programs::{changes, only_looks};
 use crate::rule::{Decision, Rule};
@@ -382,10 +384,13 @@ impl Case<'_> {
     fn beyond(&self, rule: &Rule, simple: &Simple, known: usize) -> Option<String> {
         let name = &rule.name;
         let shown = |path: &Path| path.display().to_string();
+        if let Some(why) = more_than_lists(&simple.words, known) {
+            return Some(why);
+        }
         if rule.path.is_none() {
             let what = match simple.writes.first() {
                 Some(file) => format!("writes into {}", file.display()),
-                None => changes(&simple.words, known)?,
+                None => changes(&simple.words, known, known < rule.command.len())?,
             };
             return Some(format!("rule {name} has no path, and it {what}"));
         }
@@ -393,6 +398,9 @@ impl Case<'_> {
             return Some(format!("rule {name} has a path, and where it runs is not known"));
         }
         let beyond = |what: String| format!("rule {name} has a path, and {what} may be beyond it");
+        if let Some(word) = settings_elsewhere(&unified(&simple.words), known) {
+            return Some(beyond(format!("`git config {word}`")));
+        }
         let guards = |path: &Path| self.guards(rule, path);
         let shown_word = |word: &Word| match word.text.as_str() {
             "" => "its input".to_owned(),

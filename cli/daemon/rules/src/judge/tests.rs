@@ -582,6 +582,7 @@ fn what_may_start_something_else_is_not_accepted() {
         (&["tar"], "tar cf a.tar *"),
         (&["tar"], "tar c* a.tar x"),
         (&["rg"], "rg x ?-pre=evil"),
+        (&["rg"], "rg -e -- *"),
         (&["make"], "make C*"),
         (&["env", "ls"], "env l* x"),
         (&["timeout", "ls"], "timeout {5,rm} ls"),
@@ -806,9 +807,10 @@ fn options_that_are_not_known_to_start_nothing_ask() {
         ("node", "node --max-old-space-size=4096 x.js"),
         ("perl", "perl -w x.pl -e"),
         ("ruby", "ruby x.rb --run"),
-        ("vim", "vim f"),
-        ("vim", "vim -R f"),
-        ("nvim", "nvim -d a b"),
+        ("vim|f", "vim f"),
+        ("vim|f", "vim f -R"),
+        ("nvim|-d", "nvim -d a b"),
+        ("vim", "vim --version"),
         ("scp", "scp -r -P 22 a b:"),
         ("sdiff", "sdiff a b"),
         ("apt-get", "apt-get update"),
@@ -816,6 +818,89 @@ fn options_that_are_not_known_to_start_nothing_ask() {
         ("curl", "curl 'https://h/{a,b}'"),
     ] {
         accepts(&by(words), text);
+    }
+}
+
+#[test]
+fn what_a_tool_is_told_to_run_by_an_option_asks() {
+    let by = |words: &str, path: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n{path}"))
+    };
+    for (words, text) in [
+        ("pylint", "pylint --init-hook='import os' x.py"),
+        ("pylint", "pylint --init-ho x x.py"),
+        ("pylint", "pylint {--init-hook=x,x.py}"),
+        ("hg|status", "hg status --config hooks.pre-status='touch p'"),
+        ("hg|log", "hg log --config extensions.e=./e.py"),
+        ("hg", "hg bisect -c 'touch p'"),
+        ("ctest", "ctest -S e.cmake"),
+        ("meson|test", "meson test --wrapper ./evil"),
+        ("cmake|--build", "cmake --build b -- SHELL=./evil"),
+        ("cmake", "cmake --build b -- CC=./evil"),
+        ("ag", "ag --pager './evil' x"),
+        ("ack", "ack --pager=id x"),
+        ("bat", "bat --pager id --paging=always f"),
+        ("svn|diff", "svn diff --diff-cmd ./evil"),
+        ("mypy", "mypy --python-executable ./evil x"),
+        ("mypy", "mypy @args"),
+        ("prettier|--check", "prettier --check . --plugin=./evil.js"),
+        ("npx|prettier", "npx prettier --check . --plugin=./evil.js"),
+        ("uv|run|pylint", "uv run pylint --init-hook=x x.py"),
+        ("python3|-m|pylint", "python3 -m pylint --init-hook=x x.py"),
+        ("python3", "python3 -mpylint --init-hook=x x.py"),
+        ("rake|test", "rake test -e 'system(\"id\")'"),
+        ("bazel|test", "bazel test --run_under=./evil //..."),
+        ("helm|template", "helm template --post-renderer ./evil x"),
+        ("rpm|-q", "rpm -q --pipe id"),
+        ("rpm", "rpm -E '%(id)'"),
+        ("nm", "nm --plugin ./evil.so x"),
+        ("nm", "nm @args"),
+        ("tcpdump", "tcpdump -z ./evil -w x"),
+        ("jj|log", "jj log --tool ./evil"),
+        ("jj", "jj util exec -- touch p"),
+        ("gh", "gh alias set --shell x 'rm -rf ~'"),
+        ("gh", "gh x"),
+        ("gh", "gh repo clone a/b -- -c core.sshCommand=x"),
+        ("pnpm|run", "pnpm run --config.script-shell=./evil lint"),
+        ("java", "java -XX:OnError='touch p' Main"),
+        ("frobnicate", "frobnicate --on-change 'touch p'"),
+        ("./frobnicate", "./frobnicate --plug=./evil"),
+    ] {
+        for path in ["", "path='/repo'"] {
+            assert_eq!(says(&by(words, path), &command(text)), Decision::Ask, "{text}");
+        }
+    }
+    for (words, text) in [
+        ("pylint", "pylint -j 4 --disable=all src"),
+        ("pylint|--init-hook=x", "pylint --init-hook=x src"),
+        ("hg", "hg status -v"),
+        ("ctest", "ctest --output-on-failure -j8 -R foo"),
+        ("meson|test", "meson test -C build --verbose"),
+        ("cmake|--build", "cmake --build b -j8"),
+        ("bat", "bat --paging=never src/*"),
+        ("svn", "svn diff -r 1:2"),
+        ("mypy", "mypy --strict src"),
+        ("prettier", "prettier --check src --ignore-path x"),
+        ("npx|prettier", "npx prettier --check src"),
+        ("uv|run|pytest", "uv run pytest --import-mode=importlib"),
+        ("python3|-m|pytest", "python3 -m pytest --import-mode=importlib"),
+        ("rake", "rake test"),
+        ("bazel|test", "bazel test --config=ci //..."),
+        ("helm|lint", "helm lint chart"),
+        ("rpm|-q", "rpm -q --queryformat x bash"),
+        ("nm", "nm -D x.so"),
+        ("tcpdump", "tcpdump -nn -c 5"),
+        ("jj", "jj log -r main"),
+        ("gh", "gh issue list --assignee @me"),
+        ("npm|run", "npm run lint -- --config x"),
+        ("npm", "npm --version"),
+        ("java", "java -cp out Main --config x"),
+        ("ruff|check", "ruff check --fix --config x.toml"),
+        ("frobnicate", "frobnicate --verbose --dry-run --no-config -x"),
+        ("frobnicate|--config", "frobnicate --config x"),
+    ] {
+        accepts(&by(words, ""), text);
     }
 }
 
@@ -899,6 +984,15 @@ fn what_is_started_by_a_programs_input_is_not_known() {
         "crontab f",
         "echo rm x | su",
         "echo rm x | script",
+        "printf '!rm x\\n' | ed f",
+        "printf '!rm x\\n' | ex f",
+        "printf ':!rm x' | vim f",
+        "echo '!rm x' | dc",
+        "dc -e '!rm x'",
+        "echo '!rm x' | sftp host",
+        "echo '\\! rm x' | mysql db",
+        "echo 'syscmd(rm x)' | m4",
+        "echo 'shell rm x' | gdb ./x",
     ] {
         assert_eq!(says(&all, &command(text)), Decision::Ask, "{text}");
     }
@@ -906,6 +1000,16 @@ fn what_is_started_by_a_programs_input_is_not_known() {
         assert_eq!(says(&all, &command(text)), Decision::Accept, "{text}");
     }
     assert_eq!(says(&all, &command("parallel rm ::: x")), Decision::Ask);
+    for program in ["ed", "ex", "vim", "dc", "sftp", "mysql", "m4", "gdb"] {
+        let own = rules(&format!(
+            "[[rule]]\ndecision='accept'\ncommand='echo'\n\
+             [[rule]]\ndecision='accept'\ncommand='{program}'\n"
+        ));
+        assert_eq!(says(&own, &command(&format!("echo x | {program} f"))), Decision::Ask);
+        if program != "sftp" {
+            accepts(&own, &format!("{program} --version"));
+        }
+    }
     let own = rules("[[rule]]\ndecision='accept'\ncommand='at now'\n");
     assert_eq!(says(&own, &command("at now")), Decision::Accept);
 }
@@ -925,6 +1029,17 @@ fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
         ("sort", "sort -ox y"),
         ("sed", "sed -i s/a/b/ f"),
         ("uniq", "uniq a b"),
+        ("uniq", "uniq {/tmp/evil,/home/me/.bashrc}"),
+        ("uniq", "uniq a?"),
+        ("xxd", "xxd *"),
+        ("xxd|-l|4", "xxd -l 4 {a,b}"),
+        ("tree", "tree {-o,/home/me/.bashrc}"),
+        ("tree", "tree ?oout"),
+        ("file", "file {-C,-m,x}"),
+        ("date", "date -?x"),
+        ("date", "date 11220102"),
+        ("hostname", "hostname --file=/tmp/x"),
+        ("sort", "sort -T -- -o x"),
     ] {
         assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
     }
@@ -937,12 +1052,65 @@ fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
         ("git|log", "git log -p"),
         ("rm", "rm x"),
         ("sort", "sort -u y"),
+        ("sort|-o", "sort -o x x"),
+        ("uniq", "uniq -c -f 1 x"),
+        ("xxd", "xxd -l 64 x"),
+        ("tree", "tree -L 2 src"),
+        ("file", "file src/* x"),
+        ("date", "date -Iseconds"),
+        ("date", "date -u +%F"),
+        ("hostname", "hostname -f"),
+        ("xargs|file", "xargs file -b"),
     ] {
         accepts(&by(words), text);
     }
+    let fed = |program: &str| {
+        let one = |word: &str| format!("[[rule]]\ndecision='accept'\ncommand='{word}'\n");
+        rules(&["echo", "xargs", program].map(one).concat())
+    };
+    for (program, text) in [
+        ("uniq", "echo /tmp/evil /home/me/.bashrc | xargs uniq"),
+        ("tree", "echo -o /home/me/.bashrc | xargs tree"),
+        ("xxd", "echo -r a b | xargs xxd"),
+        ("xxd", "echo a | xargs -I% xxd % b"),
+        ("file", "echo -C -m x | xargs file"),
+    ] {
+        assert_eq!(says(&fed(program), &command(text)), Decision::Ask, "{text}");
+    }
+    accepts(&fed("file"), "echo a | xargs file --");
+    accepts(&fed("wc"), "echo a | xargs wc -l");
     let judged = by("find");
     let judged = judge(&judged, &command("find . -delete"), 1_000, &real);
     assert!(judged.why.contains("has no path, and it"), "{}", judged.why);
+}
+
+#[test]
+fn a_rule_that_lists_is_of_no_change() {
+    for path in ["", "path='/repo'"] {
+        let by = |words: &str| {
+            let words: Vec<&str> = words.split('|').collect();
+            rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n{path}"))
+        };
+        for (words, text) in [
+            ("git|remote|-v", "git remote -v set-url origin https://evil"),
+            ("git|remote|-v", "git remote -v remove o"),
+            ("git|branch|-vv", "git branch -vv -f main HEAD"),
+            ("git|branch|-v", "git branch -v -m b9"),
+            ("git|tag|-l", "git tag -l -d v1"),
+            ("xargs|git|tag|-l", "xargs git tag -l -d"),
+        ] {
+            assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+        }
+        for (words, text) in [
+            ("git|remote|-v", "git remote -v"),
+            ("git|branch|-vv", "git branch -vv --list feat"),
+            ("git|tag|-l", "git tag -l --sort=x v1"),
+            ("git|branch", "git branch new"),
+            ("git|branch|-D", "git branch -D old"),
+        ] {
+            accepts(&by(words), text);
+        }
+    }
 }
 
 #[test]
@@ -978,6 +1146,75 @@ fn an_argument_counts_from_where_its_program_goes() {
     }
     let declined = rules(SECRET);
     assert_eq!(says(&declined, &command("cd a && tar -C .. -cf x ./secret")), Decision::Decline);
+}
+
+#[test]
+fn what_is_done_every_day_is_accepted() {
+    let by = |words: &str| {
+        let one = |word: &str| {
+            format!("[[rule]]\ndecision='accept'\ncommand={:?}\npath='/repo'\n", [word])
+        };
+        rules(&words.split(' ').map(one).collect::<String>())
+    };
+    for (words, text) in [
+        ("[ cat", "[ -f a ] && cat a"),
+        ("[", "[ a = b ]"),
+        ("date", "date -Iseconds"),
+        ("git", "git diff HEAD~1 -- src/"),
+        ("git", "git log main~3..HEAD~1 --stat"),
+        ("awk", "awk 'NR<10' f"),
+        ("awk", "awk '$3>5{print}' f"),
+        ("cargo", "RUST_BACKTRACE=1 cargo test"),
+        ("command", "command -v node"),
+        ("env", "env"),
+        ("make", "make VERBOSE=1 all"),
+    ] {
+        accepts(&by(words), text);
+    }
+    for (words, text) in [
+        ("[ cat", "[ -f /etc/x ] && cat a"),
+        ("[", "[ -f a* ]"),
+        ("[", "[ -v 'a[$(x)]' ]"),
+        ("git", "git diff ../x~1"),
+        ("git", "git diff link~1"),
+        ("git", "git diff ~1"),
+        ("git", "git diff a~b"),
+        ("cat", "cat HEAD~1"),
+        ("awk", "awk '$3>5{print > $1}' f"),
+        ("cargo", "RUSTC_WRAPPER=./x cargo test"),
+        ("command", "command rm x"),
+        ("env xargs", "xargs env"),
+        ("make", "make V=x"),
+        ("make", "make CC=1"),
+    ] {
+        assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+    }
+}
+
+#[test]
+fn the_settings_of_the_home_are_beyond_a_path() {
+    let by = |words: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\npath='/repo'\n"))
+    };
+    for (words, text) in [
+        ("git", "git config --global user.name x"),
+        ("git|config", "git config --global --add user.x y"),
+        ("git|config", "git config --system user.name x"),
+        ("git|config", "git config set --glob user.name x"),
+        ("git", "git-config --global user.name x"),
+        ("git|config", "git config --global branch.main.mergeoptions '-s evil'"),
+    ] {
+        assert_eq!(says(&by(words), &command(text)), Decision::Ask, "{text}");
+    }
+    for (words, text) in [
+        ("git", "git config user.name x"),
+        ("git|config", "git config --local --add user.x y"),
+        ("git|config|--global", "git config --global user.name x"),
+        ("git", "git log --grep config --all"),
+    ] {
+        accepts(&by(words), text);
+    }
 }
 
 #[test]
