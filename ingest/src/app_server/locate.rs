@@ -115,9 +115,10 @@ impl Version {
         self < other && !self.is_of_source() && !other.is_of_source()
     }
 
-    /// The release that it is, or comes before: what it can do, it counts for.
-    pub fn release(self) -> Version {
-        Version { stage: Stage::Released, ..self }
+    /// Whether it does what releases do from `first` on: one before a release counts for that, a build from
+    /// source for the newest.
+    pub fn has(self, first: Version) -> bool {
+        self.is_of_source() || Version { stage: Stage::Released, ..self } >= first
     }
 }
 

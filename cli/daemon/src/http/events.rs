@@ -41,7 +41,7 @@ const CAPPED: &str = "only the newest records of the session are served";
 const AHEAD: usize = 64;
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Wish {
     since_seq: u64,
     limit: Option<usize>,
@@ -176,10 +176,7 @@ fn event(record: &Record<'_>, session: &str, revision: Option<u64>, whole: bool)
     let envelope = Envelope::scan(record.payload);
     let kind = Kind(record.kind);
     let event_type = envelope.method.as_deref().unwrap_or(kind.label()).to_owned();
-    let told: Value = match kind.is_delta() || record.payload.len() < 1 << 16 {
-        true => serde_json::from_slice(record.payload).unwrap_or_default(),
-        false => Value::Null,
-    };
+    let told: Value = serde_json::from_slice(record.payload).unwrap_or_default();
     let find = |paths: &[&str]| paths.iter().find_map(|path| told.pointer(path)?.as_str());
     let text = String::from_utf8_lossy(record.payload);
     let mut event = json!({
@@ -216,7 +213,7 @@ fn direction(direction: Direction) -> &'static str {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct After {
     after: Option<String>,
     payload: bool,

@@ -38,6 +38,9 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 /// Server-sent events.
 const SSE: &str = "text/event-stream";
 
+/// What tells of every route.
+const DESCRIBED: &str = "GET /openapi.json tells of every route and what it takes";
+
 /// A query; one that cannot be read is refused like everything else.
 pub(crate) struct Asked<T>(pub T);
 
@@ -46,7 +49,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Asked<T>, Refusal> {
         let query = Query::<T>::try_from_uri(&parts.uri);
-        let query = query.map_err(|error| Refusal::bad_request(error.body_text()))?;
+        let query =
+            query.map_err(|error| Refusal::bad_request(error.body_text()).hint(DESCRIBED))?;
         Ok(Asked(query.0))
     }
 }
@@ -125,7 +129,7 @@ fn routes() -> Routes {
         .route(Op::get("/v1/sessions/{id}", "one session"), get(routes::session))
         .route(limited("/v1/sessions/{id}/turns", "its turns"), of_session(List::Turns))
         .route(limited("/v1/sessions/{id}/actions", "what it did"), of_session(List::Actions))
-        .route(limited("/v1/sessions/{id}/children", "its children"), of_session(List::Children))
+        .route(Op::get("/v1/sessions/{id}/children", "its children"), of_session(List::Children))
         .route(limited("/v1/sessions/{id}/messages", "what was said"), of_session(List::Messages))
         .merge(events::routes())
         .route(

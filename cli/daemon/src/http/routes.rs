@@ -1,7 +1,7 @@
 //! Sessions, requests and the daemon itself.
 
 use super::wish::Wish;
-use super::{Asked, Named, drained, tcp};
+use super::{Asked, DESCRIBED, Named, drained, tcp};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
     Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
@@ -29,7 +29,7 @@ pub(crate) type Shared = State<Arc<Daemon>>;
 type Answer200<T> = Result<Json<T>, Refusal>;
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Page {
     limit: Option<NonZeroUsize>,
 }
@@ -43,12 +43,12 @@ impl Page {
 /// There is the path, but not with this method.
 pub(crate) async fn wrong_method(method: Method, uri: Uri, request: Request) -> Refusal {
     drained(request).await;
-    Refusal::new(405, "bad_request", format!("{} takes no {method}", uri.path()))
+    Refusal::new(405, "bad_request", format!("{} takes no {method}", uri.path())).hint(DESCRIBED)
 }
 
 pub(crate) async fn unknown(method: Method, uri: Uri, request: Request) -> Refusal {
     drained(request).await;
-    Refusal::not_found(format!("there is no {method} {}", uri.path()))
+    Refusal::not_found(format!("there is no {method} {}", uri.path())).hint(DESCRIBED)
 }
 
 pub(crate) async fn health(State(daemon): Shared) -> Json<Health> {
@@ -76,13 +76,20 @@ fn as_of(daemon: &Daemon) -> Result<Value, Refusal> {
 }
 
 pub(super) fn list(daemon: &Daemon, name: &str, rows: Vec<Value>) -> Answer200<Value> {
+    newest(daemon, name, rows, false)
+}
+
+/// The same; `is_cut`: there are older ones.
+fn newest(daemon: &Daemon, name: &str, rows: Vec<Value>, is_cut: bool) -> Answer200<Value> {
+    let warnings = is_cut.then(|| format!("the newest {} {name}; more with ?limit=", rows.len()));
+    let warnings: Vec<String> = warnings.into_iter().collect();
     let as_of = as_of(daemon)?;
-    Ok(Json(json!({ name: rows, "warnings": [], "host_errors": [], "as_of": as_of })))
+    Ok(Json(json!({ name: rows, "warnings": warnings, "host_errors": [], "as_of": as_of })))
 }
 
 /// Which sessions.
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Which {
     limit: Option<NonZeroUsize>,
     /// The `next` of the page before.
@@ -152,22 +159,29 @@ pub(crate) async fn of_session(
     Asked(page): Asked<Page>,
 ) -> Answer200<Value> {
     let sid = named(&daemon, &id).await?.sid;
-    let limit = page.limit();
-    match which {
+    // One more than is told, to know whether there is more.
+    let more = page.limit().saturating_add(1);
+    let (name, mut rows) = match which {
         List::Turns => {
-            let turns = daemon.look(|view| views::turns(view, sid, limit, |_| true))?;
-            list(&daemon, "turns", turns.iter().map(to_value).collect())
+            let turns = daemon.look(|view| views::turns(view, sid, more, |_| true))?;
+            ("turns", turns.iter().map(to_value).collect())
         }
         List::Actions => {
-            let actions = daemon.look(|view| views::actions(view, sid, limit, |_| true))?;
-            list(&daemon, "actions", actions.iter().map(to_value).collect())
+            let actions = daemon.look(|view| views::actions(view, sid, more, |_| true))?;
+            ("actions", actions.iter().map(to_value).collect())
         }
         List::Children => {
             let docs = daemon.look(|view| views::children(view, sid))?;
-            list(&daemon, "children", daemon.documents(docs)?)
+            return list(&daemon, "children", daemon.documents(docs)?);
         }
-        List::Messages => list(&daemon, "messages", messages::list(&daemon, sid, limit)?),
+        List::Messages => ("messages", messages::list(&daemon, sid, more)?),
+    };
+    let is_cut = rows.len() >= more;
+    if is_cut {
+        // The newest come last.
+        rows.remove(0);
     }
+    newest(&daemon, name, rows, is_cut)
 }
 
 pub(crate) async fn input(
@@ -180,7 +194,7 @@ pub(crate) async fn input(
 
 /// Whose inputs.
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Of {
     session: Option<String>,
     limit: Option<NonZeroUsize>,
@@ -237,7 +251,7 @@ pub(crate) async fn act(
 
 /// Which requests.
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Standing {
     status: Option<String>,
     limit: Option<NonZeroUsize>,
@@ -248,13 +262,14 @@ pub(crate) async fn requests(
     Asked(asked): Asked<Standing>,
 ) -> Answer200<Value> {
     daemon.fresh().await;
-    let found = match &asked.status {
-        None => requests::waiting(&daemon)?,
-        Some(status) => {
-            requests::standing(&daemon, status, asked.limit.map_or(LIMIT, NonZeroUsize::get))?
-        }
+    let Some(status) = &asked.status else {
+        return list(&daemon, "requests", requests::waiting(&daemon)?);
     };
-    list(&daemon, "requests", found)
+    let limit = asked.limit.map_or(LIMIT, NonZeroUsize::get);
+    let mut found = requests::standing(&daemon, status, limit.saturating_add(1))?;
+    let is_cut = found.len() > limit;
+    found.truncate(limit);
+    newest(&daemon, "requests", found, is_cut)
 }
 
 pub(crate) async fn request(State(daemon): Shared, Named(id): Named) -> Answer200<Value> {

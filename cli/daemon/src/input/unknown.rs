@@ -27,7 +27,7 @@ use std::time::Duration;
 const TELLING: Duration = Duration::from_secs(60);
 
 /// The first release whose threads keep the name that a message was sent under.
-const NAMING: &str = "0.142.0";
+const NAMING: Version = Version::released(0, 142, 0);
 
 /// Why one stays unknown; the record says that it was looked for besides.
 const NOT_THERE: &str = "Codex's answer was lost, and the thread does not have it";
@@ -118,7 +118,7 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
     let source = daemon.look(|view| Ok::<_, Refusal>(view.get::<Sources>(&session.source)?))?;
     // Others do not say which message they tell of.
     let version = source.and_then(|source| Version::find(&source.codex_version?));
-    if !version.is_some_and(keeps_names) {
+    if !version.is_some_and(|version| version.has(NAMING)) {
         return Ok(Vec::new());
     }
     let (mut sent, mut heard) = (BTreeSet::new(), BTreeSet::new());
@@ -216,7 +216,7 @@ pub(super) async fn find_out_one(
             ..queue::now_is(number, status)
         },
         // It never came there, and whoever sent it hears of no failure.
-        Found::Absent if super::has_no_sender(row) && keeps_names(server.codex.version) => {
+        Found::Absent if super::has_no_sender(row) && server.codex.version.has(NAMING) => {
             let reason = Some("it did not reach the thread: sent again".to_owned());
             InputChanged { reason, ..queue::put_back(daemon, thread, number)? }
         }
@@ -242,11 +242,6 @@ pub(super) enum Found {
     Absent,
     /// Codex does not tell enough.
     Unsure,
-}
-
-/// Whether a message that came to a thread of that release would be found there.
-fn keeps_names(version: Version) -> bool {
-    Version::find(NAMING).is_some_and(|first| version.release() >= first)
 }
 
 /// The turns that the other inputs of a session are known to have begun or gone into.

@@ -30,7 +30,7 @@ use std::time::Duration;
 const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// The first release that is known to take a turn to fork at.
-const AT_A_TURN: &str = "0.146.1";
+const AT_A_TURN: Version = Version::released(0, 146, 1);
 
 /// Forks a session.
 pub(crate) async fn fork(
@@ -180,7 +180,7 @@ fn can_cut(
     own: &[TurnDoc],
     at: &TurnDoc,
 ) -> Result<(), Refusal> {
-    if Version::find(AT_A_TURN).is_some_and(|first| server.codex.version >= first) {
+    if server.codex.version.has(AT_A_TURN) {
         return Ok(());
     }
     let after: Vec<TurnDoc> = own.iter().filter(|turn| turn.seq > at.seq).cloned().collect();
@@ -321,12 +321,11 @@ fn not_at(scene: &Scene, server: &Arc<Server>, number: u32, why: &str) -> Refusa
     let version = server.codex.version;
     let message =
         format!("codex {version} cannot fork session {} at turn {number}: {why}", scene.session.id);
-    let is_older = Version::find(AT_A_TURN).is_some_and(|first| version < first);
-    let hint = match is_older {
-        true => {
+    let hint = match version.has(AT_A_TURN) {
+        false => {
             "0.155.1 is the first of the recorded releases that forks at a turn; without --turn the whole is forked"
         }
-        false => "another turn may do; without --turn the whole is forked",
+        true => "another turn may do; without --turn the whole is forked",
     };
     Refusal::new(501, "unsupported", message)
         .hint(hint)

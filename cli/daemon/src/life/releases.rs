@@ -39,7 +39,7 @@ pub(super) fn is_unknown(method: &str, code: i64, words: &str) -> bool {
 /// The first recorded release that serves a method, where this one is older.
 pub(super) fn later(version: Version, method: &str) -> Option<&'static str> {
     let (_, first, _) = SERVED.iter().find(|(served, ..)| *served == method)?;
-    Version::find(first).filter(|known| version.release() < *known).map(|_| *first)
+    Version::find(first).filter(|known| !version.has(*known)).map(|_| *first)
 }
 
 /// The refusal of what that release does not know; `words` are its server's, which list what it does.

@@ -27,7 +27,7 @@ use sm_protocol::synthetic::{Synthetic, TurnsDropped};
 use std::sync::Arc;
 
 /// The first of the recorded releases that goes by its turns.
-const BY_TURNS: &str = "0.155.1";
+const BY_TURNS: Version = Version::released(0, 155, 1);
 
 /// Drops the newest turns.
 pub(crate) async fn rollback(
@@ -118,7 +118,7 @@ async fn plain(
             .details(json!({ "codex_version": version.to_string(), "first_release": "0.155.1" }))
             .of_session(&scene.session)
     };
-    let what_can = match Version::find(BY_TURNS).is_some_and(|first| server.codex.version < first) {
+    let what_can = match !server.codex.version.has(BY_TURNS) {
         true => "0.155.1 is the first of the recorded releases that takes such a turn back",
         false => "a session that this release began itself takes such a turn back",
     };

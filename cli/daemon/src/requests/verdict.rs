@@ -33,7 +33,7 @@ pub(super) const WORDS: &[&str] = &["accept", "acceptForSession", "decline", "ca
 
 /// The first release that takes a reason with a refusal of the old forms, and takes none without, by the
 /// schemas of 0.144.6 and 0.145.0.
-const REASONED: &str = "0.145.0";
+const REASONED: Version = Version::released(0, 145, 0);
 
 /// That reason. The user's own words, if there are any, follow as a message.
 const REJECTION: &str = "rejected by user";
@@ -51,9 +51,7 @@ pub(super) fn unknown(word: &str, available: Option<&Vec<Value>>) -> Refusal {
 /// The same answer as that release reads it: later ones take no refusal of the old forms without a reason.
 /// `asked_by`: its version; what cannot be told is taken for a later one.
 pub(super) fn fit(verdict: Verdict, method: Method<'_>, asked_by: Option<Version>) -> Verdict {
-    let is_later = asked_by.is_none_or(|version| {
-        Version::find(REASONED).is_some_and(|first| version.release() >= first)
-    });
+    let is_later = asked_by.is_none_or(|version| version.has(REASONED));
     if !method.is_old() || !is_later || verdict.result != json!({ "decision": "denied" }) {
         return verdict;
     }

@@ -77,12 +77,15 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
             .hint("`sm replay -n 20` shows the answer; `sm doctor` the state of the disk"));
     };
     let lock = daemon.lock(thread).await;
-    daemon.folded_to(made).await?;
+    daemon.folded_to(made).await.map_err(|late| made_all_the_same("thread", thread, late))?;
     let session = daemon.session(thread)?.session;
     let mut turn_id = None;
     if let Some(text) = prompt {
         let first = Input { text, plan: wish.plan, ..Input::default() };
-        let taken = input::take_locked(daemon, &session, &first, &caller).await?;
+        let taken = input::take_locked(daemon, &session, &first, &caller).await;
+        let taken = taken.map_err(|refusal| {
+            made_all_the_same("session", &session.id, refusal).of_session(&session)
+        })?;
         if let ("failed" | "unknown", Some(reason)) = (taken.status.as_str(), &taken.reason) {
             let is_away = !server.app.is_running();
             return Err(not_taken(&session, &taken.status, reason, is_away));
@@ -97,6 +100,14 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         cursor: daemon.cursor(made),
         session: daemon.document(thread)?,
     })
+}
+
+/// What went wrong once the session was there: whoever is not told of it would spawn another.
+fn made_all_the_same(what: &str, id: &str, refusal: Refusal) -> Refusal {
+    let Refusal { status, mut problem } = refusal;
+    problem.message = format!("{what} {id} was made: {}", problem.message);
+    problem.retryable = false;
+    Refusal { status, problem }
 }
 
 /// What became of the prompt of a session that is there: under the code that the same cause has where it
