@@ -248,7 +248,7 @@ fn show(context: &Context, streams: &mut Streams, word: &str) -> Result<Exit, Er
     streams.line("")?;
     streams.line(clean_block(text))?;
     if *text_trimmed {
-        streams.say("The rest of it was dropped with old records.");
+        streams.say("The rest of it can no longer be read: its record is dropped or damaged.");
     }
     Ok(Exit::Ok)
 }

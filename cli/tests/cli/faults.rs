@@ -373,6 +373,37 @@ fn a_message_that_is_tried_again_is_not_taken_for_its_first_try_by_the_next_daem
 }
 
 #[test]
+fn a_message_whose_record_is_damaged_is_shown_by_its_first_line_and_its_key_still_names_it() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let spawned: Value = serde_json::from_slice(&stage.spawn("hello").out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id");
+    assert_eq!(sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    let send =
+        || sm.json(&["send", id, "the first\nthe second", "--key", "once"])["inputs"][0].clone();
+    let input = send()["id"].as_str().expect("an id").to_owned();
+    assert_eq!(sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    let show = || sm.json(&["queue", "show", &input]);
+    assert_eq!(
+        (&show()["text"], &show()["text_trimmed"]),
+        (&json!("the first\nthe second"), &json!(false))
+    );
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    let mut segments = std::fs::read_dir(sm.home().join("log")).expect("a log").flatten();
+    let segment = segments.find(|file| file.path().extension().is_some_and(|ext| ext == "seg"));
+    let segment = segment.expect("a segment").path();
+    let mut bytes = std::fs::read(&segment).expect("bytes");
+    let words = br"the first\nthe second";
+    let at = bytes.windows(words.len()).position(|found| found == words).expect("its record");
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).expect("a file");
+    assert_eq!((&show()["text"], &show()["text_trimmed"]), (&json!("the first…"), &json!(true)));
+    assert!(sm.run(&["queue", "show", &input]).err.contains("can no longer be read"));
+    let again = send();
+    assert_eq!((&again["id"], &again["repeated"]), (&json!(input), &json!(true)));
+}
+
+#[test]
 fn what_waits_behind_a_lost_message_says_why() {
     let (stage, id) = failing("turn/start", "cut");
     let sm = &stage.sm;
