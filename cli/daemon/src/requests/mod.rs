@@ -26,7 +26,7 @@ use crate::problem::{METHOD_NOT_FOUND, Refusal};
 use crate::records::LookError;
 use crate::servers::pool::Server;
 use crate::sessions::rights::Rights;
-use crate::{input, records, tools};
+use crate::{family, input, records, tools};
 use serde_json::{Value, json};
 use sm_ingest::app_server::{ServerCall, Version};
 use sm_log::{ReadError, Reader};
@@ -457,7 +457,13 @@ fn may(
         ))
         .hint(OWN_TERMINAL));
     }
-    if !decision::asks_leave(&asked.row.method, &asked.params) {
+    let asks_leave = decision::asks_leave(&asked.row.method, &asked.params);
+    let declines = matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
+    // A turn goes on with what is answered to its questions, and with what is said along.
+    if !asks_leave && !declines || answer.say.is_some() {
+        family::may_still_lead(daemon, caller, &session.session)?;
+    }
+    if !asks_leave {
         return Ok(());
     }
     // Words of Codex's own may make a rule for good, and that is nobody's but the user's.
@@ -468,7 +474,6 @@ fn may(
         ))
         .hint(format!("`sm deny {id}`; or answer it from your own terminal")));
     }
-    let declines = matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
     // What rights do not tell of, such as a tool of an MCP server, is nobody's but the user's to give.
     let has_right = asked.row.class.asks_permission() && Rights::of(&agent.session).are_full();
     if !declines && !has_right {

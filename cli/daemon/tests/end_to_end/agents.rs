@@ -3,7 +3,9 @@
 use crate::bench::{Bench, kill};
 use serde_json::Value;
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Answer, Hold, Input, Keep, Settings, Spawn};
+use sm_daemon::api::{
+    Act, Answer, Fork, Forked, Goal, GoalVerb, Hold, Input, Keep, Review, ReviewOf, Settings, Spawn,
+};
 use sm_protocol::Kind;
 
 #[test]
@@ -280,6 +282,60 @@ fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
         (inputs == 1 && reminders.iter().any(refused)).then_some(())
     });
     assert!(!bench.work.join("early").exists() && !bench.work.join("later").exists());
+}
+
+#[test]
+fn no_verb_of_a_narrowed_parents_begins_a_turn_in_a_child_that_may_do_more() {
+    let bench = Bench::start();
+    let kid = r#"{"prompt": "run: touch asked", "name": "kid", "approval": "untrusted"}"#;
+    let parent = bench.spawn(&bench.wish(&format!("dyn: sm_spawn {kid}"))).id;
+    bench.settled(&parent, 1);
+    let narrow = Settings { sandbox: Some("read-only".into()), ..Settings::default() };
+    bench.client().keep(&parent, &Keep { settings: narrow, ..Keep::default() }).unwrap();
+    let kid = bench.rows(&parent, "children")[0]["id"].as_str().unwrap().to_owned();
+    let by = || Some(parent.clone());
+    let refused = |answer: Result<Value, ClientError>| {
+        let Err(ClientError::Refused { status, problem }) = answer else {
+            panic!("not refused: {answer:?}")
+        };
+        assert_eq!((status, problem.code.as_str()), (403, "forbidden"), "{problem:?}");
+        assert!(problem.message.contains("may do more by now"), "{problem:?}");
+        assert!(problem.hint.is_some_and(|hint| hint.contains("sm set")));
+    };
+    // It may decline, but not put words into the turn.
+    let request = bench.asked(&kid)["id"].as_str().unwrap().to_owned();
+    let deny = |say: Option<&str>| {
+        let (decision, say) = (Some("decline".into()), say.map(str::to_owned));
+        let answer = Answer { decision, say, by: by(), ..Answer::default() };
+        bench.client().answer(&request, &answer).map(|answered| answered.request)
+    };
+    refused(deny(Some("run: touch said")));
+    deny(None).unwrap();
+    let turns = bench.settled(&kid, 1)["counts"]["turns"].clone();
+    let act = || Act { by: by(), ..Act::default() };
+    for detached in [false, true] {
+        let of = ReviewOf::Prompt("run: touch reviewed".into());
+        let review = Review { of, detached, act: act() };
+        refused(bench.client().verb(&kid, "review", &review));
+    }
+    let goal = |verb, objective: Option<&str>| Goal {
+        verb,
+        objective: objective.map(str::to_owned),
+        act: act(),
+        ..Goal::default()
+    };
+    refused(bench.client().verb(&kid, "goal", &goal(GoalVerb::Set, Some("run: touch pursued"))));
+    refused(bench.client().verb(&kid, "goal", &goal(GoalVerb::Resume, None)));
+    refused(bench.client().verb(&kid, "compact", &act()));
+    // So it is with a copy of it; what begins nothing is the parent's to do.
+    let fork: Forked =
+        bench.client().verb(&kid, "fork", &Fork { act: act(), ..Fork::default() }).unwrap();
+    refused(bench.client().verb(&fork.id, "goal", &goal(GoalVerb::Set, Some("run: touch copied"))));
+    let _: Value = bench.client().verb(&kid, "goal", &goal(GoalVerb::Clear, None)).unwrap();
+    bench.client().stop(&fork.id, &act()).unwrap();
+    assert_eq!(bench.session(&kid)["counts"]["turns"], turns);
+    // The user's words are the user's.
+    let _: Value = bench.client().verb(&kid, "compact", &Act::default()).unwrap();
 }
 
 #[test]
