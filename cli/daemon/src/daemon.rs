@@ -13,6 +13,7 @@ use crate::requests::rulebook::Keeper;
 use crate::servers::pool::{Pool, Started};
 use crate::servers::revive::Revivals;
 use crate::sessions::names::Given;
+use crate::sessions::stops::Stops;
 use crate::tables::folding::Folded;
 use serde_json::Value;
 use sm_ingest::Scribe;
@@ -63,6 +64,8 @@ pub(crate) struct Daemon {
     pub pruning: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
+    /// Sessions that are being stopped.
+    pub stops: Stops,
     /// Rung when a reminder is set.
     pub reminding: tokio::sync::Notify,
     /// Threads for which a failed delivery is tried again.
@@ -111,6 +114,7 @@ impl Daemon {
             importing: tokio::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
+            stops: Stops::default(),
             reminding: tokio::sync::Notify::default(),
             retrying: Mutex::default(),
             rules: Keeper::default(),

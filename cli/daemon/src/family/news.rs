@@ -74,7 +74,10 @@ fn head(one: &NewsDoc, error: &str) -> String {
     for (number, line) in &one.requests {
         _ = writeln!(text, "It asks ({}): {line}", views::request_id(*number));
     }
-    let mut deeds = vec![counted(one.turns.len(), "turn") + &other_ends(&one.turns)];
+    let mut deeds = Vec::new();
+    if !one.turns.is_empty() {
+        deeds.push(counted(one.turns.len(), "turn") + &other_ends(&one.turns));
+    }
     if one.micros > 0 {
         deeds.push(time(one.micros));
     }
@@ -91,7 +94,9 @@ fn head(one: &NewsDoc, error: &str) -> String {
     if one.commands_stopped > 0 {
         deeds.push(counted(one.commands_stopped as usize, "command") + " declined or cut off");
     }
-    _ = writeln!(text, "It did: {}.", deeds.join(", "));
+    if !deeds.is_empty() {
+        _ = writeln!(text, "It did: {}.", deeds.join(", "));
+    }
     for command in &one.running {
         _ = writeln!(text, "Still running in the background: {command}");
     }

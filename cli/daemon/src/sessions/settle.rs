@@ -25,6 +25,9 @@ fn is_settled(
     sid: Sid,
     session: &Session,
 ) -> Result<bool, Refusal> {
+    if daemon.stops.has(&session.thread_id) {
+        return Ok(false);
+    }
     let answered = |number| daemon.rules.is_judged(number);
     let waits = views::waits_for_human(session, &answered, now());
     Ok(waits || views::has_settled(view, sid, session, &answered)?)

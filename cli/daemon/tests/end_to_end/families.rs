@@ -155,6 +155,44 @@ fn a_parent_hears_of_a_child_that_waits_for_a_human_and_of_one_that_was_stopped(
 }
 
 #[test]
+fn a_child_that_is_stopped_at_work_is_one_piece_of_news_and_no_wait_ends_before_it() {
+    let bench = Bench::start();
+    let child = json!({ "prompt": "slow: 20000 5", "name": "victim" });
+    let wait = "dyn: sm_wait\nsay: {{2.sessions.0.activity_state}} {{2.sessions.0.settled}}";
+    let watcher = bench.spawn(&bench.wish(&format!("{}\n{wait}", spawning(&child))));
+    let of_watcher = bench.wait("its child is at work", || {
+        let child = bench.rows(&watcher.id, "children").first().cloned()?;
+        let waits = bench.actions(&watcher.id, "dynamic_tool").len() == 2;
+        (waits && child["turn_id"].is_string()).then(|| child["id"].as_str().unwrap().to_owned())
+    });
+    bench.send(&of_watcher, "say: later", Mode::Queue).unwrap();
+    bench.client().stop(&of_watcher, &Act::default()).unwrap();
+    bench.settled(&watcher.id, 1);
+    assert_eq!(bench.last_message(&watcher.id), "stopped true");
+    assert_eq!(count_after_a_turn(&bench, &watcher.id), 0);
+    let parent = bench.spawn(&bench.wish("say: idle"));
+    bench.settled(&parent.id, 1);
+    for round in 1..=3 {
+        let wish = Spawn { parent: Some(parent.id.clone()), ..bench.wish("slow: 20000 5") };
+        let child = bench.spawn(&wish).id;
+        bench.wait("it is at work", || bench.session(&child)["turn_id"].as_str().map(drop));
+        bench.client().stop(&child, &Act::default()).unwrap();
+        bench.settled(&parent.id, 2 * round);
+        let sent = wakes(&bench);
+        let told = text(sent.last().unwrap());
+        assert!(told.contains(" was stopped.\nIt did: 1 turn (1 interrupted)"), "{told}");
+        assert_eq!(count_after_a_turn(&bench, &parent.id) as u64, round);
+    }
+    // Of one that did nothing since there is no more to say.
+    let idle = bench.spawn(&Spawn { parent: Some(parent.id.clone()), ..bench.wish("") });
+    bench.client().stop(&idle.id, &Act::default()).unwrap();
+    bench.settled(&parent.id, 8);
+    let sent = wakes(&bench);
+    let told = text(sent.last().unwrap());
+    assert!(told.ends_with(&format!("{} was stopped.\n", idle.id)), "{told}");
+}
+
+#[test]
 fn an_interrupted_parent_is_left_alone_until_its_next_turn_ends() {
     let bench = Bench::start();
     let child = json!({ "prompt": "run: sleep 0.5\nsay: late words" });
