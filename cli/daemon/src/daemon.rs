@@ -18,7 +18,7 @@ use crate::tables::folding::Folded;
 use serde_json::Value;
 use sm_ingest::Scribe;
 use sm_ingest::app_server::Locator;
-use sm_log::{Log, Reader, Receipt};
+use sm_log::{Log, LogId, Reader, Receipt};
 use sm_projections::rows::{Session, Sid, SourceKind};
 use sm_projections::tables::{Sessions, Sources, Threads};
 use sm_projections::views::{self, Selection, SessionDoc};
@@ -151,6 +151,28 @@ impl Daemon {
     /// `LOGID:SEQ`.
     pub fn cursor(&self, seq: u64) -> String {
         format!("{}:{seq}", self.log().id())
+    }
+
+    /// The seq in a cursor: `LOGID:SEQ`, or a plain seq.
+    pub fn seq_of(&self, cursor: &str) -> Result<u64, Refusal> {
+        let wrong = || Refusal::bad_request(format!("{cursor:?} is no cursor"));
+        let seq = match cursor.split_once(':') {
+            Some((log, seq)) => {
+                let log: LogId = log.parse().map_err(|_| wrong())?;
+                if log != self.log().id() {
+                    return Err(Refusal::conflict(format!("{cursor:?} is of another log")));
+                }
+                seq
+            }
+            None => cursor,
+        };
+        let seq: u64 = seq.parse().map_err(|_| wrong())?;
+        let watermark = self.reader.watermark();
+        if seq > watermark {
+            let message = format!("seq {seq} is beyond the newest, {watermark}");
+            return Err(Refusal::bad_request(message));
+        }
+        Ok(seq)
     }
 
     /// Records what `sm` did in a thread.

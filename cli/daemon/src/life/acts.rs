@@ -91,6 +91,7 @@ async fn stop(
     stopped
 }
 
+/// The stop itself.
 async fn end(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<Vec<String>, Refusal> {
     let thread = session.thread_id.as_str();
     let _stop = daemon.stops.begin(thread);

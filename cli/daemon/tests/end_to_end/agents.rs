@@ -285,6 +285,45 @@ fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
 }
 
 #[test]
+fn an_agents_wait_goes_through_approvals_for_a_state_and_after_a_cursor() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.wish(concat!(
+        "dyn: sm_spawn {\"prompt\": \"run: touch x\\nsay: made it\", \"approval\": \"untrusted\"}\n",
+        "dyn: sm_wait {\"for\": \"waiting_permission\", \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"for\": \"settled\", \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"through_approvals\": true, \"timeout_seconds\": 1}\n",
+        "dyn: sm_wait {\"through_approvals\": true, \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"after\": \"{{5.sessions.0.cursor}}\", \"timeout_seconds\": 1}\n",
+        "dyn: sm_send {\"session\": \"{{1.id}}\", \"text\": \"slow: 300 5\\nsay: and more\"}\n",
+        "dyn: sm_wait {\"after\": \"{{7.cursor}}\", \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"after\": \"x:1\"}\n",
+        "say: {{2.sessions.0.reached}} {{3.sessions.0.reached}} {{4.timed_out}} ",
+        "{{4.sessions.0.reached}} {{5.sessions.0.reached}} {{5.sessions.0.result}} ",
+        "{{6.timed_out}} {{6.sessions.0.reached}} {{8.sessions.0.reached}} ",
+        "{{8.sessions.0.result}} {{9.error.code}}",
+    )));
+    let child = bench.wait("the child is there", || {
+        bench.rows(&parent.id, "children").first()?["id"].as_str().map(str::to_owned)
+    });
+    let request = bench.asked(&child);
+    bench.wait("it is waited for through the request", || {
+        (bench.actions(&parent.id, "dynamic_tool").len() == 5).then_some(())
+    });
+    bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
+    bench.settled(&parent.id, 1);
+    assert_eq!(
+        bench.last_message(&parent.id),
+        "yes needs_human true no yes made it true no yes and more bad_request"
+    );
+    // A session that is gone is never what it was waited for to be.
+    bench.client().stop(&child, &Act::default()).unwrap();
+    let ask = "dyn: sm_wait {\"for\": \"working\"}\ndyn: sm_wait {\"for\": \"stopped\"}\n\
+               say: {{1.sessions.0.reached}} {{2.sessions.0.reached}}";
+    bench.send(&parent.id, ask, Default::default()).unwrap();
+    bench.wait("it is told", || (bench.last_message(&parent.id) == "dead yes").then_some(()));
+}
+
+#[test]
 fn no_verb_of_a_narrowed_parents_begins_a_turn_in_a_child_that_may_do_more() {
     let bench = Bench::start();
     let kid = r#"{"prompt": "run: touch asked", "name": "kid", "approval": "untrusted"}"#;
