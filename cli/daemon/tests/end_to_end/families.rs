@@ -4,7 +4,7 @@ use crate::bench::{Bench, kill, signal};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Cancel, Hold, Looked, Mode, Remind, Spawn};
+use sm_daemon::api::{Act, Cancel, Hold, Looked, Mode, Remind, Rollback, RolledBack, Spawn};
 use sm_protocol::Kind;
 
 /// The messages that `sm` itself sent, in their order.
@@ -190,6 +190,65 @@ fn a_child_that_is_stopped_at_work_is_one_piece_of_news_and_no_wait_ends_before_
     let sent = wakes(&bench);
     let told = text(sent.last().unwrap());
     assert!(told.ends_with(&format!("{} was stopped.\n", idle.id)), "{told}");
+}
+
+#[test]
+fn what_a_turn_cost_is_told_once_however_often_it_asks() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.wish("say: idle"));
+    bench.settled(&parent.id, 1);
+    let script = "run: touch a\nrun: touch b\nsay: made both";
+    let child = Spawn { parent: Some(parent.id.clone()), ..bench.asking(script) };
+    let child = bench.spawn(&child).id;
+    let mut last = String::new();
+    for asked in 1..=2 {
+        last = bench.wait("it asks the next", || {
+            let request = bench.asked(&child)["id"].as_str().unwrap().to_owned();
+            (request != last).then_some(request)
+        });
+        bench.settled(&parent.id, 1 + asked);
+        bench.decide(&last, "accept").unwrap();
+    }
+    bench.settled(&parent.id, 4);
+    let sent = wakes(&bench);
+    assert_eq!(sent.len(), 3, "{sent:?}");
+    let tokens = sent.iter().filter_map(|wake| {
+        let (before, _) = text(wake).split_once(" tokens")?;
+        before.rsplit(' ').next()?.parse::<u64>().ok()
+    });
+    assert_eq!(tokens.sum::<u64>(), bench.session(&child)["tokens"]["total"], "{sent:?}");
+    let commands = sent.iter().filter(|wake| text(wake).contains(", 1 command.\n"));
+    assert_eq!(commands.count(), 2, "{sent:?}");
+}
+
+#[test]
+fn what_was_rolled_back_before_it_was_told_is_told_as_that() {
+    let bench = Bench::start();
+    let go = bench.work.join("go");
+    let script = format!("run: until test -e {}; do sleep 0.1; done\nsay: over", go.display());
+    let parent = bench.spawn(&bench.wish(&script));
+    let under = || {
+        let wish = Spawn { parent: Some(parent.id.clone()), ..bench.wish("say: taken back") };
+        let child = bench.spawn(&wish).id;
+        bench.settled(&child, 1);
+        child
+    };
+    let (all, some) = (under(), under());
+    bench.send(&some, "say: not this", Mode::Start).unwrap();
+    bench.settled(&some, 2);
+    for child in [&all, &some] {
+        let one = Rollback { turns: 1, ..Rollback::default() };
+        let _: RolledBack = bench.client().verb(child, "rollback", &one).unwrap();
+    }
+    std::fs::write(go, "").unwrap();
+    bench.settled(&parent.id, 2);
+    let sent = wakes(&bench);
+    let (first, second) = text(&sent[0]).split_once(&format!("\n{some} ")).unwrap();
+    assert!(first.contains(&format!("{all} is idle; what it was told since was rolled back.")));
+    assert!(first.contains("It did: 1 turn rolled back since, "), "{first}");
+    assert!(!first.contains("last words"), "{first}");
+    assert!(second.starts_with("has finished.\nIt did: 1 turn, 1 turn rolled back since, "));
+    assert!(second.ends_with("> taken back\n"), "{second}");
 }
 
 #[test]
