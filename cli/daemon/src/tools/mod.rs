@@ -305,13 +305,17 @@ struct ChildrenArguments {
 fn children(daemon: &Daemon, caller: &Selection, wish: ChildrenArguments) -> Result<Done, Refusal> {
     let docs = daemon.look(|view| match wish.recursive {
         false => views::children(view, caller.sid),
+        // Each after its parent.
         true => {
             let below = views::descendants(view, caller.sid)?;
             Ok(below.into_iter().map(|(_, doc)| doc).collect())
         }
     })?;
-    let threads: Vec<String> = docs.into_iter().map(|doc| doc.thread_id).collect();
-    let (sessions, news) = reports(daemon, caller, &threads)?;
+    let threads: Vec<String> = docs.iter().map(|doc| doc.thread_id.clone()).collect();
+    let (mut sessions, news) = reports(daemon, caller, &threads)?;
+    for (session, doc) in sessions.iter_mut().zip(docs) {
+        session["parent_id"] = json!(doc.parent_id);
+    }
     Ok(Done { document: json!({ "sessions": sessions }), news })
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn specs() -> Value {
             "sm_children",
             "Lists your children: state, outcome, last action, tokens of each.",
             json!({
-                "recursive": { "type": "boolean", "description": "Their children too." },
+                "recursive": { "type": "boolean", "description": "Their children too, each after the one named in parent_id." },
             }),
             &[],
         ),

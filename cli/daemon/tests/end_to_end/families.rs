@@ -334,6 +334,13 @@ fn a_grandchilds_end_goes_up_the_tree_step_by_step() {
     // The child has settled only once it was told of its own.
     assert!(text(&sent[1]).contains("(mid) has finished"), "{sent:?}");
     assert!(text(&sent[1]).contains("2 turns, "), "{sent:?}");
+    // It sees whose each is.
+    let ask = "dyn: sm_children {\"recursive\": true}\nsay: {{1.sessions.0.name}} {{1.sessions.0.parent_id}} \
+               {{1.sessions.1.name}} {{1.sessions.1.parent_id}}";
+    let mid = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.send(&parent.id, ask, Mode::Start).unwrap();
+    bench.settled(&parent.id, 3);
+    assert_eq!(bench.last_message(&parent.id), format!("mid {} low {mid}", parent.id));
 }
 
 #[test]
