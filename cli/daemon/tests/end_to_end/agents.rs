@@ -279,8 +279,16 @@ fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
         };
         let inputs = bench.told(Kind::SM_INPUT_CHANGED).iter().filter(|told| refused(told)).count();
         let reminders = bench.told(Kind::SM_REMINDER_ENDED);
-        (inputs == 1 && reminders.iter().any(refused)).then_some(())
+        (inputs == 2 && reminders.iter().any(refused)).then_some(())
     });
+    let listed = bench.client().queue().unwrap();
+    let listed = listed["undelivered"].as_array().unwrap().iter();
+    let listed: Vec<(&str, &str)> = listed
+        .map(|input| (input["summary"].as_str().unwrap(), input["status"].as_str().unwrap()))
+        .collect();
+    for words in ["run: touch early", "run: touch later"] {
+        assert!(listed.contains(&(words, "refused")), "{listed:?}");
+    }
     assert!(!bench.work.join("early").exists() && !bench.work.join("later").exists());
 }
 
