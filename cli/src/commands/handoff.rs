@@ -292,11 +292,13 @@ impl From {
             let turn = stretch.number(action);
             self.said(seq, &stretch.session_id, turn, &action.summary, WORDS_CHARS_MAX)
         });
-        let commands = || each(&["command"]).map(|(_, action)| action);
-        let failed = commands().filter(|action| is_failed(action));
+        let failed = each(&["command"]).map(|(_, action)| action);
+        let failed = failed.filter(|action| is_failed(action));
         let mut failed: Vec<Failed> = failed.map(|action| self.failed(action)).collect();
         failed.drain(..failed.len().saturating_sub(FAILED_MAX));
-        let running = commands().filter(|action| action.status == "runs_on");
+        // What an origin left running may have ended since.
+        let running = stretches.last().into_iter().flat_map(|own| own.actions(&["command"]));
+        let running = running.map(|(_, action)| action).filter(|it| it.status == "runs_on");
         let running = running.map(|action| Running {
             command: action.summary.clone(),
             cursor: self.cursor(action.seq),
@@ -324,28 +326,7 @@ impl From {
                 ..self.done(stretch, turn)
             }
         });
-        let mut answers = turns.iter().rev().filter(|(_, turn)| turn.message_seq.is_some());
-        let newest = answers.next();
-        let is_news =
-            |turn: &TurnDoc| turn.prompt.as_deref().is_some_and(|it| it.starts_with(NEWS));
-        let answer = match newest {
-            Some((_, newest)) if is_news(newest) => answers.find(|(_, turn)| !is_news(turn)),
-            _ => None,
-        };
-        let whole = |(stretch, turn): &(&Stretch, &TurnDoc), seq| {
-            self.words(view, stretch, turn, seq, WORDS_CHARS_MAX)
-        };
-        let last_answer = answer.and_then(|turn| whole(turn, turn.1.message_seq));
-        let last_words = match (session.last_message_seq, newest) {
-            // In the middle of a turn it may have said more.
-            (Some(seq), newest) => {
-                let newest = newest.filter(|(stretch, _)| stretch.session_id == doc.id);
-                let line = views::line_ended_by(view, &doc.thread_id, seq)?.unwrap_or_default();
-                let turn = newest.map(|(_, turn)| turn.number);
-                Some(self.said(seq, &doc.id, turn, &line, WORDS_CHARS_MAX))
-            }
-            (None, newest) => newest.and_then(|turn| whole(turn, turn.1.message_seq)),
-        };
+        let (last_answer, last_words) = self.last_said(view, session, &turns)?;
         let requests = views::requests_of(view, sid)?.into_iter();
         let (open, ended): (Vec<_>, Vec<_>) =
             requests.partition(|request| request.status == "pending");
@@ -394,6 +375,38 @@ impl From {
             approval_policy: doc.approval_policy,
             as_of,
         })
+    }
+
+    /// What was said last; before it, where that was said to news of its children, what was said last to
+    /// somebody else.
+    fn last_said(
+        &self,
+        view: &View<'_>,
+        session: &Session,
+        turns: &[(&Stretch, &TurnDoc)],
+    ) -> Result<(Option<Said>, Option<Said>), Error> {
+        let mut spoke = turns.iter().rev().filter(|(_, turn)| turn.message_seq.is_some());
+        let newest = spoke.next();
+        let whole = |(stretch, turn): &(&Stretch, &TurnDoc)| {
+            self.words(view, stretch, turn, turn.message_seq, WORDS_CHARS_MAX)
+        };
+        let is_news =
+            |turn: &TurnDoc| turn.prompt.as_deref().is_some_and(|it| it.starts_with(NEWS));
+        let answer = match newest {
+            Some((_, newest)) if is_news(newest) => spoke.find(|(_, turn)| !is_news(turn)),
+            _ => None,
+        };
+        // In the middle of a turn it may have said more.
+        let words = match session.last_message_seq {
+            Some(seq) => {
+                let turn = newest.filter(|(stretch, _)| stretch.session_id == session.id);
+                let line = views::line_ended_by(view, &session.thread_id, seq)?.unwrap_or_default();
+                let turn = turn.map(|(_, turn)| turn.number);
+                Some(self.said(seq, &session.id, turn, &line, WORDS_CHARS_MAX))
+            }
+            None => newest.and_then(whole),
+        };
+        Ok((answer.and_then(whole), words))
     }
 
     /// The message that a record holds; `None` where it cannot be read any more.

@@ -227,7 +227,7 @@ impl WaitArguments {
         // Agents fill in what they could leave out.
         let after = self.after.as_deref().filter(|cursor| !cursor.is_empty());
         Ok(Wanted {
-            // What it may be else the arguments were checked for: `settled` is no state.
+            // Words that are neither were refused with the arguments; `settled` is no state.
             state: ActivityState::ALL
                 .into_iter()
                 .find(|state| self.wanted.as_deref() == Some(state.as_str())),
