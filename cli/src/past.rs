@@ -106,6 +106,11 @@ pub enum Question<'w> {
 }
 
 impl At {
+    /// The moment after a record.
+    pub fn after(seq: u64) -> At {
+        At { at: Some(Bound::Seq(seq)) }
+    }
+
     /// Whether a moment gone by is asked for.
     pub fn is_given(self) -> bool {
         self.at.is_some()
@@ -129,11 +134,20 @@ impl At {
         question: &Question<'_>,
     ) -> Result<Option<Tables>, Error> {
         let live = Tables::open(context, streams)?;
-        match (live, self.at) {
-            (Some(live), Some(bound)) => {
-                gone_by(context, streams, &live, bound, question).map(Some)
-            }
-            (live, _) => Ok(live),
+        live.map(|live| self.of(context, streams, &live, question)).transpose()
+    }
+
+    /// The same, out of the live tables.
+    pub fn of(
+        self,
+        context: &Context,
+        streams: &Streams,
+        live: &Tables,
+        question: &Question<'_>,
+    ) -> Result<Tables, Error> {
+        match self.at {
+            Some(bound) => gone_by(context, streams, live, bound, question),
+            None => Ok(live.clone()),
         }
     }
 

@@ -13,11 +13,12 @@ use crate::requests::rulebook::Keeper;
 use crate::servers::pool::{Pool, Started};
 use crate::servers::revive::Revivals;
 use crate::sessions::names::Given;
+use crate::sessions::stops::Stops;
 use crate::tables::folding::Folded;
 use serde_json::Value;
 use sm_ingest::Scribe;
 use sm_ingest::app_server::Locator;
-use sm_log::{Log, Reader, Receipt};
+use sm_log::{Log, LogId, Reader, Receipt};
 use sm_projections::rows::{Session, Sid, SourceKind};
 use sm_projections::tables::{Sessions, Sources, Threads};
 use sm_projections::views::{self, Selection, SessionDoc};
@@ -63,6 +64,8 @@ pub(crate) struct Daemon {
     pub pruning: tokio::sync::Mutex<()>,
     /// Names that are being given.
     pub given: Given,
+    /// Sessions that are being stopped.
+    pub stops: Stops,
     /// Rung when a reminder is set.
     pub reminding: tokio::sync::Notify,
     /// Threads for which a failed delivery is tried again.
@@ -111,6 +114,7 @@ impl Daemon {
             importing: tokio::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
+            stops: Stops::default(),
             reminding: tokio::sync::Notify::default(),
             retrying: Mutex::default(),
             rules: Keeper::default(),
@@ -147,6 +151,28 @@ impl Daemon {
     /// `LOGID:SEQ`.
     pub fn cursor(&self, seq: u64) -> String {
         format!("{}:{seq}", self.log().id())
+    }
+
+    /// The seq in a cursor: `LOGID:SEQ`, or a plain seq.
+    pub fn seq_of(&self, cursor: &str) -> Result<u64, Refusal> {
+        let wrong = || Refusal::bad_request(format!("{cursor:?} is no cursor"));
+        let seq = match cursor.split_once(':') {
+            Some((log, seq)) => {
+                let log: LogId = log.parse().map_err(|_| wrong())?;
+                if log != self.log().id() {
+                    return Err(Refusal::conflict(format!("{cursor:?} is of another log")));
+                }
+                seq
+            }
+            None => cursor,
+        };
+        let seq: u64 = seq.parse().map_err(|_| wrong())?;
+        let watermark = self.reader.watermark();
+        if seq > watermark {
+            let message = format!("seq {seq} is beyond the newest, {watermark}");
+            return Err(Refusal::bad_request(message));
+        }
+        Ok(seq)
     }
 
     /// Records what `sm` did in a thread.

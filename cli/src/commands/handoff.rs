@@ -3,21 +3,24 @@
 //! What always holds: it is made of the log and the tables alone, with no look at a clock or a process,
 //! so the same records give the same brief; each thing that it says names the record that it is from.
 
+mod history;
+mod page;
+
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Streams, clean, clean_block};
+use crate::output::Streams;
 use crate::past::{At, Question};
-use crate::read::{AsOf, open_log};
+use crate::read::{AsOf, Tables, open_log};
 use clap::Args;
+use history::{Fork, Origins, Stretch};
 use serde::Serialize;
 use serde_json::Value;
-use sm_daemon::counted;
 use sm_log::Reader;
 use sm_projections::View;
-use sm_projections::rows::{ActionKind, Sid};
-use sm_projections::views::{self, ActionDoc, RequestDoc, SessionDoc, TurnDoc};
+use sm_projections::rows::{Session, Sid};
+use sm_projections::tables::Threads;
+use sm_projections::views::{self, ActionDoc, InputDoc, RequestDoc, SessionDoc, TurnDoc};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// How much of one message a brief holds, in characters; the record holds it whole.
 const WORDS_CHARS_MAX: usize = 4000;
@@ -27,6 +30,16 @@ const ANSWERED_WITHIN: usize = 4;
 
 /// How many of the failed commands are named, the newest.
 const FAILED_MAX: usize = 10;
+
+/// How many of the tool calls are named, the newest.
+const TOOLS_MAX: usize = 20;
+
+/// Of how many turns the last words are told, the newest, and how much of each, in characters.
+const TURNS_WORDS_MAX: usize = 20;
+const TURN_CHARS_MAX: usize = 800;
+
+/// How the prompt begins of a turn that was begun to tell a session of its children.
+const NEWS: &str = "[sm] News of ";
 
 /// Writes a brief from which a fresh session can go on: what was asked, planned, done, said and left
 /// open, each with the record that says so. Markdown; begin one with it:
@@ -44,6 +57,8 @@ pub struct Handoff {
 /// Something that was said.
 #[derive(Serialize)]
 struct Said {
+    /// Whose turn it was: the session itself, or one that it was forked from.
+    session_id: Option<String>,
     turn: Option<u32>,
     text: String,
     /// Not all of it stands here.
@@ -68,12 +83,25 @@ struct Plan {
 /// A turn in short.
 #[derive(Serialize)]
 struct Done {
+    /// Whose turn it was: the session itself, or one that it was forked from.
+    session_id: String,
     turn: u32,
     outcome: Option<&'static str>,
     error: Option<String>,
     commands: u32,
     file_changes: u32,
     tool_calls: u32,
+    /// Its last words; null where there are none, and of older turns.
+    said: Option<Said>,
+    cursor: String,
+}
+
+/// A tool that was called.
+#[derive(Serialize)]
+struct Tool {
+    kind: &'static str,
+    summary: String,
+    status: &'static str,
     cursor: String,
 }
 
@@ -131,9 +159,26 @@ struct Decided {
 /// A request that nobody answered.
 #[derive(Serialize)]
 struct Open {
+    /// Who asks: the session, or one below it.
+    session_id: Option<String>,
+    session_name: Option<String>,
     id: String,
     kind: &'static str,
     summary: String,
+    cursor: String,
+}
+
+/// A message that waits.
+#[derive(Serialize)]
+struct Waiting {
+    id: String,
+    by: Option<String>,
+    mode: String,
+    held: bool,
+    text: String,
+    /// Not all of it stands here.
+    cut: bool,
+    /// The record that holds it.
     cursor: String,
 }
 
@@ -152,6 +197,10 @@ struct Brief {
     name: Option<String>,
     title: Option<String>,
     forked_from: Option<String>,
+    /// The last turn of its origin's that is in its history; null where it has none, or none is known.
+    forked_at: Option<u32>,
+    /// The record that made the fork; null where what it took over is not known.
+    forked_cursor: Option<String>,
     state: &'static str,
     outcome: Option<&'static str>,
     last_error: Option<String>,
@@ -169,10 +218,16 @@ struct Brief {
     files: Vec<Changed>,
     failed_commands: Vec<Failed>,
     running_commands: Vec<Running>,
+    tools: Vec<Tool>,
+    tools_left_out: usize,
     children: Vec<Child>,
     decided: Vec<Decided>,
     open_requests: Vec<Open>,
+    open_requests_below: Vec<Open>,
     queued: u32,
+    queue: Vec<Waiting>,
+    /// What it said last to somebody else, where `last_words` are said to news of its children.
+    last_answer: Option<Said>,
     last_words: Option<Said>,
     as_of: AsOf,
 }
@@ -181,15 +236,18 @@ impl Handoff {
     /// Writes it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let words = [self.session.clone()];
-        let tables = self.at.open_some(context, streams, &Question::Families(&words))?;
+        let live = Tables::open_some(context, streams)?;
+        let tables = self.at.of(context, streams, &live, &Question::Families(&words))?;
         let view = tables.view()?;
         let found = tables.select(context, &view, &self.session)?;
         let doc = views::session_doc(&view, found.sid)?.ok_or_else(|| {
             Error::new(Exit::NotFound, "not_found", format!("no session fits {:?}", self.session))
         })?;
         let from = From { log: open_log(context)?, log_id: tables.log_id.clone() };
-        let last = found.session.last_message_seq;
-        let brief = from.brief(&view, found.sid, doc, last, tables.as_of(&view)?)?;
+        let as_of = tables.as_of(&view)?;
+        let origins = Origins { context, streams, live: &live, log: &from.log };
+        let fork = origins.of(&found.session, as_of.seq)?;
+        let brief = from.brief(&view, found.sid, &found.session, doc, fork, as_of)?;
         match context.json {
             true => streams.document(&brief)?,
             false => streams.bytes(brief.markdown().as_bytes())?,
@@ -213,39 +271,42 @@ impl From {
         &self,
         view: &View<'_>,
         sid: Sid,
+        session: &Session,
         doc: SessionDoc,
-        last_message: Option<u64>,
+        fork: Option<Fork>,
         as_of: AsOf,
     ) -> Result<Brief, Error> {
-        let turns = views::turns(view, sid, usize::MAX, |turn| turn.dropped_seq.is_none())?;
-        let numbers: BTreeMap<u64, u32> =
-            turns.iter().map(|turn| (turn.seq, turn.number)).collect();
-        let mut actions = views::actions(view, sid, usize::MAX, |action| {
-            matches!(
-                action.kind,
-                ActionKind::UserMessage | ActionKind::FileChange | ActionKind::Command
-            )
-        })?;
-        // What was rolled back is no part of the history; what it did to files is.
-        let is_there = |action: &ActionDoc| {
-            action.kind == "file_change"
-                || action.turn_seq.is_none_or(|turn| numbers.contains_key(&turn))
+        let own = Stretch::of(view, sid, session)?;
+        let (forked_at, forked_cursor) = match &fork {
+            Some(fork) => (fork.last_turn(), Some(self.cursor(fork.seq))),
+            None => (None, None),
         };
-        actions.retain(is_there);
-        let number = |action: &ActionDoc| numbers.get(&action.turn_seq?).copied();
-        let of = |kind: &'static str| actions.iter().filter(move |action| action.kind == kind);
-        let asked = of("user_message").map(|action| {
+        let stretches: Vec<Stretch> =
+            fork.into_iter().flat_map(|fork| fork.stretches).chain([own]).collect();
+        let each = |kinds: &'static [&'static str]| {
+            let of = move |stretch| Stretch::actions(stretch, kinds);
+            stretches.iter().flat_map(of)
+        };
+        let asked = each(&["user_message"]).map(|(stretch, action)| {
             let seq = action.end_seq.unwrap_or(action.seq);
-            self.said(seq, number(action), &action.summary)
+            let turn = stretch.number(action);
+            self.said(seq, &stretch.session_id, turn, &action.summary, WORDS_CHARS_MAX)
         });
-        let failed = of("command").filter(|action| is_failed(action));
+        let failed = each(&["command"]).map(|(_, action)| action);
+        let failed = failed.filter(|action| is_failed(action));
         let mut failed: Vec<Failed> = failed.map(|action| self.failed(action)).collect();
         failed.drain(..failed.len().saturating_sub(FAILED_MAX));
-        let running = of("command").filter(|action| action.status == "runs_on");
+        // What an origin left running may have ended since.
+        let running = stretches.last().into_iter().flat_map(|own| own.actions(&["command"]));
+        let running = running.map(|(_, action)| action).filter(|it| it.status == "runs_on");
         let running = running.map(|action| Running {
             command: action.summary.clone(),
             cursor: self.cursor(action.seq),
         });
+        let tools = each(&["mcp_tool", "dynamic_tool", "collab", "web_search"]);
+        let mut tools: Vec<Tool> = tools.map(|(_, action)| self.tool(action)).collect();
+        let tools_left_out = tools.len().saturating_sub(TOOLS_MAX);
+        tools.drain(..tools_left_out);
         let children = views::children(view, sid)?.into_iter().map(|child| Child {
             cursor: self.cursor(child.cause_seq),
             id: child.id,
@@ -253,34 +314,46 @@ impl From {
             state: child.activity_state,
             outcome: child.outcome,
         });
+        let turns: Vec<(&Stretch, &TurnDoc)> = stretches
+            .iter()
+            .flat_map(|stretch| stretch.turns.iter().map(move |turn| (stretch, turn)))
+            .collect();
+        let old = turns.len().saturating_sub(TURNS_WORDS_MAX);
+        let done = turns.iter().enumerate().map(|(place, (stretch, turn))| {
+            let said = turn.message_seq.filter(|_| place >= old);
+            Done {
+                said: self.words(view, stretch, turn, said, TURN_CHARS_MAX),
+                ..self.done(stretch, turn)
+            }
+        });
+        let (last_answer, last_words) = self.last_said(view, session, &turns)?;
         let requests = views::requests_of(view, sid)?.into_iter();
         let (open, ended): (Vec<_>, Vec<_>) =
             requests.partition(|request| request.status == "pending");
-        let last_turn = turns.iter().rev().find(|turn| turn.message_seq.is_some());
-        let last_words = match last_message {
-            Some(seq) => {
-                // All that is left of one whose record is dropped is its first line.
-                let line = views::line_ended_by(view, &doc.thread_id, seq)?.unwrap_or_default();
-                Some(self.said(seq, last_turn.map(|turn| turn.number), &line))
-            }
-            None => None,
-        };
         Ok(Brief {
             schema: "sm.handoff/1",
             state: doc.activity_state,
             outcome: doc.outcome,
             last_error: doc.last_error,
             asked: asked.collect(),
-            plan: turns.iter().rev().find_map(|turn| self.plan(turn.plan_seq?)),
-            turns: turns.iter().map(|turn| self.done(turn, &actions)).collect(),
+            plan: turns.iter().rev().find_map(|(_, turn)| self.plan(turn.plan_seq?)),
+            turns: done.collect(),
             turns_dropped: doc.counts.turns_dropped,
-            files: self.files(of("file_change")),
+            files: self.files(each(&["file_change"]).map(|(_, action)| action)),
             failed_commands: failed,
             running_commands: running.collect(),
+            tools,
+            tools_left_out,
             children: children.collect(),
             decided: ended.into_iter().filter_map(|request| self.decided(request)).collect(),
             open_requests: open.into_iter().map(|request| self.open(request)).collect(),
+            open_requests_below: self.open_below(view, sid)?,
             queued: doc.queued,
+            queue: views::queue(view, Some(sid))?
+                .into_iter()
+                .map(|input| self.waiting(input))
+                .collect(),
+            last_answer,
             last_words,
             goal: doc.goal.map(|goal| Goal {
                 objective: self.goal(goal.seq).unwrap_or(goal.objective),
@@ -293,6 +366,8 @@ impl From {
             name: doc.name,
             title: doc.title,
             forked_from: doc.forked_from,
+            forked_at,
+            forked_cursor,
             cwd: doc.cwd,
             model: doc.model,
             effort: doc.effort,
@@ -302,14 +377,66 @@ impl From {
         })
     }
 
+    /// What was said last; before it, where that was said to news of its children, what was said last to
+    /// somebody else.
+    fn last_said(
+        &self,
+        view: &View<'_>,
+        session: &Session,
+        turns: &[(&Stretch, &TurnDoc)],
+    ) -> Result<(Option<Said>, Option<Said>), Error> {
+        let mut spoke = turns.iter().rev().filter(|(_, turn)| turn.message_seq.is_some());
+        let newest = spoke.next();
+        let whole = |(stretch, turn): &(&Stretch, &TurnDoc)| {
+            self.words(view, stretch, turn, turn.message_seq, WORDS_CHARS_MAX)
+        };
+        let is_news =
+            |turn: &TurnDoc| turn.prompt.as_deref().is_some_and(|it| it.starts_with(NEWS));
+        let answer = match newest {
+            Some((_, newest)) if is_news(newest) => spoke.find(|(_, turn)| !is_news(turn)),
+            _ => None,
+        };
+        // In the middle of a turn it may have said more.
+        let words = match session.last_message_seq {
+            Some(seq) => {
+                let turn = newest.filter(|(stretch, _)| stretch.session_id == session.id);
+                let line = views::line_ended_by(view, &session.thread_id, seq)?.unwrap_or_default();
+                let turn = turn.map(|(_, turn)| turn.number);
+                Some(self.said(seq, &session.id, turn, &line, WORDS_CHARS_MAX))
+            }
+            None => newest.and_then(whole),
+        };
+        Ok((answer.and_then(whole), words))
+    }
+
     /// The message that a record holds; `None` where it cannot be read any more.
     fn message(&self, seq: u64) -> Option<Value> {
         let record = self.log.get(seq).ok()?;
         serde_json::from_slice(record.record().payload).ok()
     }
 
-    /// The words of the item that a record tells of; `short` where the record holds none.
-    fn said(&self, seq: u64, turn: Option<u32>, short: &str) -> Said {
+    /// The words that a turn ended with, in record `seq`; all that is left of one that is dropped is its first
+    /// line.
+    fn words(
+        &self,
+        view: &View<'_>,
+        stretch: &Stretch,
+        turn: &TurnDoc,
+        seq: Option<u64>,
+        most: usize,
+    ) -> Option<Said> {
+        let line = views::line_ended_by(view, &stretch.thread_id, seq?).ok().flatten();
+        Some(self.said(
+            seq?,
+            &stretch.session_id,
+            Some(turn.number),
+            &line.unwrap_or_default(),
+            most,
+        ))
+    }
+
+    /// The words of the item that a record tells of, up to `most` characters; `short` where the record holds none.
+    fn said(&self, seq: u64, session: &str, turn: Option<u32>, short: &str, most: usize) -> Said {
         let message = self.message(seq).unwrap_or_default();
         let item = message.pointer("/params/item");
         let parts = item.and_then(|item| item.get("content")?.as_array());
@@ -320,8 +447,31 @@ impl From {
             None if parts.is_empty() => short.to_owned(),
             None => parts.join("\n"),
         };
+        let kept: String = text.chars().take(most).collect();
+        Said {
+            session_id: Some(session.to_owned()),
+            turn,
+            cut: kept.len() < text.len(),
+            text: kept,
+            cursor: self.cursor(seq),
+        }
+    }
+
+    /// A message that waits, in the words that it has now.
+    fn waiting(&self, input: InputDoc) -> Waiting {
+        let message = self.message(input.text_seq).unwrap_or_default();
+        let text = message.pointer("/params/text").and_then(Value::as_str);
+        let text = text.map_or(input.summary, str::to_owned);
         let kept: String = text.chars().take(WORDS_CHARS_MAX).collect();
-        Said { turn, cut: kept.len() < text.len(), text: kept, cursor: self.cursor(seq) }
+        Waiting {
+            id: input.id,
+            by: input.by,
+            mode: input.mode,
+            held: input.held,
+            cut: kept.len() < text.len(),
+            text: kept,
+            cursor: self.cursor(input.text_seq),
+        }
     }
 
     fn goal(&self, seq: u64) -> Option<String> {
@@ -341,20 +491,31 @@ impl From {
     }
 
     /// What was declined was not done: it is told where what was decided is.
-    fn done(&self, turn: &TurnDoc, actions: &[ActionDoc]) -> Done {
-        let own = actions.iter().filter(|action| action.turn_seq == Some(turn.seq));
-        let declined = |kind| {
-            let declined = own.clone().filter(|action| action.status == "declined");
-            declined.filter(|action| action.kind == kind).count() as u32
+    fn done(&self, stretch: &Stretch, turn: &TurnDoc) -> Done {
+        let declined = |kinds| {
+            let own =
+                stretch.actions(kinds).filter(|(_, action)| action.turn_seq == Some(turn.seq));
+            own.filter(|(_, action)| action.status == "declined").count() as u32
         };
         Done {
+            session_id: stretch.session_id.clone(),
             turn: turn.number,
             outcome: turn.outcome,
             error: turn.error.clone(),
-            commands: turn.commands.saturating_sub(declined("command")),
-            file_changes: turn.file_changes.saturating_sub(declined("file_change")),
+            commands: turn.commands.saturating_sub(declined(&["command"])),
+            file_changes: turn.file_changes.saturating_sub(declined(&["file_change"])),
             tool_calls: turn.tool_calls,
+            said: None,
             cursor: self.cursor(turn.end_seq.unwrap_or(turn.seq)),
+        }
+    }
+
+    fn tool(&self, action: &ActionDoc) -> Tool {
+        Tool {
+            kind: action.kind,
+            summary: action.summary.clone(),
+            status: action.status,
+            cursor: self.cursor(action.end_seq.unwrap_or(action.seq)),
         }
     }
 
@@ -414,8 +575,22 @@ impl From {
         Some(words.join(", "))
     }
 
+    /// What the sessions below one wait for a human with, in the order of the tree.
+    fn open_below(&self, view: &View<'_>, sid: Sid) -> Result<Vec<Open>, Error> {
+        let mut open = Vec::new();
+        for (_, below) in views::descendants(view, sid)? {
+            let Some(sid) = view.get::<Threads>(&below.thread_id)? else { continue };
+            let requests = views::requests_of(view, sid)?.into_iter();
+            let waits = |it: &RequestDoc| it.status == "pending" && it.asks_human;
+            open.extend(requests.filter(waits).map(|request| self.open(request)));
+        }
+        Ok(open)
+    }
+
     fn open(&self, request: RequestDoc) -> Open {
         Open {
+            session_id: request.session_id,
+            session_name: request.session_name,
             cursor: self.cursor(request.seq),
             id: request.id,
             kind: request.kind,
@@ -427,185 +602,4 @@ impl From {
 fn is_failed(action: &ActionDoc) -> bool {
     !matches!(action.status, "completed" | "in_progress" | "runs_on")
         || action.exit_code.is_some_and(|code| code != 0)
-}
-
-impl Brief {
-    /// The brief in Markdown.
-    fn markdown(&self) -> String {
-        let mut page = Page::default();
-        let name = self.name.as_ref().or(self.title.as_ref());
-        let name = name.map_or(String::new(), |name| format!(": {}", clean(name)));
-        page.line(format_args!("# Handoff of session {}{name}", self.session_id));
-        let log = self.as_of.log_id.as_deref().unwrap_or("?");
-        page.block(format_args!(
-            "Made from the records of another agent's session, up to {log}:{}. What stands here in \
-             brackets is the record that says so: [{log}:7] is `sm replay --since 7 --until 7`.",
-            self.as_of.seq
-        ));
-        let facts = [
-            ("Folder", &self.cwd),
-            ("Model", &self.model),
-            ("Effort", &self.effort),
-            ("Sandbox", &self.sandbox),
-            ("Asks", &self.approval_policy),
-            ("Last error", &self.last_error),
-        ];
-        page.line("");
-        for (name, fact) in facts {
-            if let Some(fact) = fact {
-                page.line(format_args!("- {name}: {}", clean(fact)));
-            }
-        }
-        if let Some(origin) = &self.forked_from {
-            page.line(format_args!(
-                "- Forked from: {0}; what came before is told by `sm handoff {0}`",
-                clean(origin)
-            ));
-        }
-        let outcome = self.outcome.map_or(String::new(), |word| format!(", last turn {word}"));
-        page.line(format_args!("- State: {}{outcome}", self.state));
-        if let Some(goal) = &self.goal {
-            page.head("Goal");
-            page.block(format_args!(
-                "{} ({}) [{}]",
-                clean(&goal.objective),
-                goal.status,
-                goal.cursor
-            ));
-        }
-        page.head("Asked");
-        match self.asked.is_empty() {
-            true => page.block("Nothing."),
-            false => self.asked.iter().for_each(|said| page.said(said)),
-        }
-        if let Some(plan) = &self.plan {
-            page.head(format_args!("Plan [{}]", plan.cursor));
-            page.line("");
-            for Step { step, status } in &plan.steps {
-                let done = if status == "completed" { "x" } else { " " };
-                page.line(format_args!("- [{done}] {} ({})", clean(step), clean(status)));
-            }
-        }
-        page.head("Done");
-        page.line("");
-        for turn in &self.turns {
-            page.turn(turn);
-        }
-        if self.turns_dropped > 0 {
-            page.block(format_args!(
-                "{} more turns were rolled back: forget them, but what they did to files stands.",
-                self.turns_dropped
-            ));
-        }
-        if !self.files.is_empty() {
-            page.head("Files changed");
-            page.line("");
-            for file in &self.files {
-                let Changed { path, kind, plus, minus, cursor } = file;
-                page.line(format_args!(
-                    "- `{}` ({kind}, +{plus} -{minus}) [{cursor}]",
-                    clean(path)
-                ));
-            }
-        }
-        if !self.failed_commands.is_empty() {
-            page.head("Commands that failed, or were not run");
-            page.line("");
-            for Failed { command, exit_code, status, cursor } in &self.failed_commands {
-                let how = exit_code.map_or((*status).to_owned(), |code| format!("exit {code}"));
-                page.line(format_args!("- `{}`: {how} [{cursor}]", clean(command)));
-            }
-        }
-        if !self.running_commands.is_empty() {
-            page.head("Commands that run on in the background");
-            page.line("");
-            for Running { command, cursor } in &self.running_commands {
-                page.line(format_args!("- `{}` [{cursor}]", clean(command)));
-            }
-        }
-        if !self.decided.is_empty() {
-            page.head("What it asked, and was answered");
-            page.line("");
-            for Decided { id, kind, summary, decision, by, words, cursor } in &self.decided {
-                let by = by.as_deref().map_or(String::new(), |by| format!(" by {}", clean(by)));
-                let words =
-                    words.as_deref().map_or(String::new(), |said| format!(": {}", clean(said)));
-                page.line(format_args!(
-                    "- {id} ({kind}) {}: {decision}{by}{words} [{cursor}]",
-                    clean(summary)
-                ));
-            }
-        }
-        if !self.children.is_empty() {
-            page.head("Its own agents");
-            page.line("");
-            for Child { id, name, state, outcome, cursor } in &self.children {
-                let name =
-                    name.as_deref().map_or(String::new(), |name| format!(" {}", clean(name)));
-                let outcome = outcome.map_or(String::new(), |word| format!(", {word}"));
-                page.line(format_args!("- {id}{name}: {state}{outcome} [{cursor}]"));
-            }
-        }
-        if !self.open_requests.is_empty() || self.queued > 0 {
-            page.head("Left open");
-            page.line("");
-            for Open { id, kind, summary, cursor } in &self.open_requests {
-                page.line(format_args!("- request {id} ({kind}): {} [{cursor}]", clean(summary)));
-            }
-            if self.queued > 0 {
-                page.line(format_args!("- in its queue: {}", counted(self.queued, "message")));
-            }
-        }
-        if let Some(words) = &self.last_words {
-            page.head("Its last words");
-            page.said(words);
-        }
-        page.0
-    }
-}
-
-/// Markdown in the making.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn line(&mut self, text: impl std::fmt::Display) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{text}");
-    }
-
-    fn block(&mut self, text: impl std::fmt::Display) {
-        self.line(format_args!("\n{text}"));
-    }
-
-    fn head(&mut self, text: impl std::fmt::Display) {
-        self.block(format_args!("## {text}"));
-    }
-
-    /// Words of others, as a quotation: nothing in them can pass for the brief's own.
-    fn said(&mut self, said: &Said) {
-        let turn = said.turn.map_or(String::new(), |turn| format!("Turn {turn} "));
-        self.block(format_args!("{turn}[{}]:\n", said.cursor));
-        for line in clean_block(&said.text).lines() {
-            self.line(format_args!("> {line}").to_string().trim_end());
-        }
-        if said.cut {
-            self.line("> … (cut; the record holds it whole)");
-        }
-    }
-
-    fn turn(&mut self, turn: &Done) {
-        let counts = [
-            (turn.commands, "commands"),
-            (turn.file_changes, "file changes"),
-            (turn.tool_calls, "tool calls"),
-        ];
-        let counts = counts.iter().filter(|(count, _)| *count > 0);
-        let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
-        let did =
-            if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
-        let error = turn.error.as_deref().map_or(String::new(), |why| format!(" ({})", clean(why)));
-        let outcome = turn.outcome.unwrap_or("still open");
-        self.line(format_args!("- Turn {} {outcome}{error}{did} [{}]", turn.turn, turn.cursor));
-    }
 }

@@ -12,8 +12,8 @@ use crate::read::{AsOf, Head, Tables};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use sm_daemon::api;
-use sm_projections::views::{self, ReminderDoc};
+use sm_daemon::{api, counted};
+use sm_projections::views::{self, InputDoc, ReminderDoc};
 use std::time::Duration;
 
 /// Sends a session a message at a moment to come; lists what is to come; takes it back.
@@ -48,6 +48,8 @@ struct Listed {
     head: Head,
     /// The next one first.
     reminders: Vec<ReminderDoc>,
+    /// The messages of those that were not taken at their moment, newest first.
+    undelivered: Vec<InputDoc>,
 }
 
 impl Remind {
@@ -105,18 +107,25 @@ impl Remind {
 
 fn list(context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
     let head = Head::new("sm.reminders/1", AsOf::nothing());
-    let mut listed = Listed { head, reminders: Vec::new() };
+    let mut listed = Listed { head, reminders: Vec::new(), undelivered: Vec::new() };
     if let Some(tables) = Tables::open(context, streams)? {
         let view = tables.view()?;
         listed.reminders = views::reminders(&view)?;
+        listed.undelivered = views::undelivered(&view, None, usize::MAX)?.newest;
+        let is_reminder = |key: &String| key.starts_with(views::REMINDER_KEY);
+        listed.undelivered.retain(|input| input.key.as_ref().is_some_and(is_reminder));
         listed.head.as_of = tables.as_of(&view)?;
     }
     if context.json {
         streams.document(&listed)?;
         return Ok(Exit::Ok);
     }
+    let home = context.home_words();
+    if !listed.undelivered.is_empty() {
+        let reminders = counted(listed.undelivered.len(), "reminder");
+        streams.say(format_args!("{reminders} did not get through: sm{home} queue"));
+    }
     if listed.reminders.is_empty() {
-        let home = context.home_words();
         streams.say(format_args!(
             "No reminder is to come. Set one:  sm{home} remind SESSION TEXT --in 30m"
         ));

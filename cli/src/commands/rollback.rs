@@ -41,11 +41,15 @@ impl Rollback {
         }
         let id = back.session["id"].as_str().unwrap_or_default();
         let mut parts: Vec<String> = back.turns.iter().map(u32::to_string).collect();
+        let is_fork = back.session["forked_from"].is_string();
         // A fork has turns that its own record does not hold, and a thread that another process used.
         match back.count as usize - parts.len().min(back.count as usize) {
             0 => {}
-            unknown if parts.is_empty() && unknown == back.count as usize => {}
-            unknown => parts.push(format!("{unknown} that sm did not record")),
+            unknown if parts.is_empty() && unknown == back.count as usize && !is_fork => {}
+            unknown => match back.session["forked_from"].as_str() {
+                Some(origin) => parts.push(format!("{unknown} that it took over from {origin}")),
+                None => parts.push(format!("{unknown} that sm did not record")),
+            },
         }
         let numbers = match parts.is_empty() {
             true => String::new(),

@@ -19,9 +19,9 @@ use serde::Serialize;
 use sm_daemon::Home;
 use sm_log::ReadError;
 use sm_projections::View;
-use sm_projections::rows::{InputStatus, Session, Sid, SourceKind};
+use sm_projections::rows::{Session, Sid, SourceKind};
 use sm_projections::table::Key;
-use sm_projections::tables::{Children, Inputs, Sessions, Sources};
+use sm_projections::tables::{Children, Sessions, Sources};
 use sm_projections::views::{self, Answered, Standing};
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -330,7 +330,7 @@ impl Wait {
             // No daemon wakes what no process runs.
             let wakes = !is_import && watch.is_live(view, session)? != Some(false);
             match views::standing(view, sid, session, &answered, wakes)? {
-                Some(Standing::Settled) if settled_after(view, session, after)? => {
+                Some(Standing::Settled) if views::settled_after(view, session, after)? => {
                     return Ok(Reached::Yes);
                 }
                 Some(Standing::Gone) => return Ok(Reached::Dead),
@@ -370,20 +370,6 @@ impl Wait {
             None
         }
     }
-}
-
-/// Whether what settled did so after that record.
-fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool, Error> {
-    if after == 0 || session.settled_seq.is_some_and(|seq| seq > after) {
-        return Ok(true);
-    }
-    // An input that was never taken begins no turn to wait for, one that is held none by itself, and of one
-    // that was lost nobody knows.
-    let input = view.get::<Inputs>(&after)?;
-    Ok(input.is_some_and(|input| {
-        use InputStatus::{Cancelled, Failed, Refused, Unknown};
-        matches!(input.status, Refused | Failed | Cancelled | Unknown) || input.held
-    }))
 }
 
 /// The sessions that wait for a human: that one first, and those below it whose process is there.

@@ -6,6 +6,7 @@ use crate::requests::Stage;
 use crate::support::{Sm, captures, each};
 use serde_json::{Value, json};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// The folder that sessions work in, and rights that need no sandbox.
 fn here(live: &Live) -> [String; 4] {
@@ -189,7 +190,8 @@ fn a_brief_is_the_same_whenever_it_is_made_and_cites_its_records() {
         "## Commands that failed, or were not run",
         ": exit 1 [",
         "> done so far",
-        "- Turn 1 completed: 1 commands, 1 file changes",
+        "- Turn 1 completed: 1 command, 1 file change [",
+        &format!("[{log_id}:N]"),
         &format!("[{log_id}:"),
     ] {
         assert!(text.contains(words), "no {words:?} in\n{text}");
@@ -216,6 +218,99 @@ fn a_brief_is_the_same_whenever_it_is_made_and_cites_its_records() {
         brief["as_of"]["head"] = Value::Null;
     }
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_forks_brief_tells_what_it_took_over_as_it_was_then() {
+    let Some(live) = Live::start() else { return };
+    live.spawn("origin", "say: words of one", &["--approval", "never", "--wait"]);
+    for words in ["two", "three"] {
+        live.ok(&["send", "origin", &format!("say: words of {words}")]);
+        live.ok(&["wait", "origin"]);
+    }
+    let origin = live.sm.json(&["show", "origin"])["session"]["id"].clone();
+    let origin = origin.as_str().expect("an id");
+    live.ok(&["fork", "origin", "--turn", "2", "--name", "branch"]);
+    // What becomes of the origin afterwards is its own.
+    live.ok(&["rollback", "origin", "--turns", "2"]);
+    live.ok(&["send", "origin", "say: words of four"]);
+    live.ok(&["wait", "origin"]);
+    live.ok(&["send", "branch", "say: words of the branch"]);
+    live.ok(&["wait", "branch"]);
+    let text = live.ok(&["handoff", "branch"]).text();
+    for words in [
+        &format!("- Forked from: {origin}, after its turn 2; "),
+        &format!("- Turn 2 of {origin} completed [") as &str,
+        "- Turn 1 completed [",
+        "> say: words of two",
+        "  > words of one",
+        "  > words of two",
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
+    assert!(!text.contains("three") && !text.contains("four"), "{text}");
+    assert!(text.trim_end().ends_with("> words of the branch"), "{text}");
+    let brief = live.sm.json(&["handoff", "branch"]);
+    assert_eq!(brief["forked_at"], 2);
+    let of: Vec<&Value> =
+        brief["turns"].as_array().expect("a list").iter().map(|turn| &turn["session_id"]).collect();
+    assert_eq!(of, [&json!(origin), &json!(origin), &brief["session_id"]]);
+    // A copy of the copy has both; what is taken back of them is gone from it.
+    live.ok(&["fork", "branch", "--name", "twig"]);
+    let back = live.ok(&["rollback", "twig", "--turns", "2"]);
+    assert!(back.text().contains(": 2 that it took over from "), "{}", back.text());
+    assert!(!back.err.contains("another Codex"), "{}", back.err);
+    let brief = live.sm.json(&["handoff", "twig"]);
+    let turns = brief["turns"].as_array().expect("a list");
+    assert_eq!((turns.len(), &turns[0]["session_id"]), (1, &json!(origin)), "{brief}");
+    assert_eq!(brief["last_words"]["text"], "words of one");
+}
+
+#[test]
+fn a_brief_tells_what_is_left_open_and_what_each_turn_said() {
+    let Some(live) = Live::start() else { return };
+    let child = r#"{"prompt": "run: touch asked", "name": "kid", "approval": "untrusted"}"#;
+    live.spawn("lead", &format!("dyn: sm_spawn {child}\nsay: delegated"), &["--approval", "never"]);
+    // It is told that its child waits, and says something to that.
+    let two = || {
+        let turns = live.sm.json(&["turns", "lead"]);
+        let turns = turns["turns"].as_array().expect("a list");
+        turns.len() == 2 && turns.iter().all(|turn| turn["outcome"] == "completed")
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !two() {
+        assert!(Instant::now() < deadline, "it is never told that its child waits");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let request = live.sm.json(&["inbox"])["requests"][0]["id"].clone();
+    let text = live.ok(&["handoff", "lead"]).text();
+    let kid = live.sm.json(&["show", "kid"])["session"]["id"].clone();
+    for words in [
+        &format!(
+            "- request {} (command) of its agent {} kid: ",
+            request.as_str().expect("an id"),
+            kid.as_str().expect("an id")
+        ) as &str,
+        "## Tools called\n\n- `sm_spawn",
+        "## Done\n\n- Turn 1 completed: 1 tool call [",
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
+    let (_, last) = text.split_once("## Its last words").expect("there are some");
+    let (answer, to_news) = last.split_once("told of its own agents").expect("both");
+    assert!(answer.contains("\n> delegated\n"), "{text}");
+    assert!(to_news.contains("Turn 2 ["), "{text}");
+    let brief = live.sm.json(&["handoff", "lead"]);
+    assert_eq!(brief["last_answer"]["text"], "delegated");
+    assert_eq!(brief["turns"][0]["said"]["text"], "delegated");
+    // What waits for it stands there whole.
+    live.ok(&["send", "kid", "say: later\nand more", "--queue"]);
+    let text = live.ok(&["handoff", "kid"]).text();
+    assert!(text.contains(" that waits (queue, by user) ["), "{text}");
+    assert!(text.contains("]:\n  > say: later\n  > and more\n"), "{text}");
+    live.ok(&["spawn", "--name", "empty"]);
+    let text = live.ok(&["handoff", "empty"]).text();
+    assert!(text.contains("## Done\n\nNothing.\n"), "{text}");
 }
 
 #[test]

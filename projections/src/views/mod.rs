@@ -35,8 +35,8 @@ pub use session::{
     roots, session_doc, sessions,
 };
 pub use standing::{
-    Answered, Standing, can_hear, comes_back, coming_back, has_settled, standing, waits_for_human,
-    was_put_away,
+    Answered, Standing, can_hear, comes_back, coming_back, settled_after, standing,
+    waits_for_human, was_put_away,
 };
 pub use turn::{TurnDoc, last_turn, turn_doc, turn_number, turns};
 

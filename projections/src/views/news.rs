@@ -8,8 +8,8 @@ use super::change::{Deeds, ended_since, turns_since};
 use super::input::waiting;
 use super::session::family;
 use super::standing::{Answered, Look, Standing};
-use super::{FileDoc, TurnChange, turn_doc};
-use crate::rows::{ActionStatus, Session, Sid};
+use super::{FileDoc, PhaseDoc, TurnChange, phases};
+use crate::rows::{ActionStatus, Session, Sid, Turn};
 use crate::store::{StoreError, View};
 use crate::tables::{Actions, Requests, Turns};
 
@@ -28,11 +28,14 @@ pub struct NewsDoc {
     pub held: u32,
     /// Requests that wait for a human: id and line, oldest first.
     pub requests: Vec<(u64, String)>,
-    /// Turns that began or ended since its parent was last told.
+    /// Turns that began or ended since its parent was last told, and are in its history.
     pub turns: Vec<TurnChange>,
-    /// How long those took that ended, in microseconds.
+    /// How many more were rolled back.
+    pub turns_dropped: usize,
+    /// How long they took of that time, in microseconds: up to the request, where one waits.
     pub micros: i64,
-    /// Tokens spent in them.
+    /// Tokens spent in them since; those of the call that made a request count after it, for they may be told
+    /// after it.
     pub tokens: u64,
     /// Commands that ended since.
     pub commands: u64,
@@ -83,15 +86,20 @@ fn doc(
         let row = view.get::<Requests>(&number)?;
         requests.push((number, row.map(|row| row.summary).unwrap_or_default()));
     }
-    let turns = turns_since(view, sid, session.told_seq)?;
-    let (mut micros, mut tokens) = (0, 0);
+    let mut turns = turns_since(view, sid, session.told_seq)?;
+    let (mut micros, mut tokens, mut dropped) = (0, 0, Vec::new());
     for turn in &turns {
         let Some(row) = view.get::<Turns>(&(sid, turn.seq))? else { continue };
-        micros += row.ended_at.map_or(0, |ended| (ended - row.started_at).max(0));
-        tokens += turn_doc(view, sid, turn.seq, row)?.tokens.map_or(0, |tokens| tokens.total);
+        if row.dropped_seq.is_some() {
+            dropped.push(turn.seq);
+        }
+        let share = share(view, sid, turn.seq, row, session.told_seq, seq)?;
+        micros += share.micros;
+        tokens += share.tokens;
     }
     // What began before its parent was told may have ended after.
     let begin = turns.first().map_or(session.told_seq, |turn| turn.seq.saturating_sub(1));
+    turns.retain(|turn| !dropped.contains(&turn.seq));
     let deeds = Deeds::of(ended_since(view, sid, begin, session.told_seq)?);
     let stopped = deeds.declined + deeds.interrupted;
     let (_, held) = waiting(view, sid, &session)?;
@@ -109,11 +117,53 @@ fn doc(
         seq,
         requests,
         turns,
+        turns_dropped: dropped.len(),
         micros,
         tokens,
         commands: deeds.commands - stopped,
         commands_failed: deeds.failed,
         commands_stopped: stopped,
         files: deeds.files,
+    })
+}
+
+/// What a turn came to between two pieces of news.
+struct Share {
+    micros: i64,
+    tokens: u64,
+}
+
+/// The share of a turn that lies between record `told`, of which its parent was told, and `now`, which is news.
+/// Within a turn both are requests.
+fn share(
+    view: &View<'_>,
+    sid: Sid,
+    seq: u64,
+    turn: Turn,
+    told: u64,
+    now: u64,
+) -> Result<Share, StoreError> {
+    let asked_at = |request: u64| {
+        let row = view.get::<Requests>(&request)?;
+        Ok::<_, StoreError>(row.map(|row| row.asked_at))
+    };
+    let is_within = told > seq;
+    let begin = if is_within { asked_at(told)? } else { None }.unwrap_or(turn.started_at);
+    let end = match turn.ended_at {
+        Some(ended) => ended,
+        None => asked_at(now)?.unwrap_or(begin),
+    };
+    let phases = phases(view, sid, seq, &turn)?;
+    // The call that made a request is the newest one before it.
+    let call = |request: u64| {
+        let is_before = |phase: &PhaseDoc| phase.seq <= request && phase.kind.is_model();
+        phases.iter().rposition(is_before).unwrap_or(0)
+    };
+    let from = if is_within { call(told) } else { 0 };
+    let to = if turn.ended_at.is_some() { phases.len() } else { call(now) };
+    let of = phases.get(from..to).unwrap_or_default();
+    Ok(Share {
+        micros: end.saturating_sub(begin).max(0),
+        tokens: of.iter().map(|phase| phase.tokens).sum(),
     })
 }

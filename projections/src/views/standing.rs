@@ -6,9 +6,11 @@
 use super::input::waiting;
 use super::news::is_news;
 use super::session::family;
-use crate::rows::{ActivityState, Generation, Micros, Outcome, Session, SessionHead, Sid};
+use crate::rows::{
+    ActivityState, Generation, InputStatus, Micros, Outcome, Session, SessionHead, Sid,
+};
 use crate::store::{StoreError, View};
-use crate::tables::{Sessions, Sources};
+use crate::tables::{Inputs, Sessions, Sources};
 use std::collections::{BTreeSet, HashMap};
 
 /// How far down a family is looked at.
@@ -30,16 +32,6 @@ pub enum Standing {
     Gone,
 }
 
-/// Whether nothing goes on in a session and below it, and nothing will before a human does something.
-pub fn has_settled(
-    view: &View<'_>,
-    sid: Sid,
-    session: &Session,
-    answered: Answered<'_>,
-) -> Result<bool, StoreError> {
-    Ok(standing(view, sid, session, answered, true)?.is_some())
-}
-
 /// Where a session stands; `None` while something goes on in it or below it, or will by itself. `wakes`:
 /// whether a daemon runs, which tells it of its children.
 pub fn standing(
@@ -51,6 +43,20 @@ pub fn standing(
 ) -> Result<Option<Standing>, StoreError> {
     let standing = Look { view, answered, wakes }.standing(sid, session, 0)?;
     Ok(standing.map(|(standing, _)| standing))
+}
+
+/// Whether what has settled did so after that record.
+pub fn settled_after(view: &View<'_>, session: &Session, after: u64) -> Result<bool, StoreError> {
+    if after == 0 || session.settled_seq.is_some_and(|seq| seq > after) {
+        return Ok(true);
+    }
+    // An input that was never taken begins no turn to wait for, one that is held none by itself, and of one
+    // that was lost nobody knows.
+    let input = view.get::<Inputs>(&after)?;
+    Ok(input.is_some_and(|input| {
+        use InputStatus::{Cancelled, Failed, Refused, Unknown};
+        matches!(input.status, Refused | Failed | Cancelled | Unknown) || input.held
+    }))
 }
 
 /// A state of waiting that no request goes with is believed when nothing else was told for so long, in

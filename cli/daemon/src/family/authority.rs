@@ -70,11 +70,11 @@ fn may_lead(agent: &Session, target: &Session) -> Result<(), Refusal> {
     let (own, other) = (&agent.id, &target.id);
     let message = format!("session {other} may do more by now than {own}, which made it");
     Err(Refusal::forbidden(message).hint(format!(
-        "the user can send it, or give it less: sm set {other} --sandbox … --approval …"
+        "the user can do it, or give {other} less: sm set {other} --sandbox … --approval …"
     )))
 }
 
-/// The same of a message to be delivered now.
+/// The same of whatever is to begin a turn, or to give one words, now.
 pub(crate) fn may_still_lead(
     daemon: &Daemon,
     sender: &Caller,

@@ -89,7 +89,11 @@ fn is_free(daemon: &Daemon, parent: &Session) -> bool {
 
 fn unheard(daemon: &Daemon, parent: Sid) -> Result<Vec<NewsDoc>, Refusal> {
     let answered = |number| daemon.rules.is_judged(number);
-    daemon.look(|view| Ok(views::news(view, parent, &answered)?))
+    // Asked before the tables are: one that begins after that has interrupted nothing yet.
+    let stopping = daemon.stops.all();
+    let mut news = daemon.look(|view| views::news(view, parent, &answered))?;
+    news.retain(|one| !stopping.contains(&one.session.thread_id));
+    Ok(news)
 }
 
 /// What of its children a caller is told of by an answer that says how they stand: noted once it has the

@@ -30,7 +30,8 @@ pub(crate) fn words(daemon: &Daemon, news: &[NewsDoc]) -> Result<String, Refusal
         let upshot = messages::upshot(daemon, one.sid, &one.session)?;
         text.push('\n');
         text.push_str(&head(one, upshot.error.as_deref().unwrap_or_default()));
-        if let Some(last) = upshot.words.filter(|_| one.standing == Standing::Settled) {
+        let is_told = one.standing == Standing::Settled && !is_undone(one);
+        if let Some(last) = upshot.words.filter(|_| is_told) {
             text.push_str("Its last words:\n");
             text.push_str(&quoted(&last, most, &one.session.id));
         }
@@ -44,6 +45,9 @@ fn head(one: &NewsDoc, error: &str) -> String {
     let name = session.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
     let mut text = format!("{}{name} ", session.id);
     match one.standing {
+        Standing::Settled if is_undone(one) => {
+            text.push_str("is idle; what it was told since was rolled back");
+        }
         Standing::Settled => match session.outcome {
             Outcome::Completed => text.push_str("has finished"),
             Outcome::None => text.push_str("is idle; how its turn ended was not told"),
@@ -74,7 +78,13 @@ fn head(one: &NewsDoc, error: &str) -> String {
     for (number, line) in &one.requests {
         _ = writeln!(text, "It asks ({}): {line}", views::request_id(*number));
     }
-    let mut deeds = vec![counted(one.turns.len(), "turn") + &other_ends(&one.turns)];
+    let mut deeds = Vec::new();
+    if !one.turns.is_empty() {
+        deeds.push(counted(one.turns.len(), "turn") + &other_ends(&one.turns));
+    }
+    if one.turns_dropped > 0 {
+        deeds.push(counted(one.turns_dropped, "turn") + " rolled back since");
+    }
     if one.micros > 0 {
         deeds.push(time(one.micros));
     }
@@ -91,7 +101,9 @@ fn head(one: &NewsDoc, error: &str) -> String {
     if one.commands_stopped > 0 {
         deeds.push(counted(one.commands_stopped as usize, "command") + " declined or cut off");
     }
-    _ = writeln!(text, "It did: {}.", deeds.join(", "));
+    if !deeds.is_empty() {
+        _ = writeln!(text, "It did: {}.", deeds.join(", "));
+    }
     for command in &one.running {
         _ = writeln!(text, "Still running in the background: {command}");
     }
@@ -107,6 +119,11 @@ fn head(one: &NewsDoc, error: &str) -> String {
         _ = writeln!(text, "Files changed: {}{more}.", named.join(", "));
     }
     text
+}
+
+/// Whether no turn is left of those that there would be to tell of.
+fn is_undone(one: &NewsDoc) -> bool {
+    one.turns.is_empty() && one.turns_dropped > 0
 }
 
 /// How those turns ended that did not end well: ` (1 lost)`.

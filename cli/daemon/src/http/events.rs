@@ -16,7 +16,7 @@ use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use sm_log::{Direction, GapReason, Item, LogId, ReadError, Record};
+use sm_log::{Direction, GapReason, Item, ReadError, Record};
 use sm_projections::rows::Session;
 use sm_projections::tables::{Sessions, Threads};
 use sm_projections::views::time;
@@ -227,33 +227,12 @@ pub(crate) async fn stream(
 ) -> Result<Sse<KeepAliveStream<Events>>, Refusal> {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let after = match last.or(wish.after.as_deref()).filter(|after| !after.is_empty()) {
-        Some(cursor) => parse(&daemon, cursor)?,
+        Some(cursor) => daemon.seq_of(cursor)?,
         None => daemon.reader.watermark(),
     };
     let (sender, events) = mpsc::channel(AHEAD);
     tokio::spawn(follow(daemon, after + 1, wish.payload, sender));
     Ok(Sse::new(Events(events)).keep_alive(KeepAlive::default()))
-}
-
-/// The seq in a cursor: `LOGID:SEQ`, or a plain seq.
-fn parse(daemon: &Daemon, cursor: &str) -> Result<u64, Refusal> {
-    let wrong = || Refusal::bad_request(format!("{cursor:?} is no cursor"));
-    let seq = match cursor.split_once(':') {
-        Some((log, seq)) => {
-            let log: LogId = log.parse().map_err(|_| wrong())?;
-            if log != daemon.log().id() {
-                return Err(Refusal::conflict(format!("{cursor:?} is of another log")));
-            }
-            seq
-        }
-        None => cursor,
-    };
-    let seq: u64 = seq.parse().map_err(|_| wrong())?;
-    let watermark = daemon.reader.watermark();
-    if seq > watermark {
-        return Err(Refusal::bad_request(format!("seq {seq} is beyond the newest, {watermark}")));
-    }
-    Ok(seq)
 }
 
 /// Reads the log from `from` on and hands it to the reader at the reader's pace.

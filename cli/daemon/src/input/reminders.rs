@@ -2,7 +2,8 @@
 //!
 //! What always holds: a reminder is a record from its making to its end, and so outlives any process;
 //! its words go the one path of all inputs, under a key of their own, so they are sent once. One that is
-//! due while no daemon runs is sent by the next. No session waits for another's reminders; its own come in
+//! due while no daemon runs is sent by the next. One that is refused at its moment is a message that was
+//! refused, and listed with those. No session waits for another's reminders; its own come in
 //! the order in which they are due.
 
 use super::message;
@@ -13,10 +14,11 @@ use crate::family;
 use crate::problem::Refusal;
 use crate::records;
 use serde_json::Value;
-use sm_projections::rows::{Reminder, Session, Sid};
-use sm_projections::tables::{Reminders, Sessions};
+use sm_projections::rows::{InputStatus, Reminder, Session, Sid};
+use sm_projections::table::id_hash;
+use sm_projections::tables::{InputKeys, Reminders, Sessions};
 use sm_projections::{StoreError, views};
-use sm_protocol::synthetic::{ReminderEnded, ReminderSet, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, ReminderEnded, ReminderSet, Synthetic};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -196,9 +198,40 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
     let (status, reason) = match sent {
         Ok(()) => ("sent", None),
         Err(refusal) if super::passes(&refusal) => return Err(refusal),
-        Err(refusal) => ("failed", Some(refusal.to_string())),
+        Err(refusal) => {
+            refused(daemon, &session, row.session, &message, &caller, &refusal).await?;
+            ("failed", Some(refusal.to_string()))
+        }
     };
     end(daemon, &session, number, status, "sm".to_owned(), reason).await
+}
+
+/// Records the words as a message that was refused, unless they were accepted before that: then they are one
+/// already. Nobody else would be told that they never came.
+async fn refused(
+    daemon: &Daemon,
+    session: &Session,
+    sid: Sid,
+    message: &Input,
+    caller: &Caller,
+    refusal: &Refusal,
+) -> Result<(), Refusal> {
+    let key = message.key.clone().unwrap_or_default();
+    if daemon.look(|view| view.get::<InputKeys>(&(sid, id_hash(&[&key]))))?.is_some() {
+        return Ok(());
+    }
+    let accepted = InputAccepted {
+        text: message.text.clone(),
+        mode: super::mode_word(message.mode).to_owned(),
+        by: caller.word(),
+        key: Some(key),
+        ..InputAccepted::default()
+    };
+    let thread = session.thread_id.as_str();
+    let number = daemon.note(thread, &Synthetic::InputAccepted(accepted))?.first;
+    let reason = Some(refusal.to_string());
+    let refused = InputChanged { reason, ..super::now_is(number, InputStatus::Refused) };
+    super::change(daemon, thread, refused).await
 }
 
 async fn end(

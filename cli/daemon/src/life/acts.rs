@@ -85,6 +85,16 @@ async fn stop(
     by: &Caller,
 ) -> Result<Vec<String>, Refusal> {
     let thread = session.thread_id.as_str();
+    let stopped = end(daemon, session, by).await;
+    // Also where it failed: what came of it was no news until now.
+    family::look_soon(daemon, thread);
+    stopped
+}
+
+/// The stop itself.
+async fn end(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<Vec<String>, Refusal> {
+    let thread = session.thread_id.as_str();
+    let _stop = daemon.stops.begin(thread);
     end_turn(daemon, session, |error| goes_on(daemon, session, error)).await?;
     // Nothing begins after it that would ask.
     input::doubt_all(daemon, thread).await?;
@@ -97,7 +107,6 @@ async fn stop(
     let ended = Synthetic::SessionEnded(SessionEnded { by: by.word() });
     let receipt = daemon.note(thread, &ended)?;
     daemon.folded_to(receipt.last).await?;
-    family::look_soon(daemon, thread);
     Ok(cancelled)
 }
 

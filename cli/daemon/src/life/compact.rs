@@ -15,6 +15,7 @@ const TELLING: Duration = Duration::from_secs(10);
 /// Begins it; returns once it is told of, so that nobody takes the session for idle.
 pub(crate) async fn compact(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
     let scene = Scene::set(daemon, word, &act).await?;
+    scene.may_lead()?;
     scene.not_stopped()?;
     scene.between_turns("be compacted")?;
     let server = scene.loaded().await?;

@@ -24,6 +24,10 @@ pub(crate) async fn goal(
         _ => None,
     };
     let scene = Scene::set(daemon, word, &wish.act).await?;
+    // It is pursued turn after turn.
+    if let GoalVerb::Set | GoalVerb::Resume = wish.verb {
+        scene.may_lead()?;
+    }
     match wish.verb {
         GoalVerb::Show => scene.out_of_archive()?,
         _ => scene.not_stopped()?,

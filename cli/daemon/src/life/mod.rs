@@ -1,8 +1,8 @@
 //! The verbs of a thread's life, one family a file: each is passed to Codex and recorded.
 //!
-//! What always holds: an agent acts on what hangs below it; a session's lock is held from the look at
-//! its row to the record of what was done; what a release cannot do is refused by name, on its own
-//! word, and nothing is done half.
+//! What always holds: an agent acts on what hangs below it, and begins no turn in what may do more than
+//! it; a session's lock is held from the look at its row to the record of what was done; what a release
+//! cannot do is refused by name, on its own word, and nothing is done half.
 
 pub(crate) mod acts;
 mod archive;

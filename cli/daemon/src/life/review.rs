@@ -28,6 +28,7 @@ pub(crate) async fn review(
 ) -> Result<Reviewing, Refusal> {
     let target = target(&wish.of)?;
     let scene = Scene::set(daemon, word, &wish.act).await?;
+    scene.may_lead()?;
     scene.not_stopped()?;
     if !wish.detached {
         scene.between_turns("be reviewed")?;

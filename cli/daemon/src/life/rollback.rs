@@ -157,7 +157,9 @@ async fn plain(
 fn outside(scene: &Scene, listed: &[Listed], count: usize) -> Option<String> {
     let (left, cut) = listed.split_at(listed.len() - count);
     let is_known = |turn: &Listed| turn.number.is_some();
-    let known = listed.iter().position(is_known).unwrap_or(0);
+    // Those of a fork's origin come first, and may be all.
+    let none = if scene.session.forked_from.is_some() { listed.len() } else { 0 };
+    let known = listed.iter().position(is_known).unwrap_or(none);
     let unknown = |turns: &[Listed]| turns.iter().filter(|turn| !is_known(turn)).count();
     let left = unknown(left.get(known..).unwrap_or_default());
     let cut = unknown(cut.get(known.saturating_sub(listed.len() - count)..).unwrap_or_default());

@@ -56,6 +56,15 @@ impl Scene {
         Ok(scene)
     }
 
+    /// Refuses an agent where the session may do more than it by now: what begins a turn in it, or gives words to
+    /// one, would be done with rights that the agent does not have.
+    pub fn may_lead(&self) -> Result<(), Refusal> {
+        // Since it asked it may have been given less.
+        let caller = self.daemon.caller(Some(&self.caller.word()))?;
+        family::may_still_lead(&self.daemon, &caller, &self.session)
+            .map_err(|refusal| refusal.of_session(&self.session))
+    }
+
     /// Its thread.
     pub fn thread(&self) -> &str {
         &self.session.thread_id

@@ -10,6 +10,7 @@ use super::verdict::{Verdict, WORDS};
 use crate::api::Answer;
 use crate::caller::Caller;
 use crate::daemon::Daemon;
+use crate::family;
 use crate::problem::Refusal;
 use crate::sessions::rights::Rights;
 use sm_projections::views;
@@ -53,7 +54,13 @@ pub(super) fn may(
         ))
         .hint(OWN_TERMINAL));
     }
-    if !decision::asks_leave(Method::of(&asked.row.method), &asked.params) {
+    let asks_leave = decision::asks_leave(Method::of(&asked.row.method), &asked.params);
+    let declines = matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
+    // A turn goes on with what is answered to its questions, and with what is said along.
+    if !asks_leave && !declines || answer.say.is_some() {
+        family::may_still_lead(daemon, caller, &session.session)?;
+    }
+    if !asks_leave {
         return Ok(());
     }
     // Words of Codex's own may make a rule for good, and that is nobody's but the user's.
@@ -64,7 +71,6 @@ pub(super) fn may(
         ))
         .hint(format!("`sm deny {id}`; or answer it from your own terminal")));
     }
-    let declines = matches!(verdict.word.as_str(), "decline" | "cancel" | "denied" | "abort");
     // What rights do not tell of, such as a tool of an MCP server, is nobody's but the user's to give.
     let has_right = asked.row.class.asks_permission() && Rights::of(&agent.session).are_full();
     if !declines && !has_right {

@@ -12,4 +12,5 @@ pub(crate) mod rights;
 pub(crate) mod settle;
 pub(crate) mod shell;
 pub(crate) mod spawn;
+pub(crate) mod stops;
 pub(crate) mod trust;

@@ -1,89 +1,145 @@
 //! When a session has settled, and what there is to say about it then.
 //!
 //! What always holds: of what has settled nothing more is heard before a human does something; a session that
-//! pursues a goal, or that is about to be brought back, has not.
+//! pursues a goal, that is being stopped, or that is about to be brought back, has not. What a wait means by its
+//! words, `sm wait` means by them, too.
 
 use super::messages::{self, Upshot};
 use crate::daemon::{Daemon, now};
 use crate::problem::Refusal;
+use serde::Serialize;
 use serde_json::{Value, json};
 use sm_projections::View;
-use sm_projections::rows::{Session, Sid};
+use sm_projections::rows::{ActivityState, Session, Sid};
 use sm_projections::tables::{Sessions, Threads};
-use sm_projections::views;
+use sm_projections::views::{self, Standing};
 use std::time::Duration;
 
 /// How long the tables are believed without another look.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Whether nothing more will happen in the session before a human does something: its turn is over, no goal of
-/// its own is pursued, nothing is queued, and so for all below it; or it waits for a human, or it is gone for
-/// good.
-fn is_settled(
+/// What is waited for; by itself that sessions have settled.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// A state instead.
+    pub state: Option<ActivityState>,
+    /// Only what came after that record counts.
+    pub after: u64,
+    /// A session that waits for a human is waited for, too.
+    pub through_approvals: bool,
+}
+
+/// Where a wait for one session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reached {
+    /// What is waited for is so.
+    Yes,
+    /// Not yet.
+    No,
+    /// A human must answer first.
+    NeedsHuman,
+    /// It will never be.
+    Dead,
+}
+
+/// What a wait came to.
+pub(crate) struct Waited {
+    /// Where it stands with each session, in their order.
+    pub reached: Vec<Reached>,
+    /// Whether it was over before its time.
+    pub is_over: bool,
+}
+
+/// Where a wait for that session stands.
+fn reached(
     daemon: &Daemon,
     view: &View<'_>,
     sid: Sid,
     session: &Session,
-) -> Result<bool, Refusal> {
+    wanted: &Wanted,
+) -> Result<Reached, Refusal> {
+    if daemon.stops.has(&session.thread_id) {
+        return Ok(Reached::No);
+    }
     let answered = |number| daemon.rules.is_judged(number);
-    let waits = views::waits_for_human(session, &answered, now());
-    Ok(waits || views::has_settled(view, sid, session, &answered)?)
+    let standing = views::standing(view, sid, session, &answered, true)?;
+    let is_so = match (wanted.state, standing) {
+        (Some(state), _) => {
+            session.state == state && (wanted.after == 0 || session.cause_seq > wanted.after)
+        }
+        (None, Some(Standing::Settled)) => views::settled_after(view, session, wanted.after)?,
+        (None, _) => false,
+    };
+    let asks = || {
+        let is_below = matches!(standing, Some(Standing::Waiting | Standing::WaitingBelow));
+        is_below || views::waits_for_human(session, &answered, now())
+    };
+    // What is gone and has nothing before it says no more.
+    let is_dead = || standing == Some(Standing::Gone) || session.gone && standing.is_some();
+    Ok(match () {
+        () if is_so => Reached::Yes,
+        () if !wanted.through_approvals && asks() => Reached::NeedsHuman,
+        () if is_dead() => Reached::Dead,
+        () => Reached::No,
+    })
 }
 
-/// Waits until all sessions have settled, or one of them; false once `patience` is over.
+/// Waits until what is wanted is so of all sessions, or of one of them, or nothing more will happen in them before
+/// a human does something; at most as long as `patience`.
 pub(crate) async fn wait(
     daemon: &Daemon,
     threads: &[String],
     any: bool,
+    wanted: &Wanted,
     patience: Duration,
-) -> Result<bool, Refusal> {
-    if threads.is_empty() {
-        return Ok(true);
-    }
+) -> Result<Waited, Refusal> {
     daemon.caught_up().await?;
     let deadline = tokio::time::Instant::now() + patience;
     loop {
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         // Looked at again without news, too: a rule that leaves a request to a human records nothing.
-        if look(daemon, threads, any, left.min(LOOK)).await? {
-            return Ok(true);
+        let over = daemon.until(left.min(LOOK), |view| {
+            let waited = look(daemon, view, threads, any, wanted)?;
+            Ok(waited.is_over.then_some(waited))
+        });
+        if let Some(waited) = over.await? {
+            return Ok(waited);
         }
         if left <= LOOK {
-            return Ok(false);
+            return daemon.look(|view| look(daemon, view, threads, any, wanted));
         }
     }
 }
 
-async fn look(
+fn look(
     daemon: &Daemon,
+    view: &View<'_>,
     threads: &[String],
     any: bool,
-    patience: Duration,
-) -> Result<bool, Refusal> {
-    let settled = daemon.until(patience, |view| {
-        let mut settled = 0;
-        for thread in threads {
-            let sid = view.get::<Threads>(thread)?;
-            let row = match sid {
-                Some(sid) => view.get::<Sessions>(&sid)?.map(|row| (sid, row)),
-                None => None,
-            };
-            let is_settled = match row {
-                Some((sid, row)) => is_settled(daemon, view, sid, &row)?,
-                None => true,
-            };
-            settled += usize::from(is_settled);
+    wanted: &Wanted,
+) -> Result<Waited, Refusal> {
+    let reached = threads.iter().map(|thread| {
+        let Some(sid) = view.get::<Threads>(thread)? else { return Ok(Reached::Dead) };
+        match view.get::<Sessions>(&sid)? {
+            Some(session) => reached(daemon, view, sid, &session, wanted),
+            None => Ok(Reached::Dead),
         }
-        let enough = if any { settled > 0 } else { settled == threads.len() };
-        Ok(enough.then_some(()))
     });
-    Ok(settled.await?.is_some())
+    let reached = reached.collect::<Result<Vec<_>, Refusal>>()?;
+    let is_over = |one: &Reached| *one != Reached::No;
+    let is_over = match any && !reached.is_empty() {
+        true => reached.iter().any(is_over),
+        false => reached.iter().all(is_over),
+    };
+    Ok(Waited { reached, is_over })
 }
 
 /// What a waiting agent wants to know of a session.
 pub(crate) fn report(daemon: &Daemon, thread: &str) -> Result<Value, Refusal> {
     let views::Selection { sid, session } = daemon.session(thread)?;
-    let settled = daemon.look(|view| is_settled(daemon, view, sid, &session))?;
+    let settled = |view: &View<'_>| reached(daemon, view, sid, &session, &Wanted::default());
+    let settled = daemon.look(settled)? != Reached::No;
     let requests: Vec<String> =
         session.pending.iter().map(|(seq, _)| views::request_id(*seq)).collect();
     let last_action = session.last_action.as_ref().map(|action| {

@@ -167,6 +167,12 @@ mod tests {
                 json!({ "session": "a", "text": "b", "mode": "now" }),
                 "mode of sm_send is \"now\", not one of start, steer, urgent, queue",
             ),
+            (
+                "sm_wait",
+                json!({ "for": "done" }),
+                "for of sm_wait is \"done\", not one of settled, idle, thinking, working, waiting_input, \
+                 waiting_permission, stopped",
+            ),
             ("sm_send", json!({ "session": "a" }), "sm_send needs the argument text"),
             ("sm_spawn", json!({ "prompt": null }), "sm_spawn needs the argument prompt"),
             ("sm_children", json!([]), "the arguments of sm_children are a list, not an object"),

@@ -12,13 +12,14 @@ use crate::daemon::{AGAIN, Daemon, to_value, whole};
 use crate::input::reminders;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
+use crate::sessions::settle::Wanted;
 use crate::sessions::{messages, settle, spawn};
 use crate::{family, input};
 use offer::{WAIT, WAIT_MAX};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sm_ingest::app_server::ServerCall;
-use sm_projections::rows::RequestStatus;
+use sm_projections::rows::{ActivityState, RequestStatus};
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, Selection};
 use sm_protocol::synthetic::News;
@@ -214,7 +215,26 @@ async fn remind(
 struct WaitArguments {
     sessions: Vec<String>,
     any: bool,
+    #[serde(rename = "for")]
+    wanted: Option<String>,
+    after: Option<String>,
+    through_approvals: bool,
     timeout_seconds: Option<f64>,
+}
+
+impl WaitArguments {
+    fn wanted(&self, daemon: &Daemon) -> Result<Wanted, Refusal> {
+        // Agents fill in what they could leave out.
+        let after = self.after.as_deref().filter(|cursor| !cursor.is_empty());
+        Ok(Wanted {
+            // Words that are neither were refused with the arguments; `settled` is no state.
+            state: ActivityState::ALL
+                .into_iter()
+                .find(|state| self.wanted.as_deref() == Some(state.as_str())),
+            after: after.map_or(Ok(0), |cursor| daemon.seq_of(cursor))?,
+            through_approvals: self.through_approvals,
+        })
+    }
 }
 
 async fn wait(
@@ -231,11 +251,14 @@ async fn wait(
             .map(|found| found.map(|found| found.session.thread_id))
             .collect::<Result<Vec<_>, _>>()?
     };
-    let patience = patience(wish.timeout_seconds);
-    let settled = settle::wait(daemon, &targets, wish.any, patience).await?;
-    let (sessions, news) = reports(daemon, caller, &targets)?;
-    let note = (!settled).then_some("still running, call again");
-    let document = json!({ "sessions": sessions, "timed_out": !settled, "note": note });
+    let (wanted, patience) = (wish.wanted(daemon)?, patience(wish.timeout_seconds));
+    let waited = settle::wait(daemon, &targets, wish.any, &wanted, patience).await?;
+    let (mut sessions, news) = reports(daemon, caller, &targets)?;
+    for (session, reached) in sessions.iter_mut().zip(waited.reached) {
+        session["reached"] = to_value(&reached);
+    }
+    let note = (!waited.is_over).then_some("still running, call again");
+    let document = json!({ "sessions": sessions, "timed_out": !waited.is_over, "note": note });
     Ok(Done { document, news })
 }
 
@@ -282,13 +305,17 @@ struct ChildrenArguments {
 fn children(daemon: &Daemon, caller: &Selection, wish: ChildrenArguments) -> Result<Done, Refusal> {
     let docs = daemon.look(|view| match wish.recursive {
         false => views::children(view, caller.sid),
+        // Each after its parent.
         true => {
             let below = views::descendants(view, caller.sid)?;
             Ok(below.into_iter().map(|(_, doc)| doc).collect())
         }
     })?;
-    let threads: Vec<String> = docs.into_iter().map(|doc| doc.thread_id).collect();
-    let (sessions, news) = reports(daemon, caller, &threads)?;
+    let threads: Vec<String> = docs.iter().map(|doc| doc.thread_id.clone()).collect();
+    let (mut sessions, news) = reports(daemon, caller, &threads)?;
+    for (session, doc) in sessions.iter_mut().zip(docs) {
+        session["parent_id"] = json!(doc.parent_id);
+    }
     Ok(Done { document: json!({ "sessions": sessions }), news })
 }
 

@@ -3,6 +3,7 @@
 //! What always holds: each of them is carried out by the module `tools`, within the time told here.
 
 use serde_json::{Value, json};
+use sm_projections::rows::ActivityState;
 use std::time::Duration;
 
 /// How long `sm_wait` waits where it is not told. Models that call their tools from code get the turn
@@ -55,13 +56,17 @@ pub(crate) fn specs() -> Value {
         tool(
             "sm_wait",
             "Waits until sessions have settled: their turn is over and nothing is queued, or they \
-             wait for a human, or they are gone. Returns each one's state, outcome and last message. \
+             wait for a human, or they are gone. Returns each one's state, outcome and last message, and in \
+             reached whether it is so (yes, no, needs_human, dead). \
              It returns within 25 seconds, or the timeout_seconds that you give: when some still work by \
              then, what is known so far comes with timed_out true and the note 'still running, call \
              again'. Call it again until timed_out is false.",
             json!({
                 "sessions": sessions,
                 "any": { "type": "boolean", "description": "Return as soon as one has settled, not all." },
+                "for": { "type": "string", "enum": wait_for(), "description": "Wait for this state instead of settled." },
+                "after": { "type": "string", "description": "A cursor that another call gave, as sm_send and sm_spawn do: only what came after it counts, so not the turn before your message." },
+                "through_approvals": { "type": "boolean", "description": "Go on waiting while one waits for a human: true where somebody else answers." },
                 "timeout_seconds": { "type": "number", "description": "How long to wait at most: 25 if left out, up to 3600. Stay below 30 where you call tools from code." },
             }),
             &[],
@@ -81,7 +86,7 @@ pub(crate) fn specs() -> Value {
             "sm_children",
             "Lists your children: state, outcome, last action, tokens of each.",
             json!({
-                "recursive": { "type": "boolean", "description": "Their children too." },
+                "recursive": { "type": "boolean", "description": "Their children too, each after the one named in parent_id." },
             }),
             &[],
         ),
@@ -92,6 +97,12 @@ pub(crate) fn specs() -> Value {
             &["session"],
         ),
     ])
+}
+
+/// What `sm_wait` waits for.
+fn wait_for() -> Vec<&'static str> {
+    let states = ActivityState::ALL.into_iter().rev().map(ActivityState::as_str);
+    std::iter::once("settled").chain(states).collect()
 }
 
 fn tool(name: &str, description: &str, properties: Value, required: &[&str]) -> Value {

@@ -3,7 +3,9 @@
 use crate::bench::{Bench, kill};
 use serde_json::Value;
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Answer, Hold, Input, Keep, Settings, Spawn};
+use sm_daemon::api::{
+    Act, Answer, Fork, Forked, Goal, GoalVerb, Hold, Input, Keep, Review, ReviewOf, Settings, Spawn,
+};
 use sm_protocol::Kind;
 
 #[test]
@@ -277,9 +279,110 @@ fn one_turns_rights_are_no_childs_and_a_narrowed_parent_moves_no_wider_child() {
         };
         let inputs = bench.told(Kind::SM_INPUT_CHANGED).iter().filter(|told| refused(told)).count();
         let reminders = bench.told(Kind::SM_REMINDER_ENDED);
-        (inputs == 1 && reminders.iter().any(refused)).then_some(())
+        (inputs == 2 && reminders.iter().any(refused)).then_some(())
     });
+    let listed = bench.client().queue().unwrap();
+    let listed = listed["undelivered"].as_array().unwrap().iter();
+    let listed: Vec<(&str, &str)> = listed
+        .map(|input| (input["summary"].as_str().unwrap(), input["status"].as_str().unwrap()))
+        .collect();
+    for words in ["run: touch early", "run: touch later"] {
+        assert!(listed.contains(&(words, "refused")), "{listed:?}");
+    }
     assert!(!bench.work.join("early").exists() && !bench.work.join("later").exists());
+}
+
+#[test]
+fn an_agents_wait_goes_through_approvals_for_a_state_and_after_a_cursor() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.wish(concat!(
+        "dyn: sm_spawn {\"prompt\": \"run: touch x\\nsay: made it\", \"approval\": \"untrusted\"}\n",
+        "dyn: sm_wait {\"for\": \"waiting_permission\", \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"for\": \"settled\", \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"through_approvals\": true, \"timeout_seconds\": 1}\n",
+        "dyn: sm_wait {\"through_approvals\": true, \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"after\": \"{{5.sessions.0.cursor}}\", \"timeout_seconds\": 1}\n",
+        "dyn: sm_send {\"session\": \"{{1.id}}\", \"text\": \"slow: 300 5\\nsay: and more\"}\n",
+        "dyn: sm_wait {\"after\": \"{{7.cursor}}\", \"timeout_seconds\": 600}\n",
+        "dyn: sm_wait {\"after\": \"x:1\"}\n",
+        "say: {{2.sessions.0.reached}} {{3.sessions.0.reached}} {{4.timed_out}} ",
+        "{{4.sessions.0.reached}} {{5.sessions.0.reached}} {{5.sessions.0.result}} ",
+        "{{6.timed_out}} {{6.sessions.0.reached}} {{8.sessions.0.reached}} ",
+        "{{8.sessions.0.result}} {{9.error.code}}",
+    )));
+    let child = bench.wait("the child is there", || {
+        bench.rows(&parent.id, "children").first()?["id"].as_str().map(str::to_owned)
+    });
+    let request = bench.asked(&child);
+    bench.wait("it is waited for through the request", || {
+        (bench.actions(&parent.id, "dynamic_tool").len() == 5).then_some(())
+    });
+    bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
+    bench.settled(&parent.id, 1);
+    assert_eq!(
+        bench.last_message(&parent.id),
+        "yes needs_human true no yes made it true no yes and more bad_request"
+    );
+    // A session that is gone is never what it was waited for to be.
+    bench.client().stop(&child, &Act::default()).unwrap();
+    let ask = "dyn: sm_wait {\"for\": \"working\"}\ndyn: sm_wait {\"for\": \"stopped\"}\n\
+               say: {{1.sessions.0.reached}} {{2.sessions.0.reached}}";
+    bench.send(&parent.id, ask, Default::default()).unwrap();
+    bench.wait("it is told", || (bench.last_message(&parent.id) == "dead yes").then_some(()));
+}
+
+#[test]
+fn no_verb_of_a_narrowed_parents_begins_a_turn_in_a_child_that_may_do_more() {
+    let bench = Bench::start();
+    let kid = r#"{"prompt": "run: touch asked", "name": "kid", "approval": "untrusted"}"#;
+    let parent = bench.spawn(&bench.wish(&format!("dyn: sm_spawn {kid}"))).id;
+    bench.settled(&parent, 1);
+    let narrow = Settings { sandbox: Some("read-only".into()), ..Settings::default() };
+    bench.client().keep(&parent, &Keep { settings: narrow, ..Keep::default() }).unwrap();
+    let kid = bench.rows(&parent, "children")[0]["id"].as_str().unwrap().to_owned();
+    let by = || Some(parent.clone());
+    let refused = |answer: Result<Value, ClientError>| {
+        let Err(ClientError::Refused { status, problem }) = answer else {
+            panic!("not refused: {answer:?}")
+        };
+        assert_eq!((status, problem.code.as_str()), (403, "forbidden"), "{problem:?}");
+        assert!(problem.message.contains("may do more by now"), "{problem:?}");
+        assert!(problem.hint.is_some_and(|hint| hint.contains("sm set")));
+    };
+    // It may decline, but not put words into the turn.
+    let request = bench.asked(&kid)["id"].as_str().unwrap().to_owned();
+    let deny = |say: Option<&str>| {
+        let (decision, say) = (Some("decline".into()), say.map(str::to_owned));
+        let answer = Answer { decision, say, by: by(), ..Answer::default() };
+        bench.client().answer(&request, &answer).map(|answered| answered.request)
+    };
+    refused(deny(Some("run: touch said")));
+    deny(None).unwrap();
+    let turns = bench.settled(&kid, 1)["counts"]["turns"].clone();
+    let act = || Act { by: by(), ..Act::default() };
+    for detached in [false, true] {
+        let of = ReviewOf::Prompt("run: touch reviewed".into());
+        let review = Review { of, detached, act: act() };
+        refused(bench.client().verb(&kid, "review", &review));
+    }
+    let goal = |verb, objective: Option<&str>| Goal {
+        verb,
+        objective: objective.map(str::to_owned),
+        act: act(),
+        ..Goal::default()
+    };
+    refused(bench.client().verb(&kid, "goal", &goal(GoalVerb::Set, Some("run: touch pursued"))));
+    refused(bench.client().verb(&kid, "goal", &goal(GoalVerb::Resume, None)));
+    refused(bench.client().verb(&kid, "compact", &act()));
+    // So it is with a copy of it; what begins nothing is the parent's to do.
+    let fork: Forked =
+        bench.client().verb(&kid, "fork", &Fork { act: act(), ..Fork::default() }).unwrap();
+    refused(bench.client().verb(&fork.id, "goal", &goal(GoalVerb::Set, Some("run: touch copied"))));
+    let _: Value = bench.client().verb(&kid, "goal", &goal(GoalVerb::Clear, None)).unwrap();
+    bench.client().stop(&fork.id, &act()).unwrap();
+    assert_eq!(bench.session(&kid)["counts"]["turns"], turns);
+    // The user's words are the user's.
+    let _: Value = bench.client().verb(&kid, "compact", &Act::default()).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::bench::{Bench, kill, signal};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Cancel, Hold, Looked, Mode, Remind, Spawn};
+use sm_daemon::api::{Act, Cancel, Hold, Looked, Mode, Remind, Rollback, RolledBack, Spawn};
 use sm_protocol::Kind;
 
 /// The messages that `sm` itself sent, in their order.
@@ -155,6 +155,103 @@ fn a_parent_hears_of_a_child_that_waits_for_a_human_and_of_one_that_was_stopped(
 }
 
 #[test]
+fn a_child_that_is_stopped_at_work_is_one_piece_of_news_and_no_wait_ends_before_it() {
+    let bench = Bench::start();
+    let child = json!({ "prompt": "slow: 20000 5", "name": "victim" });
+    let wait = "dyn: sm_wait\nsay: {{2.sessions.0.activity_state}} {{2.sessions.0.settled}}";
+    let watcher = bench.spawn(&bench.wish(&format!("{}\n{wait}", spawning(&child))));
+    let of_watcher = bench.wait("its child is at work", || {
+        let child = bench.rows(&watcher.id, "children").first().cloned()?;
+        let waits = bench.actions(&watcher.id, "dynamic_tool").len() == 2;
+        (waits && child["turn_id"].is_string()).then(|| child["id"].as_str().unwrap().to_owned())
+    });
+    bench.send(&of_watcher, "say: later", Mode::Queue).unwrap();
+    bench.client().stop(&of_watcher, &Act::default()).unwrap();
+    bench.settled(&watcher.id, 1);
+    assert_eq!(bench.last_message(&watcher.id), "stopped true");
+    assert_eq!(count_after_a_turn(&bench, &watcher.id), 0);
+    let parent = bench.spawn(&bench.wish("say: idle"));
+    bench.settled(&parent.id, 1);
+    for round in 1..=3 {
+        let wish = Spawn { parent: Some(parent.id.clone()), ..bench.wish("slow: 20000 5") };
+        let child = bench.spawn(&wish).id;
+        bench.wait("it is at work", || bench.session(&child)["turn_id"].as_str().map(drop));
+        bench.client().stop(&child, &Act::default()).unwrap();
+        bench.settled(&parent.id, 2 * round);
+        let sent = wakes(&bench);
+        let told = text(sent.last().unwrap());
+        assert!(told.contains(" was stopped.\nIt did: 1 turn (1 interrupted)"), "{told}");
+        assert_eq!(count_after_a_turn(&bench, &parent.id) as u64, round);
+    }
+    // Of one that did nothing since there is no more to say.
+    let idle = bench.spawn(&Spawn { parent: Some(parent.id.clone()), ..bench.wish("") });
+    bench.client().stop(&idle.id, &Act::default()).unwrap();
+    bench.settled(&parent.id, 8);
+    let sent = wakes(&bench);
+    let told = text(sent.last().unwrap());
+    assert!(told.ends_with(&format!("{} was stopped.\n", idle.id)), "{told}");
+}
+
+#[test]
+fn what_a_turn_cost_is_told_once_however_often_it_asks() {
+    let bench = Bench::start();
+    let parent = bench.spawn(&bench.wish("say: idle"));
+    bench.settled(&parent.id, 1);
+    let script = "run: touch a\nrun: touch b\nsay: made both";
+    let child = Spawn { parent: Some(parent.id.clone()), ..bench.asking(script) };
+    let child = bench.spawn(&child).id;
+    let mut last = String::new();
+    for asked in 1..=2 {
+        last = bench.wait("it asks the next", || {
+            let request = bench.asked(&child)["id"].as_str().unwrap().to_owned();
+            (request != last).then_some(request)
+        });
+        bench.settled(&parent.id, 1 + asked);
+        bench.decide(&last, "accept").unwrap();
+    }
+    bench.settled(&parent.id, 4);
+    let sent = wakes(&bench);
+    assert_eq!(sent.len(), 3, "{sent:?}");
+    let tokens = sent.iter().filter_map(|wake| {
+        let (before, _) = text(wake).split_once(" tokens")?;
+        before.rsplit(' ').next()?.parse::<u64>().ok()
+    });
+    assert_eq!(tokens.sum::<u64>(), bench.session(&child)["tokens"]["total"], "{sent:?}");
+    let commands = sent.iter().filter(|wake| text(wake).contains(", 1 command.\n"));
+    assert_eq!(commands.count(), 2, "{sent:?}");
+}
+
+#[test]
+fn what_was_rolled_back_before_it_was_told_is_told_as_that() {
+    let bench = Bench::start();
+    let go = bench.work.join("go");
+    let script = format!("run: until test -e {}; do sleep 0.1; done\nsay: over", go.display());
+    let parent = bench.spawn(&bench.wish(&script));
+    let under = || {
+        let wish = Spawn { parent: Some(parent.id.clone()), ..bench.wish("say: taken back") };
+        let child = bench.spawn(&wish).id;
+        bench.settled(&child, 1);
+        child
+    };
+    let (all, some) = (under(), under());
+    bench.send(&some, "say: not this", Mode::Start).unwrap();
+    bench.settled(&some, 2);
+    for child in [&all, &some] {
+        let one = Rollback { turns: 1, ..Rollback::default() };
+        let _: RolledBack = bench.client().verb(child, "rollback", &one).unwrap();
+    }
+    std::fs::write(go, "").unwrap();
+    bench.settled(&parent.id, 2);
+    let sent = wakes(&bench);
+    let (first, second) = text(&sent[0]).split_once(&format!("\n{some} ")).unwrap();
+    assert!(first.contains(&format!("{all} is idle; what it was told since was rolled back.")));
+    assert!(first.contains("It did: 1 turn rolled back since, "), "{first}");
+    assert!(!first.contains("last words"), "{first}");
+    assert!(second.starts_with("has finished.\nIt did: 1 turn, 1 turn rolled back since, "));
+    assert!(second.ends_with("> taken back\n"), "{second}");
+}
+
+#[test]
 fn an_interrupted_parent_is_left_alone_until_its_next_turn_ends() {
     let bench = Bench::start();
     let child = json!({ "prompt": "run: sleep 0.5\nsay: late words" });
@@ -237,6 +334,13 @@ fn a_grandchilds_end_goes_up_the_tree_step_by_step() {
     // The child has settled only once it was told of its own.
     assert!(text(&sent[1]).contains("(mid) has finished"), "{sent:?}");
     assert!(text(&sent[1]).contains("2 turns, "), "{sent:?}");
+    // It sees whose each is.
+    let ask = "dyn: sm_children {\"recursive\": true}\nsay: {{1.sessions.0.name}} {{1.sessions.0.parent_id}} \
+               {{1.sessions.1.name}} {{1.sessions.1.parent_id}}";
+    let mid = bench.rows(&parent.id, "children")[0]["id"].as_str().unwrap().to_owned();
+    bench.send(&parent.id, ask, Mode::Start).unwrap();
+    bench.settled(&parent.id, 3);
+    assert_eq!(bench.last_message(&parent.id), format!("mid {} low {mid}", parent.id));
 }
 
 #[test]
