@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use crate::read::{Tables, nothing_yet, select};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sm_daemon::api::{self, Health, Problem};
 use sm_daemon::{ClientError, Config, Refusal, ServeError, Start};
 use sm_projections::View;
@@ -294,9 +294,15 @@ fn failed(error: ClientError, context: &Context) -> Error {
                 .hint(format!("Try it by hand: sm{home} serve --foreground"))
                 .retryable()
         }
-        _ => Error::new(Exit::Away, "daemon_away", message)
-            .hint(format!("See how it is: sm{home} serve --status; sm{home} doctor"))
-            .retryable(),
+        error => {
+            let away = Error::new(Exit::Away, "daemon_away", message)
+                .hint(format!("See how it is: sm{home} serve --status; sm{home} doctor"))
+                .retryable();
+            match error {
+                ClientError::Broken(_) => away.details(json!({ "answer_lost": true })),
+                _ => away,
+            }
+        }
     }
 }
 

@@ -172,6 +172,12 @@ pub fn select(context: &Context, view: &View<'_>, word: &str) -> Result<Selectio
     views::find(view, word, context.caller.as_deref()).map_err(|error| {
         let (home, error) = (context.home_words(), Error::from(error));
         match error.code.as_str() {
+            "not_found" if word == "@parent" => {
+                let id = context.caller.as_deref().unwrap_or_default();
+                let message = format!("the calling session, {id}, has no parent");
+                Error::new(Exit::NotFound, "not_found", message)
+                    .hint(format!("A human, or sm itself, began it: sm{home} show {id}"))
+            }
             "not_found" => error.hint(format!("See which there are: sm{home} ps --all")),
             _ => error,
         }

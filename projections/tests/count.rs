@@ -15,6 +15,7 @@ struct Count {
     commands: BTreeMap<String, String>,
     file_changes: BTreeMap<String, String>,
     messages: BTreeSet<String>,
+    unsaid: BTreeSet<String>,
     requests: usize,
     tokens: Option<u64>,
     spent: u64,
@@ -93,7 +94,20 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
                     "commandExecution" => &mut count.commands,
                     "fileChange" => &mut count.file_changes,
                     "agentMessage" => {
+                        match method {
+                            "item/started" => count.unsaid.insert(id.clone()),
+                            _ => count.unsaid.remove(&id),
+                        };
                         count.messages.insert(id);
+                        continue;
+                    }
+                    // What the reviewer began to write is told as this.
+                    "exitedReviewMode" => {
+                        let turn = format!("{life}/{}/", params["turnId"]);
+                        let unsaid = std::mem::take(&mut count.unsaid);
+                        for id in unsaid.into_iter().filter(|id| id.starts_with(&turn)) {
+                            count.messages.remove(&id);
+                        }
                         continue;
                     }
                     _ => continue,

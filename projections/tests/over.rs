@@ -51,6 +51,34 @@ fn command(id: &str, status: &str) -> Value {
 }
 
 #[test]
+fn a_numbered_turn_of_which_only_an_error_is_told_is_over() {
+    // As 0.98.0 told of a review whose base could not be found.
+    let about = |id: &str| {
+        [
+            json!({"method": "turn/started", "params": {
+                "threadId": "t", "turn": {"id": id, "status": "inProgress", "items": []},
+            }}),
+            json!({"method": "error", "params": {
+                "threadId": "t", "turnId": id, "willRetry": false,
+                "error": {"message": "no git repository"},
+            }}),
+        ]
+    };
+    let over = after(&[&[turn("turn/completed", "completed")], &about("1")[..]].concat());
+    assert_eq!((over.session.state, over.session.outcome), (ActivityState::Idle, Outcome::Failed));
+    assert_eq!(over.session.counts.turns_failed, 1);
+    // Of others the end is told, too, and of one that has begun.
+    let told = after(&[&[turn("turn/completed", "completed")], &about("v")[..]].concat());
+    assert!(told.session.open_turn.is_some());
+    let [began, error] = about("1");
+    let begun = json!({"method": "item/started", "params": {
+        "threadId": "t", "turnId": "1", "item": {"id": "i", "type": "userMessage", "content": []},
+    }});
+    let told = after(&[turn("turn/completed", "completed"), began, begun, error]);
+    assert!(told.session.open_turn.is_some());
+}
+
+#[test]
 fn a_thread_without_a_turn_has_lost_the_one_that_nobody_told_the_end_of() {
     let loaded = |status: &str| {
         json!({"id": 9, "result": {

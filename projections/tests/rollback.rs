@@ -120,6 +120,25 @@ fn the_answer_decides_and_nothing_counts_twice() {
     }
 }
 
+/// The next life numbers its requests anew.
+#[test]
+fn what_another_life_answers_is_no_answer_to_a_cut() {
+    let greeted = ("s", json!({"id": 0, "result": {"userAgent": "t/0.169.0 (x)"}}));
+    let answer = ("s", json!({"id": 5, "result": {"thread": {"id": "t", "turns": []}}}));
+    for (method, of) in [("thread/revert", "beforeTurnId"), ("thread/rollback", "numTurns")] {
+        let mut params = json!({"threadId": "t"});
+        params[of] = if of == "numTurns" { 1.into() } else { "b".into() };
+        let asked = ("c", json!({"id": 5, "method": method, "params": params}));
+        let lives = |between: Vec<(&'static str, Value)>| {
+            let first = [vec![greeted.clone()], turn("a"), turn("b"), vec![asked.clone()]];
+            let lines = [first.concat(), between, vec![answer.clone()]].concat();
+            dropped(&play(&lines).0)
+        };
+        assert_eq!(lives(vec![]), [2], "{method}");
+        assert!(lives(vec![greeted.clone()]).is_empty(), "{method}");
+    }
+}
+
 /// Another process of Codex began a turn of the thread, `x`.
 #[test]
 fn a_cut_before_a_turn_that_is_not_known_drops_what_sm_says_alone() {

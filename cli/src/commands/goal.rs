@@ -73,7 +73,8 @@ impl Goal {
         let id = told.session["id"].as_str().unwrap_or_default();
         if context.json {
             let document = json!({
-                "schema": "sm.goal/1", "session_id": id, "goal": told.goal, "session": told.session,
+                "schema": "sm.goal/1", "session_id": id, "goal": told.goal,
+                "cleared": told.cleared, "session": told.session,
             });
             streams.document(&document)?;
             return Ok(Exit::Ok);
@@ -90,6 +91,9 @@ impl Goal {
                     tokens(count("tokensUsed").unwrap_or(0)),
                     budget.unwrap_or_default()
                 ))?;
+            }
+            _ if told.cleared == Some(true) => {
+                streams.say(format_args!("The goal of {id} was taken away."));
             }
             _ => {
                 let home = context.home_words();

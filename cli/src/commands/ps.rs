@@ -61,6 +61,15 @@ impl Ps {
         let home = context.home_words();
         if fitting == 0 {
             match hidden {
+                _ if !self.chosen.is_empty() => {
+                    let (open, all) = match self.all {
+                        true => ("session", ""),
+                        false => ("open session", "stopped and archived ones, too: add --all; "),
+                    };
+                    streams.say(format_args!(
+                        "No {open} has what -l asks for; {all}all there are, with their labels: sm{home} ps --all --json"
+                    ));
+                }
                 0 if self.at.is_given() => streams.say(format_args!(
                     "There were no sessions at that moment. Those of now: sm{home} ps --all"
                 )),

@@ -26,7 +26,9 @@ impl Rollback {
         let wish = api::Rollback { turns: self.turns, act: acting(context) };
         let words = [self.session.clone()];
         let client = Client::for_sessions(context, streams, &words)?;
-        let back: RolledBack = client.verb(&self.session, "rollback", &wish)?;
+        let back: RolledBack = client
+            .verb(&self.session, "rollback", &wish)
+            .map_err(|error| self.maybe_done(context, error))?;
         if context.json {
             streams.document(&json!({
                 "schema": "sm.rollback/1",
@@ -63,5 +65,19 @@ impl Rollback {
             streams.say(format_args!("Note: {}", clean(note)));
         }
         Ok(Exit::Ok)
+    }
+
+    /// Whoever repeats a rollback that was carried out drops other turns.
+    fn maybe_done(&self, context: &Context, mut error: Error) -> Error {
+        if error.details["answer_lost"] == true {
+            let (home, session) = (context.home_words(), &self.session);
+            error.retryable = false;
+            error.hint = Some(format!(
+                "Whether the turns went is not known: it is found out when the thread is loaded again \
+                 (sm{home} resume {session}), and sm{home} turns {session} marks what went. \
+                 A second rollback takes others."
+            ));
+        }
+        error
     }
 }

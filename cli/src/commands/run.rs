@@ -65,6 +65,8 @@ struct Ended {
     session: Session,
     /// The last message.
     result: Option<String>,
+    /// Why its turn failed or was lost.
+    error: Option<String>,
     /// The last folded record.
     seq: u64,
 }
@@ -165,9 +167,11 @@ impl Run {
             if let Some((reason, exit)) = told {
                 let text = |seq| message_text(context, &view, &spawned.thread_id, seq).ok();
                 let turn = views::last_turn(&view, found.sid, &found.session)?;
-                let said = turn.and_then(|turn| turn.message_seq);
+                let said = turn.as_ref().and_then(|turn| turn.message_seq);
                 let result = said.and_then(text).map(|said| said.text);
-                return Ok(Ended { reason, exit, session: found.session, result, seq });
+                let error = turn.and_then(|turn| turn.error);
+                let error = error.or_else(|| found.session.last_error.clone());
+                return Ok(Ended { reason, exit, session: found.session, result, error, seq });
             }
             drop(view);
             let timed_out = self.timeout.is_some_and(|most| began.elapsed() >= most);
@@ -221,7 +225,7 @@ impl Run {
             ),
             "interrupted" => format!("{id} was interrupted. It can go on: sm{home} send {id} TEXT"),
             word => {
-                let why = ended.session.last_error.as_deref().unwrap_or("Codex did not say why");
+                let why = ended.error.as_deref().unwrap_or("Codex did not say why");
                 let message = format!("the turn of {id} {word}: {}", crate::output::clean(why));
                 return Err(Error::new(ended.exit, "turn_failed", message)
                     .hint(format!("See what it did: sm{home} tail {id}")));
@@ -241,7 +245,7 @@ fn document(spawned: &Spawned, ended: &Ended) -> Value {
         "schema": "sm.run/1", "event": "ended", "id": spawned.id,
         "thread_id": spawned.thread_id, "reason": ended.reason,
         "outcome": session.outcome.as_str(), "exit_code": ended.exit as u8,
-        "result": ended.result, "error": session.last_error,
+        "result": ended.result, "error": ended.error,
         "tokens": session.tokens().map(|tokens| tokens.total), "request_ids": requests,
         "cursor": format!("{log_id}:{}", ended.seq),
     })

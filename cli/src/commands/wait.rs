@@ -477,6 +477,9 @@ impl Answer {
                     let further = match (doc.live, &doc.unresumable) {
                         // Of a transcript: there is nothing to load.
                         (None, _) => String::new(),
+                        (Some(_), _) if doc.archived => {
+                            format!("; out of the archive: sm{home} unarchive {}", doc.id)
+                        }
                         (Some(_), None) => format!("; load it again: sm{home} resume {}", doc.id),
                         (Some(_), Some(_)) => {
                             format!("; a brief of it for a new one: sm{home} handoff {}", doc.id)

@@ -408,7 +408,8 @@ pub struct TurnsDropped {
     pub turns: Vec<u64>,
     /// How many Codex dropped; more than those where a fork's inherited turns are among them.
     pub count: u32,
-    /// Who: `user`, or the thread of a session.
+    /// Who: `user`, or the thread of a session; `codex`: whoever asked for it was not answered, and Codex's
+    /// own list showed what went, if anything did.
     pub by: String,
 }
 

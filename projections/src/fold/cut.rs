@@ -54,6 +54,30 @@ impl Step<'_> {
         }
     }
 
+    /// The process that was to answer is gone: whether the turns went, Codex's own list tells, which `sm` looks
+    /// at. Its number stands for another request in the next life.
+    pub(super) fn cut_unanswered(&mut self, sid: Sid) {
+        let Some(cut) = self.session(sid).cut.take() else { return };
+        let turns = match cut.turns {
+            CutTurns::FromUnknown { half_told: true } => return,
+            // More may begin before it is looked at.
+            CutTurns::Newest(_) => match self.first_cut(sid, cut.turns, &[]) {
+                Some(first) => CutTurns::From(first),
+                None => return,
+            },
+            turns => turns,
+        };
+        self.session(sid).cut = Some(Cut { rpc_id: String::new(), turns });
+    }
+
+    /// What went is known by now.
+    pub(super) fn cut_found_out(&mut self, sid: Sid) {
+        let session = self.session(sid);
+        if session.cut.as_ref().is_some_and(|cut| cut.unanswered().is_some()) {
+            session.cut = None;
+        }
+    }
+
     /// The oldest turn that goes, where Codex says that those of `left` stay. Old releases list turns
     /// under ids that they use nowhere else: there the count alone tells.
     fn first_cut(&mut self, sid: Sid, turns: CutTurns, left: &[&str]) -> Option<u64> {

@@ -148,6 +148,9 @@ impl Step<'_> {
         let at = self.at;
         let item_type = item.kind.get().unwrap_or("");
         let kind = ActionKind::of_item(item_type);
+        if item_type == "exitedReviewMode" {
+            self.reviewer_has_spoken(sid, turn);
+        }
         let action = Action {
             turn,
             item_id: item.id.get().unwrap_or("").to_owned(),
@@ -315,6 +318,23 @@ impl Step<'_> {
     pub(super) fn lose_running_on(&mut self, sid: Sid) {
         for action in std::mem::take(&mut self.session(sid).may_run_on) {
             self.close_item(sid, action, ActionStatus::Lost);
+        }
+    }
+
+    /// What a reviewer writes is told as the review's result: the message that it began is never ended, and is
+    /// none of the agent's.
+    fn reviewer_has_spoken(&mut self, sid: Sid, turn: Option<u64>) {
+        let Some(turn) = turn else { return };
+        let open = self.session(sid).open_items.iter();
+        let said = open.filter(|item| item.kind == ActionKind::Message).map(|item| item.seq);
+        for action in said.collect::<Vec<u64>>() {
+            if self.action(sid, action).turn != Some(turn) {
+                continue;
+            }
+            self.action(sid, action).kind = ActionKind::Reasoning;
+            self.close_item(sid, action, ActionStatus::Completed);
+            self.session(sid).counts.messages -= 1;
+            self.turn(sid, turn).messages -= 1;
         }
     }
 

@@ -32,7 +32,10 @@ impl Step<'_> {
             (Synthetic::SessionArchived(archived), Some(sid)) => {
                 self.put_away(sid, archived.archived);
             }
-            (Synthetic::TurnsDropped(dropped), Some(sid)) => self.drop_turns(sid, &dropped.turns),
+            (Synthetic::TurnsDropped(dropped), Some(sid)) => {
+                self.drop_turns(sid, &dropped.turns);
+                self.cut_found_out(sid);
+            }
             (Synthetic::InputAccepted(accepted), Some(sid)) => self.input_accepted(sid, accepted),
             (Synthetic::InputChanged(changed), _) => self.input_changed(changed),
             (Synthetic::InputEdited(edited), _) => self.input_edited(&edited),

@@ -105,6 +105,7 @@ impl Step<'_> {
         }
         for sid in self.attached(ended.source, ended.generation) {
             self.orphan_requests_of(sid);
+            self.cut_unanswered(sid);
             if let Some(open) = self.session(sid).open_turn.clone() {
                 self.close_turn(sid, open.seq, &End::Unheard(&ended.reason));
             }

@@ -305,8 +305,23 @@ impl Step<'_> {
             if let Some(turn) = self.turn_of(sid, event.turn_id.filled()) {
                 self.turn(sid, turn).retries += 1;
             }
-        } else if let Health::Error(known) = &mut session.health {
-            *known = words;
+            return;
+        }
+        if let Health::Error(known) = &mut session.health {
+            known.clone_from(&words);
+        }
+        self.never_began(sid, event.turn_id.filled(), words.as_deref());
+    }
+
+    /// Of a review that could not begin, releases that number their turns tell an error after its begin, and
+    /// nothing more.
+    fn never_began(&mut self, sid: Sid, id: Option<&str>, words: Option<&str>) {
+        let Some(id) = id.filter(|id| is_numbered(id)) else { return };
+        let session = self.session(sid);
+        let (is_answered, open) = (session.is_answered, session.open_turn.clone());
+        let Some(open) = open.filter(|open| open.id == id && !is_answered) else { return };
+        if self.turn(sid, open.seq).prompt.is_none() {
+            self.close_turn(sid, open.seq, &End::Told(Outcome::Failed, words));
         }
     }
 }

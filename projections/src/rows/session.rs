@@ -209,10 +209,18 @@ impl Tokens {
 /// A client's wish to take a thread's newest turns back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
-    /// The JSON text of its request's id.
+    /// The JSON text of its request's id; empty where no answer to it can come.
     pub rpc_id: String,
     /// Which turns.
     pub turns: CutTurns,
+}
+
+impl Cut {
+    /// The turns, where the process that was to answer ended first.
+    pub fn unanswered(&self) -> Option<CutTurns> {
+        let is_answered = matches!(self.turns, CutTurns::FromUnknown { half_told: true });
+        (self.rpc_id.is_empty() && !is_answered).then_some(self.turns)
+    }
 }
 
 /// Which turns are to be taken back.

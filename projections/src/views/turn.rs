@@ -8,7 +8,7 @@ use crate::tables::{TurnIds, Turns};
 use serde::Serialize;
 
 /// One turn.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct TurnDoc {
     /// Which turn of its session, from 1.
     pub number: u32,

@@ -194,6 +194,8 @@ pub struct Goal {
 pub struct GoalTold {
     /// Null: it has none.
     pub goal: serde_json::Value,
+    /// Whether one was taken away; null where none was to be.
+    pub cleared: Option<bool>,
     /// The session as it is then.
     pub session: serde_json::Value,
 }

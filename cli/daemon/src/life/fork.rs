@@ -99,7 +99,14 @@ pub(super) async fn fork_scene(
         forked_at: last.clone(),
         silent: false,
     });
-    let reply = scene.call(&server, "thread/fork", params, Some(spawned)).await?;
+    let reply = match (scene.call(&server, "thread/fork", params, Some(spawned)).await, at) {
+        (Ok(reply), _) => reply,
+        // One whose end Codex did not live to see goes on for ever there.
+        (Err(refused), Some(at)) if refused.problem.message.contains("in-progress turn") => {
+            return Err(not_there(scene, &own, at.number, "it was lost with its process"));
+        }
+        (Err(refused), _) => return Err(refused),
+    };
     let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
     let (Some(thread), Some(made)) = (thread, reply.noted) else {
         let message = "Codex's answer to thread/fork names no thread, or was not recorded";
@@ -159,6 +166,11 @@ fn turn<'t>(scene: &Scene, own: &'t [TurnDoc], number: u32) -> Result<&'t TurnDo
 
 /// Codex does not end a history with a review, whatever the release.
 fn at_review(scene: &Scene, own: &[TurnDoc], number: u32) -> Refusal {
+    not_there(scene, own, number, "it is a review")
+}
+
+/// A fork ends with another turn, and which.
+fn not_there(scene: &Scene, own: &[TurnDoc], number: u32, why: &str) -> Refusal {
     let id = &scene.session.id;
     let before = own.iter().rfind(|turn| turn.number < number);
     let after = own.iter().find(|turn| turn.number > number);
@@ -168,7 +180,7 @@ fn at_review(scene: &Scene, own: &[TurnDoc], number: u32) -> Refusal {
         true => format!("`sm fork {id}` forks the whole"),
         false => format!("take turn {}; without --turn the whole is forked", near.join(" or ")),
     };
-    Refusal::conflict(format!("cannot fork session {id} at turn {number}: it is a review"))
+    Refusal::conflict(format!("cannot fork session {id} at turn {number}: {why}"))
         .hint(hint)
         .of_session(&scene.session)
 }

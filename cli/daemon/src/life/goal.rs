@@ -74,7 +74,8 @@ async fn told(
     };
     let reply = scene.call(server, method, params, None).await?;
     let goal = reply.result.get("goal").cloned().unwrap_or(Value::Null);
-    Ok(GoalTold { goal, session: scene.document()? })
+    let cleared = reply.result.get("cleared").and_then(Value::as_bool);
+    Ok(GoalTold { goal, cleared, session: scene.document()? })
 }
 
 /// Releases that have goals as a feature to be switched on say that it is not.

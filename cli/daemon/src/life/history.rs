@@ -16,13 +16,40 @@
 //! | with a message steered into it | 2 | 1 |
 
 use super::Scene;
+use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
-use sm_projections::rows::{Action, ActionKind, Turn};
-use sm_projections::views::{self, TurnDoc};
+use sm_ingest::app_server::Reply;
+use sm_projections::rows::{Action, ActionKind, Sid, Turn};
+use sm_projections::views::{self, Selection, TurnDoc};
 use std::fmt;
 use std::sync::Arc;
+
+/// Who asks Codex about a thread.
+pub(super) trait Asks: Sync {
+    /// Calls a method about it.
+    fn call(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> impl Future<Output = Result<Reply, Refusal>> + Send;
+}
+
+/// A verb at work, which has the thread loaded where need be.
+struct Verb<'v> {
+    scene: &'v Scene,
+    server: &'v Arc<Server>,
+}
+
+impl Asks for Verb<'_> {
+    async fn call(&self, method: &str, params: Value) -> Result<Reply, Refusal> {
+        self.scene.call(self.server, method, params, None).await
+    }
+}
+
+/// What Codex says of the turns of a thread that has none.
+const NOT_BEGUN: &str = "not materialized";
 
 /// A turn in Codex's list.
 pub(super) struct Listed {
@@ -46,8 +73,13 @@ impl Listed {
 
 /// The turns of the session's history that the log knows, oldest first.
 pub(super) fn own(scene: &Scene) -> Result<Vec<TurnDoc>, Refusal> {
+    own_of(&scene.daemon, scene.sid)
+}
+
+/// The same of any session.
+pub(super) fn own_of(daemon: &Daemon, sid: Sid) -> Result<Vec<TurnDoc>, Refusal> {
     let is_there = |turn: &Turn| turn.dropped_seq.is_none();
-    Ok(scene.daemon.look(|view| views::turns(view, scene.sid, usize::MAX, is_there))?)
+    Ok(daemon.look(|view| views::turns(view, sid, usize::MAX, is_there))?)
 }
 
 /// The numbers of the newest of those that a user began: what old releases count.
@@ -62,11 +94,21 @@ pub(super) async fn listed(
     scene: &Scene,
     server: &Arc<Server>,
 ) -> Result<Option<Vec<Listed>>, Refusal> {
-    let Some(ids) = ids(scene, server).await? else { return Ok(None) };
+    let of = Selection { sid: scene.sid, session: scene.session.clone() };
+    listed_by(&scene.daemon, &of, &Verb { scene, server }).await
+}
+
+/// The same of any session.
+pub(super) async fn listed_by(
+    daemon: &Daemon,
+    of: &Selection,
+    asks: &impl Asks,
+) -> Result<Option<Vec<Listed>>, Refusal> {
+    let Some(ids) = ids(&of.session.thread_id, asks).await? else { return Ok(None) };
     let mut listed: Vec<Listed> = Vec::new();
-    scene.daemon.look(|view| {
+    daemon.look(|view| {
         for id in ids {
-            let number = views::turn_number(view, scene.sid, &scene.session, &id)?;
+            let number = views::turn_number(view, of.sid, &of.session, &id)?;
             match listed.last_mut() {
                 Some(turn) if number.is_some() && turn.number == number => turn.ids.push(id),
                 _ => listed.push(Listed { ids: vec![id], number }),
@@ -119,14 +161,16 @@ pub(super) async fn full(
     scene: &Scene,
     server: &Arc<Server>,
 ) -> Result<Option<Vec<Entry>>, Refusal> {
-    let params = json!({ "threadId": scene.thread(), "includeTurns": true });
-    match scene.call(server, "thread/read", params, None).await {
+    full_by(scene.thread(), &Verb { scene, server }).await
+}
+
+async fn full_by(thread: &str, asks: &impl Asks) -> Result<Option<Vec<Entry>>, Refusal> {
+    let params = json!({ "threadId": thread, "includeTurns": true });
+    match asks.call("thread/read", params).await {
         Ok(reply) => Ok(entries(reply.result.pointer("/thread/turns"))),
         Err(refused) if refused.problem.code == "unsupported" => Ok(None),
         // No turn has begun.
-        Err(refused) if refused.problem.message.contains("not materialized") => {
-            Ok(Some(Vec::new()))
-        }
+        Err(refused) if refused.problem.message.contains(NOT_BEGUN) => Ok(Some(Vec::new())),
         Err(refused) => Err(refused),
     }
 }
@@ -190,17 +234,21 @@ pub(super) fn is_review(scene: &Scene, turn: &TurnDoc) -> Result<bool, Refusal> 
     Ok(oddity(scene, turn)? == Some(Oddity::Review))
 }
 
-async fn ids(scene: &Scene, server: &Arc<Server>) -> Result<Option<Vec<String>>, Refusal> {
+async fn ids(thread: &str, asks: &impl Asks) -> Result<Option<Vec<String>>, Refusal> {
     let mut ids = Vec::new();
     let mut cursor = Value::Null;
     loop {
         let params = json!({
-            "threadId": scene.thread(), "cursor": cursor, "limit": 100, "sortDirection": "desc",
+            "threadId": thread, "cursor": cursor, "limit": 100, "sortDirection": "desc",
             "itemsView": "notLoaded",
         });
-        let page = match scene.call(server, "thread/turns/list", params, None).await {
+        let page = match asks.call("thread/turns/list", params).await {
             Ok(reply) => reply.result,
             Err(refused) if refused.problem.code == "unsupported" => break,
+            // No turn has begun.
+            Err(refused) if refused.problem.message.contains(NOT_BEGUN) => {
+                return Ok(Some(Vec::new()));
+            }
             Err(refused) => return Err(refused),
         };
         // To count on without some of them would cut at another turn.
@@ -216,7 +264,7 @@ async fn ids(scene: &Scene, server: &Arc<Server>) -> Result<Option<Vec<String>>,
         }
     }
     // The begin of a review is listed as a turn of its own there; the next one is the rest of it.
-    let entries = full(scene, server).await?;
+    let entries = full_by(thread, asks).await?;
     Ok(entries.map(|entries| {
         let turns = entries.into_iter().filter(|entry| !entry.is_of_cut_review());
         turns.map(|entry| entry.id).collect()

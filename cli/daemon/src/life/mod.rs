@@ -27,6 +27,6 @@ pub(crate) use fork::fork;
 pub(crate) use goal::goal;
 pub(crate) use name::name;
 pub(crate) use review::review;
-pub(crate) use rollback::rollback;
+pub(crate) use rollback::{find_out, rollback};
 pub(crate) use rpc::rpc;
 pub(crate) use scene::Scene;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(crate) async fn name(daemon: &Arc<Daemon>, word: &str, wish: Rename) -> Result<Done, Refusal> {
     names::check_name(&wish.name)?;
     let scene = Scene::set(daemon, word, &wish.act).await?;
+    scene.out_of_archive()?;
     let is_its_own = scene.session.name.as_deref() == Some(wish.name.as_str());
     let _reserved = match is_its_own {
         true => None,

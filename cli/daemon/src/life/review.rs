@@ -1,8 +1,8 @@
 //! `review`: Codex's reviewer looks at the work, in the session itself or in one of its own.
 //!
 //! What always holds: a review in a session of its own is one of sm's sessions, told whose work it is
-//! about. Releases that review only in place have the session forked for it, as the older ones do it
-//! themselves.
+//! about, and it has that session's folder and rights: where the release would take its own settings
+//! instead, or reviews only in place, the session is forked for it.
 
 use super::fork::fork_scene;
 use super::{Scene, revision, words};
@@ -12,6 +12,7 @@ use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
+use sm_ingest::app_server::Version;
 use sm_projections::views;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::sync::Arc;
@@ -19,6 +20,10 @@ use std::time::Duration;
 
 /// How long a begun review may take to be told of.
 const TELLING: Duration = Duration::from_secs(10);
+
+/// The first of the recorded releases whose detached review keeps the session's folder, sandbox and approvals.
+/// Those before it (0.98.0, 0.115.0, 0.142.5) give it what their configuration says.
+const KEEPS_RIGHTS: &str = "0.155.1";
 
 /// Begins a review.
 pub(crate) async fn review(
@@ -43,6 +48,9 @@ pub(crate) async fn review(
     let server = scene.loaded().await?;
     if !wish.detached {
         return inline(&scene, &server, &target, &scene.session.id, Vec::new()).await;
+    }
+    if Version::find(KEEPS_RIGHTS).is_none_or(|first| server.codex.version < first) {
+        return in_fork(&scene, &target, &wish.act).await;
     }
     let params = json!({ "threadId": scene.thread(), "target": target, "delivery": "detached" });
     match scene.call(&server, "review/start", params, None).await {

@@ -12,19 +12,27 @@
 //! | to 0.142.5 | `thread/rollback` {numTurns}, whose answer holds the turns that are left |
 //! | 0.155.1 | the same, or, where it keeps the thread in pages, `thread/revert` {beforeTurnId} |
 //! | 0.169.0 | `thread/revert` |
+//!
+//! Where the answer was lost with a process it is not known what went, until the thread is loaded again: then
+//! Codex's list tells, see [`find_out`].
 
-use super::Scene;
-use super::history::{self, Entry, Listed, is_of_the_list_only};
+use super::history::{self, Asks, Entry, Listed, is_of_the_list_only};
+use super::{Scene, scene};
 use crate::api::{self, RolledBack};
 use crate::counted;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
-use serde_json::json;
-use sm_ingest::app_server::Version;
+use serde_json::{Value, json};
+use sm_ingest::app_server::{Reply, Version};
+use sm_projections::rows::{Cut, CutTurns};
 use sm_projections::views::TurnDoc;
 use sm_protocol::synthetic::{Synthetic, TurnsDropped};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long Codex may take to list a thread's turns.
+const LISTING: Duration = Duration::from_secs(30);
 
 /// The first of the recorded releases that goes by its turns.
 const BY_TURNS: Version = Version::released(0, 155, 1);
@@ -49,6 +57,11 @@ pub(crate) async fn rollback(
     let there = listed.as_ref().map_or(own.len(), Vec::len);
     if count > there {
         let id = &scene.session.id;
+        if there == 0 {
+            return Err(Refusal::conflict(format!("session {id} has no turn to drop"))
+                .hint(format!("`sm send {id} TEXT` gives it its first"))
+                .of_session(&scene.session));
+        }
         // Older lists hold the begin of a review once more.
         let full = history::full(&scene, &server).await.ok().flatten();
         let full = full.map(|full| full.iter().filter(|turn| !turn.is_of_cut_review()).count());
@@ -79,13 +92,96 @@ pub(crate) async fn rollback(
             Err(refused) if refused.problem.message.contains("start boundary") => {
                 return Err(no_begin(&scene, count));
             }
-            Err(refused) => return Err(refused),
+            Err(refused) => return Err(maybe_done(&scene, refused)),
         }
     }
     let turns = plain(&scene, &server, &own, count).await?;
     let params = json!({ "threadId": scene.thread(), "numTurns": count });
-    scene.call(&server, "thread/rollback", params, Some(dropped(turns, count))).await?;
+    let called = scene.call(&server, "thread/rollback", params, Some(dropped(turns, count))).await;
+    called.map_err(|refused| maybe_done(&scene, refused))?;
     told(&scene, &own, count, "thread/rollback", None)
+}
+
+/// The refusal of a call that may have been carried out: who repeats it drops other turns.
+fn maybe_done(scene: &Scene, mut refused: Refusal) -> Refusal {
+    if refused.problem.details["answer_lost"] == true {
+        let id = &scene.session.id;
+        refused.problem.retryable = false;
+        refused.problem.hint = Some(format!(
+            "whether the turns went is not known yet: it is found out when the thread is loaded again \
+             (`sm resume {id}`), and `sm turns {id}` marks what went; a second rollback takes others"
+        ));
+    }
+    refused
+}
+
+/// Finds out what a rollback did that was never answered, and records it. The thread was just loaded again,
+/// and the caller holds its session's lock.
+pub(crate) async fn find_out(daemon: &Arc<Daemon>, server: &Arc<Server>, thread: &str) {
+    match look(daemon, server, thread).await {
+        Ok(None) => {}
+        Ok(Some(why)) => daemon.say(&format!("{thread}: what a rollback took is not known: {why}")),
+        Err(error) => {
+            daemon.say(&format!("{thread}: what a rollback took is not known: {error}"));
+        }
+    }
+}
+
+/// Asks while its thread is being loaded.
+struct Loading<'s>(&'s Server);
+
+impl Asks for Loading<'_> {
+    async fn call(&self, method: &str, params: Value) -> Result<Reply, Refusal> {
+        let answer = self.0.app.call(method, params, LISTING).await;
+        answer.map_err(|error| scene::refused(self.0.codex.version, error))
+    }
+}
+
+/// See [`find_out`]. Returns why it stays unknown.
+async fn look(
+    daemon: &Arc<Daemon>,
+    server: &Arc<Server>,
+    thread: &str,
+) -> Result<Option<&'static str>, Refusal> {
+    let found = daemon.session(thread)?;
+    let Some(turns) = found.session.cut.as_ref().and_then(Cut::unanswered) else { return Ok(None) };
+    let Some(listed) = history::listed_by(daemon, &found, &Loading(server)).await? else {
+        return Ok(Some("this release does not list its turns"));
+    };
+    let own = history::own_of(daemon, found.sid)?;
+    let Some(turns) = gone(&own, &listed, turns) else {
+        return Ok(Some("Codex lists other turns than the log knows"));
+    };
+    let count = u32::try_from(turns.len()).unwrap_or(u32::MAX);
+    let dropped = TurnsDropped { turns, count, by: "codex".to_owned() };
+    let receipt = daemon.note(thread, &Synthetic::TurnsDropped(dropped))?;
+    daemon.folded_to(receipt.last).await?;
+    Ok(None)
+}
+
+/// The turns of `own` that went, where `asked` were to go and Codex lists those; none where it cannot be told.
+fn gone(own: &[TurnDoc], listed: &[Listed], asked: CutTurns) -> Option<Vec<u64>> {
+    let from = match asked {
+        CutTurns::From(first) => own.partition_point(|turn| turn.seq < first),
+        CutTurns::FromUnknown { .. } => 0,
+        CutTurns::Newest(_) => return None,
+    };
+    let (before, after) = own.split_at(from);
+    if listed.iter().flat_map(|turn| &turn.ids).any(|id| is_of_the_list_only(id)) {
+        // Such a list is counted.
+        let begun = |turns: &[TurnDoc]| turns.iter().filter(|turn| turn.prompt.is_some()).count();
+        return match listed.len() {
+            left if left == begun(own) => Some(Vec::new()),
+            left if left == begun(before) => Some(after.iter().map(|turn| turn.seq).collect()),
+            _ => None,
+        };
+    }
+    let is_left = |turn: &TurnDoc| listed.iter().any(|listed| listed.number == Some(turn.seq));
+    Some(match (asked, after.first()) {
+        // All of them went, or none; what began since is there.
+        (CutTurns::From(_), Some(first)) if is_left(first) => Vec::new(),
+        _ => after.iter().filter(|turn| !is_left(turn)).map(|turn| turn.seq).collect(),
+    })
 }
 
 /// The numbers of the newest turns, where `thread/rollback` takes just them out of the history.
@@ -209,4 +305,46 @@ fn no_begin(scene: &Scene, count: usize) -> Refusal {
 /// for a thread that it keeps in one piece.
 fn is_other_way(refused: &Refusal) -> bool {
     refused.problem.code == "unsupported" || refused.problem.message.contains("paginated")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(seq: u64) -> TurnDoc {
+        TurnDoc { seq, prompt: Some("say: so".to_owned()), ..TurnDoc::default() }
+    }
+
+    fn listed(ids: &[(&str, Option<u64>)]) -> Vec<Listed> {
+        let listed =
+            ids.iter().map(|(id, number)| Listed { ids: vec![(*id).to_owned()], number: *number });
+        listed.collect()
+    }
+
+    #[test]
+    fn what_went_is_what_codex_does_not_list_any_more() {
+        let own = [turn(10), turn(20), turn(30)];
+        let (a, b, c) = (("a", Some(10)), ("b", Some(20)), ("c", Some(30)));
+        let from = CutTurns::From(20);
+        assert_eq!(gone(&own, &listed(&[a]), from), Some(vec![20, 30]));
+        assert_eq!(gone(&own, &listed(&[a, b, c]), from), Some(vec![]));
+        // One that began since, and one that Codex never stored.
+        assert_eq!(gone(&own, &listed(&[a, c]), from), Some(vec![20]));
+        assert_eq!(gone(&own, &listed(&[a, b]), from), Some(vec![]));
+        let unknown = CutTurns::FromUnknown { half_told: false };
+        assert_eq!(gone(&own, &listed(&[("x", None)]), unknown), Some(vec![10, 20, 30]));
+        assert_eq!(gone(&own, &listed(&[("x", None), a, b, c]), unknown), Some(vec![]));
+    }
+
+    #[test]
+    fn a_list_with_ids_of_its_own_is_counted() {
+        let own = [turn(10), turn(20), turn(30)];
+        let list = |count: u32| {
+            let ids: Vec<String> = (0..count).map(|id| format!("turn-{id}")).collect();
+            listed(&ids.iter().map(|id| (id.as_str(), None)).collect::<Vec<_>>())
+        };
+        assert_eq!(gone(&own, &list(2), CutTurns::From(30)), Some(vec![30]));
+        assert_eq!(gone(&own, &list(3), CutTurns::From(30)), Some(vec![]));
+        assert_eq!(gone(&own, &list(1), CutTurns::From(30)), None);
+    }
 }

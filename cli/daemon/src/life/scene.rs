@@ -176,6 +176,10 @@ impl Scene {
                     .hint(format!("`sm send {id} …` gives it a first turn")),
                 }
             }
+            // The call may have been carried out.
+            _ if matches!(error, CallError::Lost { .. } | CallError::NoAnswer { .. }) => {
+                refused(version, error).details(json!({ "answer_lost": true }))
+            }
             _ => refused(version, error),
         }
         .of_session(&self.session)

@@ -10,6 +10,7 @@ use super::older::{self, Older};
 use super::pool::Server;
 use crate::daemon::Daemon;
 use crate::input;
+use crate::life;
 use crate::problem::{OVERLOADED, Refusal};
 use crate::sessions::rights::{Approval, Sandbox};
 use crate::sessions::{shell, trust};
@@ -176,6 +177,7 @@ pub(crate) async fn load(
         match server.app.call("thread/resume", params.clone(), LOADING).await {
             Ok(reply) => {
                 let folded = daemon.folded_to(reply.seq).await;
+                life::find_out(daemon, server, thread).await;
                 // Whoever had it loaded, and for whatever.
                 input::resumed(daemon, thread);
                 return folded;
@@ -206,6 +208,10 @@ pub(crate) async fn load(
     };
     if reason.contains(WITH_ITS_PARENT) && comes_after_its_parent(daemon, session)? {
         return Err(error.into());
+    }
+    // Releases before 0.125 say of one in the archive only that it is not where it was.
+    if session.archived && reason.contains(NO_ROLLOUT) {
+        return Err(Refusal::archived(session));
     }
     // Why there is no file any more says more than that there is none.
     if session.ended && session.unresumable.is_some() && reason.contains(NO_ROLLOUT) {

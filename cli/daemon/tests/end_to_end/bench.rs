@@ -301,6 +301,10 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        if let Some(daemon) = &self.daemon {
+            // A test may have failed while it stood still.
+            signal(daemon.id(), Signal::CONT);
+        }
         let servers = self.client.as_ref().and_then(|client| client.health().ok());
         if let (Some(client), Some(daemon)) = (&self.client, &mut self.daemon) {
             let _ = client.shutdown();

@@ -3,12 +3,16 @@
 use crate::bench::{Bench, is_alive, kill, signal};
 use rustix::process::Signal;
 use sm_daemon::api::{
-    Act, Done, Fork, Forked, Input, Mode, Rename, Review, ReviewOf, Reviewing, Spawn,
+    Act, Done, Fork, Forked, Input, Mode, Rename, Review, ReviewOf, Reviewing, Rollback,
+    RolledBack, Spawn,
 };
 use sm_daemon::{Client, ClientError, Home, Start};
 use sm_protocol::Kind;
 use sm_protocol::synthetic::{RulesChanged, Synthetic};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 #[test]
 fn a_killed_server_orphans_its_requests_and_its_sessions_go_on() {
@@ -346,6 +350,115 @@ fn an_input_whose_answer_was_lost_is_unknown_and_never_sent_again() {
     });
     assert_eq!(bench.session(&spawned.id)["queued"], 0);
     assert_eq!(sent(&bench), 3);
+}
+
+/// Asks for a session's newest turn to be dropped, and leaves its server standing still where it is to do that.
+fn rollback_unanswered(
+    bench: &Bench,
+    id: &str,
+    method: &str,
+) -> (u32, JoinHandle<Result<RolledBack, ClientError>>) {
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let (home, word) = (bench.home.clone(), id.to_owned());
+    let asked = std::thread::spawn(move || {
+        let one = Rollback { turns: 1, ..Rollback::default() };
+        Client::connect(&home).unwrap().verb(&word, "rollback", &one)
+    });
+    let asks = || {
+        let records = bench.records();
+        let sent = records.iter().filter(|record| record.direction == sm_log::Direction::Client);
+        let quoted = format!("\"{method}\"");
+        sent.filter(|record| String::from_utf8_lossy(&record.payload).contains(&quoted)).count()
+    };
+    let before = asks();
+    bench.wait("the rollback is asked for", || {
+        let asks = asks() > before;
+        if !asks {
+            // What comes before it is answered, a little at a time.
+            signal(server, Signal::CONT);
+            std::thread::sleep(Duration::from_micros(200));
+            signal(server, Signal::STOP);
+            // The daemon has the time to ask for the next.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        asks.then_some(())
+    });
+    (server, asked)
+}
+
+/// The bytes of all that Codex stored of its threads.
+fn stored(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let sizes = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
+        true => stored(&entry.path()),
+        false => entry.metadata().unwrap().len(),
+    });
+    sizes.sum()
+}
+
+/// What a rollback did that nobody heard of is found out, on that release, by that method: where Codex carried it out, and
+/// where it did not.
+pub fn unheard_rollbacks(codex: PathBuf, method: &str) {
+    let mut bench = Bench::start();
+    bench.codex = codex;
+    bench.stop_daemon();
+    bench.serve();
+    let id = bench.spawn(&bench.wish("say: one")).id;
+    bench.settled(&id, 1);
+    bench.send(&id, "say: two", Mode::Start).unwrap();
+    bench.settled(&id, 2);
+    let found_out = |bench: &Bench, times: usize| {
+        let told = bench.wait("it is found out", || {
+            let told = bench.told(Kind::SM_TURNS_DROPPED);
+            (told.len() == times).then_some(told)
+        });
+        let last = told.last().unwrap()["params"].clone();
+        assert_eq!(last["by"], "codex", "{last}");
+        let turns = bench.rows(&id, "turns");
+        (last["count"].clone(), turns.iter().map(|turn| !turn["dropped_seq"].is_null()).collect())
+    };
+    // The server dies before it has done anything.
+    let (server, asked) = rollback_unanswered(&bench, &id, method);
+    kill(server);
+    match asked.join().unwrap() {
+        Err(ClientError::Refused { problem, .. }) => {
+            assert_eq!((problem.code.as_str(), problem.retryable), ("codex_died", false));
+            assert!(problem.hint.unwrap().contains(&format!("`sm turns {id}` marks what went")));
+        }
+        other => panic!("answered: {other:?}"),
+    }
+    bench.client().resume(&id, &Act::default()).unwrap();
+    assert_eq!(found_out(&bench, 1), (0.into(), vec![false, false]));
+    // It does it, and the daemon dies before it hears of it.
+    let sessions = bench.codex_home.join("sessions");
+    let before = stored(&sessions);
+    let (server, asked) = rollback_unanswered(&bench, &id, method);
+    // What is recorded is also sent.
+    std::thread::sleep(Duration::from_millis(100));
+    signal(bench.daemon_pid(), Signal::STOP);
+    signal(server, Signal::CONT);
+    let mut last = before;
+    bench.wait("Codex has carried it out", || {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = stored(&sessions);
+        let is_done = now != before && now == last;
+        last = now;
+        is_done.then_some(())
+    });
+    bench.kill_daemon();
+    assert!(matches!(asked.join().unwrap(), Err(ClientError::Broken(_))));
+    bench.serve();
+    assert_eq!(found_out(&bench, 2), (1.into(), vec![false, true]));
+    // The next one takes what is left, and is told of as ever.
+    let one = Rollback { turns: 1, ..Rollback::default() };
+    let back: RolledBack = bench.client().verb(&id, "rollback", &one).unwrap();
+    assert_eq!(back.turns, [1]);
+}
+
+#[test]
+fn what_a_rollback_did_that_was_never_answered_is_found_out() {
+    unheard_rollbacks(crate::bench::codex(), "thread/revert");
 }
 
 /// The log's files that end so.

@@ -242,6 +242,35 @@ fn a_rollback_drops_turns_and_leaves_files() {
     bench.client().interrupt(&id, &Act::default()).unwrap();
 }
 
+#[test]
+fn a_session_without_turns_has_none_to_drop() {
+    let bench = Bench::start();
+    let id = bench.spawn(&Spawn { prompt: None, ..bench.wish("") }).id;
+    let one = Rollback { turns: 1, ..Rollback::default() };
+    let told = refused(verb::<RolledBack>(&bench, &id, "rollback", &one), 409, "conflict");
+    assert_eq!(told.message, format!("session {id} has no turn to drop"));
+    assert!(told.hint.unwrap().contains(&format!("sm send {id}")));
+}
+
+#[test]
+fn a_turn_that_was_lost_is_none_to_fork_at() {
+    let bench = Bench::start();
+    let id = grown(&bench, 1);
+    bench.send(&id, "slow: 20000 5", Default::default()).unwrap();
+    bench.wait("it is answered", || {
+        (bench.session(&id)["activity_state"] == "working").then_some(())
+    });
+    crate::bench::kill(bench.server_pid());
+    bench.settled(&id, 2);
+    bench.send(&id, "say: words of turn 3", Default::default()).unwrap();
+    bench.settled(&id, 3);
+    let at = |turn| Fork { turn: Some(turn), ..Fork::default() };
+    let told = refused(verb::<Forked>(&bench, &id, "fork", &at(2)), 409, "conflict");
+    assert!(told.message.ends_with("at turn 2: it was lost with its process"), "{told:?}");
+    assert!(told.hint.unwrap().starts_with("take turn 1 or 3; "));
+    let _: Forked = verb(&bench, &id, "fork", &at(3)).unwrap();
+}
+
 /// What another process of Codex does in a thread is told to nobody.
 #[test]
 fn a_rollback_marks_none_of_its_turns_for_those_that_another_process_began() {
@@ -327,6 +356,10 @@ fn a_review_is_a_turn_of_the_session_or_of_one_of_its_own() {
         assert!(begun.turn_id.is_some());
         assert_eq!(bench.settled(&id, turn)["outcome"], "completed");
         assert_eq!(bench.actions(&id, "review").len() as u64, 2 * (turn - 1));
+        // What the reviewer began to write is no message that was cut off.
+        let said = bench.actions(&id, "message");
+        assert!(said.iter().all(|said| said["status"] == "completed"), "{said:?}");
+        assert_eq!(bench.session(&id)["counts"]["messages"], turn);
     }
     let of = ReviewOf::Prompt(prompt.to_owned());
     let detached = Review { of, detached: true, ..Review::default() };
@@ -537,7 +570,10 @@ fn a_goal_is_pursued_until_it_is_paused_or_taken_away() {
             (&"make it green".into(), &"paused".into())
         );
     }
-    let _: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Clear, None)).unwrap();
+    for cleared in [true, false] {
+        let told: GoalTold = verb(&bench, &id, "goal", &goal(GoalVerb::Clear, None)).unwrap();
+        assert_eq!(told.cleared, Some(cleared));
+    }
     bench.wait("the goal is gone", || bench.session(&id)["goal"].is_null().then_some(()));
     let set =
         |words: &str| verb::<GoalTold>(&bench, &id, "goal", &goal(GoalVerb::Set, Some(words)));

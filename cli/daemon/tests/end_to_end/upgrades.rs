@@ -1,9 +1,11 @@
 //! Two releases of Codex at once on one CODEX_HOME: sessions where they belong, and the weekly upgrade.
 
 use crate::bench::{Bench, is_alive, kill};
+use crate::crashes::unheard_rollbacks;
 use sm_daemon::ClientError;
 use sm_daemon::api::{
-    Act, CodexSearch, Done, Drain, Fork, Forked, Mode, Rollback, RolledBack, Server, Spawn,
+    Act, CodexSearch, Done, Drain, Fork, Forked, Mode, Rename, Review, ReviewOf, Reviewing,
+    Rollback, RolledBack, Server, Spawn,
 };
 use sm_protocol::Kind;
 use std::path::{Path, PathBuf};
@@ -242,6 +244,60 @@ fn an_older_release_rolls_back_and_forks_where_all_that_goes_is_plain() {
     let two = Rollback { turns: 2, ..Rollback::default() };
     let back: RolledBack = bench.client().verb(&id, "rollback", &two).unwrap();
     assert_eq!((back.count, back.turns.as_slice()), (2, &[2, 3][..]));
+}
+
+#[test]
+fn what_a_rollback_did_that_was_never_answered_is_found_out_on_older_releases() {
+    for (version, method) in [(OLDER, "thread/revert"), (NUMBERING, "thread/rollback")] {
+        if let Some(codex) = release(version) {
+            unheard_rollbacks(codex, method);
+        }
+    }
+}
+
+/// 0.98 would make the review's thread of what its configuration says, in the folder `/`.
+#[test]
+fn a_review_of_its_own_has_the_folder_and_the_rights_of_the_session_that_it_is_about() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start();
+    let wish = Spawn { codex: search(&numbering), ..bench.asking("say: base") };
+    let id = bench.spawn(&wish).id;
+    let before = bench.settled(&id, 1);
+    let of = ReviewOf::Prompt("run: touch made; pwd".to_owned());
+    let review = Review { of, detached: true, ..Review::default() };
+    let begun: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
+    assert_eq!(begun.way, ["thread/fork", "review/start"]);
+    for field in ["cwd", "approval_policy", "sandbox"] {
+        assert_eq!(begun.session[field], before[field], "{field}");
+    }
+    let asked = bench.asked(&begun.session_id);
+    assert!(!bench.work.join("made").exists());
+    bench.decide(asked["id"].as_str().unwrap(), "decline").unwrap();
+    bench.settled(&begun.session_id, 1);
+    // The work is no repository: it says so once, and never ends what it began.
+    let review = Review { of: ReviewOf::Base("main".to_owned()), ..Review::default() };
+    let _: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
+    assert_eq!(bench.settled(&id, 2)["outcome"], "failed");
+    bench.send(&id, "say: goes on", Mode::Start).unwrap();
+    bench.settled(&id, 3);
+    assert_eq!(bench.last_message(&id), "goes on");
+}
+
+/// 0.98 says of a thread in the archive that there is none.
+#[test]
+fn what_is_in_the_archive_is_not_given_up_on_an_older_release() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start();
+    let id = spawn_on(&bench, &numbering, "say: the first");
+    bench.settled(&id, 1);
+    bench.client().verb::<Done>(&id, "archive", &Act::default()).unwrap();
+    let new = Rename { name: "new".to_owned(), ..Rename::default() };
+    match bench.client().verb::<Done>(&id, "name", &new) {
+        Err(ClientError::Refused { problem, .. }) => assert_eq!(problem.code, "session_archived"),
+        other => panic!("not refused: {other:?}"),
+    }
+    assert!(bench.told(Kind::SM_SESSION_UNRESUMABLE).is_empty());
+    assert!(bench.session(&id)["unresumable"].is_null());
 }
 
 /// 0.98 numbers a thread's turns from 0 again when it is resumed, within one life of the server.
