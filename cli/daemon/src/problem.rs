@@ -205,6 +205,13 @@ pub(crate) const INVALID_REQUEST: i64 = -32600;
 /// JSON-RPC's "method not found".
 pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 
+/// Whether Codex says that it does not know the method.
+pub(crate) fn is_unknown_method(error: &CallError) -> bool {
+    let CallError::Refused { method, code, message, .. } = error else { return false };
+    *code == METHOD_NOT_FOUND
+        || *code == INVALID_REQUEST && message.contains(&format!("unknown variant `{method}`"))
+}
+
 /// The refusal of a word that this release of Codex does not know, with those that it takes, by its own list.
 pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {
     let CallError::Refused { method, code: INVALID_REQUEST, message, .. } = error else {
@@ -268,14 +275,27 @@ impl From<ImportError> for Refusal {
 mod tests {
     use super::*;
 
-    fn refused(method: &str, message: &str) -> Refusal {
+    fn error(method: &str, message: &str) -> CallError {
         CallError::Refused {
             method: method.to_owned(),
             code: INVALID_REQUEST,
             message: message.to_owned(),
             seq: 1,
         }
-        .into()
+    }
+
+    fn refused(method: &str, message: &str) -> Refusal {
+        error(method, message).into()
+    }
+
+    #[test]
+    fn a_method_that_a_release_does_not_know_is_no_word_of_a_call() {
+        let words = "Invalid request: unknown variant `thread/name/set`, expected one of \
+                     `initialize`, `thread/start`, `thread/fork`, `turn/start`";
+        assert!(is_unknown_method(&error("thread/name/set", words)));
+        assert!(!is_unknown_method(&error("thread/start", words)));
+        let words = "Invalid request: unknown variant `detached`";
+        assert!(!is_unknown_method(&error("review/start", words)));
     }
 
     #[test]

@@ -253,12 +253,22 @@ struct Asked {
 }
 
 impl Asked {
-    /// What an answer means: an option may be given by its number, unless it is one itself.
-    fn meant(&self, text: &str) -> String {
+    /// What an answer means: an option may be given by its number, unless it is one itself. Where there are
+    /// options, a number is none but that of one.
+    fn meant(&self, text: &str) -> Result<String, Error> {
         let is_own = self.options.iter().any(|option| option == text);
-        let number = text.parse::<usize>().ok().filter(|_| !is_own);
-        let option = number.and_then(|number| self.options.get(number.checked_sub(1)?));
-        option.map_or(text, String::as_str).to_owned()
+        let number = text.parse::<usize>().ok().filter(|_| !is_own && !self.options.is_empty());
+        let Some(number) = number else { return Ok(text.to_owned()) };
+        let option = number.checked_sub(1).and_then(|at| self.options.get(at));
+        option.cloned().ok_or_else(|| {
+            let (id, count) = (&self.id, self.options.len());
+            Error::new(
+                Exit::Usage,
+                "bad_request",
+                format!("{id} has no option {number}: 1 to {count}"),
+            )
+            .hint("A number that is no option is sent with --raw, or by a word more.")
+        })
     }
 }
 
@@ -354,7 +364,7 @@ fn by_question(
         let text = match (text, question) {
             ("-", Some(question)) if question.is_secret => secret(&question.id)?,
             ("-", _) => super::send::text("-")?.trim_end().to_owned(),
-            (text, Some(question)) => question.meant(text),
+            (text, Some(question)) => question.meant(text)?,
             (text, None) => text.to_owned(),
         };
         let id = question.map_or("", |question| question.id.as_str());
@@ -571,9 +581,13 @@ mod tests {
     fn an_option_is_meant_by_its_number_unless_one_is_called_so() {
         let meant = |text| sorted(&[text], &["q"]).unwrap()["q"][0].clone();
         for (text, option) in
-            [("1", "red"), ("2", "3"), ("3", "3"), ("4", "4"), ("0", "0"), ("red", "red")]
+            [("1", "red"), ("2", "3"), ("3", "3"), ("red", "red"), ("blue", "blue")]
         {
             assert_eq!(meant(text), option, "{text}");
+        }
+        for text in ["0", "4"] {
+            let refused = sorted(&[text], &["q"]).unwrap_err().message;
+            assert!(refused.contains("q has no option"), "{refused}");
         }
     }
 }

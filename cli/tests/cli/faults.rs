@@ -427,6 +427,22 @@ fn what_waits_behind_a_lost_message_says_why() {
 }
 
 #[test]
+fn where_a_release_tells_of_no_thread_a_lost_message_stays_unknown_and_the_next_one_goes() {
+    let (stage, id) = failing("turn/start", "cut");
+    let sm = &stage.sm;
+    let script = sm.dir.path().join("bin/codex.json");
+    let faults = json!({ "faults": { "turn/start": "cut", "thread/read": "unknown" } });
+    std::fs::write(&script, faults.to_string()).expect("a file");
+    let message = cut_off(sm, &id);
+    until("it is unknown", || input(sm, &message)["status"] == "unknown");
+    let faults = json!({ "faults": { "thread/read": "unknown" } });
+    std::fs::write(&script, faults.to_string()).expect("a file");
+    until("the next one goes", || sm.run(&["send", &id, "next", "--key", "next"]).code == 0);
+    until("it is answered", || sm.json(&["result", &id])["text"] == "next");
+    assert_eq!(input(sm, &message)["status"], "unknown");
+}
+
+#[test]
 fn a_session_that_is_dead_takes_no_message_whatever_was_lost_before() {
     let (stage, id) = failing("turn/start", "cut");
     let sm = &stage.sm;

@@ -8,7 +8,7 @@ use super::queue;
 use crate::api::Settings;
 use crate::caller::SENDER;
 use crate::daemon::Daemon;
-use crate::problem::{INVALID_REQUEST, OVERLOADED, Refusal, unknown_word};
+use crate::problem::{INVALID_REQUEST, OVERLOADED, Refusal, is_unknown_method, unknown_word};
 use crate::servers::pool::Server;
 use crate::servers::resume;
 use crate::sessions::rights::{Approval, Sandbox};
@@ -116,6 +116,10 @@ pub(super) async fn steer(
             let taken = reply.result.get("turnId").and_then(Value::as_str).unwrap_or(turn);
             Ok(Fate::Steered(taken.to_owned()))
         }
+        Err(error) if is_unknown_method(&error) => Ok(Fate::Queued(Some(format!(
+            "codex {} takes no words into a turn that runs",
+            server.codex.version
+        )))),
         Err(CallError::Refused { code: INVALID_REQUEST, message, seq, .. }) => {
             daemon.folded_to(seq).await?;
             unsteerable(daemon, session, turn, input, message).await

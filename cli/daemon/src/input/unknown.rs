@@ -7,7 +7,7 @@
 
 use super::{dispatch, queue, rollout};
 use crate::daemon::{Daemon, blocking};
-use crate::problem::Refusal;
+use crate::problem::{Refusal, is_unknown_method};
 use crate::servers::resume;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Version;
@@ -187,16 +187,23 @@ pub(super) async fn find_out_one(
     }
     let server = resume::ensure(daemon, thread).await?;
     let params = json!({ "threadId": thread, "includeTurns": true });
-    let told = server.app.call("thread/read", params, TELLING).await?;
-    let turns = told.result.pointer("/thread/turns").and_then(Value::as_array);
+    let told = match server.app.call("thread/read", params, TELLING).await {
+        Ok(told) => told.result,
+        // An old release, which tells of no thread.
+        Err(error) if is_unknown_method(&error) => Value::Null,
+        Err(error) => return Err(error.into()),
+    };
+    let turns = told.pointer("/thread/turns").and_then(Value::as_array);
+    let is_told = turns.is_some();
     let turns = turns.map(Vec::as_slice).unwrap_or_default();
     let named = daemon.look(|view| named_turns(view, row.session, number))?;
     let found = match carried_by(turns, number) {
         Some((status, turn)) => Found::Taken(status, turn.to_owned()),
+        None if !is_told => Found::Unsure,
         None => {
             let accepted_at = row.accepted_at.div_euclid(1_000_000);
             let text = queue::accepted(&daemon.reader, number, row).map(|accepted| accepted.text);
-            let file = told.result.pointer("/thread/path").and_then(Value::as_str);
+            let file = told.pointer("/thread/path").and_then(Value::as_str);
             match (may_hold(turns, accepted_at, &named), text, file) {
                 (turns, _, _) if turns.is_empty() => Found::Absent,
                 (turns, Ok(text), Some(file)) => {

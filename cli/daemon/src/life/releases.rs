@@ -3,7 +3,7 @@
 //! What always holds: that a release cannot do something is what its server answered; the recorded
 //! releases only say which one could. The table is held against their schemas by a test.
 
-use crate::problem::{INVALID_REQUEST, METHOD_NOT_FOUND, Refusal};
+use crate::problem::Refusal;
 use serde_json::json;
 use sm_ingest::app_server::Version;
 
@@ -29,12 +29,6 @@ const SERVED: &[(&str, &str, Option<&str>)] = &[
 
 /// The most methods named as a remedy.
 const NEAR_MAX: usize = 8;
-
-/// Whether a server's error says that it does not know the method.
-pub(super) fn is_unknown(method: &str, code: i64, words: &str) -> bool {
-    code == METHOD_NOT_FOUND
-        || code == INVALID_REQUEST && words.contains(&format!("unknown variant `{method}`"))
-}
 
 /// The first recorded release that serves a method, where this one is older.
 pub(super) fn later(version: Version, method: &str) -> Option<&'static str> {
@@ -128,9 +122,6 @@ mod tests {
     fn what_a_release_cannot_do_is_said_by_name_with_the_one_that_could() {
         let words = "Invalid request: unknown variant `thread/name/set`, expected one of \
                      `initialize`, `thread/start`, `thread/fork`, `turn/start`";
-        assert!(is_unknown("thread/name/set", -32600, words));
-        assert!(!is_unknown("thread/start", -32600, words));
-        assert!(!is_unknown("review/start", -32600, "Invalid request: unknown variant `detached`"));
         let refused = unsupported("0.80.0", "thread/name/set", words);
         assert_eq!((refused.status, refused.problem.code.as_str()), (501, "unsupported"));
         assert_eq!(

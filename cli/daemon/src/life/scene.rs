@@ -8,7 +8,7 @@ use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::family;
 use crate::input;
-use crate::problem::Refusal;
+use crate::problem::{Refusal, is_unknown_method};
 use crate::servers::archive;
 use crate::servers::older::{self, Older};
 use crate::servers::pool::Server;
@@ -201,9 +201,7 @@ impl Scene {
 /// The error of a call: what a release does not know is named.
 pub(super) fn refused(version: Version, error: CallError) -> Refusal {
     match &error {
-        CallError::Refused { method, code, message, .. }
-            if releases::is_unknown(method, *code, message) =>
-        {
+        CallError::Refused { method, message, .. } if is_unknown_method(&error) => {
             releases::unsupported(&version.to_string(), method, message)
         }
         CallError::Refused { message, .. } if message.contains("authentication required") => {
