@@ -288,7 +288,11 @@ fn may_change(caller: &Caller, row: &rows::Input) -> Result<(), Refusal> {
     }
 }
 
-/// An input as [`accepted`] gives it; `None` where its records are no longer there.
+/// An input whole: from the record of its acceptance, its text from that of its last change. `None` where they are
+/// no longer there.
+///
+/// # Errors
+/// Those of reading the log.
 pub fn whole(
     log: &Reader,
     number: u64,
@@ -301,11 +305,12 @@ pub fn whole(
     }
 }
 
-/// An input whole: from the record of its acceptance, its text from that of its last change.
-///
-/// # Errors
-/// Those of reading the log: its records may be below the floor.
-pub fn accepted(log: &Reader, number: u64, row: &rows::Input) -> Result<InputAccepted, ReadError> {
+/// The same; that they are no longer there is an error.
+pub(super) fn accepted(
+    log: &Reader,
+    number: u64,
+    row: &rows::Input,
+) -> Result<InputAccepted, ReadError> {
     let read = |seq: u64| {
         let record = log.get(seq)?;
         Ok::<_, ReadError>(Synthetic::from_payload(record.record().payload))

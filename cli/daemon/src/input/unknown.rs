@@ -251,13 +251,14 @@ pub(super) enum Found {
     Unsure,
 }
 
-/// The turns that the other inputs of a session are known to have begun or gone into.
+/// The turns that the other inputs of a session are known to have begun: one that is lost, too, is not known to.
 fn named_turns(view: &View<'_>, sid: Sid, but: u64) -> Result<BTreeSet<String>, StoreError> {
     let began = began(view, sid)?;
     let mut named = BTreeSet::new();
     // All of them, however many: a turn of one that is left out would be taken for the lost one's.
     view.scan_back::<Inputs>(&[], |number, row| {
-        named.extend(row.turn.filter(|_| row.session == sid && number != but));
+        let is_others = row.session == sid && number != but;
+        named.extend(row.turn.filter(|_| is_others && row.status == InputStatus::Started));
         number >= began
     })?;
     Ok(named)
