@@ -194,12 +194,11 @@ pub(super) async fn find_out_one(
         Err(error) => return Err(error.into()),
     };
     let turns = told.pointer("/thread/turns").and_then(Value::as_array);
-    let is_told = turns.is_some();
     let turns = turns.map(Vec::as_slice).unwrap_or_default();
     let named = daemon.look(|view| named_turns(view, row.session, number))?;
     let found = match carried_by(turns, number) {
         Some((status, turn)) => Found::Taken(status, turn.to_owned()),
-        None if !is_told => Found::Unsure,
+        None if told.is_null() => Found::Unsure,
         None => {
             let accepted_at = row.accepted_at.div_euclid(1_000_000);
             let text = queue::accepted(&daemon.reader, number, row).map(|accepted| accepted.text);
