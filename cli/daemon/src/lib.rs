@@ -40,7 +40,7 @@ pub use config::{Config, Say};
 pub use counted::counted;
 pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
-pub use input::whole as whole_input;
+pub use input::{told_by as input_told_by, whole as whole_input};
 pub use invisible::is_invisible;
 pub use problem::Refusal;
 pub use prune::{MAX_BYTES, OLDER_THAN_MS, Plan};

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use sm_daemon::api::{Hold, InputAct, InputChange};
 use sm_projections::tables::Inputs;
 use sm_projections::views::{self, InputDoc};
-use sm_protocol::synthetic::InputAccepted;
 
 /// Shows the messages that wait for their sessions, and those whose way was lost; changes them.
 #[derive(Debug, Args)]
@@ -223,8 +222,7 @@ fn show(context: &Context, streams: &mut Streams, word: &str) -> Result<Exit, Er
     };
     let whole = sm_daemon::whole_input(&open_log(context)?, number, &row)?;
     let text_trimmed = whole.is_none();
-    let accepted = whole
-        .unwrap_or_else(|| InputAccepted { text: row.summary.clone(), ..InputAccepted::default() });
+    let accepted = whole.unwrap_or_else(|| sm_daemon::input_told_by(&row));
     let input = views::input_doc(&view, number, row)?;
     let shown = Shown {
         schema: "sm.input/1",

@@ -16,11 +16,11 @@ mod unknown;
 pub(crate) mod words;
 
 pub(crate) use dispatch::{deliver_after, deliver_soon, passes};
-pub use queue::whole;
 pub(crate) use queue::{
     act, cancel_all, change, document, hold, hold_or_release, list, now_is, release, release_all,
     waiting,
 };
+pub use queue::{told_by, whole};
 pub(crate) use unknown::{doubt, doubt_all, doubt_last, doubt_soon, find_out_all, resumed};
 
 use crate::api::{Input, InputTaken, Mode, Settings};
@@ -155,7 +155,7 @@ async fn accept(
         news: sender.news,
     };
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
-    let session = match told_of(daemon, thread, number).await {
+    let session = match once_told(daemon, thread, number).await {
         Ok(session) => session,
         // It is in the log: whoever is told of an error would send it again.
         Err(refusal) => {
@@ -176,7 +176,7 @@ async fn accept(
 }
 
 /// The session of an input, as it is once the tables tell of that.
-async fn told_of(daemon: &Daemon, thread: &str, number: u64) -> Result<Session, Refusal> {
+async fn once_told(daemon: &Daemon, thread: &str, number: u64) -> Result<Session, Refusal> {
     daemon.folded_to(number).await?;
     archive::came_out(daemon, &daemon.session(thread)?.session).await?;
     Ok(daemon.session(thread)?.session)

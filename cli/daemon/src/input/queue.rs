@@ -159,8 +159,7 @@ pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
     let thread = thread_of(daemon, row.session)?;
     let whole = whole(&daemon.reader, number, &row)?;
     let text_trimmed = whole.is_none();
-    let first = InputAccepted { text: row.summary.clone(), ..InputAccepted::default() };
-    let accepted = whole.unwrap_or(first);
+    let accepted = whole.unwrap_or_else(|| told_by(&row));
     let document = daemon.look(|view| views::input_doc(view, number, row));
     let mut document =
         to_value(&document.map_err(|error: sm_projections::StoreError| Refusal::from(error))?);
@@ -305,7 +304,12 @@ pub fn whole(
     }
 }
 
-/// The same; that they are no longer there is an error.
+/// What is left of an input where its records cannot be read: the first line of its text.
+pub fn told_by(row: &rows::Input) -> InputAccepted {
+    InputAccepted { text: row.summary.clone(), ..InputAccepted::default() }
+}
+
+/// An input whole; that its records are no longer there is an error.
 pub(super) fn accepted(
     log: &Reader,
     number: u64,
@@ -318,7 +322,7 @@ pub(super) fn accepted(
     let mut accepted = match read(number)? {
         Some(Synthetic::InputAccepted(accepted)) => accepted,
         // Of a newer sm: what the row tells is all there is.
-        _ => InputAccepted { text: row.summary.clone(), ..InputAccepted::default() },
+        _ => told_by(row),
     };
     if row.text_seq != number
         && let Some(Synthetic::InputEdited(edited)) = read(row.text_seq)?

@@ -8,7 +8,7 @@
 
 use super::message;
 use crate::api::{Cancel, Input, Mode, Remind};
-use crate::caller::Caller;
+use crate::caller::{Caller, SENDER};
 use crate::daemon::{Daemon, now, to_value};
 use crate::family;
 use crate::problem::Refusal;
@@ -203,7 +203,7 @@ async fn send(daemon: &Arc<Daemon>, number: u64, row: &Reminder) -> Result<(), R
             ("failed", Some(refusal.to_string()))
         }
     };
-    end(daemon, &session, number, status, "sm".to_owned(), reason).await
+    end(daemon, &session, number, status, SENDER.to_owned(), reason).await
 }
 
 /// Records the words as a message that was refused, unless they were accepted before that: then they are one

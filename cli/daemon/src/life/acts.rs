@@ -105,8 +105,7 @@ async fn end(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<Vec
         let _ = server.app.call("thread/unsubscribe", params, LETTING_GO).await;
     }
     let ended = Synthetic::SessionEnded(SessionEnded { by: by.word() });
-    let receipt = daemon.note(thread, &ended)?;
-    daemon.folded_to(receipt.last).await?;
+    daemon.noted(thread, &ended).await?;
     Ok(cancelled)
 }
 

@@ -107,8 +107,7 @@ async fn detached(scene: &Scene, result: &Value, seq: u64) -> Result<Reviewing, 
         forked_from: Some(scene.thread().to_owned()),
         ..SessionSpawned::default()
     });
-    let receipt = scene.daemon.note(thread, &spawned)?;
-    scene.daemon.folded_to(receipt.last).await?;
+    scene.daemon.noted(thread, &spawned).await?;
     let way = vec!["review/start detached".to_owned()];
     begun(&scene.daemon, thread, result, seq, &scene.session.id, way).await
 }

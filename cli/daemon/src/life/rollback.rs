@@ -154,8 +154,7 @@ async fn look(
     };
     let count = u32::try_from(turns.len()).unwrap_or(u32::MAX);
     let dropped = TurnsDropped { turns, count, by: "codex".to_owned() };
-    let receipt = daemon.note(thread, &Synthetic::TurnsDropped(dropped))?;
-    daemon.folded_to(receipt.last).await?;
+    daemon.noted(thread, &Synthetic::TurnsDropped(dropped)).await?;
     Ok(None)
 }
 

@@ -187,9 +187,7 @@ impl Scene {
 
     /// Records what was done without Codex.
     pub async fn note(&self, note: &Synthetic) -> Result<u64, Refusal> {
-        let receipt = self.daemon.note(self.thread(), note)?;
-        self.daemon.folded_to(receipt.last).await?;
-        Ok(receipt.last)
+        Ok(self.daemon.noted(self.thread(), note).await?.last)
     }
 
     /// The session as it is now.

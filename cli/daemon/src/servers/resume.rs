@@ -218,8 +218,7 @@ pub(crate) async fn load(
         return Err(Refusal::over(session));
     }
     let given_up = SessionUnresumable { reason: reason.to_owned() };
-    let receipt = daemon.note(thread, &Synthetic::SessionUnresumable(given_up))?;
-    daemon.folded_to(receipt.last).await?;
+    daemon.noted(thread, &Synthetic::SessionUnresumable(given_up)).await?;
     let dead = Refusal::dead(format!("Codex cannot resume session {}: {reason}", session.id));
     Err(match reason.contains(UNKNOWN_WORD) {
         true => dead.hint(format!(
