@@ -111,14 +111,13 @@ impl Recorder {
     }
 
     /// The same, and with it, in one frame, what `sm` has to say of the message: nobody ever sees the
-    /// one without the other. It is said in the thread that the message names (the answer to a fork
-    /// belongs to the thread that was forked and names the new one), else in the message's own.
+    /// one without the other. `note` says it, and in which thread.
     pub fn record_noting<'a>(
         &mut self,
         direction: Direction,
         time: i64,
         bytes: &'a [u8],
-        note: impl FnOnce(&Reading<'a>) -> Option<Synthetic>,
+        note: impl FnOnce(&Reading<'a>) -> Option<(String, Synthetic)>,
     ) -> Result<(Reading<'a>, Receipt), AppendError> {
         let reading = self.interpreter.read(direction, bytes);
         let message = Entry {
@@ -133,12 +132,9 @@ impl Recorder {
         };
         let receipt = match note(&reading) {
             None => self.log.append(&[message])?,
-            Some(note) => {
+            Some((thread, note)) => {
                 let payload = note.to_payload();
-                let named = reading.envelope.thread.as_ref();
-                let thread =
-                    named.filter(|_| !reading.thread.is_empty()).unwrap_or(&reading.thread);
-                self.log.append(&[message, own(0, 0, time, thread, &note, &payload)])?
+                self.log.append(&[message, own(0, 0, time, &thread, &note, &payload)])?
             }
         };
         Ok((reading, receipt))

@@ -3,11 +3,11 @@
 //! What always holds: the tables say what is; nothing here remembers what the log could tell. An act
 //! on a session holds its lock from the look at its row to the record of what was done.
 
-use crate::api::{CodexSearch, Comeback};
+use crate::api::CodexSearch;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::family;
-use crate::guard::guard;
+use crate::locks::Locks;
 use crate::problem::Refusal;
 use crate::requests::rulebook::Keeper;
 use crate::servers::pool::{Pool, Started};
@@ -24,10 +24,10 @@ use sm_projections::tables::{Sessions, Sources, Threads};
 use sm_projections::views::{self, Selection, SessionDoc};
 use sm_projections::{Store, StoreError, View};
 use sm_protocol::synthetic::Synthetic;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
@@ -36,8 +36,6 @@ const FRESH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the disk or the folds do not do is tried again so much later.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
-
-type SessionLocks = HashMap<String, Weak<tokio::sync::Mutex<()>>>;
 
 /// A running daemon.
 pub(crate) struct Daemon {
@@ -56,8 +54,8 @@ pub(crate) struct Daemon {
     pub revivals: Revivals,
     /// Hands each server that was started to whoever attends to it.
     pub started: mpsc::UnboundedSender<Started>,
-    /// One answer to one request at a time.
-    pub answering: tokio::sync::Mutex<()>,
+    /// One answer at a time to each request, by its number.
+    pub answering: Locks<u64>,
     /// One import at a time.
     pub importing: tokio::sync::Mutex<()>,
     /// One prune at a time.
@@ -75,7 +73,7 @@ pub(crate) struct Daemon {
     /// Where TCP is served, if it is.
     pub tcp: OnceLock<SocketAddr>,
     stopping: watch::Sender<bool>,
-    locks: Mutex<SessionLocks>,
+    locks: Locks<String>,
 }
 
 /// Now, in Unix microseconds.
@@ -110,7 +108,7 @@ impl Daemon {
             locator: Arc::default(),
             revivals: Revivals::default(),
             started,
-            answering: tokio::sync::Mutex::default(),
+            answering: Locks::default(),
             importing: tokio::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
@@ -120,7 +118,7 @@ impl Daemon {
             rules: Keeper::default(),
             tcp: OnceLock::new(),
             stopping: watch::Sender::new(false),
-            locks: Mutex::default(),
+            locks: Locks::default(),
         };
         (daemon, attended)
     }
@@ -344,8 +342,7 @@ impl Daemon {
                 let session = self.session(&doc.thread_id)?.session;
                 doc.live = Some(self.is_live(&session));
                 let comes_back = self.look(|view| views::comes_back(view, &session))?;
-                comeback = comes_back
-                    .then(|| Comeback::of(&self.revivals.documents(), &session.thread_id));
+                comeback = comes_back.then(|| self.revivals.comeback(&session.thread_id));
             }
             let mut value = to_value(&doc);
             value["resuming"] = to_value(&comeback);
@@ -361,21 +358,7 @@ impl Daemon {
 
     /// Takes the session's lock.
     pub async fn lock(&self, thread: &str) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = guard(&self.locks);
-            if locks.len() > 1024 {
-                locks.retain(|_, lock| lock.strong_count() > 0);
-            }
-            match locks.get(thread).and_then(Weak::upgrade) {
-                Some(lock) => lock,
-                None => {
-                    let lock = Arc::new(tokio::sync::Mutex::new(()));
-                    locks.insert(thread.to_owned(), Arc::downgrade(&lock));
-                    lock
-                }
-            }
-        };
-        lock.lock_owned().await
+        self.locks.take(thread.to_owned()).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Supervises Codex, holds requests, serves HTTP.
 //!
 //! What always holds: prints nothing, parses no arguments, reads no environment but what it is
-//! handed. What a server says of itself goes to `servers::attend`, which knows everybody, over a channel
-//! from `servers::launch`, which knows nobody.
+//! handed. What a server says of itself goes over a channel from where it was started to `servers::attend`,
+//! which tells everybody whom it concerns.
 //!
 //! ```text
 //!  client ──▶ http ──▶ caller ──▶ sessions · input · requests · life ──▶ servers ──▶ codex app-server
@@ -25,6 +25,7 @@ mod import;
 mod input;
 mod invisible;
 mod life;
+mod locks;
 mod problem;
 mod prune;
 pub mod records;

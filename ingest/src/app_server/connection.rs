@@ -120,7 +120,37 @@ struct Answer {
 struct Waiting {
     answer: oneshot::Sender<Answer>,
     /// What is to be noted along with a success.
-    note: Option<Synthetic>,
+    note: Option<Note>,
+}
+
+/// What `sm` has to say of a success, recorded in one frame with it.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// What is said.
+    pub said: Synthetic,
+    /// The member of the result that names the thread that it is said in: where the answer does not, or names the
+    /// thread that the call was about, nothing is said. None for the thread that a result usually names (the
+    /// answer to a fork belongs to the thread that was forked and names the new one), else that of the call.
+    pub member: Option<&'static str>,
+}
+
+impl From<Synthetic> for Note {
+    fn from(said: Synthetic) -> Note {
+        Note { said, member: None }
+    }
+}
+
+impl Note {
+    /// The thread that it is said in.
+    fn thread(&self, reading: &Reading<'_>, line: &[u8]) -> Option<String> {
+        let Some(member) = self.member else {
+            let named = reading.envelope.thread.as_deref().unwrap_or(&reading.thread);
+            return (!reading.thread.is_empty()).then(|| named.to_owned());
+        };
+        let answer: Value = serde_json::from_slice(line).ok()?;
+        let named = answer.get("result")?.get(member)?.as_str()?;
+        (!named.is_empty() && *named != reading.thread).then(|| named.to_owned())
+    }
 }
 
 #[derive(Default)]
@@ -236,13 +266,13 @@ impl AppServer {
     }
 
     /// The same; a success that names a thread, or answers a call about one, is recorded together with
-    /// `note`, in that thread.
+    /// `note`.
     pub async fn call_noting(
         &self,
         method: &str,
         params: Value,
         patience: Duration,
-        note: Option<Synthetic>,
+        note: Option<Note>,
     ) -> Result<Reply, CallError> {
         let name = || method.to_owned();
         let (id, answer) = self.send_call(method, &params, note)?;
@@ -271,7 +301,7 @@ impl AppServer {
         &self,
         method: &str,
         params: &Value,
-        note: Option<Synthetic>,
+        note: Option<Note>,
     ) -> Result<(u64, oneshot::Receiver<Answer>), CallError> {
         aside(|| self.record_call(method, params, note))
     }
@@ -281,7 +311,7 @@ impl AppServer {
         &self,
         method: &str,
         params: &Value,
-        note: Option<Synthetic>,
+        note: Option<Note>,
     ) -> Result<(u64, oneshot::Receiver<Answer>), CallError> {
         let name = || method.to_owned();
         let mut wire = lock(&self.shared.wire);
@@ -381,7 +411,11 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        lock(&self.shared.calls).waiting.remove(&self.id);
+        let mut calls = lock(&self.shared.calls);
+        // An answer that comes too late for its caller makes a thread all the same: whose it is, is noted.
+        if calls.waiting.get(&self.id).is_some_and(|waiting| waiting.note.is_none()) {
+            calls.waiting.remove(&self.id);
+        }
     }
 }
 
@@ -497,20 +531,22 @@ impl Shared {
     }
 
     /// What is to be noted along with an answer.
-    fn note_of(&self, reading: &Reading<'_>) -> Option<Synthetic> {
+    fn note_of(&self, reading: &Reading<'_>, line: &[u8]) -> Option<(String, Synthetic)> {
         let envelope = &reading.envelope;
-        let has_thread = envelope.thread.is_some() || !reading.thread.is_empty();
-        if envelope.shape != Shape::Response || !has_thread {
+        if envelope.shape != Shape::Response {
             return None;
         }
         let id = envelope.id.as_ref()?.0.parse().ok()?;
-        lock(&self.calls).waiting.get_mut(&id)?.note.take()
+        let mut calls = lock(&self.calls);
+        let note = &mut calls.waiting.get_mut(&id)?.note;
+        let thread = note.as_ref()?.thread(reading, line)?;
+        Some((thread, note.take()?.said))
     }
 
     fn heard(&self, line: &[u8], incoming: &mpsc::UnboundedSender<Incoming>) {
         let recorded = {
             let mut wire = lock(&self.wire);
-            let note = |reading: &Reading<'_>| self.note_of(reading);
+            let note = |reading: &Reading<'_>| self.note_of(reading, line);
             let recorded = wire.recorder.record_noting(Direction::Server, now(), line, note);
             recorded.map(|(reading, receipt)| {
                 let noted = (receipt.last > receipt.first).then_some(receipt.last);

@@ -19,7 +19,7 @@ mod priority;
 mod process;
 mod stderr;
 
-pub use connection::{AppServer, Ended, Incoming, Launch, Reply, ServerCall};
+pub use connection::{AppServer, Ended, Incoming, Launch, Note, Reply, ServerCall};
 pub use error::{CallError, StartError};
 pub use locate::{
     Codex, FileId, LocateError, Locator, Search, Stage, VERSION_MIN, Version, locate,

@@ -52,6 +52,8 @@ pub struct Server {
     pub sessions: Option<u64>,
     /// Those of them with an open turn.
     pub busy: Option<u64>,
+    /// Those that had no turn yet: they are nowhere but there, and cannot move before their first.
+    pub unbegun: Vec<String>,
     /// How often in a row a server of that CODEX_HOME and version ended within a minute; null where
     /// nobody looked (`GET /healthz`).
     pub failures: Option<u32>,
@@ -117,8 +119,9 @@ pub struct Comeback {
 
 impl Comeback {
     /// That of a thread, by the batches that wait.
-    pub fn of(resuming: &[Resuming], thread: &str) -> Comeback {
-        let batch = resuming.iter().find(|batch| batch.threads.iter().any(|one| one == thread));
+    pub fn of<'r>(resuming: impl IntoIterator<Item = &'r Resuming>, thread: &str) -> Comeback {
+        let mut resuming = resuming.into_iter();
+        let batch = resuming.find(|batch| batch.threads.iter().any(|one| one == thread));
         batch.map_or_else(Comeback::default, |batch| Comeback {
             reason: batch.reason.clone(),
             failures: batch.failures,
@@ -128,7 +131,7 @@ impl Comeback {
 }
 
 /// Sessions that lost their server together.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resuming {
     /// Their threads.

@@ -13,7 +13,7 @@ pub(crate) use tree::above;
 
 use crate::api::Input;
 use crate::caller::Caller;
-use crate::daemon::Daemon;
+use crate::daemon::{AGAIN, Daemon};
 use crate::input;
 use crate::problem::Refusal;
 use sm_projections::rows::{Session, Sid};
@@ -28,15 +28,22 @@ pub(crate) fn look_soon(daemon: &Arc<Daemon>, thread: &str) {
     tokio::spawn(look(Arc::clone(daemon), thread.to_owned()));
 }
 
-/// The same, to its end: the nearest first, for a session that is woken has not settled.
+/// The same, to its end, however late the tables are: the nearest first, for a session that is woken has not
+/// settled.
 pub(crate) async fn look(daemon: Arc<Daemon>, thread: String) {
-    let above = match daemon.caught_up().await.and_then(|()| lineage(&daemon, &thread)) {
+    if !daemon.folded_at_last(daemon.log().accepted()).await {
+        return;
+    }
+    let above = match lineage(&daemon, &thread) {
         Ok(above) => above,
         Err(error) => return daemon.say(&format!("no parent of {thread} was woken: {error}")),
     };
     for thread in above {
-        if let Err(error) = wake(&daemon, &thread).await {
+        while let Err(error) = wake(&daemon, &thread).await {
             daemon.say(&format!("session {thread} was not told of its children: {error}"));
+            if !input::passes(&error) || !daemon.pause(AGAIN).await {
+                break;
+            }
         }
     }
 }

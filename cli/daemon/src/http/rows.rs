@@ -6,6 +6,7 @@
 
 use super::events::Events;
 use super::routes::Shared;
+use crate::api::Resuming;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use axum::extract::State;
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 /// How long changes are gathered.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// How often is looked whether servers live, where no record tells.
+/// How often is looked whether servers live and what waits for one, where no record tells.
 const LOOK: Duration = Duration::from_secs(5);
 
 pub(crate) async fn stream(State(daemon): Shared) -> Sse<KeepAliveStream<Events>> {
@@ -37,6 +38,8 @@ struct Shown {
     rows: BTreeMap<Sid, (SessionHead, blake3::Hash)>,
     /// The lives of the servers that ran.
     lives: Vec<(u64, u32)>,
+    /// What waited for a server.
+    resuming: Vec<Resuming>,
 }
 
 async fn follow(daemon: Arc<Daemon>, reader: mpsc::Sender<Event>) {
@@ -89,9 +92,10 @@ impl Shown {
         let running = daemon.pool.running();
         let lives: Vec<_> =
             running.iter().map(|server| (server.source, server.generation)).collect();
-        // Whether a session is live stands in no row.
-        let anew = lives != self.lives;
-        self.lives = lives;
+        let resuming = daemon.revivals.documents();
+        // Whether a session is live, and what keeps it from coming back, stands in no row.
+        let anew = lives != self.lives || resuming != self.resuming;
+        (self.lives, self.resuming) = (lives, resuming);
         let (seq, docs) = daemon.look(|view| {
             let mut docs = Vec::new();
             let mut heads = Vec::new();

@@ -67,6 +67,8 @@ pub(crate) async fn take(
         }
     }
     let _lock = daemon.lock(&target.session.thread_id).await;
+    // Whoever had the lock may have been given the same key.
+    daemon.caught_up().await?;
     let taken = take_locked(daemon, &target.session, &input, &caller).await;
     taken.map_err(|refusal| refusal.of_session(&target.session))
 }

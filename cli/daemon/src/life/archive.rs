@@ -17,13 +17,24 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
     let scene = Scene::set(daemon, word, &act).await?;
     scene.home()?;
     scene.between_turns("be archived")?;
-    if scene.session.archived {
-        return already(&scene, "it was in the archive already");
-    }
-    let seq = moved(&scene, "thread/archive", true).await?;
-    let version = scene.server().await?.codex.version;
-    let note = releases::later(version, "thread/unarchive")
-        .map(|later| format!("codex {version} does not take it out again; {later} does"));
+    let (seq, note) = match scene.session.archived {
+        true => (
+            scene.session.last_seq.unwrap_or_default(),
+            Some("it was in the archive already".to_owned()),
+        ),
+        false => {
+            let version = scene.server().await?.codex.version;
+            let seq = moved(&scene, "thread/archive", true).await?;
+            let later = releases::later(version, "thread/unarchive");
+            (
+                seq,
+                later.map(|later| {
+                    format!("codex {version} does not take it out again; {later} does")
+                }),
+            )
+        }
+    };
+    // Also where it was there already: whoever put it there may not have got so far.
     let cancelled = input::cancel_all(daemon, scene.thread(), "the session was archived").await?;
     let dropped = (!cancelled.is_empty())
         .then(|| format!("messages that waited were taken back: {}", cancelled.join(", ")));
@@ -72,7 +83,7 @@ async fn moved(scene: &Scene, method: &str, archived: bool) -> Result<u64, Refus
     let by = scene.caller.word();
     let note = Synthetic::SessionArchived(SessionArchived { archived, by });
     let params = json!({ "threadId": scene.thread() });
-    Ok(scene.call(&server, method, params, Some(note)).await?.seq)
+    Ok(scene.call(&server, method, params, Some(note.into())).await?.seq)
 }
 
 fn already(scene: &Scene, note: &str) -> Result<Done, Refusal> {

@@ -102,15 +102,7 @@ pub(super) async fn whom(
     patience: Duration,
 ) -> Result<Asked, Refusal> {
     if let Some(word) = ask.session.as_deref().filter(|word| !word.is_empty()) {
-        // An agent may ask about itself, too, which is none of its children.
-        let is_self = |agent: &sm_projections::views::Selection| {
-            daemon.find(word, ask.act.by.as_deref()).is_ok_and(|found| found.sid == agent.sid)
-        };
-        let mut act = ask.act.clone();
-        if matches!(caller, Caller::Agent(agent) if is_self(agent)) {
-            act.by = None;
-        }
-        let scene = Scene::set(daemon, word, &act).await?;
+        let scene = Scene::to_ask(daemon, word, &ask.act).await?;
         let server = match loaded && !scene.session.ended && !scene.session.archived {
             true => scene.loaded().await?,
             false => scene.server().await?,

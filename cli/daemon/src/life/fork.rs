@@ -99,7 +99,7 @@ pub(super) async fn fork_scene(
         forked_at: last.clone(),
         silent: false,
     });
-    let reply = match (scene.call(&server, "thread/fork", params, Some(spawned)).await, at) {
+    let reply = match (scene.call(&server, "thread/fork", params, Some(spawned.into())).await, at) {
         (Ok(reply), _) => reply,
         // One whose end Codex did not live to see goes on for ever there.
         (Err(refused), Some(at)) if refused.problem.message.contains("in-progress turn") => {

@@ -33,7 +33,7 @@ pub(crate) async fn name(daemon: &Arc<Daemon>, word: &str, wish: Rename) -> Resu
     }
     let server = scene.server().await?;
     let params = json!({ "threadId": scene.thread(), "name": wish.name });
-    match scene.call(&server, "thread/name/set", params, Some(named(true))).await {
+    match scene.call(&server, "thread/name/set", params, Some(named(true).into())).await {
         Ok(reply) => done(reply.seq, None),
         Err(refused) if refused.problem.code == "unsupported" => {
             let seq = scene.note(&named(false)).await?;

@@ -12,7 +12,7 @@ use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
-use sm_ingest::app_server::Version;
+use sm_ingest::app_server::{Note, Reply, Version};
 use sm_projections::views;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::sync::Arc;
@@ -53,12 +53,28 @@ pub(crate) async fn review(
         return in_fork(&scene, &target, &wish.act).await;
     }
     let params = json!({ "threadId": scene.thread(), "target": target, "delivery": "detached" });
-    match scene.call(&server, "review/start", params, None).await {
-        Ok(reply) => detached(&scene, &reply.result, reply.seq).await,
+    // Noted along with Codex's answer: nobody ever sees the review without its maker.
+    let note =
+        Note { said: Synthetic::SessionSpawned(spawned(&scene)), member: Some("reviewThreadId") };
+    match scene.call(&server, "review/start", params, Some(note)).await {
+        Ok(reply) => detached(&scene, &reply).await,
         Err(refused) if refused.problem.message.contains("detached") => {
             in_fork(&scene, &target, &wish.act).await
         }
         Err(refused) => Err(refused),
+    }
+}
+
+/// Whose the thread of a detached review is.
+fn spawned(scene: &Scene) -> SessionSpawned {
+    SessionSpawned {
+        parent: match &scene.caller {
+            Caller::Agent(agent) => Some(agent.session.thread_id.clone()),
+            _ => None,
+        },
+        by: scene.caller.word(),
+        forked_from: Some(scene.thread().to_owned()),
+        ..SessionSpawned::default()
     }
 }
 
@@ -92,24 +108,14 @@ async fn inline(
 }
 
 /// A review in a thread that Codex made for it.
-async fn detached(scene: &Scene, result: &Value, seq: u64) -> Result<Reviewing, Refusal> {
-    let thread = result.get("reviewThreadId").and_then(Value::as_str);
-    let thread = thread.filter(|thread| *thread != scene.thread()).ok_or_else(|| {
+async fn detached(scene: &Scene, reply: &Reply) -> Result<Reviewing, Refusal> {
+    let thread = reply.result.get("reviewThreadId").and_then(Value::as_str);
+    let (Some(thread), Some(_)) = (thread, reply.noted) else {
         let message = "Codex's answer to review/start names no thread of its own for the review";
-        Refusal::new(502, "codex_error", message)
-    })?;
-    let spawned = Synthetic::SessionSpawned(SessionSpawned {
-        parent: match &scene.caller {
-            Caller::Agent(agent) => Some(agent.session.thread_id.clone()),
-            _ => None,
-        },
-        by: scene.caller.word(),
-        forked_from: Some(scene.thread().to_owned()),
-        ..SessionSpawned::default()
-    });
-    scene.daemon.noted(thread, &spawned).await?;
+        return Err(Refusal::new(502, "codex_error", message));
+    };
     let way = vec!["review/start detached".to_owned()];
-    begun(&scene.daemon, thread, result, seq, &scene.session.id, way).await
+    begun(&scene.daemon, thread, &reply.result, reply.seq, &scene.session.id, way).await
 }
 
 /// A review in a fork of the session.

@@ -83,7 +83,7 @@ pub(crate) async fn rollback(
         let turns = cut.iter().filter_map(|turn| turn.number).collect();
         let params = json!({ "threadId": scene.thread(), "beforeTurnId": before });
         let note = dropped(turns, count);
-        match scene.call(&server, "thread/revert", params, Some(note)).await {
+        match scene.call(&server, "thread/revert", params, Some(note.into())).await {
             Ok(_) => {
                 let note = listed.as_deref().and_then(|listed| outside(&scene, listed, count));
                 return told(&scene, &own, count, "thread/revert", note);
@@ -97,7 +97,8 @@ pub(crate) async fn rollback(
     }
     let turns = plain(&scene, &server, &own, count).await?;
     let params = json!({ "threadId": scene.thread(), "numTurns": count });
-    let called = scene.call(&server, "thread/rollback", params, Some(dropped(turns, count))).await;
+    let note = dropped(turns, count).into();
+    let called = scene.call(&server, "thread/rollback", params, Some(note)).await;
     called.map_err(|refused| maybe_done(&scene, refused))?;
     told(&scene, &own, count, "thread/rollback", None)
 }

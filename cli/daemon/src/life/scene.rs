@@ -14,7 +14,7 @@ use crate::servers::older::{self, Older};
 use crate::servers::pool::Server;
 use crate::servers::resume;
 use serde_json::{Value, json};
-use sm_ingest::app_server::{CallError, Reply, Version};
+use sm_ingest::app_server::{CallError, Note, Reply, Version};
 use sm_projections::rows::{Session, Sid};
 use sm_projections::views::Selection;
 use sm_protocol::synthetic::Synthetic;
@@ -42,6 +42,26 @@ impl Scene {
         let caller = daemon.caller(act.by.as_deref())?;
         let target = daemon.find(word, act.by.as_deref())?;
         family::may_act(daemon, &caller, &target)?;
+        Scene::at(daemon, caller, target, act).await
+    }
+
+    /// The same for a question: an agent may ask about itself, too, which is none of its children.
+    pub async fn to_ask(daemon: &Arc<Daemon>, word: &str, act: &Act) -> Result<Scene, Refusal> {
+        daemon.caught_up().await?;
+        let caller = daemon.caller(act.by.as_deref())?;
+        let target = daemon.find(word, act.by.as_deref())?;
+        if !matches!(&caller, Caller::Agent(agent) if agent.sid == target.sid) {
+            family::may_act(daemon, &caller, &target)?;
+        }
+        Scene::at(daemon, caller, target, act).await
+    }
+
+    async fn at(
+        daemon: &Arc<Daemon>,
+        caller: Caller,
+        target: Selection,
+        act: &Act,
+    ) -> Result<Scene, Refusal> {
         let lock = daemon.lock(&target.session.thread_id).await;
         let thread = target.session.thread_id;
         // Whoever had the lock may have changed what the tables tell.
@@ -134,7 +154,7 @@ impl Scene {
         server: &Arc<Server>,
         method: &str,
         params: Value,
-        note: Option<Synthetic>,
+        note: Option<Note>,
     ) -> Result<Reply, Refusal> {
         let call = || server.app.call_noting(method, params.clone(), PATIENCE, note.clone());
         let begun = Instant::now();
@@ -155,11 +175,29 @@ impl Scene {
         };
         let reply = answer.map_err(|error| self.refused(server.codex.version, error))?;
         let noted = match (note, reply.noted) {
-            (Some(note), None) => self.daemon.note(self.thread(), &note)?.last,
-            (_, noted) => noted.unwrap_or(reply.seq),
+            (Some(Note { said, member: None }), None) => {
+                self.daemon.note(self.thread(), &said).map(|noted| noted.last)
+            }
+            (_, noted) => Ok(noted.unwrap_or(reply.seq)),
         };
-        self.daemon.folded_to(noted).await?;
+        let told = match noted {
+            Ok(noted) => self.daemon.folded_to(noted).await,
+            Err(refusal) => Err(refusal),
+        };
+        told.map_err(|refusal| self.done(method, refusal))?;
         Ok(reply)
+    }
+
+    /// What went wrong once Codex had done it: whoever is not told of that would have it done again.
+    fn done(&self, method: &str, refusal: Refusal) -> Refusal {
+        let Refusal { status, mut problem } = refusal;
+        problem.message = format!("Codex did it ({method}), and then: {}", problem.message);
+        problem.retryable = false;
+        problem.details = json!({ "done": true });
+        let id = &self.session.id;
+        problem.hint =
+            Some(format!("do not repeat it: `sm show {id}` and `sm turns {id}` tell of it soon"));
+        Refusal { status, problem }.of_session(&self.session)
     }
 
     /// The error of a call about the session.

@@ -32,7 +32,8 @@ pub(crate) async fn answer(
 ) -> Result<Answered, Refusal> {
     daemon.caught_up().await?;
     let caller = daemon.caller(answer.by.as_deref())?;
-    let answering = daemon.answering.lock().await;
+    let answering = daemon.answering.take(find(daemon, id)?.number).await;
+    // Whoever had the lock may have answered it.
     daemon.caught_up().await?;
     let asked = find(daemon, id)?;
     // What waits no more takes no answer, whether it would have fitted or not.
@@ -83,7 +84,7 @@ pub(crate) async fn decide(
     answer: &Answer,
     by: &str,
 ) -> Result<(), Refusal> {
-    let answering = daemon.answering.lock().await;
+    let answering = daemon.answering.take(number).await;
     daemon.caught_up().await?;
     let asked = find(daemon, &views::request_id(number))?;
     if asked.row.status != RequestStatus::Pending {

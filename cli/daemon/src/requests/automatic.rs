@@ -6,7 +6,7 @@
 use super::asked;
 use super::rulebook::Judging;
 use crate::api::Answer;
-use crate::daemon::{Daemon, now};
+use crate::daemon::{Daemon, blocking, now};
 use crate::problem::Refusal;
 use crate::records::LookError;
 use crate::servers::pool::Server;
@@ -16,7 +16,7 @@ use sm_projections::rows::{RequestClass, RequestStatus};
 use sm_projections::tables::{Pending, Requests};
 use sm_projections::views;
 use sm_protocol::Kind;
-use sm_rules::{Decision, Expiry};
+use sm_rules::{Decision, Expiry, Judgement};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,27 +52,44 @@ pub(crate) fn arrived(daemon: &Arc<Daemon>, server: &Arc<Server>, call: &ServerC
 }
 
 async fn by_rule(daemon: &Arc<Daemon>, server: &Server, seq: u64) -> Result<(), Refusal> {
-    daemon.folded_to(seq).await?;
-    let book = daemon.rulebook();
-    let subject = daemon.look(|view| match view.get::<Requests>(&seq)? {
-        Some(row) => {
-            let doc = views::request_doc(view, seq, row)?;
-            asked::subject_of(view, &daemon.reader, &doc).map(Some)
-        }
-        None => Ok::<_, LookError>(None),
-    })?;
-    let Some(subject) = subject else { return Ok(()) };
-    let judgement = book.judge(&subject, now());
-    let word = match judgement.decision {
-        Decision::Accept => "accept",
-        Decision::Decline => "decline",
-        Decision::Ask => return Ok(()),
+    if !daemon.folded_at_last(seq).await {
+        return Ok(());
+    }
+    match decided(daemon, seq).await? {
+        Some((answer, word)) => requests::decide(daemon, server, seq, &answer, &word).await,
+        None => Ok(()),
+    }
+}
+
+/// The answer that rules give to a request, and their word; none where they leave it to a human.
+async fn decided(daemon: &Arc<Daemon>, seq: u64) -> Result<Option<(Answer, String)>, Refusal> {
+    let daemon = Arc::clone(daemon);
+    // Files and folders are looked at, which may take their time.
+    let decided = move || {
+        let subject = daemon.look(|view| match view.get::<Requests>(&seq)? {
+            Some(row) => {
+                let doc = views::request_doc(view, seq, row)?;
+                asked::subject_of(view, &daemon.reader, &doc).map(Some)
+            }
+            None => Ok::<_, LookError>(None),
+        })?;
+        let book = daemon.rulebook();
+        Ok(subject.and_then(|subject| answer(&book.judge(&subject, now()))))
     };
-    // A declined agent is told why, in the user's own words.
-    let note = judgement.rules.first().and_then(|rule| rule.note.clone());
-    let say = note.filter(|_| judgement.decision == Decision::Decline);
+    blocking(decided).await?
+}
+
+fn answer(judgement: &Judgement<'_>) -> Option<(Answer, String)> {
+    let (word, say) = match judgement.decision {
+        Decision::Accept => ("accept", None),
+        // A declined agent is told why, in the user's own words.
+        Decision::Decline => {
+            ("decline", judgement.rules.first().and_then(|rule| rule.note.clone()))
+        }
+        Decision::Ask => return None,
+    };
     let answer = Answer { decision: Some(word.to_owned()), say, ..Answer::default() };
-    requests::decide(daemon, server, seq, &answer, &judgement.word()).await
+    Some((answer, judgement.word()))
 }
 
 /// Ends the wait of requests that nobody answers in time, where the user set one.

@@ -1,13 +1,13 @@
 //! Servers that give way to another codex: the weekly upgrade.
 //!
 //! What always holds: the codex that takes over has started before anything gives way to it; a server
-//! that gives way begins no turn, keeps its running ones to their end, and is ended once no session
-//! is busy there; none gives way to an older codex unless its user insists. What it could not let go of one by
+//! that gives way begins no turn but the first of a session, which is nowhere but there, keeps its running ones
+//! to their end, and is ended once no session is busy there; none gives way to an older codex unless its user insists. What it could not let go of one by
 //! one is resumed like what a lost server had.
 
 use super::older;
 use super::pool::{self, Server};
-use super::resume::{self, is_busy};
+use super::resume::{self, is_busy, is_unbegun};
 use crate::api::{Drain, Drained, Server as Document, Servers};
 use crate::daemon::Daemon;
 use crate::guard::guard;
@@ -38,11 +38,13 @@ pub(crate) async fn servers(daemon: &Daemon) -> Result<Servers, Refusal> {
 fn document(daemon: &Daemon, server: &Server) -> Result<Document, Refusal> {
     let here = resume::attached(daemon, server.source, server.generation)?;
     let busy = here.iter().filter(|found| found.session.open_turn.is_some()).count();
+    let unbegun = here.iter().filter(|found| is_unbegun(&found.session));
     let slot = daemon.pool.slot(&server.codex_home, server.codex.version);
     let failures = *guard(&slot.failures);
     Ok(Document {
         sessions: Some(here.len() as u64),
         busy: Some(busy as u64),
+        unbegun: unbegun.map(|found| found.session.id.clone()).collect(),
         failures: Some(failures),
         ..pool::document(server)
     })
@@ -144,12 +146,15 @@ async fn step(daemon: &Arc<Daemon>, server: &Arc<Server>) -> Result<bool, Refusa
             busy += 1;
             continue;
         }
+        if server.keeps_threads() {
+            continue;
+        }
         match resume::ensure(daemon, &thread).await {
             Ok(_) => {}
             // It is declared stopped, and so it is here no more.
             Err(error) if error.problem.code == "session_dead" => {}
-            // An old release: all that is idle moves when the server ends.
-            Err(error) if error.problem.code == "held" => {}
+            // All that is idle moves when the server ends.
+            Err(_) if server.keeps_threads() => {}
             Err(error) => stuck = Some(error),
         }
     }

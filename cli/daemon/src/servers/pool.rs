@@ -27,6 +27,8 @@ pub(crate) struct Server {
     successor: OnceLock<Codex>,
     /// Why it is ended on purpose.
     why: OnceLock<String>,
+    /// It is of a release that unloads no thread.
+    keeps_threads: OnceLock<()>,
     /// The threads that it has unloaded since they were last loaded here.
     unloaded: watch::Sender<BTreeSet<String>>,
 }
@@ -42,6 +44,7 @@ impl Server {
             born: Instant::now(),
             successor: OnceLock::new(),
             why: OnceLock::new(),
+            keeps_threads: OnceLock::new(),
             unloaded: watch::Sender::default(),
         }
     }
@@ -69,6 +72,16 @@ impl Server {
     /// Why it was ended, if it was on purpose.
     pub fn why(&self) -> Option<&str> {
         self.why.get().map(String::as_str)
+    }
+
+    /// It knows no call that has it let go of a thread.
+    pub fn cannot_unload(&self) {
+        let _ = self.keeps_threads.set(());
+    }
+
+    /// Whether its threads stay with it to its end.
+    pub fn keeps_threads(&self) -> bool {
+        self.keeps_threads.get().is_some()
     }
 
     /// It says that it has unloaded a thread.

@@ -11,7 +11,7 @@ use super::pool::Server;
 use crate::daemon::Daemon;
 use crate::input;
 use crate::life;
-use crate::problem::{OVERLOADED, Refusal};
+use crate::problem::{OVERLOADED, Refusal, is_unknown_method};
 use crate::sessions::rights::{Approval, Sandbox};
 use crate::sessions::{shell, trust};
 use serde_json::{Value, json};
@@ -95,19 +95,28 @@ pub(crate) async fn ensure_on(
     Ok(server)
 }
 
-/// Whether a session cannot be moved from its server: it or a sub-agent of its own has an open turn,
-/// or it is itself a sub-agent whose parent is still there.
+/// Whether a session had no turn yet: Codex writes a thread down with its first, or when it is forked, and before
+/// that no other server could load it.
+pub(crate) fn is_unbegun(session: &Session) -> bool {
+    session.counts.turns == 0 && session.forked_from.is_none() && !is_sub_agent(session)
+}
+
+/// What sm made stands on its own; what Codex made lives and ends with its parent.
+fn is_sub_agent(session: &Session) -> bool {
+    session.spawned_by.is_none() && session.parent.is_some()
+}
+
+/// Whether a session cannot be moved from its server: it or a sub-agent of its own has an open turn, it had none
+/// yet, or it is itself a sub-agent whose parent is still there.
 pub(crate) fn is_busy(
     daemon: &Daemon,
     server: &Server,
     found: &Selection,
 ) -> Result<bool, Refusal> {
-    if found.session.open_turn.is_some() {
+    if found.session.open_turn.is_some() || is_unbegun(&found.session) {
         return Ok(true);
     }
     let here = attached(daemon, server.source, server.generation)?;
-    // What sm made stands on its own; what Codex made lives and ends with its parent.
-    let is_sub_agent = |session: &Session| session.spawned_by.is_none();
     let parent = found.session.parent.filter(|_| is_sub_agent(&found.session));
     if parent.is_some_and(|parent| here.iter().any(|other| other.sid == parent)) {
         return Ok(true);
@@ -125,6 +134,9 @@ pub(crate) fn is_busy(
 
 /// Has a server let go of a thread.
 pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal> {
+    if server.keeps_threads() {
+        return Err(held_by(server));
+    }
     server.forget(thread);
     let params = json!({ "threadId": thread });
     let left = match server.app.call("thread/unsubscribe", params, LETTING_GO).await {
@@ -135,25 +147,30 @@ pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal>
         },
         Err(CallError::Lost { .. } | CallError::Gone { .. }) => true,
         Err(error @ CallError::Refused { code: OVERLOADED, .. }) => return Err(error.into()),
-        // An old release, which knows no such call.
-        Err(CallError::Refused { .. }) => false,
+        Err(error @ CallError::Refused { .. }) => {
+            if is_unknown_method(&error) {
+                server.cannot_unload();
+            }
+            false
+        }
         Err(error) => return Err(error.into()),
     };
     match left {
         true => Ok(()),
-        false => Err(Refusal::new(
-            409,
-            "held",
-            format!(
-                "codex {}, process {}, gives way to another one and cannot let go of one thread: \
-                 it is ended once its turns are over",
-                server.codex.version,
-                server.app.process().pid
-            ),
-        )
-        .hint("`sm serve --status` shows what it still does; send again then")
-        .retryable()),
+        false => Err(held_by(server)),
     }
+}
+
+fn held_by(server: &Server) -> Refusal {
+    let message = format!(
+        "codex {}, process {}, gives way to another one and cannot let go of one thread: it is ended once its \
+         turns are over",
+        server.codex.version,
+        server.app.process().pid
+    );
+    Refusal::new(409, "held", message)
+        .hint("`sm serve --status` shows what it still does; send again then")
+        .retryable()
 }
 
 /// Has the server load the session's thread.

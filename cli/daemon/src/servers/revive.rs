@@ -6,7 +6,7 @@
 
 use super::older::Older;
 use super::resume;
-use crate::api::Resuming;
+use crate::api::{Comeback, Resuming};
 use crate::counted;
 use crate::daemon::{Daemon, now};
 use crate::guard::guard;
@@ -45,6 +45,11 @@ impl Revivals {
 
     fn close(&self, number: u64) {
         guard(&self.0).1.remove(&number);
+    }
+
+    /// What keeps a thread that is to be resumed.
+    pub fn comeback(&self, thread: &str) -> Comeback {
+        Comeback::of(guard(&self.0).1.values(), thread)
     }
 
     /// What waits.
@@ -109,28 +114,28 @@ async fn resume_all(
 ) -> (Vec<String>, Option<String>) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut tries = JoinSet::new();
-    for thread in threads {
+    for thread in threads.clone() {
         let (daemon, room) = (Arc::clone(daemon), Arc::clone(&room));
         tries.spawn(async move {
             let _room = room.acquire_owned().await;
             let failed = resume_one(&daemon, &thread, older).await;
-            failed.map(|reason| (thread, reason))
+            (thread, failed)
         });
     }
-    let mut failed = Vec::new();
+    let (mut left, mut reason) = (threads, None);
     while let Some(tried) = tries.join_next().await {
         match tried {
-            Ok(tried) => failed.extend(tried),
-            Err(error) => daemon.say(&format!("a session was not resumed: {error}")),
+            Ok((decided, None)) => left.retain(|thread| *thread != decided),
+            Ok((_, Some(why))) => reason = Some(why),
+            // It broke before it was decided: that one is tried again, too.
+            Err(error) => reason = Some(error.to_string()),
         }
     }
-    let reason = failed.last().map(|(_, reason)| reason.clone());
     if let Some(reason) = &reason {
         // One line, however many there are.
-        daemon
-            .say(&format!("not resumed: {}, the last: {reason}", counted(failed.len(), "session")));
+        daemon.say(&format!("not resumed: {}, the last: {reason}", counted(left.len(), "session")));
     }
-    (failed.into_iter().map(|(thread, _)| thread).collect(), reason)
+    (left, reason)
 }
 
 /// Resumes one session. Returns why it is to be tried again.

@@ -69,7 +69,8 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
         silent: wish.silent,
         ..SessionSpawned::default()
     });
-    let reply = server.app.call_noting("thread/start", params, STARTING, Some(spawned)).await?;
+    let reply =
+        server.app.call_noting("thread/start", params, STARTING, Some(spawned.into())).await?;
     let thread = reply.result.pointer("/thread/id").and_then(Value::as_str);
     let (Some(thread), Some(made)) = (thread, reply.noted) else {
         let message = "Codex's answer to thread/start names no thread, or was not recorded";

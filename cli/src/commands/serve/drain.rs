@@ -114,6 +114,12 @@ pub fn line(server: &Server) -> String {
     }
     if let Some(to) = &server.gives_way_to {
         line.push_str(&format!("; gives way to {to}"));
+        if !server.unbegun.is_empty() {
+            let them = server.unbegun.join(" ");
+            line.push_str(&format!(
+                "; waits for a first turn (`sm send`), or the end (`sm stop`), of {them}"
+            ));
+        }
     }
     if let Some(failures @ 1..) = server.failures {
         line.push_str(&format!("; ended early {} in a row", counted(failures, "time")));
