@@ -4,7 +4,8 @@ use crate::bench::{Bench, kill};
 use serde_json::Value;
 use sm_daemon::ClientError;
 use sm_daemon::api::{
-    Act, Answer, Fork, Forked, Goal, GoalVerb, Hold, Input, Keep, Review, ReviewOf, Settings, Spawn,
+    Act, Answer, Ask, CodexSearch, Fork, Forked, Goal, GoalVerb, Hold, Input, Keep, Review,
+    ReviewOf, Settings, Spawn,
 };
 use sm_protocol::Kind;
 
@@ -473,4 +474,17 @@ fn a_tool_call_is_answered_also_where_the_tables_cannot_be_read() {
         bench.settled(&parent.id, 1);
         assert_eq!(bench.actions(&parent.id, "dynamic_tool").len(), 2);
     }
+}
+
+#[test]
+fn a_question_about_itself_does_not_choose_which_codex_others_get() {
+    let bench = Bench::start();
+    let agent = bench.spawn(&bench.wish("say: hello")).id;
+    bench.settled(&agent, 1);
+    let codex = CodexSearch { explicit: Some("/bin/echo".to_owned()), ..CodexSearch::default() };
+    let act = Act { by: Some(agent.clone()), codex: Some(codex), ..Act::default() };
+    let asked = Ask { session: Some(agent), act, ..Ask::default() };
+    assert!(bench.client().codex("models", &asked).unwrap().answer["data"].is_array());
+    bench.spawn(&bench.wish("say: on the user's own"));
+    assert_eq!(bench.client().servers().unwrap().servers.len(), 1);
 }

@@ -473,3 +473,24 @@ fn an_agent_reminds_itself_and_those_below_it() {
         }
     }
 }
+
+#[test]
+fn a_parent_is_woken_however_late_the_tables_tell_of_its_child() {
+    let mut bench = Bench::start();
+    bench.stop_daemon();
+    bench.fold_patience = Some(200);
+    bench.serve();
+    let child = json!({ "prompt": "run: sleep 2\nsay: last words" });
+    let parent = bench.spawn(&bench.wish(&format!("{}\nsay: delegated", spawning(&child))));
+    bench.settled(&parent.id, 1);
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    bench.wait("it was waited for in vain", || {
+        let said = std::fs::read_to_string(bench.home.daemon_log()).unwrap();
+        let ended = bench.told(Kind::TURN_COMPLETED).len() == 2;
+        (ended && said.contains("is not folded yet")).then_some(())
+    });
+    drop(stalled);
+    bench.settled(&parent.id, 2);
+    assert!(text(&wakes(&bench)[0]).contains("> last words\n"));
+}

@@ -704,3 +704,22 @@ fn an_agent_acts_on_its_own_children_and_widens_nothing() {
     let rpc = Rpc { method: "thread/read".into(), params: Value::Null, ask: ask(Some(&child)) };
     refused(bench.client().codex("rpc", &rpc), 403, "forbidden");
 }
+
+#[test]
+fn what_codex_has_done_is_not_to_be_tried_again_because_the_tables_are_late() {
+    let mut bench = Bench::start();
+    let id = grown(&bench, 2);
+    bench.stop_daemon();
+    bench.fold_patience = Some(300);
+    bench.serve();
+    acted(&bench, &id, "resume").unwrap();
+    let tables = bench.tables();
+    let stalled = tables.write_txn().unwrap();
+    let late = refused(verb::<Forked>(&bench, &id, "fork", &Fork::default()), 503, "timeout");
+    assert!(!late.retryable && late.details["done"] == true, "{late:?}");
+    drop(stalled);
+    bench.wait("the fork is told of", || {
+        let told = bench.client().sessions(None).unwrap();
+        (told["sessions"].as_array().unwrap().len() == 2).then_some(())
+    });
+}

@@ -8,6 +8,7 @@ use sm_daemon::api::{
     Rollback, RolledBack, Server, Spawn,
 };
 use sm_protocol::Kind;
+use sm_scripted_model::ConfigOptions;
 use std::path::{Path, PathBuf};
 
 /// A release that is older than the pinned one and shares its CODEX_HOME's databases.
@@ -435,4 +436,61 @@ fn a_user_insists_on_an_older_codex_and_an_agent_does_not() {
     bench.send(&id, "say: down", Mode::Start).unwrap();
     bench.settled(&id, 2);
     assert_eq!(source_of(&bench, &id), OLDER);
+}
+
+#[test]
+fn a_session_without_a_turn_has_its_first_where_it_lies_and_moves_then() {
+    let Some(older) = older() else { return };
+    let bench = Bench::start();
+    let [begins, ends] = [(), ()].map(|()| spawn_on(&bench, &older, ""));
+    let codex = search(&bench.codex);
+    let drained = bench.client().drain(&Drain { codex, ..Drain::default() }).unwrap();
+    let mut unbegun = drained.draining[0].unbegun.clone();
+    unbegun.sort();
+    let mut both = [begins.clone(), ends.clone()];
+    both.sort();
+    assert_eq!(unbegun, both);
+    bench.send(&begins, "say: the first", Mode::Start).unwrap();
+    bench.settled(&begins, 1);
+    bench.wait("it has moved", || (source_of(&bench, &begins) == "0.169.0").then_some(()));
+    bench.send(&begins, "say: the second", Mode::Start).unwrap();
+    bench.settled(&begins, 2);
+    assert_eq!(bench.last_message(&begins), "the second");
+    assert_eq!(servers(&bench)[0].unbegun, [ends.clone()]);
+    bench.client().stop(&ends, &Act::default()).unwrap();
+    bench.wait("the old server has ended", || (servers(&bench).len() == 1).then_some(()));
+}
+
+#[test]
+fn a_release_that_unloads_no_thread_is_asked_to_once() {
+    let Some(oldest) = release(NUMBERING) else { return };
+    let bench = Bench::start_with(ConfigOptions::for_release(NUMBERING, true));
+    let idle = [(), ()].map(|()| {
+        let id = spawn_on(&bench, &oldest, "say: idle");
+        bench.settled(&id, 1);
+        id
+    });
+    let busy = spawn_on(&bench, &oldest, LONG);
+    bench.wait("a running turn", || bench.session(&busy)["turn_id"].as_str().map(drop));
+    let codex = search(&bench.codex);
+    bench.client().drain(&Drain { codex, ..Drain::default() }).unwrap();
+    bench.wait("it is asked", || (unsubscribed(&bench) > 0).then_some(()));
+    // What is recorded meanwhile asks it no second time.
+    for _ in 0..20 {
+        bench.client().codex("models", &sm_daemon::api::Ask::default()).unwrap();
+    }
+    assert_eq!(unsubscribed(&bench), 1);
+    bench.client().interrupt(&busy, &Act::default()).unwrap();
+    for id in &idle {
+        bench.wait("it has moved", || (source_of(&bench, id) == "0.169.0").then_some(()));
+    }
+}
+
+/// How often a server was told to let go of a thread.
+fn unsubscribed(bench: &Bench) -> usize {
+    let calls = bench.records().into_iter().filter(|record| {
+        record.direction == sm_log::Direction::Client
+            && String::from_utf8_lossy(&record.payload).contains("thread/unsubscribe")
+    });
+    calls.count()
 }
