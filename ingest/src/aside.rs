@@ -5,8 +5,8 @@
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Does `work`, which may wait for as long as the log does.
-pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+/// Does `work`, which may wait for as long as the log, or a disk far away, does.
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         // Another thread takes the worker's tasks over meanwhile.
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

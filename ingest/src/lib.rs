@@ -12,6 +12,7 @@ mod recorder;
 mod secrets;
 mod unanswered;
 
+pub use aside::aside;
 pub use import::{
     CutOff, ImportError, ImportSummary, Importer, MalformedLine, MarkedLine, hash_file,
 };

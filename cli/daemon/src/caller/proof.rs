@@ -7,11 +7,14 @@
 //! stand in for it, for a command has ended and its server did not say so yet or is held still, nothing adds up.
 
 use crate::daemon::{Daemon, now};
+use crate::problem::Refusal;
 use crate::servers::pool::Server;
+use crate::servers::resume;
 use sm_ingest::app_server::ProcessId;
-use sm_projections::StoreError;
-use sm_projections::rows::{Action, ActionKind, ActivityState, SessionHead, Sid};
-use sm_projections::tables::{Actions, Sessions};
+use sm_ingest::aside;
+use sm_projections::rows::{Action, ActionKind};
+use sm_projections::tables::Actions;
+use sm_projections::views::Selection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -72,8 +75,8 @@ pub(crate) async fn thread_of(
         // One that is held still says nothing of what ends.
         let did_run = runs();
         daemon.fresh().await;
-        let before = open(daemon, server);
-        let tops = tops(daemon, server);
+        // It reads of every process there is.
+        let (before, tops) = aside(|| (open(daemon, server), tops(daemon, server)));
         // One that names nobody never will.
         let named = tops.iter().find(|top| top.process == process)?.thread.clone()?;
         // A command that begins or ends meanwhile would be one too few or too many.
@@ -141,19 +144,11 @@ fn tops(daemon: &Daemon, server: &Server) -> Vec<Top> {
 }
 
 /// The commands that a server runs, as the tables have it: those that wait for leave have not begun.
-fn open(daemon: &Daemon, server: &Server) -> Result<Open, StoreError> {
+fn open(daemon: &Daemon, server: &Server) -> Result<Open, Refusal> {
+    let here = resume::attached(daemon, server.source, server.generation)?;
     daemon.look(|view| {
-        let mut here: Vec<Sid> = Vec::new();
-        view.scan_as::<Sessions, SessionHead>(&[], &[], |sid, head| {
-            let is_here = (head.source, head.generation) == (server.source, server.generation);
-            if is_here && head.state != ActivityState::Stopped {
-                here.push(sid);
-            }
-            true
-        })?;
         let mut open = Open::new();
-        for sid in here {
-            let Some(session) = view.get::<Sessions>(&sid)? else { continue };
+        for Selection { sid, session } in here {
             let items = session.open_items.iter().filter(|item| item.kind == ActionKind::Command);
             // Those in the background outlive their turn.
             let seqs = items.map(|item| item.seq).chain(session.may_run_on);

@@ -9,7 +9,7 @@ use crate::import::Transcript;
 use crate::problem::Refusal;
 use axum::Json;
 use axum::extract::State;
-use sm_ingest::ImportSummary;
+use sm_ingest::{ImportSummary, aside};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) async fn import(
     if !path.is_absolute() {
         return Err(Refusal::bad_request(format!("{:?} is no absolute path", wish.path)));
     }
-    if path.is_dir() {
+    if aside(|| path.is_dir()) {
         return Err(Refusal::bad_request(format!("{} is a folder", path.display())));
     }
     Ok(Json(whole(async move { take_in(daemon, wish, path).await }).await?))

@@ -32,6 +32,7 @@ use crate::servers::{archive, older};
 use crate::sessions::interrupt::interrupt_turn;
 use delivery::{Accepted, Fate, settle, start, steer};
 use serde_json::json;
+use sm_ingest::aside;
 use sm_projections::rows::{Input as Row, InputStatus, OpenTurn, Session, Sid, line};
 use sm_projections::table::{Key, Table};
 use sm_projections::tables::{Inputs, Requests};
@@ -80,7 +81,7 @@ pub(crate) async fn take_locked(
     input: &Input,
     caller: &Caller,
 ) -> Result<InputTaken, Refusal> {
-    message::check(input)?;
+    aside(|| message::check(input))?;
     let settings = message::settings(caller, target, &input.settings)?;
     // Who is told of a failure sends again.
     let sender = Sender::new(caller.word(), WaitsOut::Away);
@@ -95,7 +96,7 @@ pub(crate) async fn take_reminder(
     input: &Input,
     caller: &Caller,
 ) -> Result<InputTaken, Refusal> {
-    message::check(input)?;
+    aside(|| message::check(input))?;
     accept(daemon, target, input, Sender::new(caller.word(), WaitsOut::Anything)).await
 }
 

@@ -208,7 +208,7 @@ pub(crate) async fn act(
         }
         InputAct::Find => {
             let row = doubted(daemon, &thread, id, row).await?;
-            unknown::find_out_one(daemon, &thread, number, &row).await?;
+            unknown::find_out_each(daemon, &thread, &[(number, row)]).await?;
         }
         InputAct::Retry => {
             let row = doubted(daemon, &thread, id, row).await?;
@@ -223,7 +223,7 @@ pub(crate) async fn act(
             super::takes_messages(&daemon.session(&thread)?.session)?;
             // One that is found in its thread after all is not sent twice.
             if row.status == InputStatus::Unknown {
-                unknown::find_out_one(daemon, &thread, number, &row).await?;
+                unknown::find_out_each(daemon, &thread, &[(number, row.clone())]).await?;
             }
             if find(daemon, id)?.1.status.is_taken() {
                 return document(daemon, id);

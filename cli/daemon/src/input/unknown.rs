@@ -169,20 +169,17 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
 /// was one.
 pub(crate) async fn find_out_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
     let lost = super::listed_in::<Lost>(daemon, thread)?;
-    for (number, row) in &lost {
-        find_out_one(daemon, thread, *number, row).await?;
-    }
+    find_out_each(daemon, thread, &lost).await?;
     Ok(!lost.is_empty())
 }
 
-/// Looks for one, and records what is found. The caller holds the session's lock.
-pub(super) async fn find_out_one(
+/// Looks for those of them that are lost, and records what is found. The caller holds the session's lock.
+pub(super) async fn find_out_each(
     daemon: &Arc<Daemon>,
     thread: &str,
-    number: u64,
-    row: &rows::Input,
+    inputs: &[(u64, rows::Input)],
 ) -> Result<(), Refusal> {
-    if row.status != InputStatus::Unknown {
+    if inputs.iter().all(|(_, row)| row.status != InputStatus::Unknown) {
         return Ok(());
     }
     let server = resume::ensure(daemon, thread).await?;
@@ -193,6 +190,22 @@ pub(super) async fn find_out_one(
         Err(error) if is_unknown_method(&error) => Value::Null,
         Err(error) => return Err(error.into()),
     };
+    for (number, row) in inputs {
+        if row.status == InputStatus::Unknown {
+            find_out_by(daemon, thread, (*number, row), &told, server.codex.version).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks for one in what Codex told of its thread.
+async fn find_out_by(
+    daemon: &Arc<Daemon>,
+    thread: &str,
+    (number, row): (u64, &rows::Input),
+    told: &Value,
+    version: Version,
+) -> Result<(), Refusal> {
     let turns = told.pointer("/thread/turns").and_then(Value::as_array);
     let turns = turns.map(Vec::as_slice).unwrap_or_default();
     let named = daemon.look(|view| named_turns(view, row.session, number))?;
@@ -222,7 +235,7 @@ pub(super) async fn find_out_one(
             ..queue::now_is(number, status)
         },
         // It never came there, and whoever sent it hears of no failure.
-        Found::Absent if super::has_no_sender(row) && server.codex.version.has(NAMING) => {
+        Found::Absent if super::has_no_sender(row) && version.has(NAMING) => {
             let reason = Some("it did not reach the thread: sent again".to_owned());
             InputChanged { reason, ..queue::put_back(daemon, thread, number)? }
         }

@@ -1,7 +1,7 @@
 //! Requests as documents: one, those that wait, those that stand so.
 //!
 //! What always holds: each comes with what was asked and what its answer needs; what waits for nobody is no
-//! part of what waits.
+//! part of what waits. Weighing one looks at files, which may take its time.
 
 use super::asked;
 use super::own::answers_itself;
@@ -10,6 +10,7 @@ use crate::daemon::{Daemon, now, to_value};
 use crate::problem::Refusal;
 use crate::records::LookError;
 use serde_json::{Value, json};
+use sm_ingest::aside;
 use sm_log::Reader;
 use sm_projections::tables::Requests;
 use sm_projections::views::{self, RequestDoc};
@@ -21,19 +22,21 @@ const STATUSES: [&str; 4] = ["pending", "answered", "cleared", "orphaned"];
 /// One request as a document.
 pub(crate) fn document(daemon: &Daemon, id: &str) -> Result<Value, Refusal> {
     let number = number_of(id)?;
-    daemon.look(|view| match view.get::<Requests>(&number)? {
+    let look = |view: &View<'_>| match view.get::<Requests>(&number)? {
         Some(row) => Ok(whole(view, &daemon.reader, &views::request_doc(view, number, row)?)?),
         None => Err(unknown(id)),
-    })
+    };
+    aside(|| daemon.look(look))
 }
 
 /// All requests that wait, oldest first, each with what was asked.
 pub(crate) fn waiting(daemon: &Daemon) -> Result<Vec<Value>, Refusal> {
-    daemon.look(|view| {
+    let look = |view: &View<'_>| {
         let waiting = views::pending_requests(view)?.into_iter();
         let waiting = waiting.filter(|doc| waits_for_somebody(daemon, doc));
         waiting.map(|doc| Ok(whole(view, &daemon.reader, &doc)?)).collect()
-    })
+    };
+    aside(|| daemon.look(look))
 }
 
 /// How many requests wait.

@@ -15,6 +15,7 @@ use crate::life::words;
 use crate::problem::Refusal;
 use crate::tools::offer;
 use serde_json::{Value, json};
+use sm_ingest::aside;
 use sm_projections::rows::Session;
 use sm_projections::views::Selection;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
@@ -41,7 +42,7 @@ pub(crate) async fn spawn(daemon: &Arc<Daemon>, wish: Spawn) -> Result<Spawned, 
     daemon.caught_up().await?;
     let caller = daemon.caller(wish.by.as_deref())?;
     let parent = parent(daemon, &wish, &caller)?;
-    let plan = plan(daemon, &wish, &caller, parent.as_ref())?;
+    let plan = aside(|| plan(daemon, &wish, &caller, parent.as_ref()))?;
     let prompt = wish.prompt.clone().filter(|prompt| !prompt.trim().is_empty());
     prompt.as_deref().map_or(Ok(()), message::check_text)?;
     for (what, word) in [("a model", &wish.model), ("a reasoning effort", &wish.effort)] {

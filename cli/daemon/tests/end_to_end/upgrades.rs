@@ -456,7 +456,7 @@ fn a_session_without_a_turn_has_its_first_where_it_lies_and_moves_then() {
     bench.send(&begins, "say: the second", Mode::Start).unwrap();
     bench.settled(&begins, 2);
     assert_eq!(bench.last_message(&begins), "the second");
-    assert_eq!(servers(&bench)[0].unbegun, [ends.clone()]);
+    assert_eq!(servers(&bench)[0].unbegun, std::slice::from_ref(&ends));
     bench.client().stop(&ends, &Act::default()).unwrap();
     bench.wait("the old server has ended", || (servers(&bench).len() == 1).then_some(()));
 }
