@@ -2,6 +2,7 @@
 //!
 //! What always holds: no agent speaks with the user's voice, and none leads a session that may do more than it.
 
+use crate::api::{Input, Mode};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::input;
@@ -25,11 +26,13 @@ pub(crate) fn may_act(daemon: &Daemon, caller: &Caller, target: &Selection) -> R
     };
     match daemon.is_above(agent.sid, target.sid)? {
         true => Ok(()),
-        false => Err(Refusal::forbidden(format!(
-            "an agent acts on its own children only: session {} is none",
-            target.session.id
-        ))),
+        false => Err(not_below(target, "acts")),
     }
+}
+
+fn not_below(target: &Selection, does: &str) -> Refusal {
+    let id = &target.session.id;
+    Refusal::forbidden(format!("an agent {does} in its own children only: session {id} is none"))
 }
 
 /// What an agent may say: to its own family, and to whoever is not below it with a line on where it
@@ -58,6 +61,29 @@ pub(crate) fn from_agent(
     let session = &agent.session;
     let name = session.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
     Ok(format!("[message of the agent in session {}{name}]\n{text}", session.id))
+}
+
+/// Refuses what an agent would do, along with its words, in a session that is not below it: there its words are
+/// all that it has.
+pub(crate) fn may_send(
+    daemon: &Daemon,
+    agent: &Selection,
+    target: &Selection,
+    input: &Input,
+) -> Result<(), Refusal> {
+    let has_settings = !input.settings.is_empty() || input.plan.is_some();
+    let (does, hint) = match input.mode {
+        Mode::Urgent => ("ends a turn", "send it without urgent, or with steer"),
+        _ if has_settings || input.output_schema.is_some() => (
+            "gives settings to a turn",
+            "send the words alone: model, effort, sandbox, approvals and schema are that session's own",
+        ),
+        _ => return Ok(()),
+    };
+    match daemon.is_above(agent.sid, target.sid)? {
+        true => Ok(()),
+        false => Err(not_below(target, does).hint(hint)),
+    }
 }
 
 /// Refuses where a session that an agent made may do more than that agent by now: its words would be done with

@@ -8,7 +8,7 @@ mod authority;
 mod news;
 mod tree;
 
-pub(crate) use authority::{agent_of, from_agent, may_act, may_still_lead};
+pub(crate) use authority::{agent_of, from_agent, may_act, may_send, may_still_lead};
 pub(crate) use tree::above;
 
 use crate::api::Input;

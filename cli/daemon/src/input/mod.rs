@@ -54,6 +54,7 @@ pub(crate) async fn take(
     match &caller {
         Caller::Agent(agent) => {
             input.text = family::from_agent(daemon, agent, &target, &input.text)?;
+            family::may_send(daemon, agent, &target, &input)?;
         }
         Caller::Nameless(_) => {
             return Err(Refusal::forbidden(

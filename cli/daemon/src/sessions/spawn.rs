@@ -167,10 +167,12 @@ fn plan(
     parent: Option<&Selection>,
 ) -> Result<Plan, Refusal> {
     let session = parent.map(|parent| &parent.session);
-    let mut env = wish.env.clone();
-    if let (true, Some(session)) = (env.is_empty(), session) {
-        env = shell::env_of(daemon, &session.thread_id)?;
-    }
+    let env = match (caller.is_user() && !wish.env.is_empty(), session) {
+        (true, _) => wish.env.clone(),
+        // What its commands mean hangs on it: an agent's child has what its parent has.
+        (false, Some(session)) => shell::env_of(daemon, &session.thread_id)?,
+        (false, None) => BTreeMap::new(),
+    };
     let codex_home = match (caller, &wish.codex_home, session) {
         (Caller::User | Caller::Demo, Some(home), _) => real(Path::new(home)),
         (Caller::Nameless(source), ..) => daemon.codex_home_of_source(*source),

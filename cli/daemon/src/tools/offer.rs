@@ -49,7 +49,7 @@ pub(crate) fn specs() -> Value {
             json!({
                 "session": session,
                 "text": { "type": "string", "description": "The message." },
-                "mode": { "type": "string", "enum": ["start", "steer", "urgent", "queue"], "description": "start (default): a new turn, queued if busy. steer: into the running turn. urgent: ends the running turn first. queue: always after what waits." },
+                "mode": { "type": "string", "enum": ["start", "steer", "urgent", "queue"], "description": "start (default): a new turn, queued if busy. steer: into the running turn. urgent: ends the running turn first, of a child only. queue: always after what waits." },
             }),
             &["session", "text"],
         ),
