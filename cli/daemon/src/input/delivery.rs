@@ -4,20 +4,17 @@
 //! recorded; one whose answer was lost is unknown, never sent twice.
 
 use super::message::{content, put_settings};
-use super::queue;
-use crate::api::Settings;
-use crate::caller::SENDER;
+use super::{lent, queue};
 use crate::daemon::Daemon;
 use crate::problem::{INVALID_REQUEST, OVERLOADED, Refusal, is_unknown_method, unknown_word};
 use crate::servers::pool::Server;
 use crate::servers::resume;
-use crate::sessions::rights::{Approval, Sandbox};
 use serde_json::{Value, json};
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::{InputStatus, Session};
 use sm_projections::tables::{Inputs, Sessions};
 use sm_projections::views::{self, Selection};
-use sm_protocol::synthetic::{InputAccepted, InputChanged, SessionSet, Synthetic, message_id};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, Synthetic, message_id};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,8 +162,8 @@ pub(super) async fn start(
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
     super::unknown::doubt(daemon, thread).await?;
-    keep_settings(daemon, thread, &input.message.settings).await?;
     let server = resume::ensure(daemon, thread).await?;
+    lent::note_own(daemon, &server, thread, &input.message.settings).await?;
     let begun = match turn_start(daemon, &server, thread, input).await? {
         // It ended before anything was said to it: once more, on another one.
         Err(CallError::Gone { .. }) => {
@@ -189,40 +186,6 @@ pub(super) async fn start(
         Err(error @ CallError::Gone { .. }) => Err(error.into()),
         Err(error) => Ok(fate_of(error)),
     }
-}
-
-/// Codex keeps a turn's settings for the turns after it. So those that are in force are noted as the
-/// session's own before a turn is begun with others.
-async fn keep_settings(daemon: &Daemon, thread: &str, settings: &Settings) -> Result<(), Refusal> {
-    if settings.is_empty() {
-        return Ok(());
-    }
-    let session = daemon.session(thread)?.session;
-    let sandbox = session.sandbox.as_deref().and_then(Sandbox::of_word);
-    let approval = session.approval_policy.as_deref().and_then(Approval::of_word);
-    let own = |changed: &Option<String>, kept: &Option<String>, in_force: Option<String>| {
-        in_force.filter(|_| changed.is_some() && kept.is_none())
-    };
-    let kept = &session.kept;
-    let own = Settings {
-        model: own(&settings.model, &kept.model, session.model.clone()),
-        effort: own(&settings.effort, &kept.effort, session.effort.clone()),
-        approval: own(
-            &settings.approval,
-            &kept.approval,
-            approval.map(|word| word.as_str().to_owned()),
-        ),
-        sandbox: own(
-            &settings.sandbox,
-            &kept.sandbox,
-            sandbox.map(|word| word.as_str().to_owned()),
-        ),
-    };
-    if own.is_empty() {
-        return Ok(());
-    }
-    let set = SessionSet { settings: own, by: SENDER.to_owned() };
-    daemon.noted(thread, &Synthetic::SessionSet(set)).await.map(drop)
 }
 
 async fn turn_start(

@@ -8,6 +8,7 @@
 mod delivery;
 mod dispatch;
 mod key;
+mod lent;
 pub(crate) mod message;
 mod queue;
 pub(crate) mod reminders;
@@ -16,6 +17,7 @@ mod unknown;
 pub(crate) mod words;
 
 pub(crate) use dispatch::{deliver_after, deliver_soon, passes};
+pub(crate) use lent::{put_back, put_back_after};
 pub(crate) use queue::{
     act, cancel_all, change, document, hold, hold_or_release, list, now_is, release, release_all,
     waiting,

@@ -19,6 +19,7 @@ pub(crate) async fn compact(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
     scene.not_stopped()?;
     scene.between_turns("be compacted")?;
     let server = scene.loaded().await?;
+    scene.with_own_settings(&server).await?;
     let before = scene.session.counts.turns;
     let params = json!({ "threadId": scene.thread() });
     let reply = scene.call(&server, "thread/compact/start", params, None).await?;

@@ -33,6 +33,9 @@ pub(crate) async fn goal(
         _ => scene.not_stopped()?,
     }
     let server = scene.loaded().await?;
+    if let GoalVerb::Set | GoalVerb::Resume = wish.verb {
+        scene.with_own_settings(&server).await?;
+    }
     told(&scene, &server, &wish, objective)
         .await
         .map_err(|refused| switched_off(server.codex.version, refused).of_session(&scene.session))

@@ -46,6 +46,7 @@ pub(crate) async fn review(
         ReviewOf::Uncommitted | ReviewOf::Prompt(_) => {}
     }
     let server = scene.loaded().await?;
+    scene.with_own_settings(&server).await?;
     if !wish.detached {
         return inline(&scene, &server, &target, &scene.session.id, Vec::new()).await;
     }

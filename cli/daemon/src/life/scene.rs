@@ -118,6 +118,29 @@ impl Scene {
         Ok(server)
     }
 
+    /// Has a turn that Codex begins by itself get the settings that the session keeps, not those of its last turn.
+    pub async fn with_own_settings(&self, server: &Arc<Server>) -> Result<(), Refusal> {
+        if input::put_back(&self.daemon, self.thread()).await? || self.session.open_turn.is_some() {
+            return Ok(());
+        }
+        // Loading it anew does it.
+        match resume::unload(server, self.thread()).await {
+            Ok(()) => resume::load(&self.daemon, server, &self.session).await,
+            Err(_) => {
+                let version = server.codex.version;
+                let message = format!(
+                    "codex {version} would give it the settings that the last turn was given"
+                );
+                Err(Refusal::new(501, "unsupported", message)
+                    .hint(format!(
+                        "`sm send {} …` begins one with the session's own",
+                        self.session.id
+                    ))
+                    .of_session(&self.session))
+            }
+        }
+    }
+
     /// What is in the archive has no history that Codex would work on.
     pub fn out_of_archive(&self) -> Result<(), Refusal> {
         match self.session.archived {

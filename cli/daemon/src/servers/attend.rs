@@ -36,6 +36,9 @@ async fn attend(daemon: Arc<Daemon>, started: Started) {
             Incoming::Notification { seq, kind: Kind::TURN_COMPLETED, thread } => {
                 tokio::spawn(turn_ended(Arc::clone(&daemon), thread, seq));
             }
+            Incoming::Notification { seq, kind: Kind::THREAD_GOAL_UPDATED, thread } => {
+                tokio::spawn(input::put_back_after(Arc::clone(&daemon), thread, seq));
+            }
             Incoming::Notification { kind: Kind::THREAD_CLOSED, thread, .. } => {
                 server.has_unloaded(thread);
             }
@@ -52,6 +55,7 @@ async fn attend(daemon: Arc<Daemon>, started: Started) {
 async fn turn_ended(daemon: Arc<Daemon>, thread: String, seq: u64) {
     input::deliver_after(Arc::clone(&daemon), thread.clone(), seq).await;
     input::doubt_last(&daemon, &thread).await;
+    input::put_back_after(Arc::clone(&daemon), thread.clone(), seq).await;
     family::look(daemon, thread).await;
 }
 

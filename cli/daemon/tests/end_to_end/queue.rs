@@ -4,7 +4,10 @@ use crate::bench::{Bench, signal};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sm_daemon::ClientError;
-use sm_daemon::api::{Act, Hold, Input, InputAct, InputChange, InputTaken, Keep, Mode, Settings};
+use sm_daemon::api::{
+    Act, Goal, GoalTold, GoalVerb, Hold, Input, InputAct, InputChange, InputTaken, Keep, Mode,
+    Review, ReviewOf, Reviewing, Settings, Spawn,
+};
 use sm_protocol::Kind;
 use std::time::Duration;
 
@@ -403,4 +406,82 @@ fn what_codex_has_taken_is_not_sent_again_however_late_the_tables_tell_of_it() {
     assert_eq!(changed.last().unwrap()["params"]["status"], "started");
     assert_eq!(starts(&bench).len(), 2);
     assert_eq!(bench.client().queue().unwrap()["undelivered"], json!([]));
+}
+
+/// The rights and the effort of every turn of a thread, by what Codex wrote into its own file.
+fn turns_were_given(bench: &Bench, id: &str) -> Vec<Value> {
+    let thread = bench.session(id)["thread_id"].as_str().unwrap().to_owned();
+    let mut folders = vec![bench.codex_home.join("sessions")];
+    let mut given = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_name().to_string_lossy().contains(&thread) {
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+                let turns = lines.filter(|line| line["type"] == "turn_context");
+                given.extend(turns.map(|turn| {
+                    let told = &turn["payload"];
+                    json!([told["approval_policy"], told["sandbox_policy"]["type"], told["effort"]])
+                }));
+            }
+        }
+    }
+    given
+}
+
+#[test]
+fn what_one_turn_is_given_no_later_one_has_whoever_begins_it() {
+    let bench = Bench::start();
+    let settings = Settings {
+        approval: Some("untrusted".into()),
+        sandbox: Some("read-only".into()),
+        ..Settings::default()
+    };
+    let wish = Spawn {
+        approval: settings.approval.clone(),
+        sandbox: settings.sandbox.clone(),
+        ..bench.wish("say: one")
+    };
+    let id = bench.spawn(&wish).id;
+    bench.settled(&id, 1);
+    let free = |text: &str| Input {
+        text: text.into(),
+        settings: Settings {
+            approval: Some("never".into()),
+            sandbox: Some("danger-full-access".into()),
+            effort: Some("high".into()),
+            ..Settings::default()
+        },
+        ..Input::default()
+    };
+    bench.client().input(&id, &free("say: two")).unwrap();
+    bench.settled(&id, 2);
+    // No message of sm's begins these.
+    let of = ReviewOf::Prompt("look".into());
+    let review = Review { of, detached: false, act: Act::default() };
+    let _: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
+    bench.settled(&id, 3);
+    let goal = |verb, objective: Option<&str>| Goal {
+        verb,
+        objective: objective.map(str::to_owned),
+        ..Goal::default()
+    };
+    let set = goal(GoalVerb::Set, Some("make it green"));
+    let _: GoalTold = bench.client().verb(&id, "goal", &set).unwrap();
+    // It would have it in all turns of its goal.
+    assert_eq!(
+        refused(bench.client().input(&id, &free("say: three"))),
+        (409, "goal_active".into())
+    );
+    bench.wait("a turn of the goal", || (turns_were_given(&bench, &id).len() > 3).then_some(()));
+    let pause = goal(GoalVerb::Pause, None);
+    let _: GoalTold = bench.client().verb(&id, "goal", &pause).unwrap();
+    let given = turns_were_given(&bench, &id);
+    assert_eq!(given[1], json!(["never", "danger-full-access", "high"]));
+    let own = |turn: &Value| turn[0] == "untrusted" && turn[1] == "read-only" && turn[2] != "high";
+    let others = given.iter().enumerate().filter(|(at, _)| *at != 1);
+    assert!(others.clone().all(|(_, turn)| own(turn)), "{given:?}");
+    assert_eq!(bench.session(&id)["sandbox"], "readOnly");
 }
