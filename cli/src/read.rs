@@ -9,12 +9,16 @@ use crate::output::{Streams, now_micros};
 use crate::past::Past;
 use crate::show::Lives;
 use serde::Serialize;
-use sm_daemon::{Home, HomeError};
+use sm_daemon::api::NotWritten;
+use sm_daemon::{Client, Home, HomeError};
 use sm_log::{OpenError, Reader};
 use sm_projections::views::{self, Selection};
 use sm_projections::{Store, View};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long an answer waits for what only the daemon knows.
+const GLANCE: Duration = Duration::from_millis(250);
 
 /// The tables, open for reading.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ pub struct Tables {
     pub log_id: String,
     /// The log's last durable seq when they were opened.
     pub head: u64,
+    /// What the disk did not take then.
+    not_written: Option<NotWritten>,
 }
 
 /// What an answer reflects.
@@ -38,12 +44,14 @@ pub struct AsOf {
     pub log_id: Option<String>,
     /// The last durable seq of that log.
     pub head: u64,
+    /// What the disk does not take at the moment; null while all is well.
+    pub not_written: Option<NotWritten>,
 }
 
 impl AsOf {
     /// Nothing was ever recorded.
     pub fn nothing() -> AsOf {
-        AsOf { seq: 0, log_id: None, head: 0 }
+        AsOf { seq: 0, log_id: None, head: 0, not_written: None }
     }
 }
 
@@ -86,12 +94,17 @@ impl Tables {
         let (Some(store), Some(log_id)) = (readings.store, readings.log_id) else {
             return Ok(None);
         };
+        let not_written = not_written(&context.home);
+        if let Some(not_written) = &not_written {
+            streams.warn(format_args!("{not_written}"));
+        }
         Ok(Some(Tables {
             store: Arc::new(store),
             past: None,
             home: context.home.clone(),
             log_id,
             head: readings.watermark,
+            not_written,
         }))
     }
 
@@ -157,8 +170,18 @@ impl Tables {
     /// What an answer made of `view` reflects.
     pub fn as_of(&self, view: &View<'_>) -> Result<AsOf, Error> {
         let seq = view.checkpoint()?;
-        Ok(AsOf { seq, log_id: Some(self.log_id.clone()), head: self.head.max(seq) })
+        Ok(AsOf {
+            seq,
+            log_id: Some(self.log_id.clone()),
+            head: self.head.max(seq),
+            not_written: self.not_written.clone(),
+        })
     }
+}
+
+/// What the daemon could not write yet. One that does not answer at once, or is out of reach, tells nothing.
+pub fn not_written(home: &Home) -> Option<NotWritten> {
+    Client::glance(home, GLANCE)?.not_written
 }
 
 /// The session that `word` means; `@parent` is the caller's.

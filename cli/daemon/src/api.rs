@@ -24,7 +24,7 @@ pub use log::{Import, Imported, Kept, Malformed, NotFolded, Prune, Pruned};
 pub use problem::{Problem, ProblemBody};
 pub use request::{Answer, Answered, Grant, Revoke};
 pub use server::{
-    Comeback, Drain, Drained, Health, OlderCodex, Resuming, Server, Servers, Shutdown,
+    Comeback, Drain, Drained, Health, NotWritten, OlderCodex, Resuming, Server, Servers, Shutdown,
 };
 pub use session::{CodexSearch, Keep, Spawn, Spawned};
 pub use sm_protocol::synthetic::Settings;

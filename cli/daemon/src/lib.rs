@@ -28,6 +28,7 @@ mod life;
 mod locks;
 mod problem;
 mod prune;
+mod recording;
 pub mod records;
 mod requests;
 mod serve;

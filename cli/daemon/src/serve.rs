@@ -10,6 +10,7 @@ use crate::home::{HomeError, Writer};
 use crate::http;
 use crate::input::reminders;
 use crate::problem::Refusal;
+use crate::recording;
 use crate::requests::automatic;
 use crate::servers::older::Older;
 use crate::servers::revive::revive;
@@ -123,6 +124,7 @@ async fn run(daemon: Arc<Daemon>, path: &Path) -> Result<(), ServeError> {
     daemon.say(&format!("serving on {}", path.display()));
     tokio::spawn(automatic::expire(Arc::clone(&daemon)));
     tokio::spawn(reminders::keep(Arc::clone(&daemon)));
+    tokio::spawn(recording::watch(Arc::clone(&daemon)));
     tokio::spawn(unseen::keep_readable(Arc::clone(&daemon)));
     tokio::spawn(revive(Arc::clone(&daemon), lost, None, Older::Refused));
     tokio::spawn(older::say(Arc::clone(&daemon)));

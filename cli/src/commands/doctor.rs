@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
 use crate::output::{Role, Streams, clean};
+use crate::read::not_written;
 use crate::show::sees_processes;
 use clap::Args;
 use serde::Serialize;
@@ -251,6 +252,11 @@ fn daemon(context: &Context) -> Check {
     let (socket, log) = (context.home.socket_path(), context.home.log_dir());
     let away = match UnixStream::connect(&socket) {
         Ok(_) => {
+            if let Some(not_written) = not_written(&context.home) {
+                return Check::new(Status::Failed, not_written.to_string())
+                    .remedy("Make room, or see what is wrong with the disk; it is written by itself then.")
+                    .details(json!({ "not_written": not_written }));
+            }
             let summary = format!("running, at {}", socket.display());
             return Check::new(Status::Ok, summary).details(json!({"socket": socket}));
         }

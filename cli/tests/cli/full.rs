@@ -1,6 +1,7 @@
 //! A disk with no room left, for real: a small tmpfs where mounting is allowed. What was folded can
 //! still be asked for, and the answer says that it is behind.
 
+use crate::folding::daemon;
 use crate::support::{Sm, captures};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -66,4 +67,55 @@ fn what_was_folded_is_answered_where_nothing_can_be_written() {
     let whole = sm.json(&["ps", "--all"]);
     assert_eq!(whole["as_of"]["seq"], whole["as_of"]["head"]);
     assert_eq!(sm.json(&["replay", "--verify"])["equal"], true);
+}
+
+/// Waits until a look finds something.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{what}: waited in vain");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn readers_and_the_daemons_log_tell_of_what_the_disk_does_not_take() {
+    let sm = Sm::new();
+    let Some(disk) = Disk::mount(&sm.home(), 96 << 20) else { return };
+    daemon(&sm);
+    let line = format!("{{\"method\":\"a/b\",\"params\":{{\"text\":\"{}\"}}}}\n", "x".repeat(4000));
+    let file = sm.file("large.jsonl", line.repeat(8_000).as_bytes());
+    disk.fill();
+    let mut import = sm.command(&["import", &file]);
+    import.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut import = import.spawn().expect("sm runs");
+    let told = until("readers are told", || {
+        let told = sm.run(&["ps", "--all", "--json"]);
+        let listed: serde_json::Value = serde_json::from_slice(&told.out).ok()?;
+        listed["as_of"]["not_written"].is_object().then_some((listed, told.err))
+    });
+    assert!(
+        told.0["as_of"]["not_written"]["why"].as_str().is_some_and(|why| why.contains("space"))
+    );
+    assert!(told.1.contains("not yet on the disk"), "{}", told.1);
+    let doctor = sm.run(&["doctor", "--json"]);
+    let checks: serde_json::Value = serde_json::from_slice(&doctor.out).expect("JSON");
+    assert_eq!((doctor.code, &checks["checks"]["daemon"]["status"]), (1, &"failed".into()));
+    let said = || std::fs::read_to_string(sm_daemon::Home::new(sm.home()).daemon_log());
+    until("its log tells why", || {
+        said().is_ok_and(|said| said.contains("does not take what is recorded")).then_some(())
+    });
+    import.kill().expect("the import ends");
+    import.wait().expect("its end");
+    std::fs::remove_file(sm.home().join("ballast")).expect("the ballast");
+    until("it is written", || {
+        let listed = sm.json(&["ps", "--all"]);
+        listed["as_of"]["not_written"].is_null().then_some(())
+    });
+    until("its log tells that, too", || {
+        said().is_ok_and(|said| said.contains("takes what is recorded again")).then_some(())
+    });
 }

@@ -20,10 +20,29 @@ pub struct Health {
     pub checkpoint: u64,
     /// Writes that failed and were tried again.
     pub event_persist_errors: u64,
+    /// Why what was recorded last is not on the disk; null while all is well.
+    pub not_written: Option<NotWritten>,
     /// Running Codex servers.
     pub servers: Vec<Server>,
     /// Where TCP is served, behind the token: `http://127.0.0.1:PORT`.
     pub tcp: Option<String>,
+}
+
+/// Records that the disk did not take: they are in memory, tried again, and seen by no reader.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NotWritten {
+    /// How many.
+    pub records: u64,
+    /// What the disk said last.
+    pub why: String,
+}
+
+impl std::fmt::Display for NotWritten {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let records = counted(self.records, "record");
+        write!(f, "{records} of now not yet on the disk, and not shown: {}", self.why)
+    }
 }
 
 /// A running Codex server.

@@ -1,7 +1,7 @@
 //! The daemon's client, blocking: for commands.
 //!
 //! What always holds: a connection a call; nothing is tried twice, because a call may have been
-//! carried out; no call has a time limit of its own, because the daemon bounds what it waits for.
+//! carried out; no call but a glance has a time limit of its own, because the daemon bounds what it waits for.
 
 mod events;
 mod start;
@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
@@ -110,6 +111,18 @@ impl Client {
             asked => drop(asked?),
         }
         Ok(client)
+    }
+
+    /// How the daemon of `home` is, if one answers within `patience`.
+    pub fn glance(home: &Home, patience: Duration) -> Option<Health> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let client = Client { socket: home.socket_path(), runtime };
+        client.runtime.block_on(async {
+            let asked = client.send(Method::GET, "/healthz", Bytes::new());
+            let told = async { whole(asked.await.ok()?).await.ok() };
+            let told = tokio::time::timeout(patience, told).await.ok()??;
+            serde_json::from_slice(&told).ok()
+        })
     }
 
     /// `GET /healthz`.

@@ -4,7 +4,7 @@ use super::wish::Wish;
 use super::{Asked, DESCRIBED, Named, drained, tcp};
 use crate::api::{
     Act, Answer, Answered, Drain, Drained, Grant, Health, Hold, Input, InputChange, InputTaken,
-    Keep, Revoke, Servers, Shutdown, Spawn, Spawned,
+    Keep, NotWritten, Revoke, Servers, Shutdown, Spawn, Spawned,
 };
 use crate::daemon::{Daemon, blocking, to_value, whole};
 use crate::life::acts::{self, Verb};
@@ -60,6 +60,10 @@ pub(crate) async fn health(State(daemon): Shared) -> Json<Health> {
         watermark: health.watermark,
         checkpoint: *daemon.folded.seq().borrow(),
         event_persist_errors: health.persist_errors,
+        not_written: health.failing.then(|| NotWritten {
+            records: health.accepted.saturating_sub(health.watermark),
+            why: health.last_error.unwrap_or_default(),
+        }),
         servers: daemon.pool.documents(),
         tcp: tcp::told(&daemon),
     })
