@@ -337,6 +337,7 @@ impl Importer {
             source: self.summary.source,
             generation: ending,
             reason: "another server greeted in the same transcript".to_owned(),
+            seen_at: None,
         });
         self.scribe.note_of(self.summary.source, ending, self.time, "", &ended)?;
         Ok(())

@@ -43,7 +43,8 @@ fn count(bytes: &[u8]) -> BTreeMap<String, Count> {
         let thread = params["threadId"].as_str().or(params["conversationId"].as_str());
         let Some(thread) = thread else { continue };
         let count = threads.entry(thread.to_owned()).or_default();
-        if message.get("id").is_some() {
+        // The client itself gives the result of a tool, and tells the time: nobody is asked.
+        if message.get("id").is_some() && !matches!(method, "item/tool/call" | "currentTime/read") {
             count.requests += 1;
         }
         match method {

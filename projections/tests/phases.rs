@@ -1,11 +1,15 @@
 //! The phases of every turn of every recorded transcript.
 
-use crate::folded::{fold_all, folded, imported, transcripts};
+use crate::folded::{fixtures, fold_all, folded, imported, transcripts};
 use serde_json::json;
-use sm_projections::rows::Phase;
+use sm_ingest::Scribe;
+use sm_log::Log;
+use sm_projections::rows::{Outcome, Phase, Session};
 use sm_projections::tables::{Sessions, Spans, Turns};
 use sm_projections::views::{self, TurnDoc};
+use sm_protocol::synthetic::{GenerationEnded, Synthetic};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 fn turns_of(path: &std::path::Path) -> Vec<TurnDoc> {
     let (dir, log, _) = imported(&std::fs::read(path).unwrap());
@@ -131,5 +135,49 @@ fn spans_are_of_turns_that_are() {
             let turn = turn.unwrap_or_else(|| panic!("{}: span {seq} of no turn", path.display()));
             assert!(turn.end_seq.is_none_or(|end| seq < end), "{}: {seq}", path.display());
         }
+    }
+}
+
+/// When the session of a log gave its last sign of life.
+fn last_sign(log: &Log, tables: &Path) -> i64 {
+    let store = fold_all(log, tables, usize::MAX);
+    let mut last = 0;
+    let mut look = |_, session: Session| {
+        last = session.last_at;
+        true
+    };
+    store.view().unwrap().scan::<Sessions>(&[], &[], &mut look).unwrap();
+    last
+}
+
+#[test]
+fn a_turn_whose_process_was_seen_to_end_lasted_until_then() {
+    let capture = fixtures().join("captures/codex-0.169.0/basic.jsonl");
+    let text = std::fs::read_to_string(capture).unwrap();
+    let open: String = text
+        .split_inclusive('\n')
+        .take_while(|line| !line.contains("\"turn/completed\""))
+        .collect();
+    for (seen, lasted_on) in [(None, 0), (Some(40), 40)] {
+        let (dir, log, _) = imported(open.as_bytes());
+        let last = last_sign(&log, &dir.path().join("before"));
+        let minutes = |minutes: i64| last + minutes * 60_000_000;
+        let ended = Synthetic::GenerationEnded(GenerationEnded {
+            source: 1,
+            reason: "was killed by signal 9".to_owned(),
+            seen_at: seen.map(minutes),
+            ..GenerationEnded::default()
+        });
+        Scribe::new(log.clone()).note_of(1, 0, minutes(50), "", &ended).unwrap();
+        log.sync().unwrap();
+        let store = fold_all(&log, &dir.path().join("tables"), usize::MAX);
+        let view = store.view().unwrap();
+        let mut ends = Vec::new();
+        view.scan::<Turns>(&[], &[], |_, turn| {
+            ends.push((turn.outcome, turn.ended_at));
+            true
+        })
+        .unwrap();
+        assert_eq!(ends, [(Outcome::Lost, Some(minutes(lasted_on)))]);
     }
 }

@@ -160,7 +160,7 @@ fn evidence(session: &Session, resuming: Option<String>) -> Vec<Evidence> {
                     .collect(),
             ),
             ActivityState::WaitingInput => (
-                "an unanswered question or elicitation, or the flag waitingOnUserInput",
+                "an unanswered question, elicitation or unknown request, or the flag waitingOnUserInput",
                 waiting(|class| class.asks_input())
                     .chain(flag(session.flag_input, "waitingOnUserInput"))
                     .collect(),

@@ -341,7 +341,11 @@ fn a_request_that_nobody_knows_waits_and_is_answered_raw() {
         assert!(refused["hint"].as_str().is_some_and(|hint| hint.contains("--raw")), "{refused}");
     }
     assert_eq!(stage.sm.run(&["answer", request, "--raw", "{\"x\":"]).code, 2);
-    assert_eq!(stage.sm.json(&["show", &id])["session"]["pending_requests"], 1);
+    let shown = stage.sm.json(&["show", &id])["session"].take();
+    assert_eq!(
+        (&shown["pending_requests"], &shown["activity_state"]),
+        (&json!(1), &json!("waiting_input"))
+    );
     let heard = stage.answer(
         "thread/somethingNew/request",
         &params,

@@ -33,7 +33,11 @@ macro_rules! kinds {
         }
 
         /// Every kind that stands for one method, with that method's name.
-        #[cfg(test)]
+        /// The methods of requests that ask for what only the client knows: no human could answer them.
+pub const CLIENTS_OWN: [&str; 3] =
+    ["account/chatgptAuthTokens/refresh", "attestation/generate", "currentTime/read"];
+
+#[cfg(test)]
         const METHODS: &[(Kind, &str)] = &[$($((Kind::$name, $method),)?)*];
 
         /// Every kind with its label.

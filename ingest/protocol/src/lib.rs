@@ -12,5 +12,5 @@ pub mod message;
 pub mod synthetic;
 
 pub use envelope::{Envelope, RpcId, Shape};
-pub use kind::Kind;
+pub use kind::{CLIENTS_OWN, Kind};
 pub use lenient::{Flag, Int, List, Obj, Real, Text};

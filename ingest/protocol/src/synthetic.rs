@@ -144,6 +144,8 @@ pub struct GenerationEnded {
     pub generation: u32,
     /// In words: exited with 1, killed by signal 9, ended by `sm serve --stop`, …
     pub reason: String,
+    /// When it was seen to end, in Unix microseconds; null where nobody looked then, or it was not told.
+    pub seen_at: Option<i64>,
 }
 
 /// `sm` made a session, or tells who made it.
@@ -525,6 +527,7 @@ mod tests {
             source: 3,
             generation: 1,
             reason: "killed by signal 9".into(),
+            seen_at: Some(7),
         });
         let payload = message.to_payload();
         assert_eq!(Synthetic::from_payload(&payload), Some(message.clone()));

@@ -29,7 +29,7 @@ use sm_protocol::Kind;
 use sm_protocol::message::{Answer, Call};
 
 /// A new meaning of any fold is a new version: its tables are rebuilt beside the old ones.
-pub const FOLD_VERSION: u32 = 11;
+pub const FOLD_VERSION: u32 = 12;
 
 /// What a fold step knows of the record at hand.
 #[derive(Clone, Copy)]
@@ -38,6 +38,8 @@ struct At {
     time: Micros,
     source: u64,
     generation: u32,
+    /// When the process of what it ends was seen to end.
+    seen_end: Option<Micros>,
 }
 
 /// One step: the state being changed, above its base, at one record.
@@ -54,6 +56,7 @@ pub fn fold(state: &mut State, base: &dyn Base, record: &Record<'_>) {
         time: record.time,
         source: record.source,
         generation: record.generation,
+        seen_end: None,
     };
     Step { state, base, at }.record(record);
 }
@@ -63,7 +66,7 @@ pub fn fold(state: &mut State, base: &dyn Base, record: &Record<'_>) {
 pub fn reads(method: &str) -> bool {
     let Some(kind) = Kind::of_method(method) else { return false };
     let mut state = State::default();
-    let at = At { seq: 1, time: 0, source: 0, generation: 0 };
+    let at = At { seq: 1, time: 0, source: 0, generation: 0, seen_end: None };
     let mut step = Step { state: &mut state, base: &Nothing, at };
     let sid = step.session_named("any");
     step.server_message(Some(sid), kind, b"{}")

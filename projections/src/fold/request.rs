@@ -11,9 +11,9 @@ use crate::rows::{
 };
 use crate::table::{Key, id_hash};
 use sm_protocol::message::{Answer, Call, Decision, Item, RequestResolved, ServerRequest};
-use sm_protocol::{Envelope, Kind, Text};
+use sm_protocol::{CLIENTS_OWN, Envelope, Kind, Text};
 
-fn class_of(kind: Kind) -> RequestClass {
+fn class_of(kind: Kind, method: &str) -> RequestClass {
     match kind {
         Kind::COMMAND_APPROVAL | Kind::EXEC_COMMAND_APPROVAL => RequestClass::Command,
         Kind::FILE_CHANGE_APPROVAL | Kind::APPLY_PATCH_APPROVAL => RequestClass::FileChange,
@@ -21,6 +21,7 @@ fn class_of(kind: Kind) -> RequestClass {
         Kind::USER_INPUT_REQUEST => RequestClass::UserInput,
         Kind::MCP_ELICITATION => RequestClass::Elicitation,
         Kind::TOOL_CALL => RequestClass::Tool,
+        _ if CLIENTS_OWN.contains(&method) => RequestClass::Client,
         _ => RequestClass::Other,
     }
 }
@@ -53,6 +54,7 @@ impl Step<'_> {
             (Some(sid), Some(_), Some(item)) => self.action_number(sid, turn, item),
             _ => None,
         };
+        let method = self.method_of(kind, payload);
         let row = Request {
             session: sid,
             turn,
@@ -61,8 +63,8 @@ impl Step<'_> {
             rpc_id: rpc_id.to_owned(),
             source: self.at.source,
             generation: self.at.generation,
-            class: class_of(kind),
-            method: self.method_of(kind, payload),
+            class: class_of(kind, &method),
+            method,
             summary: self.request_summary(sid, action, &params),
             reason: params.reason.filled().map(line),
             asked_at: self.at.time,
@@ -89,11 +91,11 @@ impl Step<'_> {
             self.action(sid, action).approvals.push(approval);
         }
         if let Some(turn) = turn {
-            self.turn(sid, turn).requests += 1;
+            self.turn(sid, turn).requests += u32::from(class.asks_human());
         }
         let session = self.session(sid);
         session.pending.push((number, class));
-        session.counts.requests += 1;
+        session.counts.requests += u64::from(class.asks_human());
         if unlinked {
             session.unlinked.push(number);
             if turn.is_some() {

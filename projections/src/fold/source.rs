@@ -97,6 +97,7 @@ impl Step<'_> {
     /// The turns that were open in the ended life are lost, its requests orphaned, its sessions gone
     /// until a later life names them.
     pub(super) fn generation_ended(&mut self, ended: GenerationEnded) {
+        self.at.seen_end = ended.seen_at;
         let at = self.at;
         if let Some(life) = self.generation(ended.source, ended.generation) {
             life.ended_at.get_or_insert(at.time);

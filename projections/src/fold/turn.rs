@@ -256,13 +256,15 @@ impl Step<'_> {
         }
     }
 
-    /// When what ends at the record at hand ended: what was lost, at its session's last sign of life,
-    /// for its process's end may be told much later.
+    /// When what ends at the record at hand ended: what was lost, when its process was seen to end, else at its
+    /// session's last sign of life, for that end may be told much later.
     pub(super) fn end_time(&mut self, sid: Sid, lost: bool) -> Micros {
-        let now = self.at.time;
-        match lost {
-            true => self.session(sid).last_at.min(now),
-            false => now,
+        let (now, seen) = (self.at.time, self.at.seen_end);
+        let last = self.session(sid).last_at;
+        match (lost, seen) {
+            (true, Some(seen)) => seen.max(last).min(now),
+            (true, None) => last.min(now),
+            (false, _) => now,
         }
     }
 

@@ -23,6 +23,8 @@ pub enum RequestClass {
     /// Anything else.
     #[default]
     Other,
+    /// What the client knows by itself, and no human: a token, what time it is.
+    Client,
 }
 
 impl RequestClass {
@@ -36,6 +38,7 @@ impl RequestClass {
             RequestClass::Elicitation => "elicitation",
             RequestClass::Tool => "tool",
             RequestClass::Other => "other",
+            RequestClass::Client => "client",
         }
     }
 
@@ -44,14 +47,14 @@ impl RequestClass {
         matches!(self, RequestClass::Command | RequestClass::FileChange | RequestClass::Permissions)
     }
 
-    /// Whether its session waits for input.
+    /// Whether its session waits for input: what nobody knows waits for a human's word, too.
     pub fn asks_input(self) -> bool {
-        matches!(self, RequestClass::UserInput | RequestClass::Elicitation)
+        matches!(self, RequestClass::UserInput | RequestClass::Elicitation | RequestClass::Other)
     }
 
     /// Whether a human must answer: what nobody knows stalls its turn as much as an approval does.
     pub fn asks_human(self) -> bool {
-        self != RequestClass::Tool
+        !matches!(self, RequestClass::Tool | RequestClass::Client)
     }
 }
 

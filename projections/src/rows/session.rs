@@ -153,7 +153,7 @@ pub struct Counts {
     pub tool_calls: u64,
     /// Messages of the agent.
     pub messages: u64,
-    /// Requests to the client.
+    /// Requests that a human, or a rule in the place of one, was to answer.
     pub requests: u64,
     /// Errors reported.
     pub errors: u64,

@@ -65,7 +65,7 @@ pub struct Turn {
     pub tool_calls: u32,
     /// Messages of the agent.
     pub messages: u32,
-    /// Requests to the client.
+    /// Requests that a human, or a rule in the place of one, was to answer.
     pub requests: u32,
     /// What it cost, a rewound thread's calls included; `None` until told.
     pub spent: Option<Tokens>,

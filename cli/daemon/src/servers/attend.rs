@@ -7,7 +7,7 @@ use super::older::Older;
 use super::pool::{Server, Started};
 use super::resume;
 use super::revive::revive;
-use crate::daemon::{AGAIN, Daemon};
+use crate::daemon::{AGAIN, Daemon, now};
 use crate::guard::guard;
 use crate::{family, input, requests};
 use sm_ingest::app_server::Incoming;
@@ -60,6 +60,7 @@ async fn turn_ended(daemon: Arc<Daemon>, thread: String, seq: u64) {
 }
 
 async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: &str) {
+    let seen_at = now();
     let meant = match (daemon.is_stopping(), server.why()) {
         (true, _) => Some(WITH_DAEMON),
         (false, why) => why,
@@ -72,7 +73,7 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
     daemon.end_leftovers(server.source).await;
     // As soon as its end is told, others may take them up.
     let had = resume::attached(daemon, server.source, server.generation);
-    if !told_end(daemon, server, reason).await {
+    if !told_end(daemon, server, reason, seen_at).await {
         return;
     }
     let had = had.unwrap_or_else(|error| {
@@ -100,9 +101,9 @@ async fn lost(daemon: &Arc<Daemon>, server: &Arc<Server>, reason: &str, stderr: 
 
 /// Records a server's end and waits until the tables tell it, however long the disk or the folds take:
 /// until then nothing takes its place. False if the daemon ends before.
-async fn told_end(daemon: &Daemon, server: &Server, reason: &str) -> bool {
+async fn told_end(daemon: &Daemon, server: &Server, reason: &str, seen_at: i64) -> bool {
     loop {
-        match daemon.note_end(server.source, server.generation, reason) {
+        match daemon.note_end((server.source, server.generation), reason, Some(seen_at)) {
             Ok(seq) => return daemon.folded_at_last(seq).await,
             Err(error) => {
                 daemon.say(&format!("the end of a server is not recorded yet: {error}"));

@@ -245,12 +245,19 @@ impl Daemon {
         }
     }
 
-    /// Records that a life ended. Returns the record: what its end means is told once that is folded.
-    pub fn note_end(&self, source: u64, generation: u32, reason: &str) -> Result<u64, Refusal> {
+    /// Records that a life ended, seen to at `seen_at`. Returns the record: what its end means is told once that is
+    /// folded.
+    pub fn note_end(
+        &self,
+        (source, generation): (u64, u32),
+        reason: &str,
+        seen_at: Option<i64>,
+    ) -> Result<u64, Refusal> {
         let ended = Synthetic::GenerationEnded(GenerationEnded {
             source,
             generation,
             reason: reason.to_owned(),
+            seen_at,
         });
         Ok(self.scribe.note_of(source, generation, now(), "", &ended)?.last)
     }

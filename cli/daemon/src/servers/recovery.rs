@@ -44,7 +44,7 @@ pub(crate) async fn recover(daemon: &Arc<Daemon>) -> Result<Vec<String>, Refusal
             true => "left behind by a daemon that died, ended by the next one",
             false => "ended with a daemon that died",
         };
-        let ended = daemon.note_end(source, generation, reason)?;
+        let ended = daemon.note_end((source, generation), reason, None)?;
         daemon.folded_to(ended).await?;
     }
     let mut threads = settle_inputs(daemon).await?;
