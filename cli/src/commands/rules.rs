@@ -1,5 +1,6 @@
 //! `sm rules`: which requests are answered without a human.
 
+use super::each::{Outcome, each};
 use crate::bound::Until;
 use crate::context::{Context, shell_word};
 use crate::daemon::Client;
@@ -10,7 +11,7 @@ use crate::show::risk_line;
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sm_daemon::asked::{asker_of, real, subject_of};
 use sm_daemon::counted;
 use sm_daemon::{Called, Home, Rulebook, answers_itself, api, mending};
@@ -639,38 +640,25 @@ pub fn grant_it(context: &Context, streams: &mut Streams, grant: &api::Grant) ->
 impl Revoke {
     fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let client = Client::or_start(context, streams)?;
-        let (mut gone, mut errors, mut failed) = (Vec::new(), Vec::new(), None);
-        for name in &self.names {
-            let revoke = api::Revoke { name: name.clone(), by: context.caller.clone() };
+        // The others are meant all the same.
+        let told = each(context, streams, &self.names, |name| {
+            let revoke = api::Revoke { name: name.to_owned(), by: context.caller.clone() };
             match client.revoke(&revoke) {
                 Ok(rule) => {
-                    gone.push(rule);
-                    if !context.json {
-                        streams.line(format_args!("{} is revoked", clean(name)))?;
-                    }
+                    let line = format!("{} is revoked", clean(name));
+                    Outcome::done(json!({ "rule": rule }), line)
                 }
-                // The others are meant all the same.
-                Err(error) => {
-                    if self.names.len() > 1 && !context.json {
-                        error.tell(streams, false);
-                    }
-                    errors.push(json!({
-                        "name": name,
-                        "error": {"code": error.code, "message": error.message, "hint": error.hint},
-                    }));
-                    failed.get_or_insert(error);
-                }
+                Err(error) => Outcome::failed(json!({ "name": name }), error),
             }
-        }
+        })?;
         if context.json {
-            let told = json!({ "schema": "sm.revoke/1", "rules": gone, "errors": errors });
-            streams.document(&told)?;
+            let errors = told.rows.iter().filter(|row| !row["error"].is_null());
+            let errors: Vec<&Value> = errors.collect();
+            let rules: Vec<&Value> = told.rows.iter().filter_map(|row| row.get("rule")).collect();
+            let schema = "sm.revoke/1";
+            streams.document(&json!({ "schema": schema, "rules": rules, "errors": errors }))?;
         }
-        match failed {
-            Some(error) if self.names.len() == 1 || context.json => Err(error),
-            Some(error) => Ok(error.exit),
-            None => Ok(Exit::Ok),
-        }
+        told.exit()
     }
 }
 
