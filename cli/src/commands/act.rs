@@ -1,9 +1,10 @@
 //! `sm interrupt`, `sm stop`, `sm resume`: the thread's life.
 
+use super::each::{Outcome, each};
 use crate::context::Context;
 use crate::daemon::{Client, Verb, acting, of_server};
 use crate::error::{Error, Exit};
-use crate::output::{Streams, now_micros, state};
+use crate::output::{Streams, Style, now_micros, state};
 use crate::read::Tables;
 use crate::show::show;
 use crate::targets::Selector;
@@ -79,51 +80,38 @@ fn act(
     let stopped = verb == Verb::Resume;
     let sessions = &of.chosen.sessions_of(context, streams, &of.sessions, stopped)?;
     let actor = Actor::find(context, streams, verb, sessions)?;
-    let mut told: Vec<Value> = Vec::new();
-    let mut failed: Option<Error> = None;
-    let wish = Act { older_codex, ..acting(context) };
-    for word in sessions {
-        match actor.act(context, verb, word, &wish) {
+    let (wish, style) = (Act { older_codex, ..acting(context) }, streams.style);
+    let told =
+        each(context, streams, sessions, |word| match actor.act(context, verb, word, &wish) {
             Ok(session) => {
-                if !context.json {
-                    let text = |name: &str| session.get(name).and_then(Value::as_str);
-                    let live = session.get("live").and_then(Value::as_bool);
-                    let word = text("activity_state").unwrap_or("unknown");
-                    let (role, glyph, words) = state(word, live);
-                    let words = streams.style.paint(role, format!("{glyph} {words}"));
-                    let id = text("id").unwrap_or_default();
-                    streams.line(format_args!("{id} {words}"))?;
-                    let cancelled = session.get("cancelled_inputs").and_then(Value::as_array);
-                    let cancelled: Vec<&str> =
-                        cancelled.into_iter().flatten().filter_map(Value::as_str).collect();
-                    if !cancelled.is_empty() {
-                        streams.say(format_args!(
-                            "Messages that waited were taken back: {}. sm{} queue show INPUT has \
-                             their text.",
-                            cancelled.join(", "),
-                            context.home_words()
-                        ));
-                    }
-                }
-                told.push(session);
+                let (line, note) = (line(style, &session), taken_back(context, &session));
+                Outcome::done(session, line).note(note)
             }
-            Err(error) => {
-                if sessions.len() > 1 && !context.json {
-                    error.tell(streams, false);
-                }
-                failed.get_or_insert(error);
-            }
-        }
-    }
-    if context.json && !(told.is_empty() && failed.is_some()) {
-        streams
-            .document(&json!({"schema": format!("sm.{}/1", verb.as_str()), "sessions": told}))?;
-    }
-    match failed {
-        Some(error) if sessions.len() == 1 || context.json => Err(error),
-        Some(error) => Ok(error.exit),
-        None => Ok(Exit::Ok),
-    }
+            Err(error) => Outcome::failed(json!({ "id": error.details.get("session_id") }), error),
+        })?;
+    told.end(context, streams, &format!("sm.{}/1", verb.as_str()), "sessions")
+}
+
+/// A session as it is then.
+fn line(style: Style, session: &Value) -> String {
+    let text = |name: &str| session.get(name).and_then(Value::as_str);
+    let live = session.get("live").and_then(Value::as_bool);
+    let (role, glyph, words) = state(text("activity_state").unwrap_or("unknown"), live);
+    let words = style.paint(role, format!("{glyph} {words}"));
+    format!("{} {words}", text("id").unwrap_or_default())
+}
+
+/// The messages that waited for it and do no more.
+fn taken_back(context: &Context, session: &Value) -> Option<String> {
+    let cancelled = session.get("cancelled_inputs")?.as_array()?;
+    let cancelled: Vec<&str> = cancelled.iter().filter_map(Value::as_str).collect();
+    (!cancelled.is_empty()).then(|| {
+        format!(
+            "Messages that waited were taken back: {}. sm{} queue show INPUT has their text.",
+            cancelled.join(", "),
+            context.home_words()
+        )
+    })
 }
 
 /// Who does it.

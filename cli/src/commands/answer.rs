@@ -1,5 +1,6 @@
 //! `sm approve`, `sm deny`, `sm answer`: what a request waits for.
 
+use super::each::{Outcome, each};
 use super::rules::{grant_it, plain_words};
 use crate::bound::Until;
 use crate::context::Context;
@@ -300,42 +301,38 @@ fn find(context: &Context, view: &View<'_>, id: &str) -> Result<(u64, Request), 
 /// Why nobody waits for an answer to that request, where no daemon runs; the same as before stands.
 fn not_waiting(
     context: &Context,
-    view: &View<'_>,
+    tables: &Tables,
     id: &str,
     answer: &api::Answer,
-) -> Result<Result<Answered, Error>, Error> {
-    let (seq, row) = match find(context, view, id) {
-        Ok(found) => found,
-        Err(error) => return Ok(Err(error)),
-    };
+) -> Result<Answered, Error> {
+    let view = &tables.view()?;
+    let (seq, row) = find(context, view, id)?;
     let doc = views::request_doc(view, seq, row)?;
     let home = context.home_words();
-    if let Some(session) = &doc.session_id
-        && let Err(error) = of_server(context, view, session)
-    {
-        return Ok(Err(error));
+    if let Some(session) = &doc.session_id {
+        of_server(context, view, session)?;
     }
     if doc.status == "answered" {
         if let Some(before) = same_before(view, &open_log(context)?, seq, answer)? {
-            return Ok(Ok(before));
+            return Ok(before);
         }
         let decided = doc.decision.as_deref().unwrap_or("answered");
         let by = doc.decided_by.as_deref().unwrap_or("somebody else");
         let message = format!("request {} was decided: {decided}, by {by}", doc.id);
-        return Ok(Err(Error::new(Exit::Conflict, "already_answered", message)
+        return Err(Error::new(Exit::Conflict, "already_answered", message)
             .details(json!({
                 "decision": doc.decision,
                 "decided_by": doc.decided_by,
                 "decided_by_thread": doc.decided_by_thread,
             }))
-            .hint(format!("See what waits: sm{home} inbox"))));
+            .hint(format!("See what waits: sm{home} inbox")));
     }
     let session = doc.session_id.as_deref().unwrap_or("SESSION");
     let message =
         format!("request {} no longer waits: no daemon runs, nor the Codex that asked it", doc.id);
-    Ok(Err(Error::new(Exit::Conflict, "conflict", message).hint(format!(
+    Err(Error::new(Exit::Conflict, "conflict", message).hint(format!(
         "Load its session again: sm{home} resume {session}; it asks anew where it still needs to."
-    ))))
+    )))
 }
 
 /// Sorts answers by the questions they are for.
@@ -426,56 +423,33 @@ fn answer_each(
         Some(_) => None,
         None => Some(Tables::open_some(context, streams)?),
     };
-    let (mut told, mut accepted): (Vec<Value>, Vec<bool>) = Default::default();
-    let mut failed: Option<Error> = None;
     let said_with = match (&client, &answer.say) {
         (Some(client), Some(_)) => last_of_each_session(client, requests),
         _ => BTreeSet::new(),
     };
-    for (at, word) in requests.iter().enumerate() {
+    let mut accepted: Vec<bool> = Vec::new();
+    let told = each(context, streams, requests, |word| {
         let (id, shown) = request_and_shown(word);
-        let say = answer.say.clone().filter(|_| said_with.contains(&at));
+        let say = answer.say.clone().filter(|_| said_with.contains(&accepted.len()));
         let answer = api::Answer { expected: shown.map(str::to_owned), say, ..answer.clone() };
         let done = match (&client, &tables) {
             _ if views::parse_request_id(id).is_none() => Err(no_request(context, word)),
             (Some(client), _) => client.answer(id, &answer),
-            (None, Some(tables)) => not_waiting(context, &tables.view()?, id, &answer)?,
+            (None, Some(tables)) => not_waiting(context, tables, id, &answer),
             (None, None) => Err(nothing_yet(context)),
         };
         accepted.push(done.is_ok());
-        match done {
-            Ok(answered) => {
-                if !context.json {
-                    print(streams, id, &answered)?;
-                }
-                told.push(json!({
-                    "request": answered.request, "repeated": answered.repeated,
-                    "secret_not_compared": answered.secret_not_compared,
-                    "note": answered.note, "error": null,
-                }));
-            }
-            Err(error) => {
-                if requests.len() > 1 && !context.json {
-                    error.tell(streams, false);
-                }
-                told.push(json!({
-                    "request": {"id": id}, "repeated": false, "secret_not_compared": false,
-                    "note": null,
-                    "error": {"code": error.code, "message": error.message, "hint": error.hint},
-                }));
-                failed.get_or_insert(error);
-            }
-        }
-    }
-    if context.json {
-        streams.document(&json!({"schema": "sm.answer/1", "answers": told}))?;
-    }
-    let exit = match failed {
-        Some(error) if requests.len() == 1 || context.json => Err(error),
-        Some(error) => Ok(error.exit),
-        None => Ok(Exit::Ok),
-    };
+        done.map_or_else(|error| not_answered(id, error), |answered| outcome(id, &answered))
+    })?;
+    let exit = told.end(context, streams, "sm.answer/1", "answers");
     Ok(Told { accepted, exit })
+}
+
+fn not_answered(id: &str, error: Error) -> Outcome {
+    let row = json!({
+        "request": {"id": id}, "repeated": false, "secret_not_compared": false, "note": null,
+    });
+    Outcome::failed(row, error)
 }
 
 /// Which of the requests the words go with. One that cannot be looked at is told of when it is answered.
@@ -509,7 +483,7 @@ fn carriers(requests: &[Option<(String, bool)>]) -> BTreeSet<usize> {
     best.into_values().map(|(_, at)| at).collect()
 }
 
-fn print(streams: &mut Streams, id: &str, answered: &Answered) -> Result<(), Error> {
+fn outcome(id: &str, answered: &Answered) -> Outcome {
     let text = |name: &str| answered.request.get(name).and_then(Value::as_str).unwrap_or_default();
     let again = match (answered.repeated, answered.secret_not_compared) {
         (true, true) => ", before: a secret cannot be compared",
@@ -531,11 +505,13 @@ fn print(streams: &mut Streams, id: &str, answered: &Answered) -> Result<(), Err
         Some(part) => clean(part).into_owned(),
         None => text("kind").replace('_', " "),
     };
-    streams.line(format_args!("{} {decision}{again}: {summary}", clean(id)))?;
-    if let Some(note) = &answered.note {
-        streams.say(format_args!("{}: {}", clean(id), clean(note)));
-    }
-    Ok(())
+    let line = format!("{} {decision}{again}: {summary}", clean(id));
+    let note = answered.note.as_deref().map(|note| format!("{}: {}", clean(id), clean(note)));
+    let row = json!({
+        "request": answered.request, "repeated": answered.repeated,
+        "secret_not_compared": answered.secret_not_compared, "note": answered.note,
+    });
+    Outcome::done(row, line).note(note)
 }
 
 #[cfg(test)]

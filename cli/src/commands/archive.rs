@@ -1,5 +1,6 @@
 //! `sm archive` and `sm unarchive`: out of the lists, and back.
 
+use super::each::{Outcome, each};
 use crate::context::Context;
 use crate::daemon::{Client, acting};
 use crate::error::{Error, Exit};
@@ -32,19 +33,19 @@ struct Of {
 impl Archive {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        each(context, streams, &self.of.sessions, "archive", "archived")
+        begin(context, streams, &self.of.sessions, "archive", "archived")
     }
 }
 
 impl Unarchive {
     /// Does it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        each(context, streams, &self.of.sessions, "unarchive", "out of the archive")
+        begin(context, streams, &self.of.sessions, "unarchive", "out of the archive")
     }
 }
 
 /// Carries out a verb that needs no more words on each of the sessions, and tells of each.
-pub fn each(
+pub fn begin(
     context: &Context,
     streams: &mut Streams,
     sessions: &[String],
@@ -52,34 +53,21 @@ pub fn each(
     is_then: &str,
 ) -> Result<Exit, Error> {
     let client = Client::for_sessions(context, streams, sessions)?;
-    let (act, mut told, mut failed) = (acting(context), Vec::new(), None::<Error>);
-    for word in sessions {
-        match client.verb::<Done>(word, verb, &act) {
-            Ok(done) => {
-                let id = done.session.get("id").and_then(Value::as_str).unwrap_or(word);
-                if !context.json {
-                    let note =
-                        done.note.as_deref().map_or(String::new(), |note| format!(": {note}"));
-                    streams.line(format_args!("{id} {is_then}{note}"))?;
-                }
-                told.push(json!({
-                    "session": done.session, "cursor": done.cursor, "note": done.note,
-                }));
+    let act = acting(context);
+    let told =
+        each(context, streams, sessions, |word| match client.verb::<Done>(word, verb, &act) {
+            Ok(Done { session, cursor, note }) => {
+                let id = session.get("id").and_then(Value::as_str).unwrap_or(word);
+                let words = note.as_deref().map_or(String::new(), |note| format!(": {note}"));
+                let line = format!("{id} {is_then}{words}");
+                let row = json!({ "session": session, "cursor": cursor, "note": note });
+                Outcome::done(row, line)
             }
             Err(error) => {
-                if sessions.len() > 1 && !context.json {
-                    error.tell(streams, false);
-                }
-                failed.get_or_insert(error);
+                let session = error.details.get("session_id").map(|id| json!({ "id": id }));
+                let row = json!({ "session": session, "cursor": null, "note": null });
+                Outcome::failed(row, error)
             }
-        }
-    }
-    if context.json && !(told.is_empty() && failed.is_some()) {
-        streams.document(&json!({ "schema": format!("sm.{verb}/1"), "sessions": told }))?;
-    }
-    match failed {
-        Some(error) if sessions.len() == 1 || context.json => Err(error),
-        Some(error) => Ok(error.exit),
-        None => Ok(Exit::Ok),
-    }
+        })?;
+    told.end(context, streams, &format!("sm.{verb}/1"), "sessions")
 }

@@ -1,6 +1,6 @@
 //! `sm compact`: a history made short.
 
-use super::archive::each;
+use super::archive::begin;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Streams;
@@ -18,6 +18,6 @@ pub struct Compact {
 impl Compact {
     /// Begins it.
     pub fn run(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
-        each(context, streams, &self.sessions, "compact", "is being compacted")
+        begin(context, streams, &self.sessions, "compact", "is being compacted")
     }
 }

@@ -10,6 +10,7 @@ mod completions;
 mod demo;
 mod diff;
 mod doctor;
+mod each;
 mod explain;
 mod export;
 mod fixture;

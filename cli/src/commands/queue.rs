@@ -1,5 +1,6 @@
 //! `sm queue`: the messages that wait, and those whose way was lost.
 
+use super::each::results;
 use super::send;
 use crate::context::Context;
 use crate::daemon::Client;
@@ -8,7 +9,7 @@ use crate::output::{Role, Streams, Table, ago, clean_block, now_micros};
 use crate::read::{AsOf, Head, Tables, nothing_yet, open_log, select};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sm_daemon::api::{Hold, InputAct, InputChange};
 use sm_projections::tables::Inputs;
 use sm_projections::views::{self, InputDoc};
@@ -260,7 +261,7 @@ fn change(
 ) -> Result<Exit, Error> {
     let change = InputChange { act, text, by: context.caller.clone() };
     let client = Client::or_start(context, streams)?;
-    each(
+    results(
         context,
         streams,
         inputs,
@@ -289,7 +290,7 @@ fn hold(
 ) -> Result<Exit, Error> {
     let hold = Hold { hold, by: context.caller.clone() };
     let client = Client::for_sessions(context, streams, sessions)?;
-    each(
+    results(
         context,
         streams,
         sessions,
@@ -302,44 +303,4 @@ fn hold(
             format!("{id}: {queued} {word}")
         },
     )
-}
-
-/// Does something to each of several, tells each outcome, and fails as the first that failed.
-pub fn each(
-    context: &Context,
-    streams: &mut Streams,
-    words: &[String],
-    schema: &str,
-    done: impl Fn(&str) -> Result<Value, Error>,
-    line: impl Fn(&Value) -> String,
-) -> Result<Exit, Error> {
-    let (mut told, mut failed): (Vec<Value>, Option<Error>) = (Vec::new(), None);
-    for word in words {
-        match done(word) {
-            Ok(document) => {
-                if !context.json {
-                    streams.line(line(&document))?;
-                }
-                told.push(json!({ "given": word, "result": document, "error": null }));
-            }
-            Err(error) => {
-                if words.len() > 1 && !context.json {
-                    error.tell(streams, false);
-                }
-                told.push(json!({
-                    "given": word, "result": null,
-                    "error": {"code": error.code, "message": error.message, "hint": error.hint},
-                }));
-                failed.get_or_insert(error);
-            }
-        }
-    }
-    if context.json {
-        streams.document(&json!({ "schema": schema, "results": told }))?;
-    }
-    match failed {
-        Some(error) if words.len() == 1 || context.json => Err(error),
-        Some(error) => Ok(error.exit),
-        None => Ok(Exit::Ok),
-    }
 }

@@ -1,6 +1,6 @@
 //! `sm remind`: words for a session, at a moment to come.
 
-use super::queue::each;
+use super::each::results;
 use super::send;
 use super::wait::parse_time;
 use crate::bound::Until;
@@ -91,7 +91,7 @@ impl Remind {
     fn cancel(&self, context: &Context, streams: &mut Streams) -> Result<Exit, Error> {
         let client = Client::or_start(context, streams)?;
         let wish = api::Cancel { by: context.caller.clone() };
-        each(
+        results(
             context,
             streams,
             &self.cancel,

@@ -1,5 +1,6 @@
 //! `sm send`: a message for sessions.
 
+use super::each::{Outcome, each};
 use super::set::SettingsArgs;
 use crate::codex;
 use crate::context::Context;
@@ -143,50 +144,39 @@ impl Send {
             })?;
         }
         let client = Client::for_sessions(context, streams, sessions)?;
-        let mut told: Vec<Value> = Vec::new();
-        let mut failed: Option<Error> = None;
-        for word in sessions {
-            match client.input(word, &input) {
-                Ok(taken) => {
-                    let bad = matches!(
-                        taken.status.as_str(),
-                        "failed" | "unknown" | "refused" | "cancelled"
-                    );
-                    if bad {
-                        failed.get_or_insert(not_taken(context, &taken));
-                    } else if !context.json {
-                        print(context, streams, &taken)?;
-                    }
-                    told.push(json!({
-                        "given": word, "session_id": taken.session_id, "input": taken.input,
-                        "id": taken.id, "repeated": taken.repeated,
-                        "status": taken.status, "turn_id": taken.turn_id,
-                        "reason": taken.reason, "held": taken.held, "cursor": taken.cursor, "error": null,
-                    }));
-                }
-                Err(error) => {
-                    if sessions.len() > 1 && !context.json {
-                        error.tell(streams, false);
-                    }
-                    told.push(json!({
-                        "given": word, "session_id": error.details.get("session_id"),
-                        "input": null, "id": null, "repeated": false, "status": "refused", "turn_id": null,
-                        "reason": error.message, "held": false, "cursor": null,
-                        "error": {"code": error.code, "message": error.message, "hint": error.hint},
-                    }));
-                    failed.get_or_insert(error);
-                }
+        let told = each(context, streams, sessions, |word| match client.input(word, &input) {
+            Ok(taken) => outcome(context, &taken),
+            Err(error) => {
+                let row = json!({
+                    "session_id": error.details.get("session_id"), "input": null, "id": null,
+                    "repeated": false, "status": "refused", "turn_id": null,
+                    "reason": error.message, "held": false, "cursor": null,
+                });
+                Outcome::failed(row, error)
             }
-        }
-        if context.json {
-            streams.document(&json!({"schema": "sm.send/1", "inputs": told}))?;
-        }
-        match failed {
-            Some(error) if sessions.len() == 1 || context.json => Err(error),
-            Some(error) => Ok(error.exit),
-            None => Ok(Exit::Ok),
-        }
+        })?;
+        told.end(context, streams, "sm.send/1", "inputs")
     }
+}
+
+/// What became of a message that the daemon has recorded.
+fn outcome(context: &Context, taken: &InputTaken) -> Outcome {
+    let row = json!({
+        "session_id": taken.session_id, "input": taken.input, "id": taken.id,
+        "repeated": taken.repeated, "status": taken.status, "turn_id": taken.turn_id,
+        "reason": taken.reason, "held": taken.held, "cursor": taken.cursor,
+    });
+    if matches!(taken.status.as_str(), "failed" | "unknown" | "refused" | "cancelled") {
+        return Outcome::ended(row, not_taken(context, taken));
+    }
+    let reason = taken.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
+    let before = if taken.repeated { " (sent before)" } else { "" };
+    let line = format!("{} {}{before}{reason}", taken.session_id, taken.status);
+    let held = taken.held.then(|| {
+        let (home, id) = (context.home_words(), &taken.session_id);
+        format!("Its queue is held. Let it go on: sm{home} queue release {id}; past it: --urgent")
+    });
+    Outcome::done(row, line).note(held)
 }
 
 fn not_taken(context: &Context, taken: &InputTaken) -> Error {
@@ -206,17 +196,4 @@ fn not_taken(context: &Context, taken: &InputTaken) -> Error {
     let message = format!("{session} did not take it ({}): {reason}", taken.status);
     Error::new(Exit::Failed, "not_taken", message)
         .hint(format!("See how it is: sm{home} explain {session}"))
-}
-
-fn print(context: &Context, streams: &mut Streams, taken: &InputTaken) -> Result<(), Error> {
-    let reason = taken.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
-    let before = if taken.repeated { " (sent before)" } else { "" };
-    streams.line(format_args!("{} {}{before}{reason}", taken.session_id, taken.status))?;
-    if taken.held {
-        let (home, id) = (context.home_words(), &taken.session_id);
-        streams.say(format_args!(
-            "Its queue is held. Let it go on: sm{home} queue release {id}; past it: --urgent"
-        ));
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `sm set` and `sm label`: what a session keeps.
 
-use super::queue::each;
+use super::each::results;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
@@ -122,7 +122,7 @@ fn run(
     words: impl Fn(&Value) -> String,
 ) -> Result<Exit, Error> {
     let client = Client::for_sessions(context, streams, sessions)?;
-    each(
+    results(
         context,
         streams,
         sessions,

@@ -550,3 +550,55 @@ fn a_brief_says_what_was_asked_and_answered_and_counts_nothing_that_was_declined
         .collect();
     assert_eq!(done, [[1, 0], [0, 0], [0, 0], [0, 0], [1, 0], [1, 0]]);
 }
+
+#[test]
+fn each_session_that_is_named_is_told_whatever_became_of_the_others() {
+    let stage = Stage::new(&json!({}));
+    let spawned: Value = serde_json::from_slice(&stage.spawn("hello").out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    let done_to = |words: &[&str], sessions: [&str; 3]| {
+        let ran = stage.sm.run(&[words, &sessions, &["--json"]].concat());
+        let first = ran.error()["message"].as_str().expect("words").to_owned();
+        assert!(ran.code == 5 && first.contains(sessions[0]), "{words:?}: {}", ran.err);
+        let told: Value = serde_json::from_slice(&ran.out).expect("a document");
+        assert_eq!(told["schema"], format!("sm.{}/1", words[0]));
+        let rows = told["sessions"].as_array().expect("rows").clone();
+        let column = |of: &str| rows.iter().map(|row| row[of].clone()).collect::<Vec<Value>>();
+        assert_eq!(column("given"), sessions);
+        let codes: Vec<&str> =
+            rows.iter().filter_map(|row| row["error"]["code"].as_str()).collect();
+        assert_eq!(codes, ["not_found"; 2], "{words:?}");
+        assert!(rows[1]["error"].is_null() && rows[2]["error"]["hint"].is_string(), "{words:?}");
+        rows[1].clone()
+    };
+    let archived = done_to(&["archive"], ["nobody", id, "neither"]);
+    assert_eq!(archived["session"]["id"], id);
+    assert_eq!(done_to(&["unarchive"], ["nobody", id, "neither"])["session"]["id"], id);
+    for verb in ["resume", "stop"] {
+        assert_eq!(done_to(&[verb], ["nobody", id, "neither"])["id"], id);
+    }
+    // Where all fail, each has a row, too.
+    let ran = stage.sm.run(&["interrupt", "nobody", "neither", "--json"]);
+    let told: Value = serde_json::from_slice(&ran.out).expect("a document");
+    assert_eq!((ran.code, told["sessions"].as_array().map(Vec::len)), (5, Some(2)));
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    let ran = stage.sm.run(&["stop", "nobody", id, "neither"]);
+    assert_eq!((ran.code, ran.text().lines().count()), (5, 1));
+    assert!(ran.err.contains("nobody") && ran.err.contains("neither"), "{}", ran.err);
+}
+
+#[test]
+fn a_message_that_one_of_several_does_not_take_is_told_of() {
+    let stage = Stage::new(&json!({}));
+    let (busy, _) = stage.asks("item/new/ask", &json!({ "threadId": "" }));
+    let send = ["--queue", "--key", "k"];
+    let sent = stage.sm.json(&[&["send", &busy, "hello"][..], &send].concat());
+    let input = sent["inputs"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(stage.sm.run(&["queue", "cancel", &input]).code, 0);
+    let spawned: Value = serde_json::from_slice(&stage.spawn("hello").out).expect("a document");
+    let other = spawned["id"].as_str().expect("an id");
+    let ran = stage.sm.run(&[&["send", &busy, other, "hello"][..], &send].concat());
+    assert!(ran.code == 1 && ran.text().starts_with(other), "{}{}", ran.text(), ran.err);
+    assert!(ran.err.contains(&format!("as {input}, and taken back")), "{}", ran.err);
+}

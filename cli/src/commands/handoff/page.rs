@@ -3,15 +3,35 @@
 //! What always holds: whatever somebody else said stands behind a mark, so that nothing in it passes for the
 //! brief's own words.
 
-use super::{Brief, Changed, Child, Decided, Done, Failed, Open, Running, Said, Step, Tool};
+use super::brief::{
+    Brief, Changed, Child, Decided, Done, Failed, Goal, Open, Plan, Running, Said, Step, Tool,
+    Waiting,
+};
 use crate::output::{clean, clean_block};
 use sm_daemon::counted;
 use std::fmt::Write as _;
 
 impl Brief {
     /// The brief in Markdown.
-    pub(super) fn markdown(&self) -> String {
+    pub fn markdown(&self) -> String {
         let mut page = Page::default();
+        self.write_opening(&mut page);
+        self.write_facts(&mut page);
+        self.write_goal(&mut page);
+        self.write_asked(&mut page);
+        self.write_plan(&mut page);
+        self.write_done(&mut page);
+        self.write_files(&mut page);
+        self.write_commands(&mut page);
+        self.write_tools(&mut page);
+        self.write_decided(&mut page);
+        self.write_children(&mut page);
+        self.write_open(&mut page);
+        self.write_last_words(&mut page);
+        page.0
+    }
+
+    fn write_opening(&self, page: &mut Page) {
         let name = self.name.as_ref().or(self.title.as_ref());
         let name = name.map_or(String::new(), |name| format!(": {}", clean(name)));
         page.line(format_args!("# Handoff of session {}{name}", self.session_id));
@@ -21,6 +41,9 @@ impl Brief {
              brackets is the record that says so: [{log}:N] is `sm replay --since N --until N`.",
             self.as_of.seq
         ));
+    }
+
+    fn write_facts(&self, page: &mut Page) {
         let facts = [
             ("Folder", &self.cwd),
             ("Model", &self.model),
@@ -40,150 +63,6 @@ impl Brief {
         }
         let outcome = self.outcome.map_or(String::new(), |word| format!(", last turn {word}"));
         page.line(format_args!("- State: {}{outcome}", self.state));
-        if let Some(goal) = &self.goal {
-            page.head("Goal");
-            page.block(format_args!(
-                "{} ({}) [{}]",
-                clean(&goal.objective),
-                goal.status,
-                goal.cursor
-            ));
-        }
-        page.head("Asked");
-        match self.asked.is_empty() {
-            true => page.block("Nothing."),
-            false => self.asked.iter().for_each(|said| page.said(said, &self.session_id)),
-        }
-        if let Some(plan) = &self.plan {
-            page.head(format_args!("Plan [{}]", plan.cursor));
-            page.line("");
-            for Step { step, status } in &plan.steps {
-                let done = if status == "completed" { "x" } else { " " };
-                page.line(format_args!("- [{done}] {} ({})", clean(step), clean(status)));
-            }
-        }
-        page.head("Done");
-        match self.turns.is_empty() {
-            true => page.block("Nothing."),
-            false => page.line(""),
-        }
-        for turn in &self.turns {
-            page.turn(turn, &self.session_id);
-            // It stands at the end.
-            let is_last = [&self.last_words, &self.last_answer].map(Option::as_ref);
-            let is_last =
-                |said: &&Said| !is_last.iter().flatten().any(|it| it.cursor == said.cursor);
-            if let Some(said) = turn.said.as_ref().filter(is_last) {
-                page.quote(&said.text, "  ");
-                page.cut(said.cut, "  ");
-            }
-        }
-        match self.turns_dropped {
-            0 => {}
-            1 => page.block(
-                "1 more turn was rolled back: forget it, but what it did to files stands.",
-            ),
-            dropped => page.block(format_args!(
-                "{dropped} more turns were rolled back: forget them, but what they did to files stands."
-            )),
-        }
-        if !self.files.is_empty() {
-            page.head("Files changed");
-            page.line("");
-            for file in &self.files {
-                let Changed { path, kind, plus, minus, cursor } = file;
-                page.line(format_args!(
-                    "- `{}` ({kind}, +{plus} -{minus}) [{cursor}]",
-                    clean(path)
-                ));
-            }
-        }
-        if !self.failed_commands.is_empty() {
-            page.head("Commands that failed, or were not run");
-            page.line("");
-            for Failed { command, exit_code, status, cursor } in &self.failed_commands {
-                let how = exit_code.map_or((*status).to_owned(), |code| format!("exit {code}"));
-                page.line(format_args!("- `{}`: {how} [{cursor}]", clean(command)));
-            }
-        }
-        if !self.running_commands.is_empty() {
-            page.head("Commands that run on in the background");
-            page.line("");
-            for Running { command, cursor } in &self.running_commands {
-                page.line(format_args!("- `{}` [{cursor}]", clean(command)));
-            }
-        }
-        if !self.tools.is_empty() {
-            page.head("Tools called");
-            page.line("");
-            if self.tools_left_out > 0 {
-                page.line(format_args!("- {} before", counted(self.tools_left_out, "call")));
-            }
-            for Tool { summary, status, cursor, .. } in &self.tools {
-                page.line(format_args!("- `{}`: {status} [{cursor}]", clean(summary)));
-            }
-        }
-        if !self.decided.is_empty() {
-            page.head("What it asked, and was answered");
-            page.line("");
-            for Decided { id, kind, summary, decision, by, words, cursor } in &self.decided {
-                let by = by.as_deref().map_or(String::new(), |by| format!(" by {}", clean(by)));
-                let words =
-                    words.as_deref().map_or(String::new(), |said| format!(": {}", clean(said)));
-                page.line(format_args!(
-                    "- {id} ({kind}) {}: {decision}{by}{words} [{cursor}]",
-                    clean(summary)
-                ));
-            }
-        }
-        if !self.children.is_empty() {
-            page.head("Its own agents");
-            page.line("");
-            for Child { id, name, state, outcome, cursor } in &self.children {
-                let name =
-                    name.as_deref().map_or(String::new(), |name| format!(" {}", clean(name)));
-                let outcome = outcome.map_or(String::new(), |word| format!(", {word}"));
-                page.line(format_args!("- {id}{name}: {state}{outcome} [{cursor}]"));
-            }
-        }
-        let open = self.open_requests.iter().chain(&self.open_requests_below);
-        if open.clone().next().is_some() || self.queued > 0 {
-            page.head("Left open");
-            page.line("");
-            for Open { session_id, session_name, id, kind, summary, cursor } in open {
-                let of = session_id.as_ref().filter(|of| **of != self.session_id);
-                let name = session_name
-                    .as_deref()
-                    .map_or(String::new(), |name| format!(" {}", clean(name)));
-                let of = of.map_or(String::new(), |of| format!(" of its agent {of}{name}"));
-                page.line(format_args!(
-                    "- request {id} ({kind}){of}: {} [{cursor}]",
-                    clean(summary)
-                ));
-            }
-            for message in &self.queue {
-                let held = if message.held { ", held" } else { "" };
-                let by =
-                    message.by.as_deref().map_or(String::new(), |by| format!(", by {}", clean(by)));
-                page.line(format_args!(
-                    "- message {} that waits ({}{by}{held}) [{}]:",
-                    message.id, message.mode, message.cursor
-                ));
-                page.quote(&message.text, "  ");
-                page.cut(message.cut, "  ");
-            }
-        }
-        let own = &self.session_id;
-        if let Some(words) = &self.last_answer {
-            page.head("Its last words");
-            page.said(words, own);
-            page.block("Since then it was told of its own agents, and said:");
-            self.last_words.iter().for_each(|words| page.said(words, own));
-        } else if let Some(words) = &self.last_words {
-            page.head("Its last words");
-            page.said(words, own);
-        }
-        page.0
     }
 
     /// Where it comes from, and what it has of that.
@@ -201,6 +80,146 @@ impl Brief {
                 "- Forked from: {origin}; what it took over is not known here: `sm handoff {origin}` tells of that \
                  session as it is now"
             ),
+        }
+    }
+
+    fn write_goal(&self, page: &mut Page) {
+        if let Some(Goal { objective, status, cursor }) = &self.goal {
+            page.head("Goal");
+            page.block(format_args!("{} ({status}) [{cursor}]", clean(objective)));
+        }
+    }
+
+    fn write_asked(&self, page: &mut Page) {
+        page.head("Asked");
+        match self.asked.is_empty() {
+            true => page.block("Nothing."),
+            false => self.asked.iter().for_each(|said| page.said(said, &self.session_id)),
+        }
+    }
+
+    fn write_plan(&self, page: &mut Page) {
+        let Some(Plan { steps, cursor }) = &self.plan else { return };
+        page.head(format_args!("Plan [{cursor}]"));
+        page.line("");
+        for Step { step, status } in steps {
+            let done = if status == "completed" { "x" } else { " " };
+            page.line(format_args!("- [{done}] {} ({})", clean(step), clean(status)));
+        }
+    }
+
+    fn write_done(&self, page: &mut Page) {
+        page.head("Done");
+        match self.turns.is_empty() {
+            true => page.block("Nothing."),
+            false => page.line(""),
+        }
+        // What was said last stands at the end.
+        let last = [&self.last_words, &self.last_answer].map(Option::as_ref);
+        let is_last = |said: &Said| last.iter().flatten().any(|it| it.cursor == said.cursor);
+        for turn in &self.turns {
+            page.turn(turn, &self.session_id);
+            if let Some(said) = turn.said.as_ref().filter(|said| !is_last(said)) {
+                page.quote(&said.text, "  ");
+                page.cut(said.cut, "  ");
+            }
+        }
+        match self.turns_dropped {
+            0 => {}
+            1 => page.block(
+                "1 more turn was rolled back: forget it, but what it did to files stands.",
+            ),
+            dropped => page.block(format_args!(
+                "{dropped} more turns were rolled back: forget them, but what they did to files stands."
+            )),
+        }
+    }
+
+    fn write_files(&self, page: &mut Page) {
+        page.list("Files changed", &self.files, |file| {
+            let Changed { path, kind, plus, minus, cursor } = file;
+            format!("- `{}` ({kind}, +{plus} -{minus}) [{cursor}]", clean(path))
+        });
+    }
+
+    fn write_commands(&self, page: &mut Page) {
+        page.list("Commands that failed, or were not run", &self.failed_commands, |failed| {
+            let Failed { command, exit_code, status, cursor } = failed;
+            let how = exit_code.map_or((*status).to_owned(), |code| format!("exit {code}"));
+            format!("- `{}`: {how} [{cursor}]", clean(command))
+        });
+        page.list("Commands that run on in the background", &self.running_commands, |running| {
+            let Running { command, cursor } = running;
+            format!("- `{}` [{cursor}]", clean(command))
+        });
+    }
+
+    fn write_tools(&self, page: &mut Page) {
+        if self.tools.is_empty() {
+            return;
+        }
+        page.head("Tools called");
+        page.line("");
+        if self.tools_left_out > 0 {
+            page.line(format_args!("- {} before", counted(self.tools_left_out, "call")));
+        }
+        for Tool { summary, status, cursor, .. } in &self.tools {
+            page.line(format_args!("- `{}`: {status} [{cursor}]", clean(summary)));
+        }
+    }
+
+    fn write_decided(&self, page: &mut Page) {
+        page.list("What it asked, and was answered", &self.decided, |decided| {
+            let Decided { id, kind, summary, decision, by, words, cursor } = decided;
+            let by = by.as_deref().map_or(String::new(), |by| format!(" by {}", clean(by)));
+            let words = words.as_deref().map_or(String::new(), |said| format!(": {}", clean(said)));
+            format!("- {id} ({kind}) {}: {decision}{by}{words} [{cursor}]", clean(summary))
+        });
+    }
+
+    fn write_children(&self, page: &mut Page) {
+        page.list("Its own agents", &self.children, |child| {
+            let Child { id, name, state, outcome, cursor } = child;
+            let name = name.as_deref().map_or(String::new(), |name| format!(" {}", clean(name)));
+            let outcome = outcome.map_or(String::new(), |word| format!(", {word}"));
+            format!("- {id}{name}: {state}{outcome} [{cursor}]")
+        });
+    }
+
+    fn write_open(&self, page: &mut Page) {
+        let requests: Vec<&Open> =
+            self.open_requests.iter().chain(&self.open_requests_below).collect();
+        if requests.is_empty() && self.queued == 0 {
+            return;
+        }
+        page.head("Left open");
+        page.line("");
+        for Open { session_id, session_name, id, kind, summary, cursor } in requests {
+            let of = session_id.as_ref().filter(|of| **of != self.session_id);
+            let name =
+                session_name.as_deref().map_or(String::new(), |name| format!(" {}", clean(name)));
+            let of = of.map_or(String::new(), |of| format!(" of its agent {of}{name}"));
+            page.line(format_args!("- request {id} ({kind}){of}: {} [{cursor}]", clean(summary)));
+        }
+        for Waiting { id, by, mode, held, text, cut, cursor } in &self.queue {
+            let held = if *held { ", held" } else { "" };
+            let by = by.as_deref().map_or(String::new(), |by| format!(", by {}", clean(by)));
+            page.line(format_args!("- message {id} that waits ({mode}{by}{held}) [{cursor}]:"));
+            page.quote(text, "  ");
+            page.cut(*cut, "  ");
+        }
+    }
+
+    fn write_last_words(&self, page: &mut Page) {
+        let own = &self.session_id;
+        if let Some(words) = &self.last_answer {
+            page.head("Its last words");
+            page.said(words, own);
+            page.block("Since then it was told of its own agents, and said:");
+            self.last_words.iter().for_each(|words| page.said(words, own));
+        } else if let Some(words) = &self.last_words {
+            page.head("Its last words");
+            page.said(words, own);
         }
     }
 }
@@ -221,6 +240,16 @@ impl Page {
 
     fn head(&mut self, text: impl std::fmt::Display) {
         self.block(format_args!("## {text}"));
+    }
+
+    /// A section with a line for each of `items`; none where there are none.
+    fn list<T>(&mut self, head: &str, items: &[T], line: impl Fn(&T) -> String) {
+        if items.is_empty() {
+            return;
+        }
+        self.head(head);
+        self.line("");
+        items.iter().for_each(|item| self.line(line(item)));
     }
 
     /// Words of others, as a quotation: nothing in them can pass for the brief's own.
