@@ -177,7 +177,9 @@ fn routes() -> Routes {
         )
         .route(Op::get("/v1/requests/{id}", "one request"), get(routes::request))
         .route(
-            Op::post::<api::Answer>("/v1/requests/{id}", "answers it").answers::<api::Answered>(),
+            Op::post::<api::Answer>("/v1/requests/{id}", "answers it")
+                .takes("raw")
+                .answers::<api::Answered>(),
             post(routes::answer),
         )
         .route(Op::get("/v1/rules", "the rules in force"), get(routes::rules))

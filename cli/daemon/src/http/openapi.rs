@@ -42,6 +42,14 @@ impl Op {
         Op { body: Some(example::<Body>()), ..Op::new("post", path, does) }
     }
 
+    /// With a member of the body that has no value where nothing is set, of any type.
+    pub fn takes(mut self, member: &'static str) -> Op {
+        if let Some(body) = &mut self.body {
+            body[member] = Value::Null;
+        }
+        self
+    }
+
     /// With what may be asked for: name and meaning of each.
     pub fn query(self, query: &'static [(&'static str, &'static str)]) -> Op {
         Op { query, ..self }

@@ -45,14 +45,19 @@ pub(crate) fn check_text(text: &str) -> Result<(), Refusal> {
     if text.trim().is_empty() {
         return Err(Refusal::bad_request("the message is empty"));
     }
+    check_words("the message", text)
+}
+
+/// Refuses words that are too long, or hold control characters; there may be none.
+pub(crate) fn check_words(what: &str, text: &str) -> Result<(), Refusal> {
     let chars = text.chars().count();
     if chars > CHARS_MAX {
         return Err(Refusal::new(
             413,
             "too_long",
-            format!("the message has {chars} characters; Codex takes {CHARS_MAX} in one turn"),
+            format!("{what} has {chars} characters; Codex takes {CHARS_MAX} in one turn"),
         )
-        .hint("put it into a file of the session's folder, and name the file in the message"));
+        .hint("put it into a file of the session's folder, and name the file instead"));
     }
     let is_foreign = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     if let Some((at, found)) = text.char_indices().find(|(_, c)| is_foreign(*c)) {
@@ -60,7 +65,7 @@ pub(crate) fn check_text(text: &str) -> Result<(), Refusal> {
         return Err(Refusal::new(
             400,
             "bad_text",
-            format!("the message has the control character U+{:04X} in line {line}", found as u32),
+            format!("{what} has the control character U+{:04X} in line {line}", found as u32),
         )
         .hint("take terminal colours and the like out first: … | sed 's/\\x1b\\[[0-9;]*m//g'"));
     }

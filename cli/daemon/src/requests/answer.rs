@@ -32,6 +32,8 @@ pub(crate) async fn answer(
 ) -> Result<Answered, Refusal> {
     daemon.caught_up().await?;
     let caller = daemon.caller(answer.by.as_deref())?;
+    let told = answer.answers.values().flatten();
+    told.into_iter().try_for_each(|told| input::message::check_words("an answer", told))?;
     let answering = daemon.answering.take(find(daemon, id)?.number).await;
     // Whoever had the lock may have answered it.
     daemon.caught_up().await?;

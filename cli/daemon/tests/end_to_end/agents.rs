@@ -1,10 +1,10 @@
 //! Agents as users: children made, awaited and talked to through Codex itself; what they may not do.
 
 use crate::bench::{Bench, kill};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sm_daemon::ClientError;
 use sm_daemon::api::{
-    Act, Answer, Ask, CodexSearch, Fork, Forked, Goal, GoalVerb, Hold, Input, Keep, Review,
+    Act, Answer, Ask, CodexSearch, Fork, Forked, Goal, GoalVerb, Hold, Input, Keep, Mode, Review,
     ReviewOf, Settings, Spawn,
 };
 use sm_protocol::Kind;
@@ -487,4 +487,35 @@ fn a_question_about_itself_does_not_choose_which_codex_others_get() {
     assert!(bench.client().codex("models", &asked).unwrap().answer["data"].is_array());
     bench.spawn(&bench.wish("say: on the user's own"));
     assert_eq!(bench.client().servers().unwrap().servers.len(), 1);
+}
+
+#[test]
+fn upwards_an_agent_has_its_words_and_its_child_has_its_parents_environment() {
+    let bench = Bench::start();
+    let env = [("LANG".to_owned(), "C".to_owned())].into();
+    let parent = bench.spawn(&Spawn { env, ..bench.wish("say: hello") }).id;
+    bench.settled(&parent, 1);
+    let env = [("BASH_ENV".to_owned(), "/tmp/own.sh".to_owned())].into();
+    let by = Some(parent.clone());
+    let child = bench.spawn(&Spawn { env, by, ..bench.wish("say: hello") }).id;
+    bench.settled(&child, 1);
+    let made = bench.told(Kind::THREAD_START).pop().unwrap();
+    let set =
+        |name: &str| &made["params"]["config"][format!("shell_environment_policy.set.{name}")];
+    assert_eq!((set("LANG"), set("BASH_ENV")), (&"C".into(), &Value::Null));
+    let settings = Settings { effort: Some("high".into()), ..Settings::default() };
+    let words = Input { text: "say: heard".into(), by: Some(child), ..Input::default() };
+    for odd in [
+        Input { mode: Mode::Urgent, ..words.clone() },
+        Input { settings, ..words.clone() },
+        Input { plan: Some(false), ..words.clone() },
+        Input { output_schema: Some(json!({})), ..words.clone() },
+    ] {
+        match bench.client().input(&parent, &odd) {
+            Err(ClientError::Refused { problem, .. }) => assert_eq!(problem.code, "forbidden"),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+    bench.client().input(&parent, &words).unwrap();
+    bench.settled(&parent, 2);
 }

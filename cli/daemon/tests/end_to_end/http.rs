@@ -85,6 +85,8 @@ fn every_route_is_told_of_and_what_is_told_is_routed() {
     let told = get(&bench, "/openapi.json").json();
     assert_eq!(told["openapi"], "3.1.0");
     let paths = told["paths"].as_object().unwrap();
+    let answer = &paths["/v1/requests/{id}"]["post"]["requestBody"]["content"];
+    assert!(answer["application/json"]["schema"]["properties"]["raw"].is_object(), "{answer}");
     for (path, methods) in paths {
         let called = path.replace("{id}", "nobody");
         for (method, op) in methods.as_object().unwrap() {

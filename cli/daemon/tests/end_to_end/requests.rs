@@ -256,6 +256,12 @@ fn questions_are_answered_whole_or_not_at_all() {
         }
         other => panic!("not refused: {other:?}"),
     }
+    for (odd, code) in [("SQ\u{0}Lite", "bad_text"), (&"x".repeat(2 << 20), "too_long")] {
+        match bench.client().answer(number, &answers(&[("1", odd), ("key", "hunter2")])) {
+            Err(ClientError::Refused { problem, .. }) => assert_eq!(problem.code, code),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
     let whole = answers(&[("1", "SQLite"), ("key", "hunter2")]);
     let answered = bench.client().answer(number, &whole).unwrap();
     assert!(!answered.repeated);
