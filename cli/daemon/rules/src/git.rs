@@ -193,6 +193,13 @@ pub(crate) fn subcommand(words: &[Word]) -> Option<usize> {
     words.get(at).map(|_| at)
 }
 
+/// The words without one in front of the subcommand by which it starts no pager.
+pub(crate) fn unpaged(words: &[Word]) -> Option<Vec<Word>> {
+    let second = words.get(1).filter(|_| name_of(words) == "git")?;
+    let is_one = second.is_literal && matches!(second.text.as_str(), "-P" | "--no-pager");
+    is_one.then(|| [&words[..1], &words[2..]].concat())
+}
+
 /// Why what it starts is found only in its arguments, if it is; what stands among the first `known`
 /// words is not looked at.
 pub(crate) fn code(words: &[Word], known: usize) -> Option<String> {

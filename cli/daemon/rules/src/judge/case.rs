@@ -5,7 +5,7 @@
 
 use super::Judgement;
 use super::part::{Command, Part, commands_of};
-use crate::git::settings_elsewhere;
+use crate::git::{settings_elsewhere, unpaged};
 use crate::glob::normal;
 use crate::guarded::guarded;
 use crate::links::Real;
@@ -206,7 +206,13 @@ impl Case<'_> {
             return Ok(Vec::new());
         }
         let (mut why, mut is_tried) = (None, false);
-        for rule in rules.iter().filter(|rule| is_of(rule, simple)) {
+        let unpaged = unpaged(&simple.words).map(|words| Simple { words, ..simple.clone() });
+        for rule in rules {
+            let simple = match &unpaged {
+                _ if is_of(rule, simple) => simple,
+                Some(unpaged) if is_of_looking(rule, unpaged) => unpaged,
+                _ => continue,
+            };
             // What a command starts is the same for all rules that name no word of it.
             let is_wordless = rule.command.is_empty() && rule.path.is_some();
             if is_wordless && is_tried {
@@ -487,6 +493,12 @@ fn is_of(rule: &Rule, simple: &Simple) -> bool {
         && simple.writes.is_empty()
         && simple.reads.is_empty();
     begins_so(simple, &rule.command) && (is_alone || !rule.exact)
+}
+
+/// Whether a rule is of that command, and of nothing but looking, by its words.
+fn is_of_looking(rule: &Rule, simple: &Simple) -> bool {
+    let own = &simple.words[..rule.command.len().min(simple.words.len())];
+    !rule.exact && is_of(rule, simple) && only_looks(own)
 }
 
 /// Whether a command begins with exactly those words, all of them sure.
