@@ -242,20 +242,27 @@ impl Reading<'_> {
         Some(label)
     }
 
-    /// An accept that can never hold.
+    /// A rule that can never hold.
     fn vain(&mut self, rule: &Rule, table: &DeTable<'_>) {
         let own = table.iter().find(|(key, _)| key.get_ref() == "command");
-        let Some((_, value)) = own.filter(|_| rule.decision == Decision::Accept) else { return };
+        let Some((_, value)) = own else { return };
         let at = value.span().start;
-        if let Some((message, remedy)) = vain(&rule.command) {
+        if let Some((message, remedy)) = vain(&rule.command, rule.decision, rule.exact) {
             return self.fault(at, message, remedy);
         }
         let is_text = matches!(value.get_ref(), DeValue::String(_));
-        let last = rule.command.last().map_or("", String::as_str);
-        if is_text && matches!(last, "*" | "**" | "...") {
+        let is_rest = |word: &&String| matches!(word.as_str(), "*" | "**" | "...");
+        // `push*` would be a subcommand.
+        let is_begun = |word: &&String| {
+            let begin = word.trim_end_matches('*');
+            begin.len() < word.len() && begin.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        };
+        let odd = rule.command.iter().skip(1).find(is_rest);
+        let odd = odd.or_else(|| rule.command.get(1).filter(is_begun));
+        if let Some(odd) = odd.filter(|_| is_text) {
             self.fault(
                 at,
-                format!("`{last}` in a command stands for itself"),
+                format!("`{odd}` in a command stands for itself"),
                 "leave it out: any further words fit; who means that word gives a list",
             );
         }
@@ -566,6 +573,12 @@ after = "8h"
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"cd\"", 3, "leave it out"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"eval x\"", 3, "never accepted"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"ls *\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"decline\"\ncommand = \"git push *\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"decline\"\ncommand = \"rm -rf *\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = \"git * main\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = \"git push*\"", 3, "further words fit"),
+            ("[[rule]]\ndecision=\"decline\"\ncommand=[\"git reset\",\"--hard\"]", 3, "place"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = [\"git log\", \"x\"]", 3, "place"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"A=1 ls\"", 3, "a variable"),
             ("[[rule]]\ndecision = \"ask\"\npath = \"../x\"", 3, "from the root"),
             ("[[rule]]\ndecision = \"decline\"\npath = \"~/.ssh\"", 3, "`~` in \"~/.ssh\""),
@@ -619,7 +632,7 @@ after = "8h"
     #[test]
     fn what_only_refuses_may_name_what_is_never_accepted() {
         for text in
-            ["decline'\ncommand='eval'", "ask'\ncommand='cd'", "accept'\ncommand=['ls','*']"]
+            ["decline'\ncommand='eval'", "ask'\ncommand='cd'", "decline'\ncommand=['ls','*']"]
         {
             assert!(parse(&format!("[[rule]]\ndecision='{text}")).is_ok(), "{text}");
         }
@@ -643,7 +656,7 @@ after = "8h"
             under in prop::option::of("/[ -~]{1,20}"), anywhere in any::<bool>(),
             is_exact in any::<bool>(),
         ) {
-            prop_assume!(!name.trim().is_empty() && vain(&words).is_none());
+            prop_assume!(!name.trim().is_empty() && vain(&words, decision, false).is_none());
             let under = under.map(|path| path.replace("..", "x"));
             let path = under.map(|path| Glob::of_path(std::path::Path::new(&path)).unwrap());
             let exact = is_exact && decision == Decision::Accept && !words.is_empty();
