@@ -36,6 +36,7 @@ mod shell;
 mod start;
 mod subject;
 mod tools;
+mod twins;
 mod vain;
 mod words;
 

@@ -9,6 +9,7 @@ use crate::git;
 use crate::harmless::VIMS;
 use crate::options::Options;
 use crate::shell::Word;
+use crate::twins::Twins;
 use crate::words::{RUNNERS, SHELLS, file_name, is_option, name_of, unified, unversioned};
 
 /// How deep programs may start programs.
@@ -433,7 +434,8 @@ pub(crate) fn begins(words: &[Word], rule: &[&str]) -> Sure {
     if program.text != *first && own != *first && unversioned(own) != unversioned(first) {
         return module(words).map_or(Sure::No, |words| begins(&words, rule));
     }
-    follows(given, more, valued(file_name(first)))
+    let twins = more.first().filter(|_| own == "git").and_then(|subcommand| Twins::of(subcommand));
+    follows(given, more, valued(file_name(first)), twins)
 }
 
 /// Subcommands of programs that know them by other names, too: shortened, or as somebody set them up. One of
@@ -558,13 +560,14 @@ fn valued(program: &str) -> &'static [&'static str] {
     VALUED.iter().find(|(name, _)| *name == program).map_or(&[], |(_, options)| options)
 }
 
-fn follows(given: &[Word], rule: &[&str], valued: &[&str]) -> Sure {
+fn follows(given: &[Word], rule: &[&str], valued: &[&str], twins: Option<&Twins>) -> Sure {
     let Some((next, more)) = rule.split_first() else { return Sure::Yes };
     if next.starts_with('-') {
         let has = given.iter().any(|word| word.is_literal && is_option(&word.text, next))
-            || is_cluster(given, next);
+            || is_cluster(given, next)
+            || twins.is_some_and(|twins| twins.are_given(given, next));
         return match has {
-            true => follows(given, more, valued),
+            true => follows(given, more, valued, twins),
             false if given.iter().any(|word| !word.is_literal) => Sure::Perhaps,
             false => Sure::No,
         };
@@ -575,7 +578,7 @@ fn follows(given: &[Word], rule: &[&str], valued: &[&str]) -> Sure {
         return Sure::Perhaps;
     }
     if text == *next {
-        return follows(rest, more, valued);
+        return follows(rest, more, valued, twins);
     }
     if !text.starts_with(['-', '+']) {
         return Sure::No;
@@ -583,9 +586,10 @@ fn follows(given: &[Word], rule: &[&str], valued: &[&str]) -> Sure {
     // An option, perhaps with a value in the next word.
     let behind = rest.get(1..).unwrap_or_default();
     match valued.contains(&text) {
-        true => follows(behind, rule, valued),
-        false if text.contains('=') => follows(rest, rule, valued),
-        false => follows(rest, rule, valued).max(follows(behind, rule, valued).min(Sure::Perhaps)),
+        true => follows(behind, rule, valued, twins),
+        false if text.contains('=') => follows(rest, rule, valued, twins),
+        false => follows(rest, rule, valued, twins)
+            .max(follows(behind, rule, valued, twins).min(Sure::Perhaps)),
     }
 }
 
@@ -743,6 +747,12 @@ mod tests {
             ("kubectl -n x delete y", &["kubectl", "delete"], Sure::Yes),
             ("git push origin --force", &["git", "push", "--force"], Sure::Yes),
             ("git push --forc", &["git", "push", "--force"], Sure::Yes),
+            ("git push -uf origin", &["git", "push", "--force"], Sure::Yes),
+            ("git push origin +main", &["git", "push", "--force"], Sure::Yes),
+            ("git commit -an", &["git", "commit", "--no-verify"], Sure::Yes),
+            ("git commit -mnone", &["git", "commit", "--no-verify"], Sure::No),
+            ("git clean --force -d", &["git", "clean", "-fd"], Sure::Yes),
+            ("git clean -n", &["git", "clean", "-fd"], Sure::No),
             ("rm -r -f x", &["rm", "-rf"], Sure::Yes),
             ("rm -vfr x", &["rm", "-rf"], Sure::Yes),
             ("rm -r x", &["rm", "-rf"], Sure::No),
