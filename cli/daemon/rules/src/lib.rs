@@ -34,6 +34,7 @@ mod rule;
 mod sed;
 mod shell;
 mod start;
+mod strays;
 mod subject;
 mod tools;
 mod twins;

@@ -210,6 +210,27 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
     is_sure.then(|| all.collect())
 }
 
+/// The places that a copy is written to by the name of what is copied, where the last word, or one behind `-t`,
+/// is a folder: what is a link there already is written through.
+pub(crate) fn landings(simple: &Simple, counted: &Counted) -> Vec<PathBuf> {
+    if !matches!(file_name(simple.program()), "cp" | "scp") {
+        return Vec::new();
+    }
+    let words = &simple.words;
+    let tells =
+        |at: usize| ["-t", "--target-directory"].iter().any(|one| is_option(&words[at].text, one));
+    let is_target = |at: &usize| *at + 1 == words.len() || tells(*at) || tells(*at - 1);
+    let mut found = Vec::new();
+    for at in (1..words.len()).filter(is_target) {
+        let folders = places(&words[at].text, counted.of(at)).unwrap_or_default();
+        for word in &words[1..] {
+            let name = file_name(word.text.trim_end_matches('/'));
+            found.extend(folders.iter().map(|folder| folder.join(name)));
+        }
+    }
+    found
+}
+
 /// The places that a command names: where it runs, what it writes into, arguments that are paths.
 pub(crate) fn named(simple: &Simple) -> Vec<PathBuf> {
     let mut places = [simple.folders.clone(), simple.reads.clone(), simple.writes.clone()].concat();
