@@ -5,21 +5,21 @@
 
 use super::Judgement;
 use super::part::{Command, Part, commands_of};
-use crate::git::{settings_elsewhere, unpaged};
-use crate::glob::normal;
-use crate::guarded::{GUARDED, guarded};
-use crate::links::Real;
-use crate::listing::more_than_lists;
-use crate::places::{counted, landings, named, places_at};
-use crate::programs::{changes, only_looks};
-use crate::rule::{Decision, Rule};
-use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Unclear, Word};
-use crate::start::{
+use crate::line::shell::{CommandLine, READABLE_SHELLS, Simple, Unclear, Word};
+use crate::line::words::{file_name, unified};
+use crate::paths::glob::normal;
+use crate::paths::guarded::{GUARDED, guarded};
+use crate::paths::links::Real;
+use crate::paths::places::{counted, landings, named, places_at};
+use crate::programs::git::lists::more_than_lists;
+use crate::programs::git::{settings_elsewhere, unpaged};
+use crate::programs::known::{changes, only_looks};
+use crate::programs::starts::{
     DEPTH_MAX, Line, Start, Sure, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
 };
-use crate::strays::{changes_below, strays};
+use crate::programs::strays::{changes_below, strays};
+use crate::rule::{Decision, Rule};
 use crate::subject::{Asker, Programs, Subject, What};
-use crate::words::{file_name, unified};
 use std::path::{Path, PathBuf};
 
 /// What lies in every repository.

@@ -7,8 +7,8 @@ mod starts;
 
 use super::*;
 use crate::file::RuleFile;
-use crate::links::{Found, followed};
-use crate::shell::CommandLine;
+use crate::line::shell::CommandLine;
+use crate::paths::links::{Found, followed};
 use crate::subject::{Asker, FileTouched, Programs, What};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};

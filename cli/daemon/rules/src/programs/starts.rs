@@ -3,14 +3,14 @@
 //! What always holds: rather too much is found than too little. What is only perhaps so is said to be
 //! perhaps so, and a human decides it.
 
-use crate::carrier::Carrier;
-use crate::code::{can_start, code};
-use crate::git;
-use crate::harmless::VIMS;
-use crate::options::Options;
-use crate::shell::Word;
-use crate::twins::Twins;
-use crate::words::{RUNNERS, SHELLS, file_name, is_option, name_of, unified, unversioned};
+use crate::line::options::Options;
+use crate::line::shell::Word;
+use crate::line::words::{RUNNERS, SHELLS, file_name, is_option, name_of, unified, unversioned};
+use crate::programs::carriers::Carrier;
+use crate::programs::git;
+use crate::programs::git::twins::Twins;
+use crate::programs::harmless::VIMS;
+use crate::programs::told::{can_start, code};
 
 /// How deep programs may start programs.
 pub(crate) const DEPTH_MAX: usize = 6;

@@ -3,8 +3,8 @@
 //! What always holds: a subcommand that is not listed here may be an alias, or a program of anybody's
 //! that is named `git-…`; both start what they like.
 
-use crate::shell::Word;
-use crate::words::{is_option, name_of};
+use crate::line::shell::Word;
+use crate::line::words::{is_option, name_of};
 
 /// Options in front of the subcommand with a value in the next word.
 pub(crate) const VALUED: &[&str] = &[

@@ -3,7 +3,7 @@
 //! What always holds: two names stand here for one only where each does all that the other does. It is for
 //! declining and asking: no accept goes by it.
 
-use crate::shell::Word;
+use crate::line::shell::Word;
 
 /// The names of a subcommand's options.
 pub(crate) struct Twins {

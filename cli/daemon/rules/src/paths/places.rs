@@ -3,8 +3,8 @@
 //! What always holds: a place is as it was given, `..` and all, from the root where the folder is known.
 //! Rather too many are named than too few.
 
-use crate::shell::Simple;
-use crate::words::{file_name, is_option, name_of, unified, unversioned};
+use crate::line::shell::Simple;
+use crate::line::words::{file_name, is_option, name_of, unified, unversioned};
 use std::path::PathBuf;
 
 /// The longest option whose value may follow it at once, in bytes.

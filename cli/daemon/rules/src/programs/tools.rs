@@ -3,12 +3,12 @@
 //! What always holds: of a program that does not stand here, nor anywhere else, an option is judged by its
 //! name alone; one whose name says nothing of that is trusted.
 
-use crate::carrier::Carrier;
-use crate::harmless;
-use crate::programs::is_named;
-use crate::shell::Word;
-use crate::start::module;
-use crate::words::{RUNNERS, SHELLS, is_option, name_of, unversioned};
+use crate::line::shell::Word;
+use crate::line::words::{RUNNERS, SHELLS, is_option, name_of, unversioned};
+use crate::programs::carriers::Carrier;
+use crate::programs::harmless;
+use crate::programs::known::is_named;
+use crate::programs::starts::module;
 
 /// A program that runs what an option says.
 struct Tool {

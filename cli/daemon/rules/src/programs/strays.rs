@@ -3,10 +3,10 @@
 //! What always holds: what only reads may follow links. What follows them and may write, and what an archive or
 //! a search says to write to, is no place that anybody named.
 
-use crate::programs::only_looks;
-use crate::shell::Word;
-use crate::start::starts;
-use crate::words::{is_option, name_of};
+use crate::line::shell::Word;
+use crate::line::words::{is_option, name_of};
+use crate::programs::known::only_looks;
+use crate::programs::starts::starts;
 
 /// A program that follows links that it finds, or goes by names that nobody sees.
 struct Stray {

@@ -3,8 +3,8 @@
 //! What always holds: what is told here of a command is why no line that is read has it as a program's first
 //! words, or why one that has it is not accepted.
 
+use crate::line::shell::{CHANGING, RESERVED};
 use crate::rule::Decision;
-use crate::shell::{CHANGING, RESERVED};
 
 /// Programs whose next word is a command of theirs.
 const COMMANDED: &[&str] = &[
@@ -35,7 +35,7 @@ const COMMANDED: &[&str] = &[
 ];
 
 /// Why a rule can be of no command of those first words, and what would be right.
-pub(crate) fn vain(
+pub(crate) fn impossible(
     command: &[String],
     decision: Decision,
     is_exact: bool,
@@ -118,7 +118,7 @@ mod tests {
 
     fn told(words: &[&str], decision: Decision) -> bool {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        vain(&words, decision, false).is_some()
+        impossible(&words, decision, false).is_some()
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn the_words_of_an_exact_rule_are_as_they_were_asked() {
         let words = ["grep".to_owned(), "-ea b".to_owned()];
-        assert!(vain(&words, Decision::Accept, true).is_none());
+        assert!(impossible(&words, Decision::Accept, true).is_none());
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
     fn what_can_never_be_accepted_is_told() {
         let told = |text: &str| {
             let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-            vain(&words, Decision::Accept, false).is_some()
+            impossible(&words, Decision::Accept, false).is_some()
         };
         for text in
             ["cd", "cd sub", "eval x", "source x", ".", "command rm", "if", "A=1 ls", "~/x", "l*"]
