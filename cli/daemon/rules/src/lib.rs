@@ -7,7 +7,7 @@
 //! ```text
 //!  rules.toml ─▶ file ─▶ Rule ─┐
 //!                              ├─▶ judge ─▶ accept · decline · ask, and which rule said so
-//!  request ─▶ Subject ─▶ shell ┘
+//!  request ─▶ Subject ─▶ line ─┘
 //!                  └───▶ risk ─▶ reads · writes · network · deletes · outside · privilege
 //! ```
 

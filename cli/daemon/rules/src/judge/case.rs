@@ -14,8 +14,9 @@ use crate::paths::places::{counted, landings, named, places_at};
 use crate::programs::git::lists::more_than_lists;
 use crate::programs::git::{settings_elsewhere, unpaged};
 use crate::programs::known::{changes, only_looks};
+use crate::programs::named::Sure;
 use crate::programs::starts::{
-    DEPTH_MAX, Line, Start, Sure, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
+    DEPTH_MAX, Line, Start, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
 };
 use crate::programs::strays::{changes_below, strays};
 use crate::rule::{Decision, Rule};

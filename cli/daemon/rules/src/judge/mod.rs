@@ -10,7 +10,7 @@ mod part;
 mod tests;
 
 use crate::paths::links::Real;
-use crate::programs::starts::Sure;
+use crate::programs::named::Sure;
 use crate::rule::{Decision, Rule};
 use crate::subject::Subject;
 use case::Case;

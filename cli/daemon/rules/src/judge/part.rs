@@ -4,9 +4,8 @@
 
 use crate::line::shell::{CommandLine, Simple, Unclear, Word};
 use crate::programs::known::is_known;
-use crate::programs::starts::{
-    Sure, begins, is_starter, may_carry, may_carry_line, may_mean, started,
-};
+use crate::programs::named::{Sure, begins, may_carry, may_mean};
+use crate::programs::starts::{is_starter, may_carry_line, started};
 use crate::subject::{FileTouched, Subject, What};
 use std::path::PathBuf;
 

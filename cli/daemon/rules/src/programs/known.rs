@@ -6,7 +6,8 @@
 use crate::line::shell::Word;
 use crate::line::words::{file_name, name_of};
 use crate::programs::looks::{INPUT, Writing, writing};
-use crate::programs::starts::{Sure, begins, is_starter};
+use crate::programs::named::{Sure, begins};
+use crate::programs::starts::is_starter;
 use crate::programs::told::code;
 use serde::Serialize;
 

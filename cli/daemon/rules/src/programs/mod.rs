@@ -9,6 +9,7 @@ pub(crate) mod git;
 pub(crate) mod harmless;
 pub(crate) mod known;
 pub(crate) mod looks;
+pub(crate) mod named;
 pub(crate) mod scripts;
 pub(crate) mod sed;
 pub(crate) mod starts;

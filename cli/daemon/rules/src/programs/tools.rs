@@ -8,7 +8,7 @@ use crate::line::words::{RUNNERS, SHELLS, is_option, name_of, unversioned};
 use crate::programs::carriers::Carrier;
 use crate::programs::harmless;
 use crate::programs::known::is_named;
-use crate::programs::starts::module;
+use crate::programs::named::module;
 
 /// A program that runs what an option says.
 struct Tool {
