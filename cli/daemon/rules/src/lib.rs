@@ -7,44 +7,25 @@
 //! ```text
 //!  rules.toml ─▶ file ─▶ Rule ─┐
 //!                              ├─▶ judge ─▶ accept · decline · ask, and which rule said so
-//!  request ─▶ Subject ─▶ shell ┘
+//!  request ─▶ Subject ─▶ line ─┘
 //!                  └───▶ risk ─▶ reads · writes · network · deletes · outside · privilege
 //! ```
 
-mod awk;
-mod carrier;
-mod code;
-mod dialect;
 mod file;
-mod folders;
-mod git;
-mod glob;
-mod guarded;
-mod harmless;
 mod judge;
-mod links;
-mod listing;
-mod looker;
-mod losing;
-mod options;
-mod places;
+mod line;
+mod paths;
 mod programs;
 mod risk;
 mod rule;
-mod sed;
-mod shell;
-mod start;
 mod subject;
-mod tools;
-mod vain;
-mod words;
 
 pub use file::{Expiry, Fault, RuleFile, write_expiry, write_rule};
-pub use glob::{Glob, normal};
 pub use judge::{Judgement, judge};
-pub use links::{Found, Real, followed};
-pub use programs::RiskKind;
+pub use line::shell::{CommandLine, Simple, Unclear, Word};
+pub use paths::glob::{Glob, normal};
+pub use paths::links::{Found, Real, followed};
+pub use programs::known::RiskKind;
 pub use risk::{Hint, Level, Risk, risk};
 pub use rule::{Decision, Kind, Origin, Rule};
-pub use shell::{CommandLine, Simple, Unclear, Word};
 pub use subject::{Asker, FileTouched, Programs, Subject, What};

@@ -3,21 +3,21 @@
 //! What always holds: it grants and refuses nothing. What it does not know it says not to know; a
 //! request without a hint of harm is not shown as harmless.
 
-use crate::code::{can_start, code};
-use crate::glob::normal;
-use crate::guarded::guarded;
-use crate::harmless::is_compiler;
-use crate::links::Real;
-use crate::listing::lists;
-use crate::looker::{Writing, writing};
-use crate::losing::losing;
-use crate::places::{Counted, counted, places};
-use crate::programs::{RiskKind, entry, only_looks, verb};
-use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Word, Written};
-use crate::start::{is_carrier, is_shell, started};
+use crate::line::shell::{CommandLine, READABLE_SHELLS, Simple, Word, Written};
+use crate::line::words::file_name;
+use crate::paths::glob::normal;
+use crate::paths::guarded::guarded;
+use crate::paths::links::Real;
+use crate::paths::places::{Counted, counted, places};
+use crate::programs::git::lists::lists;
+use crate::programs::git::loses::losing;
+use crate::programs::harmless::is_compiler;
+use crate::programs::known::{RiskKind, entry, only_looks, verb};
+use crate::programs::looks::{Writing, writing};
+use crate::programs::starts::{is_carrier, is_shell, started};
+use crate::programs::told::{can_start, code};
+use crate::programs::tools::is_tool;
 use crate::subject::{Subject, What};
-use crate::tools::is_tool;
-use crate::words::file_name;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -431,7 +431,7 @@ const FRONT: &[&str] = &["!", "do", "elif", "else", "exec", "if", "then", "until
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::links::{Found, followed};
+    use crate::paths::links::{Found, followed};
     use crate::subject::{Asker, FileTouched};
     use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! A rule: what it is about, and what is to be done about it.
 
-use crate::glob::Glob;
+use crate::paths::glob::Glob;
 use serde::Serialize;
 
 /// What a rule says; the greater one is the stricter, and wins.

@@ -1,7 +1,7 @@
 //! What is asked, as far as rules and the risk hint look at it.
 
+use crate::line::shell::CommandLine;
 use crate::rule::Kind;
-use crate::shell::CommandLine;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -1,7 +1,8 @@
 //! Grants: rules with an end, made and taken back at the command line.
 //!
 //! What always holds: only the user grants and revokes, and each change is recorded; the file is replaced whole,
-//! and by nothing that does not read back.
+//! and by nothing that does not read back. A name is given once, so that in the log it means one grant: the file
+//! keeps those of grants that are gone.
 
 use super::rulebook::{BYTES_MAX, GRANTS, mending, read};
 use crate::api::Grant;
@@ -12,12 +13,16 @@ use crate::problem::Refusal;
 use serde_json::Value;
 use sm_protocol::synthetic::{RulesChanged, Synthetic};
 use sm_rules::{Decision, Fault, Glob, Kind, Origin, Rule, RuleFile, write_rule};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 const GRANTS_HEAD: &str = "# Written by `sm rules grant`; `sm rules revoke NAME` takes one back.\n";
+
+/// How the line begins that has the names of all grants, those that are gone among them; a JSON list follows.
+const GIVEN: &str = "# Names given, each once: ";
 
 /// Makes a grant. Returns it as a rule.
 pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
@@ -40,17 +45,22 @@ pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
         return Err(wrong("the path of a grant is a whole one".to_owned()));
     }
     let _changing = guard(&daemon.rules.changing);
-    let (mut grants, own) = standing(daemon)?;
+    let Standing { mut grants, own, given } = standing(daemon)?;
     let is_taken = |name: &str| grants.iter().chain(&own).any(|rule| rule.name == name);
     let name = match &wish.name {
         Some(name) if is_taken(name) => {
             return Err(Refusal::conflict(format!("a rule is named {name:?} already"))
                 .hint("`sm rules` lists them; give another name"));
         }
+        Some(name) if given.contains(name) => {
+            return Err(Refusal::conflict(format!("an earlier grant was named {name:?}"))
+                .hint("the log tells of that one by its name; give another"));
+        }
         Some(name) => name.clone(),
         None => {
-            let names = (1u32..).map(|number| format!("grant-{number}"));
-            names.into_iter().find(|name| !is_taken(name)).unwrap_or_default()
+            let mut names = (1u32..).map(|number| format!("grant-{number}"));
+            let is_free = |name: &String| !is_taken(name) && !given.contains(name);
+            names.find(is_free).unwrap_or_default()
         }
     };
     let is_change = wish.command.is_empty();
@@ -70,7 +80,7 @@ pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
     };
     let text = write_rule(&rule);
     grants.push(rule);
-    replace(daemon, &grants)?;
+    replace(daemon, &grants, &given)?;
     changed(daemon, "granted", &caller, &name, &text)?;
     let found = daemon.rulebook();
     let made = found.rules.iter().find(|rule| rule.name == name);
@@ -85,7 +95,7 @@ pub(crate) fn revoke(daemon: &Daemon, name: &str, by: Option<&str>) -> Result<Va
     let caller = daemon.caller(by)?;
     may(&caller)?;
     let _changing = guard(&daemon.rules.changing);
-    let (mut grants, own) = standing(daemon)?;
+    let Standing { mut grants, own, given } = standing(daemon)?;
     let Some(at) = grants.iter().position(|rule| rule.name == name) else {
         return Err(match own.iter().find(|rule| rule.name == name) {
             Some(rule) => {
@@ -100,7 +110,7 @@ pub(crate) fn revoke(daemon: &Daemon, name: &str, by: Option<&str>) -> Result<Va
         });
     };
     let gone = grants.remove(at);
-    replace(daemon, &grants)?;
+    replace(daemon, &grants, &given)?;
     changed(daemon, "revoked", &caller, name, &write_rule(&gone))?;
     Ok(crate::daemon::to_value(&gone))
 }
@@ -114,22 +124,38 @@ fn may(caller: &Caller) -> Result<(), Refusal> {
     }
 }
 
-/// The grants that still hold, and the user's own rules.
-fn standing(daemon: &Daemon) -> Result<(Vec<Rule>, Vec<Rule>), Refusal> {
+/// What stands before a change.
+struct Standing {
+    /// The grants that still hold.
+    grants: Vec<Rule>,
+    /// The user's own rules.
+    own: Vec<Rule>,
+    /// The names that grants were given.
+    given: BTreeSet<String>,
+}
+
+fn standing(daemon: &Daemon) -> Result<Standing, Refusal> {
     let home = &daemon.config.home;
     let wrong = |faults: Vec<Fault>| {
         let told = faults.first().map(Fault::to_string).unwrap_or_default();
         Refusal::conflict(told).hint(mending(home, &faults))
     };
-    let (_, grants) = read(&home.grants_path()).map_err(wrong)?;
+    let (text, file) = read(&home.grants_path()).map_err(wrong)?;
     let own = read(&home.rules_path()).map(|(_, own)| own.rules).unwrap_or_default();
+    let kept = text.lines().find_map(|line| line.strip_prefix(GIVEN));
+    let mut given: BTreeSet<String> =
+        kept.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
+    given.extend(file.rules.iter().map(|rule| rule.name.clone()));
     let now = now();
-    Ok((grants.rules.into_iter().filter(|rule| !rule.is_over(now)).collect(), own))
+    let grants = file.rules.into_iter().filter(|rule| !rule.is_over(now)).collect();
+    Ok(Standing { grants, own, given })
 }
 
 /// The text of a file of grants, one that reads back.
-fn text_of(grants: &[Rule]) -> Result<String, Refusal> {
-    let mut text = GRANTS_HEAD.to_owned();
+fn text_of(grants: &[Rule], given: &BTreeSet<String>) -> Result<String, Refusal> {
+    let names: BTreeSet<&str> =
+        given.iter().chain(grants.iter().map(|rule| &rule.name)).map(String::as_str).collect();
+    let mut text = format!("{GRANTS_HEAD}{GIVEN}{}\n", serde_json::json!(names));
     for rule in grants {
         text.push('\n');
         text.push_str(&write_rule(rule));
@@ -149,9 +175,9 @@ fn text_of(grants: &[Rule]) -> Result<String, Refusal> {
 }
 
 /// Puts other grants in the place of those that stand: all or nothing, also after a power cut.
-fn replace(daemon: &Daemon, grants: &[Rule]) -> Result<(), Refusal> {
+fn replace(daemon: &Daemon, grants: &[Rule], given: &BTreeSet<String>) -> Result<(), Refusal> {
     let path = daemon.config.home.grants_path();
-    let text = text_of(grants)?;
+    let text = text_of(grants, given)?;
     write(&path, &text).map_err(|error| {
         Refusal::new(503, "failed", format!("{} was not written: {error}", path.display()))
             .hint("see whether the disk is full or failing")
@@ -209,11 +235,12 @@ mod tests {
     #[test]
     fn no_grant_is_written_that_does_not_read_back() {
         let rules = RuleFile::parse(OWN, GRANTS).unwrap().rules;
-        assert_eq!(RuleFile::parse(&text_of(&rules).unwrap(), GRANTS).unwrap().rules.len(), 1);
+        let text = text_of(&rules, &BTreeSet::new()).unwrap();
+        assert_eq!(RuleFile::parse(&text, GRANTS).unwrap().rules.len(), 1);
         let with = |change: fn(&mut Rule)| {
             let mut rules = rules.clone();
             change(&mut rules[0]);
-            text_of(&rules).unwrap_err()
+            text_of(&rules, &BTreeSet::new()).unwrap_err()
         };
         for refused in [
             with(|rule| rule.name = "a\nb".to_owned()),
@@ -249,5 +276,36 @@ mod tests {
         assert!(changes().contains(&"granted".to_owned()), "{:?}", changes());
         revoke(daemon, granted["name"].as_str().unwrap(), None).unwrap();
         assert!(changes().contains(&"revoked".to_owned()), "{:?}", changes());
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let bench = Bench::new(Options::default());
+        let daemon = &bench.daemon;
+        let named = |name: Option<&str>| {
+            let wish = Grant {
+                command: vec!["ls".to_owned()],
+                until: Some(now() + 60_000_000),
+                name: name.map(str::to_owned),
+                ..Grant::default()
+            };
+            grant(daemon, &wish).map(|made| made["name"].as_str().unwrap().to_owned())
+        };
+        for name in [None, Some("mine")] {
+            let name = named(name).unwrap();
+            revoke(daemon, &name, None).unwrap();
+        }
+        assert_eq!(named(None).unwrap(), "grant-2");
+        assert_eq!(named(Some("mine")).unwrap_err().problem.code, "conflict");
+        revoke(daemon, "grant-2", None).unwrap();
+        assert_eq!(named(None).unwrap(), "grant-3");
+        // One that ended of itself is gone from the file with the next change.
+        let path = daemon.config.home.grants_path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let ended: Vec<&str> = text.lines().filter(|line| !line.starts_with("until")).collect();
+        write(&path, &format!("{}\nuntil = 1970-01-01T00:00:00Z\n", ended.join("\n"))).unwrap();
+        assert_eq!(named(None).unwrap(), "grant-4");
+        assert_eq!(named(None).unwrap(), "grant-5");
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("name = \"grant-3\""));
     }
 }

@@ -1,7 +1,7 @@
 //! The rules in force: the user's file, and the grants beside it.
 //!
-//! What always holds: no file, no rule. A file with a fault, or one that others can write, puts every
-//! rule out of force, and that is told. Each change of a file is recorded.
+//! What always holds: no file, no rule. A file with a fault, one that others can write, or a link that leads
+//! nowhere puts every rule out of force, and that is told. Each change of a file is recorded.
 
 use crate::daemon::Daemon;
 use crate::guard::guard;
@@ -116,12 +116,13 @@ pub fn mending(home: &Home, faults: &[Fault]) -> String {
     }
 }
 
-/// A file's text and what it says; one that is not there says nothing.
+/// A file's text and what it says; one that is not there, nor a link in its place, says nothing.
 pub(super) fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let fault = |message: String, remedy: String| {
-        vec![Fault { file: name.clone(), line: 1, message, remedy }]
+    let fault_at = |line: usize, message: String, remedy: String| {
+        vec![Fault { file: name.clone(), line, message, remedy }]
     };
+    let fault = |message: String, remedy: String| fault_at(1, message, remedy);
     let unreadable = |error: io::Error| {
         let remedy = format!("ls -l {} shows whose it is", path.display());
         fault(format!("it cannot be read: {error}"), remedy)
@@ -129,7 +130,16 @@ pub(super) fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
     // What is no regular file may make whoever opens it wait for good.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // A link to what is not there is no missing file: there were rules, or are to be.
+            return match path.is_symlink() {
+                true => {
+                    let remedy = format!("put it there, or remove the link {}", path.display());
+                    Err(fault("it is a link that leads nowhere".to_owned(), remedy))
+                }
+                false => Ok(Default::default()),
+            };
+        }
         opened => opened.map_err(unreadable)?,
     };
     let found = file.metadata().map_err(unreadable)?;
@@ -144,8 +154,16 @@ pub(super) fn read(path: &Path) -> Result<(String, RuleFile), Vec<Fault>> {
     if found.len() > BYTES_MAX {
         return Err(fault("it is longer than 1 MiB".to_owned(), "make it shorter".to_owned()));
     }
-    let mut text = String::new();
-    file.take(BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let message = format!("byte {:#04x} is no UTF-8", bytes[at]);
+        let remedy = format!("iconv -f LATIN1 -t UTF-8 {} shows it in UTF-8", path.display());
+        fault_at(line, message, remedy)
+    })?;
     let rules = RuleFile::parse(&text, &name)?;
     Ok((text, rules))
 }
@@ -167,7 +185,8 @@ type Stamp = Option<(i64, i64, u64, u64, u32)>;
 
 fn stamp(path: &Path) -> Stamp {
     use std::os::unix::fs::MetadataExt;
-    let found = std::fs::metadata(path).ok()?;
+    // A link that leads nowhere is told from no file.
+    let found = std::fs::metadata(path).or_else(|_| std::fs::symlink_metadata(path)).ok()?;
     Some((found.mtime(), found.mtime_nsec(), found.len(), found.ino(), found.mode()))
 }
 
@@ -266,6 +285,7 @@ pub(crate) fn document(daemon: &Daemon) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bench::Bench;
     use super::super::grants::write;
     use super::*;
     use std::os::unix::fs::PermissionsExt;
@@ -289,6 +309,15 @@ mod tests {
         let names: Vec<String> =
             Rulebook::read(&home).rules.into_iter().map(|r| r.word()).collect();
         assert_eq!(names, ["rule: own (rules.toml:1)", "rule: granted (grants.toml:1)"]);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_news_where_no_file_was() {
+        let bench = Bench::new(sm_log::Options::default());
+        assert!(bench.daemon.rulebook().faults.is_empty());
+        let home = &bench.daemon.config.home;
+        std::os::unix::fs::symlink("gone.toml", home.rules_path()).unwrap();
+        assert_eq!(bench.daemon.rulebook().faults.len(), 1);
     }
 
     #[test]
@@ -318,7 +347,23 @@ mod tests {
         let book = Rulebook::read(&home);
         assert!(book.rules.is_empty() && book.faults[0].remedy.contains("chmod 600"));
         let (_dir, home) = with(OWN);
-        std::fs::write(home.rules_path(), [0xff, 0xfe]).unwrap();
-        assert!(!Rulebook::read(&home).faults.is_empty());
+        std::fs::write(home.rules_path(), b"# a\n# \xe4\n").unwrap();
+        let book = Rulebook::read(&home);
+        let told = book.faults[0].to_string();
+        assert!(told.starts_with("rules.toml:2: byte 0xe4 ") && told.contains("iconv"), "{told}");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_puts_the_grants_out_of_force_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        write(&home.grants_path(), OWN).unwrap();
+        std::os::unix::fs::symlink("gone.toml", home.rules_path()).unwrap();
+        let book = Rulebook::read(&home);
+        assert!(book.rules.is_empty());
+        assert!(book.faults[0].to_string().contains("leads nowhere"), "{:?}", book.faults);
+        // A link to a file is one.
+        write(&dir.path().join("gone.toml"), "").unwrap();
+        assert_eq!(Rulebook::read(&home).rules.len(), 1);
     }
 }

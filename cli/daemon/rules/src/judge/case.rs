@@ -5,20 +5,22 @@
 
 use super::Judgement;
 use super::part::{Command, Part, commands_of};
-use crate::git::settings_elsewhere;
-use crate::glob::normal;
-use crate::guarded::guarded;
-use crate::links::Real;
-use crate::listing::more_than_lists;
-use crate::places::{counted, named, places_at};
-use crate::programs::{changes, only_looks};
-use crate::rule::{Decision, Rule};
-use crate::shell::{CommandLine, READABLE_SHELLS, Simple, Unclear, Word};
-use crate::start::{
-    DEPTH_MAX, Line, Start, Sure, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
+use crate::line::shell::{CommandLine, READABLE_SHELLS, Simple, Unclear, Word};
+use crate::line::words::{file_name, unified};
+use crate::paths::glob::normal;
+use crate::paths::guarded::{GUARDED, guarded};
+use crate::paths::links::Real;
+use crate::paths::places::{counted, landings, named, places_at};
+use crate::programs::git::lists::more_than_lists;
+use crate::programs::git::{settings_elsewhere, unpaged};
+use crate::programs::known::{changes, only_looks};
+use crate::programs::named::Sure;
+use crate::programs::starts::{
+    DEPTH_MAX, Line, Start, is_shell, leads_elsewhere, may_carry_line, may_run, starts,
 };
+use crate::programs::strays::{changes_below, strays};
+use crate::rule::{Decision, Rule};
 use crate::subject::{Asker, Programs, Subject, What};
-use crate::words::{file_name, unified};
 use std::path::{Path, PathBuf};
 
 /// What lies in every repository.
@@ -206,7 +208,13 @@ impl Case<'_> {
             return Ok(Vec::new());
         }
         let (mut why, mut is_tried) = (None, false);
-        for rule in rules.iter().filter(|rule| is_of(rule, simple)) {
+        let unpaged = unpaged(&simple.words).map(|words| Simple { words, ..simple.clone() });
+        for rule in rules {
+            let simple = match &unpaged {
+                _ if is_of(rule, simple) => simple,
+                Some(unpaged) if is_of_looking(rule, unpaged) => unpaged,
+                _ => continue,
+            };
             // What a command starts is the same for all rules that name no word of it.
             let is_wordless = rule.command.is_empty() && rule.path.is_some();
             if is_wordless && is_tried {
@@ -241,10 +249,9 @@ impl Case<'_> {
         if unified(&simple.words).first().map(|word| file_name(&word.text)) != Some("git") {
             return None;
         }
-        // Only from what is there a way leads up.
-        let is_there = |path: PathBuf| (self.real)(&path.join("..")).is_some();
-        let is_repository = |folder: &Path| BARE.iter().all(|name| is_there(folder.join(name)));
-        let named = |folder: &Path| is_there(folder.join(".git"));
+        let is_repository =
+            |folder: &Path| BARE.iter().all(|name| self.is_there(&folder.join(name)));
+        let named = |folder: &Path| self.is_there(&folder.join(".git"));
         let counted = counted(simple)?;
         for folder in counted.all() {
             let Some(folder) = (self.real)(folder) else { continue };
@@ -401,6 +408,9 @@ impl Case<'_> {
         if let Some(word) = settings_elsewhere(&unified(&simple.words), known) {
             return Some(beyond(format!("`git config {word}`")));
         }
+        if let Some(what) = strays(&simple.words, known) {
+            return Some(beyond(what));
+        }
         let guards = |path: &Path| self.guards(rule, path);
         let shown_word = |word: &Word| match word.text.as_str() {
             "" => "its input".to_owned(),
@@ -411,6 +421,7 @@ impl Case<'_> {
         };
         // Whoever only looks may look at what is guarded.
         let looks = only_looks(&simple.words);
+        let is_deep = changes_below(&simple.words);
         for (at, word) in simple.words.iter().enumerate().skip(known.max(1)) {
             let Some(places) = places_at(simple, at, counted.of(at)) else {
                 return Some(beyond(shown_word(word)));
@@ -420,6 +431,16 @@ impl Case<'_> {
             }
             if let Some(why) = places.iter().filter(|_| !looks).find_map(|path| guards(path)) {
                 return Some(why);
+            }
+            let below = places.iter().filter(|_| is_deep).flat_map(|path| self.guarded_in(path));
+            if let Some(why) = below.into_iter().find_map(|path| guards(&path)) {
+                return Some(why);
+            }
+        }
+        for path in landings(simple, &counted).into_iter().filter(|_| !looks) {
+            // What nobody can follow is not written through.
+            if (self.real)(&path).is_some() && !self.are_all_in(rule, std::slice::from_ref(&path)) {
+                return Some(beyond(shown(&path)));
             }
         }
         let mut opened = simple.folders.iter().chain(&simple.writes).chain(&simple.reads);
@@ -439,6 +460,17 @@ impl Case<'_> {
         let name = [told, (self.real)(path)].into_iter().flatten().find_map(in_one)?;
         let (rule, path) = (&rule.name, path.display());
         Some(format!("the path of rule {rule} does not name {name}, and {path} is guarded"))
+    }
+
+    /// The guarded folders that lie in a folder.
+    fn guarded_in(&self, folder: &Path) -> Vec<PathBuf> {
+        let all = GUARDED.iter().map(|name| folder.join(name));
+        all.filter(|path| self.is_there(path)).collect()
+    }
+
+    /// Only from what is there a way leads up.
+    fn is_there(&self, path: &Path) -> bool {
+        (self.real)(&path.join("..")).is_some()
     }
 
     fn permitted(&self) -> Vec<PathBuf> {
@@ -487,6 +519,12 @@ fn is_of(rule: &Rule, simple: &Simple) -> bool {
         && simple.writes.is_empty()
         && simple.reads.is_empty();
     begins_so(simple, &rule.command) && (is_alone || !rule.exact)
+}
+
+/// Whether a rule is of that command, and of nothing but looking, by its words.
+fn is_of_looking(rule: &Rule, simple: &Simple) -> bool {
+    let own = &simple.words[..rule.command.len().min(simple.words.len())];
+    !rule.exact && is_of(rule, simple) && only_looks(own)
 }
 
 /// Whether a command begins with exactly those words, all of them sure.

@@ -9,9 +9,9 @@ mod part;
 #[cfg(test)]
 mod tests;
 
-use crate::links::Real;
+use crate::paths::links::Real;
+use crate::programs::named::Sure;
 use crate::rule::{Decision, Rule};
-use crate::start::Sure;
 use crate::subject::Subject;
 use case::Case;
 use part::parts;

@@ -2,9 +2,10 @@
 //!
 //! What always holds: a command counts with all that it starts, and says so where that may be more than is seen.
 
-use crate::programs::is_known;
-use crate::shell::{CommandLine, Simple, Unclear, Word};
-use crate::start::{Sure, begins, is_starter, may_carry, may_carry_line, may_mean, started};
+use crate::line::shell::{CommandLine, Simple, Unclear, Word};
+use crate::programs::known::is_known;
+use crate::programs::named::{Sure, begins, may_carry, may_mean};
+use crate::programs::starts::{is_starter, may_carry_line, started};
 use crate::subject::{FileTouched, Subject, What};
 use std::path::PathBuf;
 

@@ -206,3 +206,24 @@ fn who_asks_is_the_users_word_never_an_agents() {
     other.asker.name = Some("other".into());
     assert_eq!(says(&own, &other), Decision::Ask);
 }
+
+#[test]
+fn an_option_of_git_is_declined_by_all_its_names() {
+    let own = rules(
+        "[[rule]]\ndecision='accept'\ncommand='git'\n\
+         [[rule]]\ndecision='decline'\ncommand='git push --force'\n\
+         [[rule]]\ndecision='decline'\ncommand='git commit --no-verify'\n\
+         [[rule]]\ndecision='ask'\ncommand='git clean -fd'\n",
+    );
+    for text in
+        ["git push -f", "git -C x push -uf origin main", "git push --force", "git commit -nm x"]
+    {
+        assert_eq!(says(&own, &command(text)), Decision::Decline, "{text}");
+    }
+    for text in ["git clean -fd", "git clean --force -d", "git clean -d -x -f"] {
+        assert_eq!(says(&own, &command(text)), Decision::Ask, "{text}");
+    }
+    for text in ["git push origin main", "git commit -am no", "git clean -n", "git commit -mnone"] {
+        accepts(&own, text);
+    }
+}

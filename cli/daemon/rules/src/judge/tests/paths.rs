@@ -268,3 +268,82 @@ fn a_rule_without_a_path_is_of_no_change_by_what_else_only_looks() {
     let judged = judge(&judged, &command("find . -delete"), 1_000, &real);
     assert!(judged.why.contains("has no path, and it"), "{}", judged.why);
 }
+
+#[test]
+fn what_goes_through_folders_stays_below_the_path() {
+    let by = |words: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\npath='/repo'\n"))
+    };
+    for (words, text) in [
+        ("find", "find -L . -type f -delete"),
+        ("find", "find . -delete"),
+        ("find", "find . -name x -delete"),
+        ("find|-L", "find -L . -delete"),
+        ("chmod", "chmod -R -L 777 sub"),
+        ("chown", "chown -RH me sub"),
+        ("cp", "cp -rL a b"),
+        ("rsync", "rsync -aK a/ b"),
+        ("tar", "tar -xPf a.tar"),
+        ("tar", "tar chf a.tar sub"),
+        ("unzip", "unzip -: a.zip"),
+    ] {
+        let own = by(words);
+        let judged = judge(&own, &command(text), 1_000, &real);
+        assert_eq!(judged.decision, Decision::Ask, "{text}");
+        assert!(judged.why.contains("finds may be beyond it"), "{text}: {}", judged.why);
+    }
+    for (words, text) in [
+        ("find", "find -L . -name x"),
+        ("find|.|-delete", "find . -delete"),
+        ("find|-L|.|-delete", "find -L . -delete"),
+        ("cp", "cp -r a new"),
+        ("tar", "tar -xzf a.tgz"),
+        ("rg", "rg --follow x"),
+    ] {
+        accepts(&by(words), text);
+    }
+}
+
+#[test]
+fn what_is_changed_below_a_folder_is_guarded_there() {
+    let own = rules(
+        "[[rule]]\ndecision='accept'\ncommand='rm'\npath='/repo'\n\
+         [[rule]]\ndecision='accept'\ncommand='mv'\npath='/repo'\n\
+         [[rule]]\ndecision='accept'\ncommand='chmod'\npath='/repo'\n",
+    );
+    // Of guarded folders there is one alone.
+    let real = |path: &Path| {
+        followed(path, &|path| match path.to_str() {
+            Some("/repo/sub/.git") => Found::Plain,
+            Some(text) if text.ends_with(".git") || text.contains("/.") => Found::Missing,
+            _ => Found::Plain,
+        })
+    };
+    let says = |text: &str| judge(&own, &command(text), 1_000, &real).decision;
+    for text in ["rm -rf sub", "rm --recursive ./sub/", "mv sub x", "chmod -R 777 sub"] {
+        assert_eq!(says(text), Decision::Ask, "{text}");
+    }
+    for text in ["rm -rf target", "rm sub/x", "mv a b", "chmod 644 sub/x", "chmod -R u+w target"] {
+        assert_eq!(says(text), Decision::Accept, "{text}");
+    }
+}
+
+#[test]
+fn a_copy_is_not_written_through_a_link_in_its_folder() {
+    let own = rules("[[rule]]\ndecision='accept'\ncommand='cp'\npath='/repo'\n");
+    let real = |path: &Path| {
+        followed(path, &|path| match path.to_str() {
+            Some("/repo/dir/a") => Found::Link("/home/me/.bashrc".into()),
+            Some(text) if text.starts_with("/repo/b/") => Found::Missing,
+            _ => Found::Plain,
+        })
+    };
+    let says = |text: &str| judge(&own, &command(text), 1_000, &real).decision;
+    for text in ["cp a dir", "cp x sub/a dir/", "cp -t dir a", "cp --target-directory=dir a x"] {
+        assert_eq!(says(text), Decision::Ask, "{text}");
+    }
+    for text in ["cp a b", "cp x dir", "cp a dir/x"] {
+        assert_eq!(says(text), Decision::Accept, "{text}");
+    }
+}

@@ -502,3 +502,35 @@ fn a_repository_of_another_name_may_have_git_run_anything() {
     assert!(judged.why.contains("/repo/bare is a repository itself"), "{}", judged.why);
     assert_eq!(says(&own, &command("cd sub && git status")), Decision::Accept);
 }
+
+#[test]
+fn git_without_a_pager_is_accepted_by_a_rule_of_looking() {
+    let by = |words: &str, more: &str| {
+        let words: Vec<&str> = words.split('|').collect();
+        rules(&format!("[[rule]]\ndecision='accept'\ncommand={words:?}\n{more}"))
+    };
+    for path in ["", "path='/repo'"] {
+        for (words, text) in [
+            ("git|diff", "git --no-pager diff HEAD~1"),
+            ("git|log|--oneline", "git --no-pager log --oneline -5"),
+            ("git|show", "git -P show"),
+            ("git|status", "timeout 5 git --no-pager status"),
+        ] {
+            let both = [by(words, path), by("timeout", path)].concat();
+            accepts(&both, text);
+        }
+        for (words, text) in [
+            ("git|diff", "git --no-pager diff --ext-diff"),
+            ("git|diff", "git --no-pager diff --output=/etc/x"),
+            ("git|diff", "git --no-pager -c diff.external=x diff"),
+            ("git|diff", "git --no-pager push"),
+            ("git|diff", "git --paginate diff"),
+            ("git|push", "git --no-pager push"),
+            ("git|branch", "git --no-pager branch x"),
+        ] {
+            assert_eq!(says(&by(words, path), &command(text)), Decision::Ask, "{text}");
+        }
+    }
+    let own = by("git|diff", "exact=true");
+    assert_eq!(says(&own, &command("git --no-pager diff")), Decision::Ask);
+}

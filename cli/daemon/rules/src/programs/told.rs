@@ -3,14 +3,14 @@
 //! What always holds: of a program that can start others, a word that its shell or its input may make an
 //! option of is not known; nor is an option, where all that are known are listed.
 
-use crate::carrier::Carrier;
-use crate::dialect::told;
-use crate::harmless::{is_listed, unlisted};
-use crate::shell::Word;
-use crate::tools;
-use crate::words::{
+use crate::line::shell::Word;
+use crate::line::words::{
     RUNNERS, SHELLS, is_option, may_be_option, name_of, options_end, unified, unversioned,
 };
+use crate::programs::carriers::Carrier;
+use crate::programs::harmless::{is_listed, unlisted};
+use crate::programs::scripts::told;
+use crate::programs::tools;
 
 /// Options by which a program runs what it is told to, or takes from elsewhere what to run.
 const CODE: &[(&[&str], &[&str])] = &[

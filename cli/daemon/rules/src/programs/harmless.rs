@@ -3,9 +3,9 @@
 //! What always holds: of a program that stands here an option that does not is not known, whatever it is
 //! called: what it starts is anybody's guess.
 
-use crate::options::Options;
-use crate::shell::Word;
-use crate::words::{name_of, unversioned};
+use crate::line::options::Options;
+use crate::line::shell::Word;
+use crate::line::words::{name_of, unversioned};
 
 /// What is known to start nothing, of programs that are much alike.
 struct Harmless {

@@ -3,8 +3,8 @@
 //! What always holds: a subcommand that is not listed here may be an alias, or a program of anybody's
 //! that is named `git-…`; both start what they like.
 
-use crate::shell::Word;
-use crate::words::{is_option, name_of};
+use crate::line::shell::Word;
+use crate::line::words::{is_option, name_of};
 
 /// Options in front of the subcommand with a value in the next word.
 pub(crate) const VALUED: &[&str] = &[
@@ -191,6 +191,13 @@ pub(crate) fn subcommand(words: &[Word]) -> Option<usize> {
         at += if VALUED.contains(&option.text.as_str()) { 2 } else { 1 };
     }
     words.get(at).map(|_| at)
+}
+
+/// The words without one in front of the subcommand by which it starts no pager.
+pub(crate) fn unpaged(words: &[Word]) -> Option<Vec<Word>> {
+    let second = words.get(1).filter(|_| name_of(words) == "git")?;
+    let is_one = second.is_literal && matches!(second.text.as_str(), "-P" | "--no-pager");
+    is_one.then(|| [&words[..1], &words[2..]].concat())
 }
 
 /// Why what it starts is found only in its arguments, if it is; what stands among the first `known`

@@ -3,8 +3,8 @@
 //! What always holds: each option that is listed here changes nothing of what is started; those that do,
 //! and those that open files or pipes of their own, are left out, and so not known.
 
-use crate::options::Options;
-use crate::shell::Word;
+use crate::line::options::Options;
+use crate::line::shell::Word;
 
 /// A program that starts another one.
 pub(crate) struct Carrier {

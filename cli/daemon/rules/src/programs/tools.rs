@@ -3,12 +3,12 @@
 //! What always holds: of a program that does not stand here, nor anywhere else, an option is judged by its
 //! name alone; one whose name says nothing of that is trusted.
 
-use crate::carrier::Carrier;
-use crate::harmless;
-use crate::programs::is_named;
-use crate::shell::Word;
-use crate::start::module;
-use crate::words::{RUNNERS, SHELLS, is_option, name_of, unversioned};
+use crate::line::shell::Word;
+use crate::line::words::{RUNNERS, SHELLS, is_option, name_of, unversioned};
+use crate::programs::carriers::Carrier;
+use crate::programs::harmless;
+use crate::programs::known::is_named;
+use crate::programs::named::module;
 
 /// A program that runs what an option says.
 struct Tool {
@@ -71,7 +71,10 @@ const TOOLS: &[Tool] = &[
     tool(&["dc"], &["-e", "-f", "--expression", "--file"]),
     tool(&["duckdb"], &["-c", "-cmd", "-init", "-s"]),
     tool(&["eslint"], &["-c", "-f", "--format", "--parser", "--resolve-plugins-relative-to"]),
-    tool(&["eslint"], &["--rulesdir"]),
+    tool(&["eslint"], &["--rulesdir"]).plain(&["--ext"]),
+    tool(&["flake8"], &["--append-config", "--config"]),
+    tool(&["gcovr"], &["--config", "--gcov-executable"]),
+    tool(&["gdbserver"], &["--wrapper"]),
     // Behind `--` stand options of git's.
     tool(&["gh"], &["--"]).subcommands(&[
         "api",
@@ -100,6 +103,10 @@ const TOOLS: &[Tool] = &[
         "version",
         "workflow",
     ]),
+    // What stands in another home, or in options of one, names programs, too.
+    tool(&["gpg", "gpgsm", "gpgv"], &["--agent-program", "--dirmngr-program", "--exec-path"]),
+    tool(&["gpg", "gpgsm", "gpgv"], &["--homedir", "--keyboxd-program", "--load-extension"]),
+    tool(&["gpg", "gpgsm", "gpgv"], &["--options", "--photo-viewer"]),
     tool(&["helm"], &["--kubeconfig"]).subcommands(&[
         "completion",
         "create",
@@ -226,6 +233,11 @@ const TOOLS: &[Tool] = &[
         "version",
         "workspace",
     ]),
+    tool(&["genhtml", "geninfo", "lcov"], &["--annotate-script", "--config-file"]),
+    tool(&["genhtml", "geninfo", "lcov"], &["--context-script", "--criteria-script"]),
+    tool(&["genhtml", "geninfo", "lcov"], &["--gcov-tool", "--rc", "--resolve-script"]),
+    tool(&["genhtml", "geninfo", "lcov"], &["--select-script", "--simplify-script"]),
+    tool(&["genhtml", "geninfo", "lcov"], &["--version-script"]),
     tool(&["meson"], &["--cross-file", "--gdb", "--gdb-path", "--native-file", "--ninja-args"])
         .subcommands(&[
             "compile",
@@ -241,12 +253,17 @@ const TOOLS: &[Tool] = &[
             "test",
             "wrap",
         ]),
+    tool(&["meson"], &["--wrapper"]),
     tool(&["mypy"], &["--config-file", "--install-types", "--python-executable"]).reads(),
     tool(&["nix-build", "nix-env", "nix-instantiate", "nix-shell"], &["-E", "-p", "--expr"]),
     tool(&["npm", "npx", "pnpm", "yarn"], &["--browser", "--git", "--viewer"]),
     tool(&["openssl"], &["-config", "-engine", "-provider", "-provider-path"]),
-    tool(&["pandoc"], &["-F", "-L", "--filter", "--lua-filter", "--pdf-engine"]),
-    tool(&["prettier"], &[]),
+    tool(&["pandoc"], &["-F", "-L", "--filter", "--lua-filter", "--pdf-engine"]).plain(&[
+        "--extract-media",
+        "--to",
+        "--wrap",
+    ]),
+    tool(&["prettier"], &[]).plain(&["--prose-wrap"]),
     tool(&["pylint"], &["--init-hook", "--load-plugins", "--rcfile"]),
     tool(&["rake"], &["-E", "-I", "-R", "-e", "-f", "-p", "-r", "--libdir", "--rakefile"])
         .assigns(),
@@ -301,10 +318,16 @@ const TELLING: &[&str] = &[
 /// What stands in front of such a word to say that it is not done.
 const DENYING: &[&str] = &["disable", "ignore", "no", "skip", "without"];
 
-/// Everyday words that are one shortened.
-const EVERYDAY: &[&str] = &["edit", "inter", "link", "page", "render", "start", "view", "wrap"];
+/// Everyday words that are one shortened: not taken for it where nothing stands behind that may be run.
+const EVERYDAY: &[&str] = &[
+    "as", "ask", "edit", "ext", "in", "link", "page", "pre", "render", "start", "to", "view",
+    "wrap",
+];
 
-/// From as many letters on the last word of a name may be one shortened.
+/// Those of them that are none where they are the whole name.
+const SMALL: &[&str] = &["as", "ask", "ext", "in", "pre", "to"];
+
+/// Behind one dash from as many letters on the last word of a name may be one shortened; fewer are letters.
 const SHORT_MIN: usize = 4;
 
 /// Programs that run another one by its name, and pass on what stands behind.
@@ -364,15 +387,42 @@ fn own(words: &[Word], known: usize) -> Option<String> {
         }
     }
     let is_plain = |text: &str| of(name).any(|tool| tool.plain.contains(&text));
-    let speaks = |word: &&Word| {
-        let option = word.text.split('=').next().unwrap_or_default();
-        speaks(option) && !is_plain(option)
+    let speaks = |at: &usize| {
+        let option = beyond[*at].text.split('=').next().unwrap_or_default();
+        !is_plain(option) && speaks(option, given(beyond, *at))
     };
     // What stands behind `--` is a script's.
-    let is_over = |word: &&Word| SCRIPTED.contains(&name) && word.text == "--";
-    let judged = beyond.iter().take_while(|word| !is_over(word));
-    let mut judged = judged.filter(|_| is_judged_by_name(name));
-    judged.find(speaks).and_then(|word| runs(&word.text))
+    let is_over = |word: &Word| SCRIPTED.contains(&name) && word.text == "--";
+    let end = beyond.iter().position(is_over).unwrap_or(beyond.len());
+    let found = (0..end).filter(|_| is_judged_by_name(name)).find(speaks);
+    found.and_then(|at| runs(&beyond[at].text))
+}
+
+/// What an option may be given to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// Nothing.
+    Nothing,
+    /// A number, or a date.
+    Number,
+    /// Something that may be a program.
+    Something,
+}
+
+/// What the option at `at` is given: behind its `=`, or by the next word.
+fn given(words: &[Word], at: usize) -> Given {
+    let is_number = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && text.chars().all(|c| c.is_ascii_digit() || ".,:-".contains(c))
+    };
+    let (word, text) = match (words[at].text.split_once('='), words.get(at + 1)) {
+        (Some((_, value)), _) => (&words[at], value),
+        (None, Some(next)) if !next.text.starts_with('-') || !next.is_literal => {
+            (next, next.text.as_str())
+        }
+        _ => return Given::Nothing,
+    };
+    if word.is_literal && is_number(text) { Given::Number } else { Given::Something }
 }
 
 /// Whether nobody looked at all options of a program.
@@ -386,10 +436,13 @@ fn is_judged_by_name(name: &str) -> bool {
     (is_tool(name) && !is_script || !is_known) && !harmless::is_listed(name)
 }
 
-/// Whether the name of an option speaks of running something.
-fn speaks(option: &str) -> bool {
+/// Whether the name of an option speaks of running something, also where it is shortened.
+fn speaks(option: &str, given: Given) -> bool {
     let Some(name) = option.strip_prefix('-') else { return false };
-    let name = name.strip_prefix('-').unwrap_or(name);
+    let (name, short_min) = match name.strip_prefix('-') {
+        Some(name) => (name, 1),
+        None => (name, SHORT_MIN),
+    };
     let parts = parts(name);
     if parts.first().is_some_and(|first| DENYING.contains(&first.as_str())) {
         return false;
@@ -399,8 +452,11 @@ fn speaks(option: &str) -> bool {
         TELLING.contains(&part.as_str()) || TELLING.contains(&one)
     };
     let is_short = |part: &String| {
-        part.len() >= SHORT_MIN
-            && !EVERYDAY.contains(&part.as_str())
+        let is = |words: &[&str]| words.contains(&part.as_str());
+        let is_everyday = is(EVERYDAY) && given == Given::Nothing;
+        part.len() >= short_min
+            && given != Given::Number
+            && !(is_everyday || (is(SMALL) && parts.len() == 1))
             && TELLING.iter().any(|telling| telling.starts_with(part.as_str()))
     };
     let begins = |first: &str, next: &[&str]| {
@@ -461,8 +517,12 @@ mod tests {
             "--wrapper",
             "-exec",
             "-load",
+            "--append-c",
+            "--gcov-t",
+            "--agent-pro",
+            "--log-p",
         ] {
-            assert!(speaks(option), "{option}");
+            assert!(speaks(option, Given::Nothing), "{option}");
         }
         for option in [
             "x",
@@ -490,7 +550,23 @@ mod tests {
             "--line-length",
             "--extend-ignore",
         ] {
-            assert!(!speaks(option), "{option}");
+            assert!(!speaks(option, Given::Nothing), "{option}");
+        }
+    }
+
+    #[test]
+    fn an_everyday_word_is_one_shortened_where_it_is_given_what_may_run() {
+        let speaks = |text: &str| {
+            let words: Vec<Word> = text.split(' ').map(Word::plain).collect();
+            let option = words[0].text.split('=').next().unwrap_or_default();
+            super::speaks(option, given(&words, 0))
+        };
+        for text in ["--wrap=rm", "--wrap ./x", "--page less", "--re-link x", "--log-in ./x"] {
+            assert!(speaks(text), "{text}");
+        }
+        for text in ["--wrap=0", "--page 2", "--start 2026-11-21", "--edit", "--edit -m", "--to x"]
+        {
+            assert!(!speaks(text), "{text}");
         }
     }
 }

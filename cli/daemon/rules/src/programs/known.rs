@@ -3,11 +3,12 @@
 //! What always holds: what stands here is a guess by the first words of a command, the longest entry's; a program
 //! that does not stand here is not said to do nothing.
 
-use crate::code::code;
-use crate::looker::{INPUT, Writing, writing};
-use crate::shell::Word;
-use crate::start::{Sure, begins, is_starter};
-use crate::words::{file_name, name_of};
+use crate::line::shell::Word;
+use crate::line::words::{file_name, name_of};
+use crate::programs::looks::{INPUT, Writing, writing};
+use crate::programs::named::{Sure, begins};
+use crate::programs::starts::is_starter;
+use crate::programs::told::code;
 use serde::Serialize;
 
 /// What a request would do, least first.

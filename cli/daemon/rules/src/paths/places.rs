@@ -3,8 +3,8 @@
 //! What always holds: a place is as it was given, `..` and all, from the root where the folder is known.
 //! Rather too many are named than too few.
 
-use crate::shell::Simple;
-use crate::words::{file_name, is_option, name_of, unified, unversioned};
+use crate::line::shell::Simple;
+use crate::line::words::{file_name, is_option, name_of, unified, unversioned};
 use std::path::PathBuf;
 
 /// The longest option whose value may follow it at once, in bytes.
@@ -208,6 +208,27 @@ pub(crate) fn places(text: &str, folders: &[PathBuf]) -> Option<Vec<PathBuf>> {
     let is_sure = !pieces.iter().any(|piece| piece.starts_with('~'));
     let all = folders.iter().flat_map(|folder| pieces.iter().map(|piece| folder.join(piece)));
     is_sure.then(|| all.collect())
+}
+
+/// The places that a copy is written to by the name of what is copied, where the last word, or one behind `-t`,
+/// is a folder: what is a link there already is written through.
+pub(crate) fn landings(simple: &Simple, counted: &Counted) -> Vec<PathBuf> {
+    if !matches!(file_name(simple.program()), "cp" | "scp") {
+        return Vec::new();
+    }
+    let words = &simple.words;
+    let tells =
+        |at: usize| ["-t", "--target-directory"].iter().any(|one| is_option(&words[at].text, one));
+    let is_target = |at: &usize| *at + 1 == words.len() || tells(*at) || tells(*at - 1);
+    let mut found = Vec::new();
+    for at in (1..words.len()).filter(is_target) {
+        let folders = places(&words[at].text, counted.of(at)).unwrap_or_default();
+        for word in &words[1..] {
+            let name = file_name(word.text.trim_end_matches('/'));
+            found.extend(folders.iter().map(|folder| folder.join(name)));
+        }
+    }
+    found
 }
 
 /// The places that a command names: where it runs, what it writes into, arguments that are paths.

@@ -2,7 +2,7 @@
 //!
 //! What always holds: nothing here knows what a command does.
 
-use crate::shell::Word;
+use crate::line::shell::Word;
 use std::borrow::Cow;
 
 /// Programs that start another one somewhere among their words.

@@ -3,7 +3,7 @@
 //! What always holds: an option that is not listed is not known, a shortened one neither; whether the
 //! word behind it is its value is then anybody's guess.
 
-use crate::shell::Word;
+use crate::line::shell::Word;
 
 /// A program's options.
 pub(crate) struct Options {

@@ -1,82 +1,19 @@
-//! The text of a rules file.
+//! How a rules file is read.
 //!
-//! What always holds: a file with one fault has no rules: what was meant by the rest is not guessed. A
-//! fault names its file, its line, what is wrong there and what would be right.
-//!
-//! ```toml
-//! [[rule]]
-//! name = "tests"                          # optional; else `rule-1`, by its place
-//! decision = "accept"                     # accept, ask or decline
-//! command = ["cargo", "test"]             # the first words; or "cargo test"
-//! exact = true                            # those words alone; only of an accept
-//! path = "/home/me/repo"                  # a pattern, * and **; covers what is below
-//! session = "worker"                      # name, id or thread
-//! label = "role=tester"
-//! kind = "command"                        # or a list: command, file_change, permissions
-//! anywhere = true                         # a bare name also where the session's own folder has it
-//! until = 2026-11-21T18:00:00Z
-//! note = "why"
-//!
-//! [expiry]
-//! after = "8h"                            # a request that waits so long …
-//! decision = "decline"                    # … is declined, or cancelled with its turn
-//! ```
+//! What always holds: all that is wrong is told, not the first of it alone.
 
-use crate::glob::Glob;
+use super::impossible::impossible;
+use super::{Expiry, Fault, RuleFile, default_kinds};
+use crate::paths::glob::Glob;
 use crate::rule::{Decision, Kind, Origin, Rule};
-use crate::vain::vain;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The shortest expiry: less would be an answer, not a limit.
 const EXPIRY_MIN: Duration = Duration::from_secs(1);
-
-/// What a rules file says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct RuleFile {
-    /// The rules, in their order.
-    pub rules: Vec<Rule>,
-    /// What becomes of requests that nobody answers.
-    pub expiry: Option<Expiry>,
-}
-
-/// What becomes of requests that nobody answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Expiry {
-    /// How long one may wait, in milliseconds.
-    pub after_ms: u64,
-    /// `decline`, or `cancel`, which ends the turn too.
-    pub decision: String,
-    /// Where it stands.
-    pub origin: Origin,
-}
-
-impl Expiry {
-    /// Who decided, as the log names it.
-    pub fn word(&self) -> String {
-        let Origin { file, line } = &self.origin;
-        format!("expiry ({file}:{line})")
-    }
-}
-
-/// Something wrong in a rules file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{file}:{line}: {message}; {remedy}")]
-pub struct Fault {
-    /// The file.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub remedy: String,
-}
 
 const KEYS: &str =
     "name, decision, command, exact, path, session, label, kind, anywhere, until, note";
@@ -155,7 +92,7 @@ impl Reading<'_> {
                 continue;
             };
             if let Some(rule) = self.rule(at, place, table) {
-                self.vain(&rule, table);
+                self.impossible(&rule, table);
                 if !names.insert(rule.name.clone()) {
                     let message = format!("two rules are named {:?}", rule.name);
                     self.fault(at, message, "give each a name of its own");
@@ -242,20 +179,27 @@ impl Reading<'_> {
         Some(label)
     }
 
-    /// An accept that can never hold.
-    fn vain(&mut self, rule: &Rule, table: &DeTable<'_>) {
+    /// A rule that can never hold.
+    fn impossible(&mut self, rule: &Rule, table: &DeTable<'_>) {
         let own = table.iter().find(|(key, _)| key.get_ref() == "command");
-        let Some((_, value)) = own.filter(|_| rule.decision == Decision::Accept) else { return };
+        let Some((_, value)) = own else { return };
         let at = value.span().start;
-        if let Some((message, remedy)) = vain(&rule.command) {
+        if let Some((message, remedy)) = impossible(&rule.command, rule.decision, rule.exact) {
             return self.fault(at, message, remedy);
         }
         let is_text = matches!(value.get_ref(), DeValue::String(_));
-        let last = rule.command.last().map_or("", String::as_str);
-        if is_text && matches!(last, "*" | "**" | "...") {
+        let is_rest = |word: &&String| matches!(word.as_str(), "*" | "**" | "...");
+        // `push*` would be a subcommand.
+        let is_begun = |word: &&String| {
+            let begin = word.trim_end_matches('*');
+            begin.len() < word.len() && begin.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        };
+        let odd = rule.command.iter().skip(1).find(is_rest);
+        let odd = odd.or_else(|| rule.command.get(1).filter(is_begun));
+        if let Some(odd) = odd.filter(|_| is_text) {
             self.fault(
                 at,
-                format!("`{last}` in a command stands for itself"),
+                format!("`{odd}` in a command stands for itself"),
                 "leave it out: any further words fit; who means that word gives a list",
             );
         }
@@ -450,69 +394,9 @@ fn contradictions(
     found
 }
 
-/// More permissions are accepted only by a rule that says so.
-fn default_kinds(rule: &Rule) -> Vec<Kind> {
-    match (rule.command.is_empty(), rule.decision) {
-        (false, _) => vec![Kind::Command],
-        (true, Decision::Accept) => vec![Kind::Command, Kind::FileChange],
-        (true, _) => Kind::ALL.to_vec(),
-    }
-}
-
-/// A rule as text of a rules file.
-pub fn write_rule(rule: &Rule) -> String {
-    let mut text = String::from("[[rule]]\n");
-    // TOML's basic strings take JSON's escapes.
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let mut put = |key: &str, value: String| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{key} = {value}");
-    };
-    put("name", quoted(&rule.name));
-    put("decision", quoted(rule.decision.as_str()));
-    if !rule.command.is_empty() {
-        let words: Vec<String> = rule.command.iter().map(|word| quoted(word)).collect();
-        put("command", format!("[{}]", words.join(", ")));
-    }
-    if rule.exact {
-        put("exact", "true".to_owned());
-    }
-    if let Some(path) = &rule.path {
-        put("path", quoted(path.as_str()));
-    }
-    if let Some(session) = &rule.session {
-        put("session", quoted(session));
-    }
-    if let Some(label) = &rule.label {
-        put("label", quoted(label));
-    }
-    let is_unbounded = rule.command.is_empty() && rule.path.is_none();
-    let accepts = rule.decision == Decision::Accept;
-    if rule.kinds != default_kinds(rule) || (accepts && is_unbounded) {
-        let kinds: Vec<String> = rule.kinds.iter().map(|kind| quoted(kind.as_str())).collect();
-        put("kind", format!("[{}]", kinds.join(", ")));
-    }
-    if rule.anywhere {
-        put("anywhere", "true".to_owned());
-    }
-    if let Some(until) = rule.until.and_then(|until| Timestamp::from_microsecond(until).ok()) {
-        put("until", until.to_string());
-    }
-    if let Some(note) = &rule.note {
-        put("note", quoted(note));
-    }
-    text
-}
-
-/// The same of an expiry.
-pub fn write_expiry(expiry: &Expiry) -> String {
-    let Expiry { after_ms, decision, .. } = expiry;
-    let after = SignedDuration::from_millis(i64::try_from(*after_ms).unwrap_or(i64::MAX));
-    format!("[expiry]\nafter = \"{after:#}\"\ndecision = \"{decision}\"\n")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::write_rule;
     use super::*;
     use proptest::prelude::*;
 
@@ -566,6 +450,12 @@ after = "8h"
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"cd\"", 3, "leave it out"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"eval x\"", 3, "never accepted"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"ls *\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"decline\"\ncommand = \"git push *\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"decline\"\ncommand = \"rm -rf *\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = \"git * main\"", 3, "further words fit"),
+            ("[[rule]]\ndecision = \"ask\"\ncommand = \"git push*\"", 3, "further words fit"),
+            ("[[rule]]\ndecision=\"decline\"\ncommand=[\"git reset\",\"--hard\"]", 3, "place"),
+            ("[[rule]]\ndecision = \"accept\"\ncommand = [\"git log\", \"x\"]", 3, "place"),
             ("[[rule]]\ndecision = \"accept\"\ncommand = \"A=1 ls\"", 3, "a variable"),
             ("[[rule]]\ndecision = \"ask\"\npath = \"../x\"", 3, "from the root"),
             ("[[rule]]\ndecision = \"decline\"\npath = \"~/.ssh\"", 3, "`~` in \"~/.ssh\""),
@@ -619,44 +509,13 @@ after = "8h"
     #[test]
     fn what_only_refuses_may_name_what_is_never_accepted() {
         for text in
-            ["decline'\ncommand='eval'", "ask'\ncommand='cd'", "accept'\ncommand=['ls','*']"]
+            ["decline'\ncommand='eval'", "ask'\ncommand='cd'", "decline'\ncommand=['ls','*']"]
         {
             assert!(parse(&format!("[[rule]]\ndecision='{text}")).is_ok(), "{text}");
         }
     }
 
-    #[test]
-    fn a_written_expiry_reads_back() {
-        for (text, decision) in [("8h", "decline"), ("90m", "cancel"), ("1s 5ms", "decline")] {
-            let text = format!("[expiry]\nafter = \"{text}\"\ndecision = \"{decision}\"\n");
-            let expiry = parse(&text).unwrap().expiry.unwrap();
-            assert_eq!(parse(&write_expiry(&expiry)).unwrap().expiry, Some(expiry));
-        }
-    }
-
     proptest! {
-        #[test]
-        fn a_written_rule_reads_back(
-            name in "[ -~äö]{1,20}", words in prop::collection::vec("[!-~]{1,8}", 0..3),
-            decision in prop::sample::select(vec![Decision::Accept, Decision::Ask, Decision::Decline]),
-            until in prop::option::of(0i64..4_000_000_000), note in prop::option::of("[!-~]{1,20}"),
-            under in prop::option::of("/[ -~]{1,20}"), anywhere in any::<bool>(),
-            is_exact in any::<bool>(),
-        ) {
-            prop_assume!(!name.trim().is_empty() && vain(&words).is_none());
-            let under = under.map(|path| path.replace("..", "x"));
-            let path = under.map(|path| Glob::of_path(std::path::Path::new(&path)).unwrap());
-            let exact = is_exact && decision == Decision::Accept && !words.is_empty();
-            let mut rule = Rule {
-                name, decision, command: words, exact, path, session: None, label: None,
-                kinds: Vec::new(), anywhere, until: until.map(|seconds| seconds * 1_000_000), note,
-                origin: Origin { file: "grants.toml".into(), line: 1 },
-            };
-            rule.kinds = default_kinds(&rule);
-            let read = RuleFile::parse(&write_rule(&rule), "grants.toml").unwrap();
-            prop_assert_eq!(&read.rules[..], &[rule][..]);
-        }
-
         #[test]
         fn no_text_is_too_much(text in "\\PC{0,80}", toml in "[\\[\\]a-z=\" \n.{},#0-9-]{0,80}") {
             let _ = parse(&text);

@@ -5,7 +5,8 @@
 
 use std::path::{Component, Path};
 
-const GUARDED: &[&str] = &[".git", ".codex", ".agents"];
+/// Their names.
+pub(crate) const GUARDED: &[&str] = &[".git", ".codex", ".agents"];
 
 /// The guarded folder that a path is or lies in, in whatever case, and that is not meant.
 pub(crate) fn guarded(path: &Path, is_meant: impl Fn(&str) -> bool) -> Option<&'static str> {

@@ -3,13 +3,13 @@
 //! What always holds: what is told is the first word that may start something, and none that the user's
 //! own rule names.
 
-use crate::awk::only_looks;
-use crate::git;
-use crate::harmless::is_compiler;
-use crate::options::Options;
-use crate::sed::only_edits;
-use crate::shell::Word;
-use crate::words::{is_option, may_be_option, name_of, unversioned};
+use crate::line::options::Options;
+use crate::line::shell::Word;
+use crate::line::words::{is_option, may_be_option, name_of, unversioned};
+use crate::programs::awk::only_looks;
+use crate::programs::git;
+use crate::programs::harmless::is_compiler;
+use crate::programs::sed::only_edits;
 
 /// Builtins of shells that may take a word for an expression, in which `a[$(x)]` runs `x`.
 const COUNTING: &[&str] = &[

@@ -2,9 +2,9 @@
 //!
 //! What always holds: what stands here is a guess for who decides; what does not is not said to keep all.
 
-use crate::git::subcommand;
-use crate::shell::Word;
-use crate::words::{is_option, unified};
+use crate::line::shell::Word;
+use crate::line::words::{is_option, unified};
+use crate::programs::git::subcommand;
 
 /// Options, or first words, by which a subcommand throws something away.
 const LOSING: &[(&str, &[&str])] = &[

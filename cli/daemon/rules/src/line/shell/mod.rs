@@ -19,8 +19,8 @@ pub(crate) use reading::CHANGING;
 pub use word::Word;
 pub(crate) use written::Written;
 
-use crate::folders::Folders;
-use crate::glob::normal;
+use crate::line::folders::Folders;
+use crate::paths::glob::normal;
 use reading::read;
 use std::path::{Path, PathBuf};
 

@@ -2,11 +2,11 @@
 //!
 //! What always holds: one lists only if each word behind it is known to leave it listing.
 
-use crate::code::code;
-use crate::git::subcommand;
-use crate::options::Options;
-use crate::shell::Word;
-use crate::words::{may_be_option, unified};
+use crate::line::options::Options;
+use crate::line::shell::Word;
+use crate::line::words::{may_be_option, unified};
+use crate::programs::git::subcommand;
+use crate::programs::told::code;
 
 /// A subcommand that lists if nothing behind it says otherwise.
 struct Listing {

@@ -3,9 +3,9 @@
 //! What always holds: a word that is not known yet may be such an option, and where words are counted, one
 //! word more; so it may write.
 
-use crate::options::Options;
-use crate::shell::Word;
-use crate::words::{is_option, may_be_option, name_of, options_end};
+use crate::line::options::Options;
+use crate::line::shell::Word;
+use crate::line::words::{is_option, may_be_option, name_of, options_end};
 
 /// A program that only looks.
 struct Looker {

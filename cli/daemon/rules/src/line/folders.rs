@@ -2,7 +2,7 @@
 //!
 //! What always holds: the folder that it will really be in is among them; none: it is not known.
 
-use crate::glob::normal;
+use crate::paths::glob::normal;
 use std::path::{Path, PathBuf};
 
 /// More folders than a line can well mean.

@@ -2,7 +2,7 @@
 
 use super::word::word;
 use super::{Unclear, unclear};
-use crate::glob::normal;
+use crate::paths::glob::normal;
 use brush_parser::ast::{IoFileRedirectKind, IoFileRedirectTarget, IoRedirect};
 use std::path::Path;
 

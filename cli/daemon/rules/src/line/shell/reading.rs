@@ -5,7 +5,7 @@ use super::inner::{SHELLS_MAX, inner_line};
 use super::redirect::{File, file_of};
 use super::word::word;
 use super::{CommandLine, Simple, Unclear, Word, unclear};
-use crate::folders::{Ended, Folders};
+use crate::line::folders::{Ended, Folders};
 use brush_parser::ast::{
     AndOr, AndOrList, Command, CommandPrefixOrSuffixItem as Item, Pipeline, SeparatorOperator,
     SimpleCommand,
