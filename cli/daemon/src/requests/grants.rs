@@ -1,8 +1,8 @@
 //! Grants: rules with an end, made and taken back at the command line.
 //!
 //! What always holds: only the user grants and revokes, and each change is recorded; the file is replaced whole,
-//! and by nothing that does not read back. A name is given once, so that in the log it means one grant: the file
-//! keeps those of grants that are gone.
+//! and by nothing that does not read back. A name that sm gives, it gives once, so that in the log it means one
+//! grant: the file has the number of the next one.
 
 use super::rulebook::{BYTES_MAX, GRANTS, mending, read};
 use crate::api::Grant;
@@ -13,7 +13,6 @@ use crate::problem::Refusal;
 use serde_json::Value;
 use sm_protocol::synthetic::{RulesChanged, Synthetic};
 use sm_rules::{Decision, Fault, Glob, Kind, Origin, Rule, RuleFile, write_rule};
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,8 +20,8 @@ use std::path::Path;
 
 const GRANTS_HEAD: &str = "# Written by `sm rules grant`; `sm rules revoke NAME` takes one back.\n";
 
-/// How the line begins that has the names of all grants, those that are gone among them; a JSON list follows.
-const GIVEN: &str = "# Names given, each once: ";
+/// How the line begins that has the number of the next grant without a name of its own.
+const NEXT: &str = "# The next one without a name is grant-";
 
 /// Makes a grant. Returns it as a rule.
 pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
@@ -45,23 +44,21 @@ pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
         return Err(wrong("the path of a grant is a whole one".to_owned()));
     }
     let _changing = guard(&daemon.rules.changing);
-    let Standing { mut grants, own, given } = standing(daemon)?;
+    let Standing { mut grants, own, mut next } = standing(daemon)?;
     let is_taken = |name: &str| grants.iter().chain(&own).any(|rule| rule.name == name);
     let name = match &wish.name {
         Some(name) if is_taken(name) => {
             return Err(Refusal::conflict(format!("a rule is named {name:?} already"))
                 .hint("`sm rules` lists them; give another name"));
         }
-        Some(name) if given.contains(name) => {
-            return Err(Refusal::conflict(format!("an earlier grant was named {name:?}"))
-                .hint("the log tells of that one by its name; give another"));
-        }
         Some(name) => name.clone(),
-        None => {
-            let mut names = (1u32..).map(|number| format!("grant-{number}"));
-            let is_free = |name: &String| !is_taken(name) && !given.contains(name);
-            names.find(is_free).unwrap_or_default()
-        }
+        None => loop {
+            let name = format!("grant-{next}");
+            next = next.saturating_add(1);
+            if !is_taken(&name) {
+                break name;
+            }
+        },
     };
     let is_change = wish.command.is_empty();
     let rule = Rule {
@@ -80,7 +77,7 @@ pub(crate) fn grant(daemon: &Daemon, wish: &Grant) -> Result<Value, Refusal> {
     };
     let text = write_rule(&rule);
     grants.push(rule);
-    replace(daemon, &grants, &given)?;
+    replace(daemon, &grants, next)?;
     changed(daemon, "granted", &caller, &name, &text)?;
     let found = daemon.rulebook();
     let made = found.rules.iter().find(|rule| rule.name == name);
@@ -95,7 +92,7 @@ pub(crate) fn revoke(daemon: &Daemon, name: &str, by: Option<&str>) -> Result<Va
     let caller = daemon.caller(by)?;
     may(&caller)?;
     let _changing = guard(&daemon.rules.changing);
-    let Standing { mut grants, own, given } = standing(daemon)?;
+    let Standing { mut grants, own, next } = standing(daemon)?;
     let Some(at) = grants.iter().position(|rule| rule.name == name) else {
         return Err(match own.iter().find(|rule| rule.name == name) {
             Some(rule) => {
@@ -110,7 +107,7 @@ pub(crate) fn revoke(daemon: &Daemon, name: &str, by: Option<&str>) -> Result<Va
         });
     };
     let gone = grants.remove(at);
-    replace(daemon, &grants, &given)?;
+    replace(daemon, &grants, next)?;
     changed(daemon, "revoked", &caller, name, &write_rule(&gone))?;
     Ok(crate::daemon::to_value(&gone))
 }
@@ -130,8 +127,8 @@ struct Standing {
     grants: Vec<Rule>,
     /// The user's own rules.
     own: Vec<Rule>,
-    /// The names that grants were given.
-    given: BTreeSet<String>,
+    /// The number of the next one without a name of its own.
+    next: u64,
 }
 
 fn standing(daemon: &Daemon) -> Result<Standing, Refusal> {
@@ -142,20 +139,19 @@ fn standing(daemon: &Daemon) -> Result<Standing, Refusal> {
     };
     let (text, file) = read(&home.grants_path()).map_err(wrong)?;
     let own = read(&home.rules_path()).map(|(_, own)| own.rules).unwrap_or_default();
-    let kept = text.lines().find_map(|line| line.strip_prefix(GIVEN));
-    let mut given: BTreeSet<String> =
-        kept.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-    given.extend(file.rules.iter().map(|rule| rule.name.clone()));
+    let number = |name: &str| name.strip_prefix("grant-")?.parse::<u64>().ok();
+    let kept = text.lines().find_map(|line| line.strip_prefix(NEXT)?.parse().ok());
+    // Also where somebody took the line out.
+    let newest = file.rules.iter().filter_map(|rule| number(&rule.name)).max();
+    let next = kept.unwrap_or(1).max(newest.map_or(1, |newest| newest.saturating_add(1)));
     let now = now();
     let grants = file.rules.into_iter().filter(|rule| !rule.is_over(now)).collect();
-    Ok(Standing { grants, own, given })
+    Ok(Standing { grants, own, next })
 }
 
 /// The text of a file of grants, one that reads back.
-fn text_of(grants: &[Rule], given: &BTreeSet<String>) -> Result<String, Refusal> {
-    let names: BTreeSet<&str> =
-        given.iter().chain(grants.iter().map(|rule| &rule.name)).map(String::as_str).collect();
-    let mut text = format!("{GRANTS_HEAD}{GIVEN}{}\n", serde_json::json!(names));
+fn text_of(grants: &[Rule], next: u64) -> Result<String, Refusal> {
+    let mut text = format!("{GRANTS_HEAD}{NEXT}{next}\n");
     for rule in grants {
         text.push('\n');
         text.push_str(&write_rule(rule));
@@ -175,9 +171,9 @@ fn text_of(grants: &[Rule], given: &BTreeSet<String>) -> Result<String, Refusal>
 }
 
 /// Puts other grants in the place of those that stand: all or nothing, also after a power cut.
-fn replace(daemon: &Daemon, grants: &[Rule], given: &BTreeSet<String>) -> Result<(), Refusal> {
+fn replace(daemon: &Daemon, grants: &[Rule], next: u64) -> Result<(), Refusal> {
     let path = daemon.config.home.grants_path();
-    let text = text_of(grants, given)?;
+    let text = text_of(grants, next)?;
     write(&path, &text).map_err(|error| {
         Refusal::new(503, "failed", format!("{} was not written: {error}", path.display()))
             .hint("see whether the disk is full or failing")
@@ -235,12 +231,12 @@ mod tests {
     #[test]
     fn no_grant_is_written_that_does_not_read_back() {
         let rules = RuleFile::parse(OWN, GRANTS).unwrap().rules;
-        let text = text_of(&rules, &BTreeSet::new()).unwrap();
+        let text = text_of(&rules, 1).unwrap();
         assert_eq!(RuleFile::parse(&text, GRANTS).unwrap().rules.len(), 1);
         let with = |change: fn(&mut Rule)| {
             let mut rules = rules.clone();
             change(&mut rules[0]);
-            text_of(&rules, &BTreeSet::new()).unwrap_err()
+            text_of(&rules, 1).unwrap_err()
         };
         for refused in [
             with(|rule| rule.name = "a\nb".to_owned()),
@@ -252,6 +248,7 @@ mod tests {
             assert_eq!(refused.problem.code, "bad_request", "{refused:?}");
         }
     }
+
     #[test]
     fn a_grant_and_its_end_are_durable_when_they_are_told() {
         // Nothing becomes durable unless somebody waits for it.
@@ -279,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_given_once() {
+    fn a_name_that_sm_gives_is_given_once() {
         let bench = Bench::new(Options::default());
         let daemon = &bench.daemon;
         let named = |name: Option<&str>| {
@@ -296,7 +293,8 @@ mod tests {
             revoke(daemon, &name, None).unwrap();
         }
         assert_eq!(named(None).unwrap(), "grant-2");
-        assert_eq!(named(Some("mine")).unwrap_err().problem.code, "conflict");
+        // What the user calls it is the user's word.
+        assert_eq!(named(Some("mine")).unwrap(), "mine");
         revoke(daemon, "grant-2", None).unwrap();
         assert_eq!(named(None).unwrap(), "grant-3");
         // One that ended of itself is gone from the file with the next change.
