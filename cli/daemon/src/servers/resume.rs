@@ -132,6 +132,14 @@ pub(crate) fn is_busy(
     Ok(false)
 }
 
+/// Finds out whether a server lets go of one thread at all, before it is asked to. One that says nothing is taken
+/// for one that does.
+pub(crate) async fn ask_unloads(server: &Server) {
+    if server.knows("thread/unsubscribe").await == Some(false) {
+        server.cannot_unload();
+    }
+}
+
 /// Has a server let go of a thread.
 pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal> {
     if server.keeps_threads() {
@@ -161,6 +169,7 @@ pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal>
     }
 }
 
+/// It passes by itself when the server ends: a message waits for that.
 fn held_by(server: &Server) -> Refusal {
     let message = format!(
         "codex {}, process {}, gives way to another one and cannot let go of one thread: it is ended once its \
@@ -168,8 +177,8 @@ fn held_by(server: &Server) -> Refusal {
         server.codex.version,
         server.app.process().pid
     );
-    Refusal::new(409, "held", message)
-        .hint("`sm serve --status` shows what it still does; send again then")
+    Refusal::new(503, "held", message)
+        .hint("`sm serve --status` shows what it still does; the same once more then")
         .retryable()
 }
 
