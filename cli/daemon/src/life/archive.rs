@@ -8,9 +8,13 @@ use crate::daemon::Daemon;
 use crate::input;
 use crate::problem::Refusal;
 use crate::servers::archive::{self as shelf, ARCHIVED, NOT_ARCHIVED};
+use crate::servers::pool::Server;
 use serde_json::json;
 use sm_protocol::synthetic::{SessionArchived, Synthetic};
 use std::sync::Arc;
+
+/// What takes a thread out.
+const UNARCHIVE: &str = "thread/unarchive";
 
 /// Puts a session into the archive; one that is there stays there.
 pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
@@ -23,15 +27,9 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
             Some("it was in the archive already".to_owned()),
         ),
         false => {
-            let version = scene.server().await?.codex.version;
+            let server = scene.server().await?;
             let seq = moved(&scene, "thread/archive", true).await?;
-            let later = releases::later(version, "thread/unarchive");
-            (
-                seq,
-                later.map(|later| {
-                    format!("codex {version} does not take it out again; {later} does")
-                }),
-            )
+            (seq, stays_there(&server).await)
         }
     };
     // Also where it was there already: whoever put it there may not have got so far.
@@ -41,6 +39,15 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
     let notes: Vec<String> = note.into_iter().chain(dropped).collect();
     let note = (!notes.is_empty()).then(|| notes.join("; "));
     Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
+}
+
+/// What is said of the archive where its release does not take a session out again.
+async fn stays_there(server: &Server) -> Option<String> {
+    let version = server.codex.version;
+    let later = releases::later(version, UNARCHIVE)?;
+    // One between the recorded releases may know it.
+    let knows = server.knows(UNARCHIVE).await != Some(false);
+    (!knows).then(|| format!("codex {version} does not take it out again; {later} does"))
 }
 
 /// Takes a session out of the archive; the next input loads it, unless it had been stopped.
@@ -54,7 +61,7 @@ pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Res
             None => already(&scene, "it was not in the archive"),
         };
     }
-    let seq = match moved(&scene, "thread/unarchive", false).await {
+    let seq = match moved(&scene, UNARCHIVE, false).await {
         Ok(seq) => seq,
         Err(refusal) if refusal.problem.message.contains(NOT_ARCHIVED) => {
             is_out(&scene, refusal).await?
