@@ -44,7 +44,7 @@ pub use home::{Home, HomeError, Readings, Writer};
 pub use import::Transcript;
 pub use input::{told_by as input_told_by, whole as whole_input};
 pub use invisible::is_invisible;
-pub use problem::Refusal;
+pub use problem::{Refusal, UNKNOWN_WORD};
 pub use prune::{MAX_BYTES, OLDER_THAN_MS, Plan};
 pub use requests::asked;
 pub use requests::form::limits as form_limits;

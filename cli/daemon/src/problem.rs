@@ -212,15 +212,30 @@ pub(crate) fn is_unknown_method(error: &CallError) -> bool {
         || *code == INVALID_REQUEST && message.contains(&format!("unknown variant `{method}`"))
 }
 
+/// How a refusal begins of a word that a release of Codex does not know.
+pub const UNKNOWN_WORD: &str = "this release of Codex knows no";
+
+/// The word that Codex does not know, and those that it would: "unknown variant `a`, expected one of `b`, `c`", or
+/// "`b` or `c`". What follows says where the word stood.
+pub(crate) fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
+    let (word, rest) = message.split_once("unknown variant `")?.1.split_once('`')?;
+    let listed = rest.strip_prefix(", expected ").unwrap_or_default();
+    let mut listed = listed.strip_prefix("one of ").unwrap_or(listed);
+    let mut known = Vec::new();
+    while let Some((one, rest)) = listed.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+        known.push(one);
+        listed = rest.strip_prefix(", ").or_else(|| rest.strip_prefix(" or ")).unwrap_or_default();
+    }
+    Some((word, known))
+}
+
 /// The refusal of a word that this release of Codex does not know, with those that it takes, by its own list.
 pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {
     let CallError::Refused { method, code: INVALID_REQUEST, message, .. } = error else {
         return None;
     };
-    let mut words = message.split_once("unknown variant ")?.1.split('`').skip(1).step_by(2);
     // Else it is the method itself that it does not know.
-    let word = words.next().filter(|word| word != method)?;
-    let known: Vec<&str> = words.collect();
+    let (word, known) = unknown_variant(message).filter(|(word, _)| word != method)?;
     let ours =
         |known: &&str| Approval::of_word(known).is_some() || Sandbox::of_word(known).is_some();
     let mut taken: Vec<&str> = known.iter().copied().filter(ours).collect();
@@ -228,7 +243,7 @@ pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {
         taken.clone_from(&known);
     }
     let taken = taken.join(", ");
-    let message = format!("this release of Codex knows no {word:?}; it takes {taken}");
+    let message = format!("{UNKNOWN_WORD} {word:?}; it takes {taken}");
     Some(
         Refusal::new(501, "unsupported", message)
             .hint("take one of those; `sm serve --status` names the release")
@@ -309,6 +324,15 @@ mod tests {
         let words = "knows no \"on-failure\"; it takes untrusted, on-request, never";
         assert!(told.to_string().ends_with(words), "{told}");
         assert_eq!(told.problem.details["known"][2], "granular");
+        // As 0.131 ends what it says of a part of its configuration.
+        let told = refused(
+            "thread/fork",
+            "error deriving config: unknown variant `bogus`, expected one of `none`, `low`, `high`\nin \
+             `model_reasoning_effort`\n",
+        );
+        assert!(told.to_string().ends_with("it takes none, low, high"), "{told}");
+        let told = refused("turn/start", "unknown variant `c`, expected `a` or `b`");
+        assert!(told.to_string().ends_with("it takes a, b"), "{told}");
         for other in ["unknown variant `a/b`, expected one of `c/d`", "thread not found"] {
             assert_eq!(refused("a/b", other).problem.code, "codex_error", "{other}");
         }
