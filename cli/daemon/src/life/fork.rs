@@ -30,7 +30,7 @@ use std::time::Duration;
 const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// The first release that is known to take a turn to fork at.
-const AT_A_TURN: Version = Version::released(0, 146, 1);
+pub(super) const AT_A_TURN: Version = Version::released(0, 146, 1);
 
 /// Forks a session.
 pub(crate) async fn fork(
@@ -104,6 +104,10 @@ pub(super) async fn fork_scene(
         // One whose end Codex did not live to see goes on for ever there.
         (Err(refused), Some(at)) if refused.problem.message.contains("in-progress turn") => {
             return Err(not_there(scene, &own, at.number, "it was lost with its process"));
+        }
+        // One of a release that numbered its turns: whatever later ones list it under, they fork at none of those.
+        (Err(refused), Some(at)) if refused.problem.message.contains("lastTurnId") => {
+            return Err(not_at(scene, &server, at.number, "Codex keeps it as none to fork at"));
         }
         (Err(refused), _) => return Err(refused),
     };

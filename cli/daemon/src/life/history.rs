@@ -277,6 +277,12 @@ pub(super) fn ids_of(turns: Option<&Value>) -> Option<Vec<String>> {
     turns?.as_array()?.iter().map(id).collect()
 }
 
+/// Whether a turn has the id of a release that numbers its turns, `3`: later ones keep it under none that they take
+/// to fork at.
+pub(super) fn is_numbered(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Whether a release lists a turn under an id that it does not use elsewhere, `turn-3`.
 pub(super) fn is_of_the_list_only(id: &str) -> bool {
     id.strip_prefix("turn-").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
