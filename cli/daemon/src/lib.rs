@@ -31,6 +31,7 @@ mod prune;
 mod recording;
 pub mod records;
 mod requests;
+mod said;
 mod serve;
 mod servers;
 mod sessions;

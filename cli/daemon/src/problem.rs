@@ -4,6 +4,7 @@
 //! the words are for people and may.
 
 use crate::api::{Problem, ProblemBody};
+use crate::said::unknown_variant;
 use crate::sessions::rights::{Approval, Sandbox};
 use axum::Json;
 use axum::http::StatusCode;
@@ -15,6 +16,8 @@ use sm_log::{AppendError, ReadError};
 use sm_projections::StoreError;
 use sm_projections::rows::Session;
 use sm_projections::views::SelectError;
+
+pub(crate) use crate::said::{INVALID_REQUEST, METHOD_NOT_FOUND, OVERLOADED, is_unknown_method};
 
 /// A call that was not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -196,38 +199,8 @@ impl From<StartError> for Refusal {
     }
 }
 
-/// JSON-RPC's code where Codex has too much to do: "Server overloaded; retry later."
-pub(crate) const OVERLOADED: i64 = -32001;
-
-/// JSON-RPC's "invalid request", which is what Codex says of a word that it does not know.
-pub(crate) const INVALID_REQUEST: i64 = -32600;
-
-/// JSON-RPC's "method not found".
-pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
-
-/// Whether Codex says that it does not know the method.
-pub(crate) fn is_unknown_method(error: &CallError) -> bool {
-    let CallError::Refused { method, code, message, .. } = error else { return false };
-    *code == METHOD_NOT_FOUND
-        || *code == INVALID_REQUEST && message.contains(&format!("unknown variant `{method}`"))
-}
-
 /// How a refusal begins of a word that a release of Codex does not know.
 pub const UNKNOWN_WORD: &str = "this release of Codex knows no";
-
-/// The word that Codex does not know, and those that it would: "unknown variant `a`, expected one of `b`, `c`", or
-/// "`b` or `c`". What follows says where the word stood.
-pub(crate) fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
-    let (word, rest) = message.split_once("unknown variant `")?.1.split_once('`')?;
-    let listed = rest.strip_prefix(", expected ").unwrap_or_default();
-    let mut listed = listed.strip_prefix("one of ").unwrap_or(listed);
-    let mut known = Vec::new();
-    while let Some((one, rest)) = listed.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
-        known.push(one);
-        listed = rest.strip_prefix(", ").or_else(|| rest.strip_prefix(" or ")).unwrap_or_default();
-    }
-    Some((word, known))
-}
 
 /// The refusal of a word that this release of Codex does not know, with those that it takes, by its own list.
 pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {

@@ -7,7 +7,8 @@ use crate::api::{Act, Done};
 use crate::daemon::Daemon;
 use crate::input;
 use crate::problem::Refusal;
-use crate::servers::archive::{self as shelf, ARCHIVED, NOT_ARCHIVED};
+use crate::said;
+use crate::servers::archive as shelf;
 use crate::servers::pool::Server;
 use serde_json::json;
 use sm_protocol::synthetic::{SessionArchived, Synthetic};
@@ -55,7 +56,7 @@ pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Res
     let scene = Scene::set(daemon, word, &act).await?;
     scene.home()?;
     let given_up = scene.session.unresumable.as_deref();
-    if !scene.session.archived && !given_up.is_some_and(|why| why.contains(ARCHIVED)) {
+    if !scene.session.archived && !given_up.is_some_and(said::is_archived) {
         return match given_up {
             Some(_) => Err(Refusal::over(&scene.session)),
             None => already(&scene, "it was not in the archive"),
@@ -63,7 +64,7 @@ pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Res
     }
     let seq = match moved(&scene, UNARCHIVE, false).await {
         Ok(seq) => seq,
-        Err(refusal) if refusal.problem.message.contains(NOT_ARCHIVED) => {
+        Err(refusal) if said::is_not_archived(&refusal.problem.message) => {
             is_out(&scene, refusal).await?
         }
         Err(refusal) => return Err(refusal),

@@ -13,6 +13,7 @@ use crate::api::{self, Forked};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use crate::servers::resume;
 use crate::sessions::rights::{Approval, Sandbox};
@@ -102,11 +103,10 @@ pub(super) async fn fork_scene(
     let reply = match (scene.call(&server, "thread/fork", params, Some(spawned.into())).await, at) {
         (Ok(reply), _) => reply,
         // One whose end Codex did not live to see goes on for ever there.
-        (Err(refused), Some(at)) if refused.problem.message.contains("in-progress turn") => {
+        (Err(refused), Some(at)) if said::is_in_progress(&refused.problem.message) => {
             return Err(not_there(scene, &own, at.number, "it was lost with its process"));
         }
-        // One of a release that numbered its turns: whatever later ones list it under, they fork at none of those.
-        (Err(refused), Some(at)) if refused.problem.message.contains("lastTurnId") => {
+        (Err(refused), Some(at)) if said::is_none_to_fork_at(&refused.problem.message) => {
             return Err(not_at(scene, &server, at.number, "Codex keeps it as none to fork at"));
         }
         (Err(refused), _) => return Err(refused),

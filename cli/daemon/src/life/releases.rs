@@ -3,7 +3,8 @@
 //! What always holds: that a release cannot do something is what its server answered; the recorded
 //! releases only say which one could. The table is held against their schemas by a test.
 
-use crate::problem::{Refusal, unknown_variant};
+use crate::problem::Refusal;
+use crate::said::unknown_variant;
 use serde_json::json;
 use sm_ingest::app_server::Version;
 

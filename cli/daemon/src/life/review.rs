@@ -10,6 +10,7 @@ use crate::api::{self, Act, ReviewOf, Reviewing};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_ingest::app_server::{Note, Reply, Version};
@@ -60,7 +61,7 @@ pub(crate) async fn review(
         Note { said: Synthetic::SessionSpawned(spawned(&scene)), member: Some("reviewThreadId") };
     match scene.call(&server, "review/start", params, Some(note)).await {
         Ok(reply) => detached(&scene, &reply).await,
-        Err(refused) if refused.problem.message.contains("detached") => {
+        Err(refused) if said::has_no_detached(&refused.problem.message) => {
             in_fork(&scene, &target, &wish.act).await
         }
         Err(refused) => Err(refused),

@@ -23,6 +23,7 @@ use crate::api::{self, RolledBack};
 use crate::counted;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_ingest::app_server::{Reply, Version};
@@ -86,7 +87,7 @@ pub(crate) async fn rollback(
                 let note = listed.as_deref().and_then(|listed| outside(&scene, listed, count));
                 return told(&scene, &own, count, "thread/revert", note);
             }
-            Err(refused) if is_in_one_piece(&refused) => {
+            Err(refused) if said::is_in_one_piece(&refused.problem.message) => {
                 // Which release has the other way, too, only it can say.
                 if server.knows("thread/rollback").await == Some(false) {
                     let first = cut.iter().find_map(|turn| turn.number);
@@ -94,7 +95,7 @@ pub(crate) async fn rollback(
                 }
             }
             Err(refused) if refused.problem.code == "unsupported" => {}
-            Err(refused) if refused.problem.message.contains("start boundary") => {
+            Err(refused) if said::has_no_begin(&refused.problem.message) => {
                 return Err(no_begin(&scene, count));
             }
             Err(refused) => return Err(maybe_done(&scene, refused)),
@@ -302,11 +303,6 @@ fn no_begin(scene: &Scene, count: usize) -> Refusal {
     Refusal::conflict(message)
         .hint(format!("`sm rollback {id} --turns {}` drops the one before it, too", count + 1))
         .of_session(&scene.session)
-}
-
-/// Whether Codex says that it has no `thread/revert` for a thread that it keeps in one piece.
-fn is_in_one_piece(refused: &Refusal) -> bool {
-    refused.problem.message.contains("paginated")
 }
 
 /// A thread that an older release began, where the way back that those had is gone. `first`: of the turns that

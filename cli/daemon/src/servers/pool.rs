@@ -5,7 +5,7 @@
 
 use crate::api;
 use crate::guard::guard;
-use crate::problem::is_unknown_method;
+use crate::said::is_unknown_method;
 use serde_json::json;
 use sm_ingest::app_server::{AppServer, CallError, Codex, Incoming, Search, Version};
 use std::collections::{BTreeMap, BTreeSet};
