@@ -83,6 +83,10 @@ fn serve(version: &str) {
                 let cwd = &params["cwd"];
                 reply(id, json!({ "thread": { "id": thread }, "model": "m", "cwd": cwd }));
             }
+            "thread/unsubscribe" if thread.is_empty() => {
+                let message = "Invalid request: missing field `threadId`";
+                say(json!({ "id": id, "error": { "code": -32600, "message": message } }));
+            }
             "thread/unsubscribe" => {
                 reply(id, json!({ "status": "unsubscribed" }));
                 tell("thread/closed", json!({ "threadId": thread }));

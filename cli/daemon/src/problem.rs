@@ -4,6 +4,7 @@
 //! the words are for people and may.
 
 use crate::api::{Problem, ProblemBody};
+use crate::said::unknown_variant;
 use crate::sessions::rights::{Approval, Sandbox};
 use axum::Json;
 use axum::http::StatusCode;
@@ -15,6 +16,8 @@ use sm_log::{AppendError, ReadError};
 use sm_projections::StoreError;
 use sm_projections::rows::Session;
 use sm_projections::views::SelectError;
+
+pub(crate) use crate::said::{INVALID_REQUEST, METHOD_NOT_FOUND, OVERLOADED, is_unknown_method};
 
 /// A call that was not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -196,31 +199,16 @@ impl From<StartError> for Refusal {
     }
 }
 
-/// JSON-RPC's code where Codex has too much to do: "Server overloaded; retry later."
-pub(crate) const OVERLOADED: i64 = -32001;
-
-/// JSON-RPC's "invalid request", which is what Codex says of a word that it does not know.
-pub(crate) const INVALID_REQUEST: i64 = -32600;
-
-/// JSON-RPC's "method not found".
-pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
-
-/// Whether Codex says that it does not know the method.
-pub(crate) fn is_unknown_method(error: &CallError) -> bool {
-    let CallError::Refused { method, code, message, .. } = error else { return false };
-    *code == METHOD_NOT_FOUND
-        || *code == INVALID_REQUEST && message.contains(&format!("unknown variant `{method}`"))
-}
+/// How a refusal begins of a word that a release of Codex does not know.
+pub const UNKNOWN_WORD: &str = "this release of Codex knows no";
 
 /// The refusal of a word that this release of Codex does not know, with those that it takes, by its own list.
 pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {
     let CallError::Refused { method, code: INVALID_REQUEST, message, .. } = error else {
         return None;
     };
-    let mut words = message.split_once("unknown variant ")?.1.split('`').skip(1).step_by(2);
     // Else it is the method itself that it does not know.
-    let word = words.next().filter(|word| word != method)?;
-    let known: Vec<&str> = words.collect();
+    let (word, known) = unknown_variant(message).filter(|(word, _)| word != method)?;
     let ours =
         |known: &&str| Approval::of_word(known).is_some() || Sandbox::of_word(known).is_some();
     let mut taken: Vec<&str> = known.iter().copied().filter(ours).collect();
@@ -228,7 +216,7 @@ pub(crate) fn unknown_word(error: &CallError) -> Option<Refusal> {
         taken.clone_from(&known);
     }
     let taken = taken.join(", ");
-    let message = format!("this release of Codex knows no {word:?}; it takes {taken}");
+    let message = format!("{UNKNOWN_WORD} {word:?}; it takes {taken}");
     Some(
         Refusal::new(501, "unsupported", message)
             .hint("take one of those; `sm serve --status` names the release")
@@ -309,6 +297,15 @@ mod tests {
         let words = "knows no \"on-failure\"; it takes untrusted, on-request, never";
         assert!(told.to_string().ends_with(words), "{told}");
         assert_eq!(told.problem.details["known"][2], "granular");
+        // As 0.131 ends what it says of a part of its configuration.
+        let told = refused(
+            "thread/fork",
+            "error deriving config: unknown variant `bogus`, expected one of `none`, `low`, `high`\nin \
+             `model_reasoning_effort`\n",
+        );
+        assert!(told.to_string().ends_with("it takes none, low, high"), "{told}");
+        let told = refused("turn/start", "unknown variant `c`, expected `a` or `b`");
+        assert!(told.to_string().ends_with("it takes a, b"), "{told}");
         for other in ["unknown variant `a/b`, expected one of `c/d`", "thread not found"] {
             assert_eq!(refused("a/b", other).problem.code, "codex_error", "{other}");
         }

@@ -11,6 +11,7 @@ use crate::read::{Tables, pin};
 use crate::targets::Selector;
 use clap::Args;
 use serde_json::{Value, json};
+use sm_daemon::UNKNOWN_WORD;
 use sm_daemon::api::{Input, InputTaken, Mode};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -194,6 +195,11 @@ fn not_taken(context: &Context, taken: &InputTaken) -> Error {
             .hint("A key names one message for good: send it under another one".to_owned());
     }
     let message = format!("{session} did not take it ({}): {reason}", taken.status);
-    Error::new(Exit::Failed, "not_taken", message)
-        .hint(format!("See how it is: sm{home} explain {session}"))
+    let hint = match reason.contains(UNKNOWN_WORD) {
+        true => format!(
+            "Name one of those: sm{home} set {session} --effort WORD for good, or with the message"
+        ),
+        false => format!("See how it is: sm{home} explain {session}"),
+    };
+    Error::new(Exit::Failed, "not_taken", message).hint(hint)
 }

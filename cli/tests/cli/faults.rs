@@ -6,14 +6,20 @@ use crate::requests::{Stage, recorded};
 use crate::support::{Ran, Sm};
 use serde_json::{Value, json};
 
-/// A session that is idle on a Codex which fails as told from now on.
-fn failing(method: &str, fault: &str) -> (Stage, String) {
-    let stage = Stage::new(&json!({}));
+/// A session whose first turn is over.
+fn begun(stage: &Stage) -> String {
     let ran = stage.spawn("hello");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let spawned: Value = serde_json::from_slice(&ran.out).expect("a document");
     let id = spawned["id"].as_str().expect("an id").to_owned();
     assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    id
+}
+
+/// A session that is idle on a Codex which fails as told from now on.
+fn failing(method: &str, fault: &str) -> (Stage, String) {
+    let stage = Stage::new(&json!({}));
+    let id = begun(&stage);
     let script = stage.sm.dir.path().join("bin/codex.json");
     std::fs::write(script, json!({ "faults": { method: fault } }).to_string()).expect("a file");
     (stage, id)
@@ -43,6 +49,29 @@ fn an_error_in_answer_to_an_input_is_told_in_codexs_words() {
     assert!(told["reason"].as_str().is_some_and(|why| why.contains("scripted failure")), "{told}");
     assert_eq!(count(&raw(&stage.sm), b"scripted failure"), 1);
     assert_eq!(stage.sm.json(&["show", &id])["session"]["activity_state"], "idle");
+}
+
+#[test]
+fn a_word_that_a_release_does_not_know_has_a_remedy_that_works() {
+    let message = "Invalid request: unknown variant `bogus`, expected one of `none`, `low`";
+    let error = json!({ "error": { "code": -32600, "message": message } });
+    let stage = Stage::new(&json!({}));
+    let id = begun(&stage);
+    let faults = json!({ "faults": { "turn/start": error, "thread/settings/update": "unknown" } });
+    std::fs::write(stage.sm.dir.path().join("bin/codex.json"), faults.to_string()).expect("a file");
+    let ran = stage.sm.run(&["send", &id, "again", "--effort", "bogus"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("knows no \"bogus\"; it takes none, low"), "{}", ran.err);
+    assert!(ran.err.contains(&format!("set {id} --effort WORD")), "{}", ran.err);
+    // Nor is it kept, whatever else would have taken it.
+    let error = stage.refused(&["set", &id, "--effort", "bogus"], 1, "unsupported");
+    assert_eq!(error["details"]["known"], json!(["none", "low"]));
+    assert!(stage.sm.json(&["show", &id])["session"]["kept"]["effort"].is_null());
+    assert_eq!(stage.sm.json(&["replay", "--verify"])["equal"], true);
+    // Of a session that no Codex has loaded nobody is asked, which is said.
+    assert_eq!(stage.sm.run(&["stop", &id]).code, 0);
+    let set = stage.sm.json(&["set", &id, "--effort", "bogus"]);
+    assert!(set.to_string().contains("no Codex was asked"), "{set}");
 }
 
 #[test]

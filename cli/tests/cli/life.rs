@@ -492,9 +492,22 @@ fn what_a_release_cannot_do_is_said_by_name() {
     }
     // Nothing was done: the turn is still there.
     assert_eq!(stage.sm.json(&["show", id])["session"]["counts"]["turns_dropped"], 0);
-    stage.sm.run(&["archive", id]);
+    let archived = stage.sm.run(&["archive", id]).text();
+    let note = "codex 0.80.0 does not take it out again; 0.98.0 does";
+    assert_eq!(archived.trim_end(), format!("{id} archived: {note}"));
     let error = stage.refused(&["unarchive", id], 1, "unsupported");
     assert!(error["message"].as_str().is_some_and(|told| told.contains("0.98.0")), "{error}");
+}
+
+#[test]
+fn what_a_release_between_the_recorded_ones_can_do_is_asked_of_it() {
+    let stage = Stage::new(&json!({ "version": "codex-cli 0.92.0" }));
+    let spawned = stage.spawn("hello");
+    let spawned: Value = serde_json::from_slice(&spawned.out).expect("a document");
+    let id = spawned["id"].as_str().expect("an id");
+    assert_eq!(stage.sm.run(&["wait", id, "--timeout", "60"]).code, 0);
+    let archived = stage.sm.run(&["archive", id]).text();
+    assert_eq!(archived.trim_end(), format!("{id} archived"));
 }
 
 #[test]

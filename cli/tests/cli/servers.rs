@@ -96,6 +96,33 @@ fn an_upgrade_is_drained_to_its_end() {
 }
 
 #[test]
+fn a_drain_says_where_all_sessions_move_together() {
+    let faults = json!({ "thread/unsubscribe": "unknown" });
+    let stage = Stage::new(&json!({ "version": "codex-cli 0.94.0", "faults": faults }));
+    let sm = &stage.sm;
+    let id = spawned(&stage, "one");
+    let method = "item/permissions/requestApproval";
+    let (busy, _) = stage.asks(method, &recorded("permissions.tap.jsonl", method, 0));
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    upgrade(sm.dir.path(), &json!({ "version": "codex-cli 0.169.0", "faults": faults }));
+    let text = sm.run(&["serve", "--drain"]).text();
+    assert!(text.contains("move together") && text.contains("lets go of no single"), "{text}");
+    let told = sm.json(&["serve", "--drain"]);
+    assert_eq!(told["draining"][0]["moves_together"], true);
+    // What needs it elsewhere is refused for now; a message waits.
+    let error = stage.refused(&["compact", &id], 6, "held");
+    assert_eq!(error["retryable"], true);
+    assert_eq!(sm.run(&["send", &id, "two"]).code, 0);
+    let waiting = sm.json(&["queue"]).to_string();
+    assert!(waiting.contains("cannot let go of one thread"), "{waiting}");
+    assert_eq!(sm.run(&["interrupt", &busy]).code, 0);
+    wait("it was delivered on the new one", || {
+        (sm.run(&["result", &id]).text() == "two").then_some(())
+    });
+    assert_eq!(status(sm)["servers"][0]["codex_version"], "0.169.0");
+}
+
+#[test]
 fn a_codex_that_keeps_dying_is_left_alone_longer_and_longer_and_its_session_comes_back() {
     let stage = Stage::new(&json!({}));
     let sm = &stage.sm;

@@ -73,6 +73,8 @@ pub struct Server {
     pub busy: Option<u64>,
     /// Those that had no turn yet: they are nowhere but there, and cannot move before their first.
     pub unbegun: Vec<String>,
+    /// It gives way and cannot let go of one session: all of them move once its last turn is over.
+    pub moves_together: bool,
     /// How often in a row a server of that CODEX_HOME and version ended within a minute; null where
     /// nobody looked (`GET /healthz`).
     pub failures: Option<u32>,

@@ -27,7 +27,7 @@ use std::time::Duration;
 const TELLING: Duration = Duration::from_secs(60);
 
 /// The first release whose threads keep the name that a message was sent under.
-const NAMING: Version = Version::released(0, 142, 0);
+const NAMING: Version = Version::released(0, 136, 0);
 
 /// Why one stays unknown; the record says that it was looked for besides.
 const NOT_THERE: &str = "Codex's answer was lost, and the thread does not have it";

@@ -7,10 +7,15 @@ use crate::api::{Act, Done};
 use crate::daemon::Daemon;
 use crate::input;
 use crate::problem::Refusal;
-use crate::servers::archive::{self as shelf, ARCHIVED, NOT_ARCHIVED};
+use crate::said;
+use crate::servers::archive as shelf;
+use crate::servers::pool::Server;
 use serde_json::json;
 use sm_protocol::synthetic::{SessionArchived, Synthetic};
 use std::sync::Arc;
+
+/// What takes a thread out.
+const UNARCHIVE: &str = "thread/unarchive";
 
 /// Puts a session into the archive; one that is there stays there.
 pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
@@ -23,15 +28,9 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
             Some("it was in the archive already".to_owned()),
         ),
         false => {
-            let version = scene.server().await?.codex.version;
+            let server = scene.server().await?;
             let seq = moved(&scene, "thread/archive", true).await?;
-            let later = releases::later(version, "thread/unarchive");
-            (
-                seq,
-                later.map(|later| {
-                    format!("codex {version} does not take it out again; {later} does")
-                }),
-            )
+            (seq, stays_there(&server).await)
         }
     };
     // Also where it was there already: whoever put it there may not have got so far.
@@ -43,20 +42,29 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
     Ok(Done { session: scene.document()?, cursor: daemon.cursor(seq), note })
 }
 
+/// What is said of the archive where its release does not take a session out again.
+async fn stays_there(server: &Server) -> Option<String> {
+    let version = server.codex.version;
+    let later = releases::later(version, UNARCHIVE)?;
+    // One between the recorded releases may know it.
+    let knows = server.knows(UNARCHIVE).await != Some(false);
+    (!knows).then(|| format!("codex {version} does not take it out again; {later} does"))
+}
+
 /// Takes a session out of the archive; the next input loads it, unless it had been stopped.
 pub(crate) async fn unarchive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Result<Done, Refusal> {
     let scene = Scene::set(daemon, word, &act).await?;
     scene.home()?;
     let given_up = scene.session.unresumable.as_deref();
-    if !scene.session.archived && !given_up.is_some_and(|why| why.contains(ARCHIVED)) {
+    if !scene.session.archived && !given_up.is_some_and(said::is_archived) {
         return match given_up {
             Some(_) => Err(Refusal::over(&scene.session)),
             None => already(&scene, "it was not in the archive"),
         };
     }
-    let seq = match moved(&scene, "thread/unarchive", false).await {
+    let seq = match moved(&scene, UNARCHIVE, false).await {
         Ok(seq) => seq,
-        Err(refusal) if refusal.problem.message.contains(NOT_ARCHIVED) => {
+        Err(refusal) if said::is_not_archived(&refusal.problem.message) => {
             is_out(&scene, refusal).await?
         }
         Err(refusal) => return Err(refusal),

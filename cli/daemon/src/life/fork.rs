@@ -13,6 +13,7 @@ use crate::api::{self, Forked};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use crate::servers::resume;
 use crate::sessions::rights::{Approval, Sandbox};
@@ -30,7 +31,7 @@ use std::time::Duration;
 const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// The first release that is known to take a turn to fork at.
-const AT_A_TURN: Version = Version::released(0, 146, 1);
+pub(super) const AT_A_TURN: Version = Version::released(0, 146, 1);
 
 /// Forks a session.
 pub(crate) async fn fork(
@@ -102,8 +103,11 @@ pub(super) async fn fork_scene(
     let reply = match (scene.call(&server, "thread/fork", params, Some(spawned.into())).await, at) {
         (Ok(reply), _) => reply,
         // One whose end Codex did not live to see goes on for ever there.
-        (Err(refused), Some(at)) if refused.problem.message.contains("in-progress turn") => {
+        (Err(refused), Some(at)) if said::is_in_progress(&refused.problem.message) => {
             return Err(not_there(scene, &own, at.number, "it was lost with its process"));
+        }
+        (Err(refused), Some(at)) if said::is_none_to_fork_at(&refused.problem.message) => {
+            return Err(not_at(scene, &server, at.number, "Codex keeps it as none to fork at"));
         }
         (Err(refused), _) => return Err(refused),
     };

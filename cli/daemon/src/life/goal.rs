@@ -4,6 +4,7 @@ use super::{Scene, words};
 use crate::api::{self, GoalTold, GoalVerb};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Version;
@@ -83,7 +84,7 @@ async fn told(
 
 /// Releases that have goals as a feature to be switched on say that it is not.
 fn switched_off(version: Version, refused: Refusal) -> Refusal {
-    if !refused.problem.message.contains("goals feature is disabled") {
+    if !said::has_no_goals(&refused.problem.message) {
         return refused;
     }
     Refusal::new(501, "unsupported", format!("codex {version} has its goals switched off"))

@@ -18,6 +18,7 @@
 use super::Scene;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Reply;
@@ -47,9 +48,6 @@ impl Asks for Verb<'_> {
         self.scene.call(self.server, method, params, None).await
     }
 }
-
-/// What Codex says of the turns of a thread that has none.
-const NOT_BEGUN: &str = "not materialized";
 
 /// A turn in Codex's list.
 pub(super) struct Listed {
@@ -170,7 +168,7 @@ async fn full_by(thread: &str, asks: &impl Asks) -> Result<Option<Vec<Entry>>, R
         Ok(reply) => Ok(entries(reply.result.pointer("/thread/turns"))),
         Err(refused) if refused.problem.code == "unsupported" => Ok(None),
         // No turn has begun.
-        Err(refused) if refused.problem.message.contains(NOT_BEGUN) => Ok(Some(Vec::new())),
+        Err(refused) if said::has_not_begun(&refused.problem.message) => Ok(Some(Vec::new())),
         Err(refused) => Err(refused),
     }
 }
@@ -246,7 +244,7 @@ async fn ids(thread: &str, asks: &impl Asks) -> Result<Option<Vec<String>>, Refu
             Ok(reply) => reply.result,
             Err(refused) if refused.problem.code == "unsupported" => break,
             // No turn has begun.
-            Err(refused) if refused.problem.message.contains(NOT_BEGUN) => {
+            Err(refused) if said::has_not_begun(&refused.problem.message) => {
                 return Ok(Some(Vec::new()));
             }
             Err(refused) => return Err(refused),
@@ -275,6 +273,12 @@ async fn ids(thread: &str, asks: &impl Asks) -> Result<Option<Vec<String>>, Refu
 pub(super) fn ids_of(turns: Option<&Value>) -> Option<Vec<String>> {
     let id = |turn: &Value| Some(turn.get("id")?.as_str()?.to_owned());
     turns?.as_array()?.iter().map(id).collect()
+}
+
+/// Whether a turn has the id of a release that numbers its turns, `3`: later ones keep it under none that they take
+/// to fork at.
+pub(super) fn is_numbered(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a release lists a turn under an id that it does not use elsewhere, `turn-3`.

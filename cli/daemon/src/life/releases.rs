@@ -4,6 +4,7 @@
 //! releases only say which one could. The table is held against their schemas by a test.
 
 use crate::problem::Refusal;
+use crate::said::unknown_variant;
 use serde_json::json;
 use sm_ingest::app_server::Version;
 
@@ -52,7 +53,7 @@ pub(super) fn unsupported(version: &str, method: &str, words: &str) -> Refusal {
                 "method": method, "codex_version": version, "first_release": first,
                 "last_release": last, "near": near,
             }));
-    match (first, near.is_empty()) {
+    match (first.filter(|_| last.is_none()), near.is_empty()) {
         (Some(_), _) => {
             refusal.hint("a session of a newer codex can: `npm install -g @openai/codex`")
         }
@@ -65,9 +66,9 @@ pub(super) fn unsupported(version: &str, method: &str, words: &str) -> Refusal {
 fn near(method: &str, words: &str) -> Vec<String> {
     let alike = |known: &str| known.bytes().zip(method.bytes()).take_while(|(a, b)| a == b).count();
     let family = method.split('/').next().unwrap_or(method);
-    let known = words.split('`').skip(3).step_by(2);
+    let known = unknown_variant(words).map(|(_, known)| known).unwrap_or_default();
     let mut near: Vec<&str> =
-        known.filter(|known| known.split('/').next() == Some(family)).collect();
+        known.into_iter().filter(|known| known.split('/').next() == Some(family)).collect();
     near.sort_by_key(|known| std::cmp::Reverse(alike(known)));
     near.into_iter().take(NEAR_MAX).map(str::to_owned).collect()
 }
@@ -129,8 +130,10 @@ mod tests {
             "codex 0.80.0 has no thread/name/set; 0.98.0 is the first of the recorded releases that does"
         );
         assert_eq!(refused.problem.details["near"], json!(["thread/start", "thread/fork"]));
-        let gone = unsupported("0.169.0", "thread/rollback", "").problem.message;
-        assert!(gone.ends_with("0.155.1 is the last of the recorded releases that does"), "{gone}");
+        let gone = unsupported("0.169.0", "thread/rollback", "").problem;
+        let words = "0.155.1 is the last of the recorded releases that does";
+        assert!(gone.message.ends_with(words), "{gone:?}");
+        assert!(!gone.hint.unwrap().contains("newer"));
         let other = unsupported(
             "0.80.0",
             "turn/fly",

@@ -10,9 +10,11 @@ use crate::api::{self, Act, ReviewOf, Reviewing};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_ingest::app_server::{Note, Reply, Version};
+use sm_projections::tables::Sessions;
 use sm_projections::views;
 use sm_protocol::synthetic::{SessionSpawned, Synthetic};
 use std::sync::Arc;
@@ -59,7 +61,7 @@ pub(crate) async fn review(
         Note { said: Synthetic::SessionSpawned(spawned(&scene)), member: Some("reviewThreadId") };
     match scene.call(&server, "review/start", params, Some(note)).await {
         Ok(reply) => detached(&scene, &reply).await,
-        Err(refused) if refused.problem.message.contains("detached") => {
+        Err(refused) if said::has_no_detached(&refused.problem.message) => {
             in_fork(&scene, &target, &wish.act).await
         }
         Err(refused) => Err(refused),
@@ -103,9 +105,10 @@ async fn inline(
     mut way: Vec<String>,
 ) -> Result<Reviewing, Refusal> {
     let params = json!({ "threadId": scene.thread(), "target": target, "delivery": "inline" });
+    let before = scene.session.counts.turns;
     let reply = scene.call(server, "review/start", params, None).await?;
     way.push("review/start".to_owned());
-    begun(&scene.daemon, scene.thread(), &reply.result, reply.seq, reviewed, way).await
+    begun(&scene.daemon, scene.thread(), before, &reply, reviewed, way).await
 }
 
 /// A review in a thread that Codex made for it.
@@ -116,7 +119,7 @@ async fn detached(scene: &Scene, reply: &Reply) -> Result<Reviewing, Refusal> {
         return Err(Refusal::new(502, "codex_error", message));
     };
     let way = vec!["review/start detached".to_owned()];
-    begun(&scene.daemon, thread, &reply.result, reply.seq, &scene.session.id, way).await
+    begun(&scene.daemon, thread, 0, reply, &scene.session.id, way).await
 }
 
 /// A review in a fork of the session.
@@ -127,29 +130,33 @@ async fn in_fork(scene: &Scene, target: &Value, act: &Act) -> Result<Reviewing, 
     inline(&fork, &server, target, &scene.session.id, forked.way).await
 }
 
-/// Waits until the review is told of, so that nobody takes its session for idle.
+/// Waits until the review is told of, so that nobody takes its session, which had `before` turns, for idle.
 async fn begun(
     daemon: &Arc<Daemon>,
     thread: &str,
-    result: &Value,
-    seq: u64,
+    before: u64,
+    reply: &Reply,
     reviewed: &str,
     way: Vec<String>,
 ) -> Result<Reviewing, Refusal> {
-    let turn = result.pointer("/turn/id").and_then(Value::as_str).map(str::to_owned);
+    let turn = reply.result.pointer("/turn/id").and_then(Value::as_str).map(str::to_owned);
     let found = daemon.session(thread)?;
-    // Releases that number their turns call a review by a name that they do not tell again.
-    if let Some(turn) = turn.as_deref().filter(|turn| turn.len() > 10) {
-        let told = daemon
-            .until(TELLING, |view| Ok(views::turn_number(view, found.sid, &found.session, turn)?));
-        told.await?;
-    }
+    // Releases that number their turns call a review by a name that they do not tell again: one more turn is it.
+    let by_name = turn.as_deref().filter(|turn| turn.len() > 10);
+    let told = daemon.until(TELLING, |view| match by_name {
+        Some(turn) => Ok(views::turn_number(view, found.sid, &found.session, turn)?.map(drop)),
+        None => {
+            let row = view.get::<Sessions>(&found.sid)?;
+            Ok(row.filter(|row| row.counts.turns > before).map(drop))
+        }
+    });
+    told.await?;
     Ok(Reviewing {
         session_id: found.session.id,
         reviewed_id: reviewed.to_owned(),
         turn_id: turn,
         way,
-        cursor: daemon.cursor(seq),
+        cursor: daemon.cursor(reply.seq),
         session: daemon.document(thread)?,
     })
 }

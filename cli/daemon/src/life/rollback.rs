@@ -16,12 +16,14 @@
 //! Where the answer was lost with a process it is not known what went, until the thread is loaded again: then
 //! Codex's list tells, see [`find_out`].
 
+use super::fork::AT_A_TURN;
 use super::history::{self, Asks, Entry, Listed, is_of_the_list_only};
 use super::{Scene, scene};
 use crate::api::{self, RolledBack};
 use crate::counted;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use crate::servers::pool::Server;
 use serde_json::{Value, json};
 use sm_ingest::app_server::{Reply, Version};
@@ -33,9 +35,6 @@ use std::time::Duration;
 
 /// How long Codex may take to list a thread's turns.
 const LISTING: Duration = Duration::from_secs(30);
-
-/// The first of the recorded releases that goes by its turns.
-const BY_TURNS: Version = Version::released(0, 155, 1);
 
 /// Drops the newest turns.
 pub(crate) async fn rollback(
@@ -88,8 +87,15 @@ pub(crate) async fn rollback(
                 let note = listed.as_deref().and_then(|listed| outside(&scene, listed, count));
                 return told(&scene, &own, count, "thread/revert", note);
             }
-            Err(refused) if is_other_way(&refused) => {}
-            Err(refused) if refused.problem.message.contains("start boundary") => {
+            Err(refused) if said::is_in_one_piece(&refused.problem.message) => {
+                // Which release has the other way, too, only it can say.
+                if server.knows("thread/rollback").await == Some(false) {
+                    let first = cut.iter().find_map(|turn| turn.number);
+                    return Err(in_one_piece(&scene, &server, &own, first, count));
+                }
+            }
+            Err(refused) if refused.problem.code == "unsupported" => {}
+            Err(refused) if said::has_no_begin(&refused.problem.message) => {
                 return Err(no_begin(&scene, count));
             }
             Err(refused) => return Err(maybe_done(&scene, refused)),
@@ -214,20 +220,18 @@ async fn plain(
             .details(json!({ "codex_version": version.to_string(), "first_release": "0.155.1" }))
             .of_session(&scene.session)
     };
-    let what_can = match !server.codex.version.has(BY_TURNS) {
-        true => "0.155.1 is the first of the recorded releases that takes such a turn back",
-        false => "a session that this release began itself takes such a turn back",
-    };
     // In a list with ids that were never told the log is looked at as far as it reaches.
     let looked_at = match first {
         first if first < own.len() => &own[first..],
         _ => &own[own.len().saturating_sub(count)..],
     };
+    let left = &own[..own.len() - looked_at.len()];
+    let what_can = fork_instead(scene, server.codex.version, left);
     if let Some((number, why)) = history::not_plain(scene, looked_at)? {
         let after = own.iter().filter(|turn| turn.number > number).count();
         let id = &scene.session.id;
         let hint = match after {
-            0 => what_can.to_owned(),
+            0 => what_can,
             after => {
                 format!("`sm rollback {id} --turns {after}` drops what came after it; {what_can}")
             }
@@ -301,10 +305,43 @@ fn no_begin(scene: &Scene, count: usize) -> Refusal {
         .of_session(&scene.session)
 }
 
-/// Whether the thread is to be taken back the other way: the release knows no `thread/revert`, or not
-/// for a thread that it keeps in one piece.
-fn is_other_way(refused: &Refusal) -> bool {
-    refused.problem.code == "unsupported" || refused.problem.message.contains("paginated")
+/// A thread that an older release began, where the way back that those had is gone. `first`: of the turns that
+/// were to go the first that the log knows.
+fn in_one_piece(
+    scene: &Scene,
+    server: &Server,
+    own: &[TurnDoc],
+    first: Option<u64>,
+    count: usize,
+) -> Refusal {
+    let first = first.or_else(|| history::newest(own, count).first().copied());
+    let left = own.partition_point(|turn| turn.seq < first.unwrap_or_default());
+    let version = server.codex.version;
+    let message = format!(
+        "the thread of session {} was begun by an older Codex, which keeps it in one piece: codex {version} \
+         cannot cut such a thread",
+        scene.session.id
+    );
+    Refusal::new(501, "unsupported", message)
+        .hint(fork_instead(scene, version, &own[..left]))
+        .details(json!({ "method": "thread/revert", "codex_version": version.to_string() }))
+        .of_session(&scene.session)
+}
+
+/// What does for a session whose history is not taken back to the turns of `left`.
+fn fork_instead(scene: &Scene, version: Version, left: &[TurnDoc]) -> String {
+    let id = &scene.session.id;
+    let ends = left.last().filter(|turn| !history::is_numbered(&turn.turn_id));
+    match ends.map(|turn| turn.number) {
+        None => format!("`sm handoff {id}` makes a brief of it for a new session"),
+        Some(last) if version.has(AT_A_TURN) => {
+            format!("`sm fork {id} --turn {last}` makes a session that ends there")
+        }
+        Some(last) => format!(
+            "`sm fork {id} --turn {last}` makes a session that ends there, once it is on codex 0.155.1 or a \
+             newer one: `npm install -g @openai/codex`, `sm serve --drain`"
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::api::{Rpc, Told};
 use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -33,9 +34,6 @@ const OWNED: &[(&str, &str)] = &[
     ("turn/start", "`sm send`"),
     ("turn/steer", "`sm send --steer`"),
 ];
-
-/// What Codex says, before it does anything, where a method has parameters and was given none.
-const NO_PARAMS: &str = "missing field `params`";
 
 /// Calls a method.
 pub(crate) async fn rpc(daemon: &Arc<Daemon>, rpc: Rpc) -> Result<Told, Refusal> {
@@ -67,7 +65,7 @@ pub(crate) async fn rpc(daemon: &Arc<Daemon>, rpc: Rpc) -> Result<Told, Refusal>
     let has_none = params.is_null();
     match ask::call(daemon, &asked, method, params).await {
         // It wants an object, and takes an empty one.
-        Err(refused) if has_none && refused.problem.message.contains(NO_PARAMS) => {
+        Err(refused) if has_none && said::has_no_params(&refused.problem.message) => {
             ask::call(daemon, &asked, method, json!({})).await
         }
         told => told,

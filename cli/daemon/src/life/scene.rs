@@ -8,7 +8,8 @@ use crate::caller::Caller;
 use crate::daemon::Daemon;
 use crate::family;
 use crate::input;
-use crate::problem::{Refusal, is_unknown_method};
+use crate::problem::Refusal;
+use crate::said::{self, is_unknown_method};
 use crate::servers::archive;
 use crate::servers::older::{self, Older};
 use crate::servers::pool::Server;
@@ -189,7 +190,8 @@ impl Scene {
                     break call().await;
                 }
                 Err(error)
-                    if resume::is_leaving(&error) && begun.elapsed() < resume::LETTING_GO =>
+                    if said::is_leaving(said::words(&error))
+                        && begun.elapsed() < resume::LETTING_GO =>
                 {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -227,7 +229,7 @@ impl Scene {
     fn refused(&self, version: Version, error: CallError) -> Refusal {
         let id = &self.session.id;
         match error.refusal() {
-            Some((_, words)) if words.contains("no rollout found") => {
+            Some((_, words)) if said::has_no_rollout(words) => {
                 match (&self.session.unresumable, self.session.archived) {
                     (Some(_), _) => Refusal::over(&self.session),
                     (None, true) => Refusal::archived(&self.session),
@@ -263,7 +265,7 @@ pub(super) fn refused(version: Version, error: CallError) -> Refusal {
         CallError::Refused { method, message, .. } if is_unknown_method(&error) => {
             releases::unsupported(&version.to_string(), method, message)
         }
-        CallError::Refused { message, .. } if message.contains("authentication required") => {
+        CallError::Refused { message, .. } if said::is_not_logged_in(message) => {
             Refusal::new(409, "not_logged_in", error.to_string())
                 .hint("`codex login` logs in; what is told of an account needs one")
         }

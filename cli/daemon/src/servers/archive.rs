@@ -12,12 +12,6 @@ use std::path::Path;
 /// Who did it, where that was somebody else.
 const ELSEWHERE: &str = "codex";
 
-/// What Codex says of a thread in its archive that is to be loaded.
-pub(crate) const ARCHIVED: &str = " is archived";
-
-/// What Codex says of a thread that is to be taken out and is not there.
-pub(crate) const NOT_ARCHIVED: &str = "no archived rollout found";
-
 /// The folders of the threads' files, below CODEX_HOME: those that are loaded, and those in the archive.
 const SESSIONS: &str = "sessions";
 const ARCHIVED_SESSIONS: &str = "archived_sessions";

@@ -45,6 +45,7 @@ fn document(daemon: &Daemon, server: &Server) -> Result<Document, Refusal> {
         sessions: Some(here.len() as u64),
         busy: Some(busy as u64),
         unbegun: unbegun.map(|found| found.session.id.clone()).collect(),
+        moves_together: server.keeps_threads(),
         failures: Some(failures),
         ..pool::document(server)
     })
@@ -84,6 +85,7 @@ pub(crate) async fn drain(daemon: &Arc<Daemon>, wish: Drain) -> Result<Drained, 
                 found.version,
                 found.binary.display()
             ));
+            resume::ask_unloads(&server).await;
             tokio::spawn(empty(Arc::clone(daemon), server));
         }
     }

@@ -5,7 +5,9 @@
 
 use crate::api;
 use crate::guard::guard;
-use sm_ingest::app_server::{AppServer, Codex, Incoming, Search, Version};
+use crate::said::is_unknown_method;
+use serde_json::json;
+use sm_ingest::app_server::{AppServer, CallError, Codex, Incoming, Search, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,6 +16,9 @@ use tokio::sync::{mpsc, watch};
 
 /// The variable that marks a server and all that it started, whatever group or session they are in.
 pub(crate) const MARK: &str = "SM_SERVER";
+
+/// How long one may take to say whether it knows a method.
+const ASKING: Duration = Duration::from_secs(3);
 
 /// A running server.
 pub(crate) struct Server {
@@ -72,6 +77,16 @@ impl Server {
     /// Why it was ended, if it was on purpose.
     pub fn why(&self) -> Option<&str> {
         self.why.get().map(String::as_str)
+    }
+
+    /// Whether it knows a method that is about a thread, by its own word: it is asked without one, which does
+    /// nothing. None where it does not answer.
+    pub async fn knows(&self, method: &str) -> Option<bool> {
+        match self.app.call(method, json!({}), ASKING).await {
+            Err(error) if is_unknown_method(&error) => Some(false),
+            Ok(_) | Err(CallError::Refused { .. }) => Some(true),
+            Err(_) => None,
+        }
     }
 
     /// It knows no call that has it let go of a thread.

@@ -11,7 +11,8 @@ use super::pool::Server;
 use crate::daemon::Daemon;
 use crate::input;
 use crate::life;
-use crate::problem::{OVERLOADED, Refusal, is_unknown_method};
+use crate::problem::Refusal;
+use crate::said::{self, OVERLOADED, is_unknown_method};
 use crate::sessions::rights::{Approval, Sandbox};
 use crate::sessions::{shell, trust};
 use serde_json::{Value, json};
@@ -132,6 +133,14 @@ pub(crate) fn is_busy(
     Ok(false)
 }
 
+/// Finds out whether a server lets go of one thread at all, before it is asked to. One that says nothing is taken
+/// for one that does.
+pub(crate) async fn ask_unloads(server: &Server) {
+    if server.knows("thread/unsubscribe").await == Some(false) {
+        server.cannot_unload();
+    }
+}
+
 /// Has a server let go of a thread.
 pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal> {
     if server.keeps_threads() {
@@ -161,6 +170,7 @@ pub(crate) async fn unload(server: &Server, thread: &str) -> Result<(), Refusal>
     }
 }
 
+/// It passes by itself when the server ends: a message waits for that.
 fn held_by(server: &Server) -> Refusal {
     let message = format!(
         "codex {}, process {}, gives way to another one and cannot let go of one thread: it is ended once its \
@@ -168,8 +178,8 @@ fn held_by(server: &Server) -> Refusal {
         server.codex.version,
         server.app.process().pid
     );
-    Refusal::new(409, "held", message)
-        .hint("`sm serve --status` shows what it still does; send again then")
+    Refusal::new(503, "held", message)
+        .hint("`sm serve --status` shows what it still does; the same once more then")
         .retryable()
 }
 
@@ -199,45 +209,45 @@ pub(crate) async fn load(
                 input::resumed(daemon, thread);
                 return folded;
             }
-            Err(error)
-                if (is_held(&error) || is_closing(&error)) && begun.elapsed() < LETTING_GO =>
-            {
+            Err(error) if is_anothers(&error) && begun.elapsed() < LETTING_GO => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Err(error) => break error,
         }
     };
-    if is_held(&error) {
+    let words = said::words(&error);
+    if said::is_held(words) {
         return Err(holder::held(daemon, server, session).await);
     }
-    if is_closing(&error) {
+    if said::is_closing(words) {
         return Err(Refusal::new(503, "held", error.to_string())
             .hint("the server is still putting the thread away: the same once more")
             .retryable());
     }
     // Somebody else put it there: it is loaded again once it is taken out.
-    if error.refusal().is_some_and(|(_, words)| words.contains(archive::ARCHIVED)) {
+    if said::is_archived(words) {
         archive::note(daemon, thread, true).await?;
         return Err(Refusal::archived(session));
     }
-    let Some((_, reason)) = error.refusal().filter(|(_, words)| is_final(words)) else {
+    if !said::is_final(words) {
         return Err(error.into());
-    };
-    if reason.contains(WITH_ITS_PARENT) && comes_after_its_parent(daemon, session)? {
+    }
+    let reason = words;
+    if said::comes_with_its_parent(reason) && comes_after_its_parent(daemon, session)? {
         return Err(error.into());
     }
     // Releases before 0.125 say of one in the archive only that it is not where it was.
-    if session.archived && reason.contains(NO_ROLLOUT) {
+    if session.archived && said::has_no_rollout(reason) {
         return Err(Refusal::archived(session));
     }
     // Why there is no file any more says more than that there is none.
-    if session.ended && session.unresumable.is_some() && reason.contains(NO_ROLLOUT) {
+    if session.ended && session.unresumable.is_some() && said::has_no_rollout(reason) {
         return Err(Refusal::over(session));
     }
     let given_up = SessionUnresumable { reason: reason.to_owned() };
     daemon.noted(thread, &Synthetic::SessionUnresumable(given_up)).await?;
     let dead = Refusal::dead(format!("Codex cannot resume session {}: {reason}", session.id));
-    Err(match reason.contains(UNKNOWN_WORD) {
+    Err(match said::is_of_unknown_word(reason) {
         true => dead.hint(format!(
             "give it another: sm set {0} --approval … (or --sandbox, --effort), then sm resume {0}",
             session.id
@@ -264,36 +274,6 @@ pub(crate) fn in_force(session: &Session) -> Vec<(&'static str, &str)> {
     told.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// What Codex says of a sub-agent that only its loaded parent brings back.
-const WITH_ITS_PARENT: &str = "multi-agent v2";
-
-/// What Codex says of a thread that never had a turn, or whose file was removed.
-const NO_ROLLOUT: &str = "no rollout found for";
-
-/// What Codex says of a thread that no further try would load, in all releases since 0.80. The code is shared
-/// with faults that pass: a configuration that is just being written, a provider that is not there.
-const FINAL: &[&str] = &[
-    NO_ROLLOUT,
-    // Its file is damaged: first what 0.169 says, then 0.98.
-    ".jsonl is empty",
-    "does not start with session metadata",
-    "empty session file",
-    "failed to parse thread ID from rollout file",
-    // It was never a thread, or none that a client may load.
-    "invalid thread id",
-    "invalid session id",
-    "Guardian review",
-    WITH_ITS_PARENT,
-    UNKNOWN_WORD,
-];
-
-/// What it says of a setting that this release does not know: not before it is set anew.
-const UNKNOWN_WORD: &str = "unknown variant";
-
-fn is_final(words: &str) -> bool {
-    FINAL.iter().any(|known| words.contains(known))
-}
-
 /// Whether a sub-agent's parent is still to be brought back.
 fn comes_after_its_parent(daemon: &Daemon, session: &Session) -> Result<bool, Refusal> {
     let Some(parent) = session.parent else { return Ok(false) };
@@ -310,59 +290,13 @@ pub(crate) fn effort_in_force(session: &Session) -> Option<(String, Value)> {
     Some(("model_reasoning_effort".to_owned(), json!(effort)))
 }
 
-/// Whether Codex says that it does not have the thread. The code is shared by many faults.
+/// Whether somebody still has the thread, who may let go of it in a moment.
+fn is_anothers(error: &CallError) -> bool {
+    let words = said::words(error);
+    said::is_held(words) || said::is_closing(words)
+}
+
+/// Whether the server does not have the thread.
 pub(crate) fn is_not_loaded(error: &CallError) -> bool {
-    error.refusal().is_some_and(|(_, words)| {
-        words.contains("thread not found") || words.contains("not loaded")
-    })
-}
-
-/// Whether Codex lost sight of a thread to be archived while it was putting it away.
-pub(crate) fn is_leaving(error: &CallError) -> bool {
-    error.refusal().is_some_and(|(_, words)| {
-        words.starts_with("failed to archive session: thread") && words.ends_with("not found")
-    })
-}
-
-/// Whether Codex is still putting the thread away: it was stopped a moment ago.
-fn is_closing(error: &CallError) -> bool {
-    error.refusal().is_some_and(|(_, words)| words.contains("is closing"))
-}
-
-/// Whether another process still holds the thread. The code is shared by many faults.
-fn is_held(error: &CallError) -> bool {
-    error.refusal().is_some_and(|(_, words)| words.contains("active writer"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As 0.169.0, 0.155.1 and 0.98.0 said it to a `thread/resume`, when it was tried.
-    #[test]
-    fn a_thread_is_given_up_only_on_words_that_are_known_to_be_final() {
-        for words in [
-            "no rollout found for thread id 01a20019-4758-7df0-acd6-b4e85a9a7e94",
-            "thread-store internal error: rollout at /c/sessions/rollout-1.jsonl is empty",
-            "thread-store internal error: rollout at /c/1.jsonl does not start with session metadata",
-            "failed to load rollout `/c/sessions/rollout-1.jsonl`: empty session file",
-            "invalid session id: invalid character",
-            "Invalid request: unknown variant `on-failure`, expected one of `untrusted`, `never`",
-        ] {
-            assert!(is_final(words), "{words}");
-        }
-        for words in [
-            "Server overloaded; retry later.",
-            "session 01a2001a-7d40-7550-9389-77a6d37c655a is archived. Run `codex unarchive \
-             01a2001a-7d40-7550-9389-77a6d37c655a` to unarchive it first.",
-            "failed to load configuration: /c/config.toml:1:1: missing table open, expected `[`",
-            "error deriving config: Model provider `gone` not found",
-            "This chat uses model provider “gone”, which is no longer configured.",
-            "failed to read thread: thread-store internal error: Too many open files (os error 24)",
-            "failed to load rollout `/c/sessions/rollout-1.jsonl`: Input/output error (os error 5)",
-            "scripted failure",
-        ] {
-            assert!(!is_final(words), "{words}");
-        }
-    }
+    said::is_not_loaded(said::words(error))
 }

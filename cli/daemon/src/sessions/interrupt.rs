@@ -4,6 +4,7 @@
 
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
+use crate::said;
 use serde_json::json;
 use sm_ingest::app_server::CallError;
 use sm_projections::rows::Session;
@@ -39,9 +40,9 @@ pub(crate) async fn interrupt_turn(
         server.app.call("turn/interrupt", params, ENDING).await
     };
     let mut answer = ask(turn).await;
-    // A review's turn runs under the id of another one inside it.
-    if let Some(running) = answer.as_ref().err().and_then(running_instead) {
-        answer = ask(&running).await;
+    // A review's turn.
+    if let Some(running) = answer.as_ref().err().map(said::words).and_then(said::running_instead) {
+        answer = ask(running).await;
     }
     let patience = match &answer {
         Ok(_) | Err(CallError::Gone { .. } | CallError::Lost { .. }) => ENDING,
@@ -54,13 +55,4 @@ pub(crate) async fn interrupt_turn(
         (None, Err(error)) => Err(error.into()),
         (None, Ok(_)) => Err(Refusal::new(502, "timeout", "Codex did not end the turn in time")),
     }
-}
-
-/// The turn that Codex says is running, where it was asked to end another one. The code is shared by many
-/// faults.
-fn running_instead(error: &CallError) -> Option<String> {
-    let (_, words) = error.refusal()?;
-    let (_, found) = words.split_once("expected active turn id")?.1.split_once("but found")?;
-    let id = found.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    (!id.is_empty()).then(|| id.to_owned())
 }

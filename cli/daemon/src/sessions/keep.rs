@@ -9,6 +9,8 @@ use crate::daemon::Daemon;
 use crate::family;
 use crate::input::message;
 use crate::problem::{Refusal, unknown_word};
+use crate::said::{OVERLOADED, is_unknown_method};
+use crate::servers::pool::Server;
 use crate::sessions::names::cannot_be_told;
 use serde_json::{Value, json};
 use sm_projections::rows::Session;
@@ -18,6 +20,9 @@ use std::time::Duration;
 
 /// How long Codex may take to take settings over.
 const TAKING_OVER: Duration = Duration::from_secs(30);
+
+/// What is said of settings whose words no Codex has read.
+const NOT_CHECKED: &str = "no Codex was asked whether it knows that: what it does not know is refused when the session is loaded";
 
 /// The longest label, in characters.
 const LABEL_CHARS_MAX: usize = 200;
@@ -34,44 +39,74 @@ pub(crate) async fn keep(daemon: &Arc<Daemon>, word: &str, keep: Keep) -> Result
     let _lock = daemon.lock(&thread).await;
     daemon.caught_up().await?;
     let session = daemon.session(&thread)?.session;
-    if !settings.is_empty() {
-        set(daemon, &session, settings, &caller).await?;
-    }
+    let note = match settings.is_empty() {
+        true => None,
+        false => set(daemon, &session, settings, &caller).await?,
+    };
     if !keep.labels.is_empty() || !keep.unlabel.is_empty() {
         let labels = relabelled(&session.labels, &keep.labels, &keep.unlabel);
         let users = users_of(&labels, &session.users_labels, &keep.labels, &caller);
         let labelled = SessionLabelled { labels, users, by: caller.word() };
         daemon.noted(&thread, &Synthetic::SessionLabelled(labelled)).await?;
     }
-    daemon.document(&thread)
+    let mut document = daemon.document(&thread)?;
+    if let Some(note) = note {
+        document["note"] = json!(note);
+    }
+    Ok(document)
 }
 
+/// Sets them. Returns what there is to say about it.
 async fn set(
     daemon: &Arc<Daemon>,
     session: &Session,
     settings: Settings,
     by: &Caller,
-) -> Result<(), Refusal> {
+) -> Result<Option<&'static str>, Refusal> {
     // Nothing will ever be told to a transcript.
     daemon.codex_home_of(session)?;
     let thread = session.thread_id.as_str();
     let is_loaded = !session.ended && !session.gone;
     let server = daemon.pool.by_source(session.source, session.generation).filter(|_| is_loaded);
-    if let Some(server) = server {
-        let mut params = json!({ "threadId": thread });
-        message::put_settings(&mut params, &settings);
-        // Older releases do not know it; there they come into force with the next turn.
-        let told = server.app.call("thread/settings/update", params, TAKING_OVER).await;
-        // What it would never take is not kept: no turn would begin with it.
-        if let Some(refusal) = told.as_ref().err().and_then(unknown_word) {
-            return Err(refusal);
-        }
-        if let Ok(reply) = told {
-            daemon.folded_to(reply.seq).await?;
-        }
-    }
+    let is_checked = match server {
+        Some(server) => taken_over(daemon, &server, thread, &settings).await?,
+        None => false,
+    };
+    let has_words = settings.effort.is_some() || settings.approval.is_some();
     let set = SessionSet { settings, by: by.word() };
-    daemon.noted(thread, &Synthetic::SessionSet(set)).await.map(drop)
+    daemon.noted(thread, &Synthetic::SessionSet(set)).await?;
+    Ok((has_words && !is_checked).then_some(NOT_CHECKED))
+}
+
+/// Has the server of a loaded thread take settings over, now or with the next turn. Returns whether it has read
+/// their words.
+///
+/// # Errors
+/// What it would never take: no turn would begin with it.
+async fn taken_over(
+    daemon: &Daemon,
+    server: &Server,
+    thread: &str,
+    settings: &Settings,
+) -> Result<bool, Refusal> {
+    let mut params = json!({});
+    message::put_settings(&mut params, settings);
+    let mut update = params.clone();
+    update["threadId"] = json!(thread);
+    let told = match server.app.call("thread/settings/update", update, TAKING_OVER).await {
+        // Older releases have a turn only to tell them by: of no thread it begins nothing.
+        Err(error) if is_unknown_method(&error) => {
+            server.app.call("turn/start", params, TAKING_OVER).await
+        }
+        told => told,
+    };
+    match told {
+        Ok(reply) => daemon.folded_to(reply.seq).await.map(|()| true),
+        Err(error) => match unknown_word(&error) {
+            Some(refusal) => Err(refusal),
+            None => Ok(error.refusal().is_some_and(|(code, _)| code != OVERLOADED)),
+        },
+    }
 }
 
 /// Refuses what is no `key=value`, and what looks like another and is not.

@@ -44,12 +44,21 @@ pub(crate) async fn answer(daemon: Arc<Daemon>, server: Arc<Server>, call: Serve
         Ok(Done { document, news }) => (true, document, news),
         Err(refusal) => (false, json!({ "error": refusal.problem }), Vec::new()),
     };
-    let text = json!([{ "type": "inputText", "text": document.to_string() }]);
-    let result = json!({ "contentItems": text, "success": success });
-    match server.app.respond(&call.id, &result) {
+    match server.app.respond(&call.id, &result_of(&document, success)) {
         Ok(_) => family::note(&daemon, &call.thread, news),
         Err(error) => daemon.say(&format!("a tool call was not answered: {error}")),
     }
+}
+
+/// A call's result as every release reads it: 0.92 to 0.96 want `output`, those since want `contentItems`, and each
+/// passes over the other.
+fn result_of(document: &Value, success: bool) -> Value {
+    let text = document.to_string();
+    json!({
+        "contentItems": [{ "type": "inputText", "text": text }],
+        "output": text,
+        "success": success,
+    })
 }
 
 /// What a call gave.
@@ -375,6 +384,15 @@ mod tests {
                 other => panic!("{other} is offered and not carried out"),
             }
         }
+    }
+
+    #[test]
+    fn a_result_is_read_by_all_releases() {
+        let result = result_of(&json!({ "sessions": [] }), true);
+        // What 0.92 and 0.97 call needed, by their schemas.
+        let text = r#"{"sessions":[]}"#;
+        assert_eq!((&result["output"], &result["success"]), (&json!(text), &json!(true)));
+        assert_eq!(result["contentItems"], json!([{ "type": "inputText", "text": text }]));
     }
 
     #[test]

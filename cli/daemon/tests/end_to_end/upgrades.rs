@@ -4,8 +4,8 @@ use crate::bench::{Bench, is_alive, kill};
 use crate::crashes::unheard_rollbacks;
 use sm_daemon::ClientError;
 use sm_daemon::api::{
-    Act, CodexSearch, Done, Drain, Fork, Forked, Mode, Rename, Review, ReviewOf, Reviewing,
-    Rollback, RolledBack, Server, Spawn,
+    Act, CodexSearch, Done, Drain, Fork, Forked, Keep, Mode, Remind, Rename, Review, ReviewOf,
+    Reviewing, Rollback, RolledBack, Server, Settings, Spawn,
 };
 use sm_protocol::Kind;
 use sm_scripted_model::ConfigOptions;
@@ -226,7 +226,9 @@ fn nothing_is_rolled_back_or_forked_over_what_an_older_release_counts_otherwise(
         (1, &[4][..], "thread/rollback")
     );
     let hint = refused(rollback(&id, 1).err());
-    assert!(hint.starts_with("0.155.1"), "{hint}");
+    // Nor does a newer one, for such a session.
+    let brief = format!("`sm handoff {id}` makes a brief of it for a new session");
+    assert_eq!(hint, brief);
 }
 
 #[test]
@@ -493,4 +495,118 @@ fn unsubscribed(bench: &Bench) -> usize {
             && String::from_utf8_lossy(&record.payload).contains("thread/unsubscribe")
     });
     calls.count()
+}
+
+/// 0.98 lets go of no thread: what is idle there waits for what is busy.
+#[test]
+fn what_is_sent_to_a_server_that_moves_all_at_its_end_waits_for_that() {
+    let Some(oldest) = release(NUMBERING) else { return };
+    let bench = Bench::start_with(ConfigOptions::for_release(NUMBERING, true));
+    let parent = spawn_on(&bench, &oldest, "say: idle");
+    bench.settled(&parent, 1);
+    let busy = spawn_on(&bench, &oldest, LONG);
+    bench.wait("a running turn", || bench.session(&busy)["turn_id"].as_str().map(drop));
+    let wish = bench.wish("run: sleep 1\nsay: done");
+    let child = Spawn { codex: search(&oldest), parent: Some(parent.clone()), ..wish };
+    let child = bench.spawn(&child).id;
+    let codex = search(&bench.codex);
+    let drained = bench.client().drain(&Drain { codex, ..Drain::default() }).unwrap();
+    assert!(drained.draining[0].moves_together);
+    bench.settled(&child, 1);
+    bench.wait("the news wait", || (bench.session(&parent)["queued"] == 1).then_some(()));
+    let sent = bench.send(&parent, "say: a message", Mode::Start).unwrap();
+    assert_eq!(sent.status, "queued");
+    let remind =
+        Remind { text: "say: reminded".into(), in_seconds: Some(0.1), ..Remind::default() };
+    bench.client().remind(&parent, &remind).unwrap();
+    bench.wait("all wait", || (bench.session(&parent)["queued"] == 3).then_some(()));
+    bench.client().interrupt(&busy, &Act::default()).unwrap();
+    bench.settled(&parent, 4);
+    assert_eq!(source_of(&bench, &parent), "0.169.0");
+    let prompts = bench.rows(&parent, "turns");
+    let told = |words: &str| {
+        prompts.iter().any(|turn| turn["prompt"].as_str().is_some_and(|one| one.contains(words)))
+    };
+    for words in ["a message", "reminded", "News of a child"] {
+        assert!(told(words), "{words}: {prompts:?}");
+    }
+}
+
+/// 0.98 keeps a thread in one piece, and numbers its turns: 0.169 cuts no such thread, and forks at no such turn.
+#[test]
+fn what_an_upgrade_takes_from_a_session_is_said_with_what_is_left() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start();
+    let id = spawn_on(&bench, &numbering, "say: the first");
+    bench.settled(&id, 1);
+    let codex = search(&bench.codex);
+    bench.client().drain(&Drain { codex, ..Drain::default() }).unwrap();
+    bench.wait("it has moved", || (source_of(&bench, &id) == "0.169.0").then_some(()));
+    for turn in [2, 3] {
+        bench.send(&id, "say: another", Mode::Start).unwrap();
+        bench.settled(&id, turn);
+    }
+    let fork = |turn: u32| -> Result<Forked, ClientError> {
+        bench.client().verb(&id, "fork", &Fork { turn: Some(turn), ..Fork::default() })
+    };
+    match fork(1) {
+        Err(ClientError::Refused { status: 501, problem }) => {
+            assert_eq!(problem.code, "unsupported");
+            assert!(problem.hint.unwrap().contains("without --turn the whole is forked"));
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    for (turns, remedy) in [(1, "fork IT --turn 2"), (2, "handoff IT"), (3, "handoff IT")] {
+        let wish = Rollback { turns, ..Rollback::default() };
+        match bench.client().verb::<RolledBack>(&id, "rollback", &wish) {
+            Err(ClientError::Refused { status: 501, problem }) => {
+                assert!(problem.message.contains("was begun by an older Codex"), "{problem:?}");
+                let remedy = format!("`sm {}`", remedy.replace("IT", &id));
+                assert!(problem.hint.as_ref().unwrap().starts_with(&remedy), "{problem:?}");
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+    assert_eq!(bench.session(&id)["counts"]["turns_dropped"], 0);
+    assert_eq!(fork(2).unwrap().way, ["thread/fork"]);
+}
+
+/// 0.98 takes settings with a turn only.
+#[test]
+fn what_a_release_does_not_know_is_not_kept_where_only_a_turn_takes_it() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start_with(ConfigOptions::for_release(NUMBERING, true));
+    let id = spawn_on(&bench, &numbering, "say: the first");
+    bench.settled(&id, 1);
+    let keep = |effort: &str| {
+        let settings = Settings { effort: Some(effort.into()), ..Settings::default() };
+        bench.client().keep(&id, &Keep { settings, ..Keep::default() })
+    };
+    match keep("bogus") {
+        Err(ClientError::Refused { status: 501, problem }) => {
+            assert!(problem.message.ends_with("none, minimal, low, medium, high, xhigh"));
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    assert!(bench.session(&id)["kept"]["effort"].is_null());
+    assert_eq!(keep("high").unwrap()["kept"]["effort"], "high");
+    assert_eq!(bench.session(&id)["counts"]["turns"], 1);
+    bench.send(&id, "say: the second", Mode::Start).unwrap();
+    assert_eq!(bench.settled(&id, 2)["effort"], "high");
+}
+
+/// 0.98 numbers its turns, and tells of a review's begin by no number that its answer names.
+#[test]
+fn a_review_has_begun_when_it_is_answered_also_where_turns_are_numbered() {
+    let Some(numbering) = release(NUMBERING) else { return };
+    let bench = Bench::start_with(ConfigOptions::for_release(NUMBERING, true));
+    let id = spawn_on(&bench, &numbering, "say: the first");
+    bench.settled(&id, 1);
+    for turn in 2..5 {
+        let of = ReviewOf::Prompt("say: looked at".to_owned());
+        let review = Review { of, ..Review::default() };
+        let begun: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
+        assert_eq!(begun.session["counts"]["turns"], turn);
+        bench.settled(&id, turn);
+    }
 }

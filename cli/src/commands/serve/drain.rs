@@ -85,9 +85,7 @@ fn tell(
         (true, true) => {
             streams.line("nothing is left to drain: every server runs the codex that is found")?
         }
-        (true, false) => {
-            streams.line("what is idle moves now, what is busy when its turn ends:")?
-        }
+        (true, false) => streams.line(when(draining))?,
     }
     for server in draining.iter().chain(current) {
         streams.line(format_args!("  {}", line(server)))?;
@@ -104,6 +102,20 @@ fn tell(
     Ok(())
 }
 
+/// When sessions move off servers that give way.
+fn when(draining: &[Server]) -> &'static str {
+    let together = draining.iter().filter(|server| server.moves_together).count();
+    match together {
+        0 => "what is idle moves now, what is busy when its turn ends:",
+        all if all == draining.len() => {
+            "all sessions move together, when the last turn there ends:"
+        }
+        _ => {
+            "what is idle moves now, what is busy when its turn ends, but where it says otherwise:"
+        }
+    }
+}
+
 /// A server in one line.
 pub fn line(server: &Server) -> String {
     let version = server.codex_version.as_deref().unwrap_or("?");
@@ -114,6 +126,11 @@ pub fn line(server: &Server) -> String {
     }
     if let Some(to) = &server.gives_way_to {
         line.push_str(&format!("; gives way to {to}"));
+        if server.moves_together {
+            line.push_str(
+                ", and lets go of no single session: all move when its last turn ends, and messages wait for that",
+            );
+        }
         if !server.unbegun.is_empty() {
             let them = server.unbegun.join(" ");
             line.push_str(&format!(
