@@ -4,9 +4,9 @@
 //! later and later, by one task a session; what nothing can deliver keeps none from going that come after it.
 
 use super::delivery::{self, Accepted, Fate};
-use super::queue::{accepted, change, now_is, waiting};
+use super::queue::{self, accepted, change, now_is, waiting};
 use super::{message, unknown};
-use crate::api::Settings;
+use crate::api::{Mode, Settings};
 use crate::daemon::Daemon;
 use crate::family;
 use crate::guard::guard;
@@ -102,6 +102,11 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             Ok(false) => Ok(()),
             Err(refusal) => Err(refusal),
         };
+        if stands_in_line(&row) && queue::are_others_held(daemon, thread, number)? {
+            // Whoever took it got no further than to its acceptance.
+            delivery::settle(daemon, thread, number, Fate::Held).await?;
+            continue;
+        }
         let message = match accepted(&daemon.reader, number, &row) {
             Ok(message) => message,
             // Nobody knows what is to be sent: it keeps none from going that come after it.
@@ -151,6 +156,12 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             return Ok(());
         }
     }
+}
+
+/// Whether it waits behind what is held, and was not told so yet.
+fn stands_in_line(row: &rows::Input) -> bool {
+    let goes_past = [Mode::Steer, Mode::Urgent].map(super::mode_word);
+    row.status == InputStatus::Accepted && !goes_past.contains(&row.mode.as_str())
 }
 
 /// Whether its sender may still have it done: as it may lead the session, and give it those settings.
