@@ -317,6 +317,7 @@ fn refusal(problem: Problem) -> Error {
         | "key_reused"
         | "request_changed"
         | "turn_changed"
+        | "turn_unsteerable"
         | "name_taken"
         | "held"
         | "turn_running"

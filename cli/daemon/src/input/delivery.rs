@@ -113,15 +113,20 @@ pub(super) async fn steer(
             let taken = reply.result.get("turnId").and_then(Value::as_str).unwrap_or(turn);
             Ok(Fate::Steered(taken.to_owned()))
         }
-        Err(error) if is_unknown_method(&error) => Ok(Fate::Queued(Some(format!(
-            "codex {} takes no words into a turn that runs",
-            server.codex.version
-        )))),
+        Err(error) if is_unknown_method(&error) => {
+            let version = server.codex.version;
+            let why = format!("codex {version} takes no words into a turn that runs");
+            waits_for_another(session, turn, input, why)
+        }
         Err(CallError::Refused { code: INVALID_REQUEST, message, seq, .. }) => {
             daemon.folded_to(seq).await?;
             unsteerable(daemon, session, turn, input, message).await
         }
-        // Nothing was sent, and the turn is lost with its server: it begins one of its own.
+        // Nothing was sent, and the turn is lost with its server.
+        Err(CallError::Gone { .. }) if input.message.expected_turn.is_some() => {
+            Err(super::turn_changed(session, input, None))
+        }
+        // It begins one of its own.
         Err(error @ CallError::Gone { .. }) => {
             super::deliver_soon(daemon, &session.thread_id);
             Ok(Fate::Queued(Some(error.to_string())))
@@ -152,7 +157,26 @@ async fn unsteerable(
     if over && now.open_turn.is_none() {
         return start(daemon, &session.thread_id, input).await;
     }
-    Ok(Fate::Queued(Some(message)))
+    waits_for_another(&now, turn, input, message)
+}
+
+/// The open turn takes no words: they wait for the next one, unless they are meant for that one only.
+fn waits_for_another(
+    session: &Session,
+    turn: &str,
+    input: &Accepted<'_>,
+    why: String,
+) -> Result<Fate, Refusal> {
+    if input.message.expected_turn.is_none() {
+        return Ok(Fate::Queued(Some(why)));
+    }
+    let message = format!("turn {turn} takes no words: {why}");
+    Err(Refusal::new(409, "turn_unsteerable", message)
+        .hint(format!(
+            "send it without the turn: it waits until that one is over; or end it: `sm interrupt {}`",
+            session.id
+        ))
+        .details(json!({ "expected_turn": turn })))
 }
 
 /// Begins a turn, on a server started and a thread loaded for it if need be.

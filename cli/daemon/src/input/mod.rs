@@ -163,6 +163,13 @@ async fn accept(
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
     let session = match once_told(daemon, thread, number).await {
         Ok(session) => session,
+        // One that is meant for a certain turn is of no use in another: it is not sent any more.
+        Err(refusal) if input.expected_turn.is_some() => {
+            let reason = Some(refusal.to_string());
+            let failed = InputChanged { reason, ..now_is(number, InputStatus::Failed) };
+            daemon.note(thread, &Synthetic::InputChanged(failed))?;
+            return Err(refusal);
+        }
         // It is in the log: whoever is told of an error would send it again.
         Err(refusal) => {
             tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), number));

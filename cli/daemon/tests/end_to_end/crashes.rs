@@ -244,6 +244,15 @@ fn a_message_that_codex_refused_for_now_waits_over_a_crash() {
     let _: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
     let steered = bench.send(&id, "say: kept", Mode::Steer).unwrap();
     assert_eq!(steered.status, "queued", "a review takes no words: {steered:?}");
+    // For that turn only, it would never be delivered.
+    let expected_turn = bench.session(&id)["turn_id"].as_str().map(str::to_owned);
+    let only = Input { mode: Mode::Steer, expected_turn, ..Input::default() };
+    match bench.client().input(&id, &Input { text: "say: only then".to_owned(), ..only }) {
+        Err(ClientError::Refused { status: 409, problem }) => {
+            assert_eq!(problem.code, "turn_unsteerable", "{}", problem.message);
+        }
+        other => panic!("not refused: {other:?}"),
+    }
     assert!(steered.reason.is_some());
     bench.kill_daemon();
     bench.serve();
