@@ -7,7 +7,7 @@ use crate::support::{Ran, Sm};
 use serde_json::{Value, json};
 
 /// A session that is idle on a Codex which fails as told from now on.
-fn failing(method: &str, fault: &str) -> (Stage, String) {
+fn failing(method: &str, fault: impl Into<Value>) -> (Stage, String) {
     let stage = Stage::new(&json!({}));
     let ran = stage.spawn("hello");
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -15,7 +15,8 @@ fn failing(method: &str, fault: &str) -> (Stage, String) {
     let id = spawned["id"].as_str().expect("an id").to_owned();
     assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
     let script = stage.sm.dir.path().join("bin/codex.json");
-    std::fs::write(script, json!({ "faults": { method: fault } }).to_string()).expect("a file");
+    std::fs::write(script, json!({ "faults": { method: fault.into() } }).to_string())
+        .expect("a file");
     (stage, id)
 }
 
@@ -185,6 +186,21 @@ fn a_death_between_call_and_answer_leaves_the_input_unknown() {
     assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
     assert_eq!(count(&raw(&stage.sm), b"\"text\":\"again\""), 1);
     assert!(stage.sm.run(&["replay"]).text().contains("exited with 9"));
+}
+
+#[test]
+fn what_codex_told_of_a_message_counts_for_more_than_the_error_that_follows() {
+    for fault in ["error", "overloaded", "exit"] {
+        let (stage, id) = failing("turn/start", json!({ "told": fault }));
+        let told = sent(&stage.sm.run(&["send", &id, "again", "--json"]));
+        assert_eq!(told["status"], "started", "{fault}: {told}");
+        assert!(told["turn_id"].is_string(), "{fault}: {told}");
+        std::fs::write(stage.sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+        until("the next one is taken", || stage.sm.run(&["send", &id, "third"]).code == 0);
+        assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+        assert_eq!(count(&raw(&stage.sm), b"\"turn/start\""), 3, "{fault}");
+        assert_eq!(stage.sm.json(&["queue"])["undelivered"], json!([]), "{fault}");
+    }
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub(super) enum Fate {
     Queued(Option<String>),
     /// Queued behind others that are held.
     Held,
+    Refused(String),
     Failed(String),
     Unknown(String),
 }
@@ -42,17 +43,15 @@ impl Fate {
     /// What is recorded of the input.
     fn of(self, input: u64) -> InputChanged {
         let is = |status| queue::now_is(input, status);
+        let because = |reason, status| InputChanged { reason: Some(reason), ..is(status) };
         match self {
             Fate::Started(turn) => InputChanged { turn: Some(turn), ..is(InputStatus::Started) },
             Fate::Steered(turn) => InputChanged { turn: Some(turn), ..is(InputStatus::Steered) },
             Fate::Queued(reason) => InputChanged { reason, ..is(InputStatus::Queued) },
             Fate::Held => InputChanged { held: true, ..is(InputStatus::Queued) },
-            Fate::Failed(reason) => {
-                InputChanged { reason: Some(reason), ..is(InputStatus::Failed) }
-            }
-            Fate::Unknown(reason) => {
-                InputChanged { reason: Some(reason), ..is(InputStatus::Unknown) }
-            }
+            Fate::Refused(reason) => because(reason, InputStatus::Refused),
+            Fate::Failed(reason) => because(reason, InputStatus::Failed),
+            Fate::Unknown(reason) => because(reason, InputStatus::Unknown),
         }
     }
 }
@@ -64,7 +63,8 @@ pub(super) struct Accepted<'a> {
 }
 
 /// Records what became of an input, a turn that it began only once that is told of: until then the input
-/// still waits, and nobody takes its session for idle. Returns what was recorded.
+/// still waits, and nobody takes its session for idle. What Codex told of it counts for more than what it
+/// answered. Returns what was recorded.
 pub(super) async fn settle(
     daemon: &Daemon,
     thread: &str,
@@ -75,22 +75,25 @@ pub(super) async fn settle(
         // The turn has begun, whether the tables tell of it yet or not.
         let _ = told_of(daemon, thread, turn).await;
     }
-    let changed = match fate {
-        // Whatever became of the answer: Codex has told of the message.
-        Fate::Unknown(_) if let Some(heard) = heard(daemon, number)? => heard,
-        fate => fate.of(number),
+    let heard = match fate {
+        Fate::Started(_) | Fate::Steered(_) | Fate::Held => None,
+        // Whatever was answered, if anything: Codex may have told of the message before.
+        _ => heard(daemon, number).await,
     };
+    let changed = heard.unwrap_or_else(|| fate.of(number));
     let receipt = daemon.note(thread, &Synthetic::InputChanged(changed.clone()))?;
     // It has come to that, however late the tables tell of it: an error here would have it sent again.
     let _ = daemon.folded_to(receipt.last).await;
     Ok(changed)
 }
 
-/// That a turn took the input, where Codex told of its message by now.
-fn heard(daemon: &Daemon, number: u64) -> Result<Option<InputChanged>, Refusal> {
-    let row = daemon.look(|view| view.get::<Inputs>(&number))?;
+/// That a turn took the input, where Codex told of its message by now. Late tables may not tell of it yet; what
+/// became of it is recorded all the same.
+async fn heard(daemon: &Daemon, number: u64) -> Option<InputChanged> {
+    let _ = daemon.caught_up().await;
+    let row = daemon.look(|view| view.get::<Inputs>(&number)).ok()?;
     let taken = row.filter(|row| row.status.is_taken());
-    Ok(taken.map(|row| InputChanged { turn: row.turn, ..queue::now_is(number, row.status) }))
+    taken.map(|row| InputChanged { turn: row.turn, ..queue::now_is(number, row.status) })
 }
 
 pub(super) async fn steer(

@@ -255,13 +255,12 @@ async fn send(
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }
         Err(refusal) => {
-            let refused = match refusal.status {
-                409 => InputStatus::Refused,
-                _ => InputStatus::Failed,
+            let fate = match refusal.status {
+                409 => Fate::Refused(refusal.to_string()),
+                _ => Fate::Failed(refusal.to_string()),
             };
-            let reason = Some(refusal.to_string());
-            change(daemon, thread, InputChanged { reason, ..now_is(number, refused) }).await?;
-            return Err(refusal);
+            let settled = settle(daemon, thread, number, fate).await?;
+            return settled.turn.is_some().then_some(settled).ok_or(refusal);
         }
     };
     settle(daemon, thread, number, fate).await
