@@ -233,13 +233,6 @@ pub fn looked(context: &Context, session: &str, seq: u64) {
     }
 }
 
-/// Whether a running daemon says that it is about to bring that thread back.
-pub fn is_resuming(context: &Context, thread: &str) -> bool {
-    let Ok(Some(client)) = Client::connect(context) else { return false };
-    let Ok(servers) = client.client.servers() else { return false };
-    servers.resuming.iter().any(|lost| lost.threads.iter().any(|one| one == thread))
-}
-
 /// Who asks, and where to look for codex: what every verb says beside its own.
 pub fn acting(context: &Context) -> api::Act {
     api::Act { by: context.caller.clone(), codex: Some(codex::told()), ..api::Act::default() }

@@ -13,6 +13,7 @@ use crate::guard::guard;
 use crate::problem::Refusal;
 use crate::servers::older;
 use sm_projections::rows::{self, InputStatus, Session};
+use sm_projections::views;
 use sm_protocol::synthetic::InputChanged;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,9 @@ pub(crate) fn deliver_soon(daemon: &Arc<Daemon>, thread: &str) {
 async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
     let (mut retrying, mut told) = (None, String::new());
     for tries in 0.. {
-        let Err(error) = deliver(daemon, thread).await else { return };
+        let Err(error) = deliver(daemon, thread).await else {
+            return daemon.revivals.miss_no_more(thread);
+        };
         let why = error.to_string();
         if why != told {
             daemon.say(&format!("what waits for session {thread} was not delivered: {why}"));
@@ -52,10 +55,27 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
             return;
         }
         let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
+        let failures = tries.saturating_add(1);
+        miss(daemon, thread, failures, &told, Some(pause));
         if !daemon.pause(pause).await {
             return;
         }
+        miss(daemon, thread, failures, &told, None);
     }
+}
+
+/// Says why a session is not there, with those that lost their server; where it is there, nothing.
+fn miss(daemon: &Daemon, thread: &str, failures: u32, why: &str, pause: Option<Duration>) {
+    match is_away(daemon, thread) {
+        true => daemon.revivals.miss(thread, failures, why, pause),
+        false => daemon.revivals.miss_no_more(thread),
+    }
+}
+
+/// Whether a session has no server and is to be loaded again.
+fn is_away(daemon: &Daemon, thread: &str) -> bool {
+    let Ok(found) = daemon.session(thread) else { return false };
+    daemon.look(|view| views::comes_back(view, &found.session)).unwrap_or(false)
 }
 
 /// Whether a failure may pass by itself; what a release of Codex does not know, it never will.
@@ -78,6 +98,7 @@ impl<'d> Retrying<'d> {
 
 impl Drop for Retrying<'_> {
     fn drop(&mut self) {
+        self.daemon.revivals.miss_no_more(self.thread);
         guard(&self.daemon.retrying).remove(self.thread);
     }
 }
