@@ -3,7 +3,7 @@
 
 use crate::folding::daemon;
 use crate::requests::{Stage, recorded};
-use crate::support::{Ran, Sm};
+use crate::support::{Ran, Sm, ran};
 use serde_json::{Value, json};
 
 /// A session that is idle on a Codex which fails as told from now on.
@@ -186,6 +186,30 @@ fn a_death_between_call_and_answer_leaves_the_input_unknown() {
     assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
     assert_eq!(count(&raw(&stage.sm), b"\"text\":\"again\""), 1);
     assert!(stage.sm.run(&["replay"]).text().contains("exited with 9"));
+}
+
+#[test]
+fn a_message_whose_daemon_died_may_be_sent_again_only_under_a_key() {
+    let (stage, id) = failing("turn/start", "silent");
+    let sm = &stage.sm;
+    for (key, remedy) in [(None, "queue shows what waits"), (Some("once"), "taken once")] {
+        let sent = count(&raw(sm), b"\"turn/start\"");
+        let mut words = vec!["send", &id, "again", "--json"];
+        words.extend(key.iter().flat_map(|key| ["--key", key]));
+        let mut command = sm.command(&words);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let sender = command.spawn().expect("sm runs");
+        until("it is sent", || count(&raw(sm), b"\"turn/start\"") > sent);
+        rustix::process::kill_process(daemon(sm), rustix::process::Signal::KILL).expect("it ran");
+        let error = ran(sender.wait_with_output().expect("it ends")).error();
+        assert_eq!(
+            (&error["code"], &error["details"]["answer_lost"]),
+            (&json!("daemon_away"), &json!(true))
+        );
+        assert_eq!(error["retryable"], key.is_some(), "{error}");
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains(remedy)), "{error}");
+        until("another one runs", || sm.run(&["serve"]).code == 0);
+    }
 }
 
 #[test]
