@@ -318,6 +318,15 @@ fn two_starters_get_the_same_daemon_and_one_that_dies_says_why() {
         }
         other => panic!("started: {:?}", other.map(drop)),
     }
+    // Where it could say nothing none is started, and what an earlier one said is not told.
+    let (log, kept) = (home.daemon_log(), dir.path().join("kept"));
+    std::fs::rename(&log, &kept).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    let refused = Client::or_start(&home, &dies, &Start::default()).map(drop).unwrap_err();
+    assert!(matches!(refused, ClientError::Home(_)), "{refused}");
+    assert!(refused.to_string().contains(&log.display().to_string()), "{refused}");
+    std::fs::remove_dir(&log).unwrap();
+    std::fs::rename(&kept, &log).unwrap();
     let this = std::env::current_exe().unwrap();
     let serves = program(
         dir.path(),
