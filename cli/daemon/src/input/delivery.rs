@@ -32,7 +32,7 @@ pub(super) enum Fate {
     Started(String),
     Steered(String),
     Queued(Option<String>),
-    /// Queued behind others that are held.
+    /// Queued behind others that are held, or held itself.
     Held,
     Refused(String),
     Failed(String),
@@ -191,6 +191,10 @@ pub(super) async fn start(
     super::unknown::doubt(daemon, thread).await?;
     let server = resume::ensure(daemon, thread).await?;
     lent::note_own(daemon, &server, thread, &input.message.settings).await?;
+    // That may have taken long.
+    if queue::is_held(daemon, input.number).await {
+        return Ok(Fate::Held);
+    }
     let begun = match turn_start(daemon, &server, thread, input).await? {
         // It ended before anything was said to it: once more, on another one.
         Err(CallError::Gone { .. }) => {

@@ -1,6 +1,6 @@
 //! What waits for a session, given to it once it is free.
 //!
-//! What always holds: it goes in the order in which it came, one a turn. Where Codex is away it is tried again,
+//! What always holds: it goes in the order in which it came, what is urgent first, one a turn. Where Codex is away it is tried again,
 //! later and later, by one task a session; what nothing can deliver keeps none from going that come after it.
 
 use super::delivery::{self, Accepted, Fate};
@@ -32,6 +32,18 @@ pub(crate) async fn deliver_after(daemon: Arc<Daemon>, thread: String, seq: u64)
 /// Delivers what waits, in a task of its own.
 pub(crate) fn deliver_soon(daemon: &Arc<Daemon>, thread: &str) {
     tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), 0));
+}
+
+/// Records that an input that was accepted waits, once the session's lock is free; then delivers what waits.
+pub(super) async fn queue_up(daemon: Arc<Daemon>, thread: String, number: u64) {
+    if daemon.folded_at_last(number).await {
+        let _lock = daemon.lock(&thread).await;
+        if let Err(error) = queue::put_in(&daemon, &thread, number).await {
+            daemon
+                .say(&format!("that {number} waits for session {thread} is not recorded: {error}"));
+        }
+    }
+    deliver_after(daemon, thread, number).await;
 }
 
 /// Delivers what waits. Where Codex is away it is tried again, later and later, until it is delivered or
@@ -113,7 +125,11 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
     loop {
         daemon.caught_up().await?;
         let session = daemon.session(thread)?.session;
-        let next = waiting(daemon, thread)?.into_iter().find(|(_, row)| !row.held);
+        if session.ended {
+            // It came while that was being recorded.
+            return queue::cancel_all(daemon, thread, "the session was stopped").await.map(drop);
+        }
+        let next = first(waiting(daemon, thread)?);
         let (true, Some((number, row))) = (is_free(&session) && !daemon.is_stopping(), next) else {
             return Ok(());
         };
@@ -167,7 +183,7 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             // It goes on waiting, and says for what.
             Err(refusal) => {
                 let queued = super::not_yet(number, &refusal);
-                if queued.reason != row.reason {
+                if queued.reason != row.reason && !queue::is_held(daemon, number).await {
                     change(daemon, thread, queued).await?;
                 }
                 return Err(refusal);
@@ -181,8 +197,14 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
 
 /// Whether it waits behind what is held, and was not told so yet.
 fn stands_in_line(row: &rows::Input) -> bool {
-    let goes_past = [Mode::Steer, Mode::Urgent].map(super::mode_word);
-    row.status == InputStatus::Accepted && !goes_past.contains(&row.mode.as_str())
+    row.status == InputStatus::Accepted && !super::goes_past(&row.mode)
+}
+
+/// What goes next: what is urgent, else the oldest.
+fn first(waiting: Vec<(u64, rows::Input)>) -> Option<(u64, rows::Input)> {
+    let urgent = super::mode_word(Mode::Urgent);
+    let free = waiting.into_iter().filter(|(_, row)| !row.held);
+    free.min_by_key(|(number, row)| (row.mode != urgent, *number))
 }
 
 /// Whether its sender may still have it done: as it may lead the session, and give it those settings.
@@ -198,7 +220,5 @@ fn may_still_go(
 }
 
 fn is_free(session: &Session) -> bool {
-    session.open_turn.is_none()
-        && !session.ended
-        && !session.pending.iter().any(|(_, class)| class.asks_human())
+    session.open_turn.is_none() && !session.pending.iter().any(|(_, class)| class.asks_human())
 }
