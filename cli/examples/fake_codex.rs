@@ -5,8 +5,8 @@
 //! JSON object is the server request that its turn makes, whose answer is then the turn's message; with
 //! `run` it is a command, with `stderr` so many bytes there, with `deltas` so many pieces of an answer.
 //! `faults` in the script say how it fails at a method: `unknown`, `error`, `overloaded`, `nonsense`, `silent`,
-//! `exit`, `cut` (answers that a turn began, and is gone before it tells of that), or `{"error": …}` with the
-//! error that it answers.
+//! `exit`, `cut` (answers that a turn began, and is gone before it tells of that), `{"error": …}` with the
+//! error that it answers, or, of `turn/start`, `{"told": …}`: it tells of the turn and its message, and fails then.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -95,9 +95,15 @@ fn serve(version: &str) {
                 turns += 1;
                 let turn = format!("turn-{}-{turns}", std::process::id());
                 let begun = json!({ "id": turn, "items": [], "status": "inProgress" });
-                reply(id, json!({ "turn": begun }));
+                let fault = script()["faults"][method]["told"].take();
+                if fault.is_null() {
+                    reply(id, json!({ "turn": begun }));
+                }
                 tell("turn/started", json!({ "threadId": thread, "turn": begun }));
                 heard(&thread, &turn, params);
+                if !fault.is_null() {
+                    fail(&fault, method, id);
+                }
                 let prompt = params["input"][0]["text"].as_str().unwrap_or_default();
                 match serde_json::from_str::<Value>(prompt) {
                     Ok(Value::Object(words)) if words.contains_key("run") => {
@@ -139,12 +145,18 @@ fn serve(version: &str) {
 /// Fails at that method, if the script says so.
 fn fails(method: &str, id: &Value) -> bool {
     let fault = script()["faults"][method].take();
+    let fails = !fault.is_null() && fault.get("told").is_none();
+    if fails {
+        fail(&fault, method, id);
+    }
+    fails
+}
+
+fn fail(fault: &Value, method: &str, id: &Value) {
     if let Some(error) = fault.get("error") {
-        say(json!({ "id": id, "error": error }));
-        return true;
+        return say(json!({ "id": id, "error": error }));
     }
     match fault.as_str() {
-        None => return false,
         // In the words of every release that does not know a method.
         Some("unknown") => {
             let known = "`initialize`, `thread/start`, `thread/fork`, `turn/start`";
@@ -174,7 +186,6 @@ fn fails(method: &str, id: &Value) -> bool {
         }
         _ => std::process::exit(9),
     }
-    true
 }
 
 /// Tells of the message that a turn begins with.

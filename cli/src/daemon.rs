@@ -2,7 +2,7 @@
 //! the daemon's own codes.
 
 use crate::codex;
-use crate::context::Context;
+use crate::context::{Context, shell_word};
 use crate::error::{Error, Exit};
 use crate::output::Streams;
 use crate::read::{Tables, nothing_yet, select};
@@ -119,7 +119,13 @@ impl<'c> Client<'c> {
 
     /// Hands a session a message.
     pub fn input(&self, session: &str, input: &api::Input) -> Result<api::InputTaken, Error> {
-        self.told(self.client.input(session, input))
+        self.client.input(session, input).map_err(|error| match error {
+            ClientError::Broken(_) => {
+                let home = self.context.home_words();
+                input_lost(failed(error, self.context), session, input, &home)
+            }
+            error => failed(error, self.context),
+        })
     }
 
     /// Holds what waits for a session, or lets it go on.
@@ -233,13 +239,6 @@ pub fn looked(context: &Context, session: &str, seq: u64) {
     }
 }
 
-/// Whether a running daemon says that it is about to bring that thread back.
-pub fn is_resuming(context: &Context, thread: &str) -> bool {
-    let Ok(Some(client)) = Client::connect(context) else { return false };
-    let Ok(servers) = client.client.servers() else { return false };
-    servers.resuming.iter().any(|lost| lost.threads.iter().any(|one| one == thread))
-}
-
 /// Who asks, and where to look for codex: what every verb says beside its own.
 pub fn acting(context: &Context) -> api::Act {
     api::Act { by: context.caller.clone(), codex: Some(codex::told()), ..api::Act::default() }
@@ -306,6 +305,19 @@ fn failed(error: ClientError, context: &Context) -> Error {
     }
 }
 
+/// Nobody knows whether an input was taken: the same again may be said twice, unless a key names it.
+fn input_lost(lost: Error, session: &str, input: &api::Input, home: &str) -> Error {
+    let session = shell_word(session);
+    let hint = match &input.key {
+        Some(_) => "Send the same once more: under its key it is taken once.".to_owned(),
+        None => format!(
+            "It may have been taken: sm{home} queue shows what waits, sm{home} tail {session} what was said. \
+             One that is sent with --key NAME can be sent again: it is taken once."
+        ),
+    };
+    Error { retryable: input.key.is_some(), ..lost }.hint(hint)
+}
+
 /// The daemon's refusal as the command's error.
 fn refusal(problem: Problem) -> Error {
     let exit = match problem.code.as_str() {
@@ -317,6 +329,7 @@ fn refusal(problem: Problem) -> Error {
         | "key_reused"
         | "request_changed"
         | "turn_changed"
+        | "turn_unsteerable"
         | "name_taken"
         | "held"
         | "turn_running"

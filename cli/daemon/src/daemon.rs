@@ -56,6 +56,9 @@ pub(crate) struct Daemon {
     pub started: mpsc::UnboundedSender<Started>,
     /// One answer at a time to each request, by its number.
     pub answering: Locks<u64>,
+    /// By thread: one input at a time is accepted. Held for a moment only, unlike a session's lock, and never while
+    /// that is waited for.
+    pub accepting: Locks<String>,
     /// One import at a time.
     pub importing: tokio::sync::Mutex<()>,
     /// One prune at a time.
@@ -109,6 +112,7 @@ impl Daemon {
             revivals: Revivals::default(),
             started,
             answering: Locks::default(),
+            accepting: Locks::default(),
             importing: tokio::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
             given: Given::default(),
@@ -359,6 +363,11 @@ impl Daemon {
     /// Takes the session's lock.
     pub async fn lock(&self, thread: &str) -> OwnedMutexGuard<()> {
         self.locks.take(thread.to_owned()).await
+    }
+
+    /// The same, where nobody has it.
+    pub fn try_lock(&self, thread: &str) -> Option<OwnedMutexGuard<()>> {
+        self.locks.try_take(thread.to_owned())
     }
 }
 

@@ -24,18 +24,24 @@ impl<K> Default for Locks<K> {
 impl<K: Eq + Hash> Locks<K> {
     /// Takes the lock of one.
     pub async fn take(&self, key: K) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = guard(&self.0);
-            if locks.len() > KEPT {
-                locks.retain(|_, lock| lock.strong_count() > 0);
-            }
-            let kept = locks.entry(key).or_default();
-            kept.upgrade().unwrap_or_else(|| {
-                let lock = Arc::default();
-                *kept = Arc::downgrade(&lock);
-                lock
-            })
-        };
-        lock.lock_owned().await
+        self.of(key).lock_owned().await
+    }
+
+    /// The same, where nobody has it.
+    pub fn try_take(&self, key: K) -> Option<OwnedMutexGuard<()>> {
+        self.of(key).try_lock_owned().ok()
+    }
+
+    fn of(&self, key: K) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = guard(&self.0);
+        if locks.len() > KEPT {
+            locks.retain(|_, lock| lock.strong_count() > 0);
+        }
+        let kept = locks.entry(key).or_default();
+        kept.upgrade().unwrap_or_else(|| {
+            let lock = Arc::default();
+            *kept = Arc::downgrade(&lock);
+            lock
+        })
     }
 }

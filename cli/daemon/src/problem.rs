@@ -4,7 +4,7 @@
 //! the words are for people and may.
 
 use crate::api::{Problem, ProblemBody};
-use crate::said::unknown_variant;
+use crate::said::{INVALID_REQUEST, OVERLOADED, unknown_variant};
 use crate::sessions::rights::{Approval, Sandbox};
 use axum::Json;
 use axum::http::StatusCode;
@@ -16,8 +16,6 @@ use sm_log::{AppendError, ReadError};
 use sm_projections::StoreError;
 use sm_projections::rows::Session;
 use sm_projections::views::SelectError;
-
-pub(crate) use crate::said::{INVALID_REQUEST, METHOD_NOT_FOUND, OVERLOADED, is_unknown_method};
 
 /// A call that was not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -262,6 +260,7 @@ impl From<ImportError> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::said::is_unknown_method;
 
     fn error(method: &str, message: &str) -> CallError {
         CallError::Refused {

@@ -7,7 +7,7 @@
 
 use super::result::message_text;
 use crate::context::Context;
-use crate::daemon::{is_resuming, looked};
+use crate::daemon::looked;
 use crate::error::{Error, Exit, OTHER_LOG};
 use crate::output::{GUTTER, Role, Streams, clean, now_micros};
 use crate::read::{Follow, Head, Tables, pin, select};
@@ -119,8 +119,7 @@ pub(super) enum Reached {
 }
 
 /// The processes behind what is waited for, over the time of the wait.
-pub(super) struct Watch<'c> {
-    context: &'c Context,
+pub(super) struct Watch {
     home: Home,
     /// What was said of those that are to be resumed.
     told: BTreeSet<String>,
@@ -128,10 +127,10 @@ pub(super) struct Watch<'c> {
     gone: HashMap<Sid, Instant>,
 }
 
-impl<'c> Watch<'c> {
+impl Watch {
     /// Begins to look.
-    pub(super) fn new(context: &'c Context) -> Watch<'c> {
-        Watch { context, home: context.home.clone(), told: BTreeSet::new(), gone: HashMap::new() }
+    pub(super) fn new(context: &Context) -> Watch {
+        Watch { home: context.home.clone(), told: BTreeSet::new(), gone: HashMap::new() }
     }
 
     /// Whether the session is live now.
@@ -156,6 +155,7 @@ impl<'c> Watch<'c> {
     /// Whether its process has been gone for too long, and no daemon is about to bring it back.
     fn stays_away(
         &mut self,
+        view: &View<'_>,
         sid: Sid,
         session: &Session,
         live: Option<bool>,
@@ -167,7 +167,7 @@ impl<'c> Watch<'c> {
         if self.gone.entry(sid).or_insert_with(Instant::now).elapsed() <= GONE_PATIENCE {
             return Ok(false);
         }
-        Ok(!is_resuming(self.context, &session.thread_id))
+        Ok(Lives::new(self.home.clone()).comeback(view, session)?.is_none())
     }
 }
 
@@ -349,7 +349,7 @@ impl Wait {
             false => watch.is_live(view, session)?,
         };
         // Nobody will ever say more of an imported session.
-        Ok(match is_import || watch.stays_away(sid, session, live)? {
+        Ok(match is_import || watch.stays_away(view, sid, session, live)? {
             true => Reached::Dead,
             false => Reached::No,
         })

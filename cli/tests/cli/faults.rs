@@ -3,7 +3,7 @@
 
 use crate::folding::daemon;
 use crate::requests::{Stage, recorded};
-use crate::support::{Ran, Sm};
+use crate::support::{Ran, Sm, ran};
 use serde_json::{Value, json};
 
 /// A session whose first turn is over.
@@ -17,11 +17,12 @@ fn begun(stage: &Stage) -> String {
 }
 
 /// A session that is idle on a Codex which fails as told from now on.
-fn failing(method: &str, fault: &str) -> (Stage, String) {
+fn failing(method: &str, fault: impl Into<Value>) -> (Stage, String) {
     let stage = Stage::new(&json!({}));
     let id = begun(&stage);
     let script = stage.sm.dir.path().join("bin/codex.json");
-    std::fs::write(script, json!({ "faults": { method: fault } }).to_string()).expect("a file");
+    std::fs::write(script, json!({ "faults": { method: fault.into() } }).to_string())
+        .expect("a file");
     (stage, id)
 }
 
@@ -214,6 +215,45 @@ fn a_death_between_call_and_answer_leaves_the_input_unknown() {
     assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
     assert_eq!(count(&raw(&stage.sm), b"\"text\":\"again\""), 1);
     assert!(stage.sm.run(&["replay"]).text().contains("exited with 9"));
+}
+
+#[test]
+fn a_message_whose_daemon_died_may_be_sent_again_only_under_a_key() {
+    let (stage, id) = failing("turn/start", "silent");
+    let sm = &stage.sm;
+    for (key, remedy) in [(None, "queue shows what waits"), (Some("once"), "taken once")] {
+        let sent = count(&raw(sm), b"\"turn/start\"");
+        let mut words = vec!["send", &id, "again", "--json"];
+        words.extend(key.iter().flat_map(|key| ["--key", key]));
+        let mut command = sm.command(&words);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let sender = command.spawn().expect("sm runs");
+        until("it is sent", || count(&raw(sm), b"\"turn/start\"") > sent);
+        rustix::process::kill_process(daemon(sm), rustix::process::Signal::KILL).expect("it ran");
+        let error = ran(sender.wait_with_output().expect("it ends")).error();
+        assert_eq!(
+            (&error["code"], &error["details"]["answer_lost"]),
+            (&json!("daemon_away"), &json!(true))
+        );
+        assert_eq!(error["retryable"], key.is_some(), "{error}");
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains(remedy)), "{error}");
+        until("another one runs", || sm.run(&["serve"]).code == 0);
+    }
+}
+
+#[test]
+fn what_codex_told_of_a_message_counts_for_more_than_the_error_that_follows() {
+    for fault in ["error", "overloaded", "exit"] {
+        let (stage, id) = failing("turn/start", json!({ "told": fault }));
+        let told = sent(&stage.sm.run(&["send", &id, "again", "--json"]));
+        assert_eq!(told["status"], "started", "{fault}: {told}");
+        assert!(told["turn_id"].is_string(), "{fault}: {told}");
+        std::fs::write(stage.sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+        until("the next one is taken", || stage.sm.run(&["send", &id, "third"]).code == 0);
+        assert_eq!(stage.sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+        assert_eq!(count(&raw(&stage.sm), b"\"turn/start\""), 3, "{fault}");
+        assert_eq!(stage.sm.json(&["queue"])["undelivered"], json!([]), "{fault}");
+    }
 }
 
 #[test]

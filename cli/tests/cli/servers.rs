@@ -152,6 +152,40 @@ fn a_codex_that_keeps_dying_is_left_alone_longer_and_longer_and_its_session_come
 }
 
 #[test]
+fn a_session_that_was_put_away_is_waited_for_while_its_message_cannot_be_delivered() {
+    let stage = Stage::new(&json!({}));
+    let sm = &stage.sm;
+    let id = spawned(&stage, "one");
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    let (binary, away) = (sm.dir.path().join("bin/codex"), sm.dir.path().join("bin/away"));
+    std::fs::rename(&binary, &away).expect("it moves");
+    let taken = sm.json(&["send", &id, "two"])["inputs"][0].clone();
+    assert_eq!(taken["status"], "queued", "{taken}");
+    let reason =
+        wait("it is missed", || status(sm)["resuming"][0]["reason"].as_str().map(str::to_owned));
+    assert!(reason.contains("no codex found"), "{reason}");
+    assert_eq!(status(sm)["resuming"].as_array().map(Vec::len), Some(1));
+    assert_eq!(sm.json(&["doctor"])["checks"]["codex_servers"]["status"], "warning");
+    assert_eq!(sm.json(&["ps"])["sessions"][0]["id"], id.as_str());
+    assert_eq!(sm.json(&["status"])["line"], "1 resuming");
+    // Longer than any session that is gone is given.
+    let waited = sm.run(&["wait", &id, "--timeout", "7"]);
+    assert_eq!(waited.code, 124, "{}", waited.err);
+    let words = format!("{id} waits: resuming: no codex found");
+    assert!(waited.err.contains(&words), "{}", waited.err);
+    // What is held is delivered by nobody: the session stands as it was put away.
+    assert_eq!(sm.run(&["queue", "hold", &id]).code, 0);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(sm.json(&["ps"])["sessions"], json!([]));
+    std::fs::rename(&away, &binary).expect("it moves");
+    assert_eq!(sm.run(&["queue", "release", &id]).code, 0);
+    assert_eq!(sm.run(&["wait", &id, "--timeout", "60"]).code, 0);
+    assert_eq!(sm.run(&["result", &id]).text(), "two");
+    assert_eq!(status(sm)["resuming"], json!([]));
+}
+
+#[test]
 fn a_codex_that_is_away_is_waited_for() {
     let stage = Stage::new(&json!({}));
     let sm = &stage.sm;

@@ -128,14 +128,17 @@ pub fn queue(view: &View<'_>, of: Option<Sid>) -> Result<Vec<InputDoc>, StoreErr
         numbers.push(number);
         true
     })?;
-    let mut docs = Vec::with_capacity(numbers.len());
+    let mut rows = Vec::with_capacity(numbers.len());
     for number in numbers {
-        if let Some(row) = view.get::<Inputs>(&number)? {
-            docs.push(input_doc(view, number, row)?);
-        }
+        rows.extend(view.get::<Inputs>(&number)?.map(|row| (number, row)));
     }
-    Ok(docs)
+    // What is urgent goes first; the others stand as they were accepted already.
+    rows.sort_by_key(|(_, row)| (row.session, row.held || row.mode != URGENT));
+    rows.into_iter().map(|(number, row)| input_doc(view, number, row)).collect()
 }
+
+/// The mode of what ends the open turn, and goes before all that waits.
+const URGENT: &str = "urgent";
 
 /// How many inputs of a session go on by themselves once it is free, and how many are held until somebody lets
 /// them go on.

@@ -10,8 +10,8 @@ use crate::rows::{
     ActivityState, Generation, InputStatus, Micros, Outcome, Session, SessionHead, Sid,
 };
 use crate::store::{StoreError, View};
-use crate::tables::{Inputs, Sessions, Sources};
-use std::collections::{BTreeSet, HashMap};
+use crate::tables::{Inputs, Queue, Sessions, Sources, Threads};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How far down a family is looked at.
 const DEPTH_MAX: usize = 64;
@@ -80,7 +80,7 @@ pub fn can_hear(session: &Session) -> bool {
 }
 
 /// Whether a session's server was ended in order, together with its daemon: it is loaded again once somebody
-/// has something for it, and not before.
+/// has something for it.
 pub fn was_put_away(view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
     if !session.gone {
         return Ok(false);
@@ -90,15 +90,29 @@ pub fn was_put_away(view: &View<'_>, session: &Session) -> Result<bool, StoreErr
     Ok(life.is_some_and(Generation::ended_with_daemon))
 }
 
-/// Whether a session lost its server and is to be brought back: nobody put it away, and Codex has not said
-/// that it cannot be resumed.
+/// Whether a session lost its server and is to be brought back: nobody put it away, or a message waits for it, and
+/// Codex has not said that it cannot be resumed.
 pub fn comes_back(view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
     let is_decided = session.ended || session.archived || session.unresumable.is_some();
-    Ok(session.gone && !is_decided && !was_put_away(view, session)?)
+    let is_lost = session.gone && !is_decided;
+    Ok(is_lost && (!was_put_away(view, session)? || has_mail(view, session)?))
+}
+
+/// Whether a message waits for a session that is not held.
+fn has_mail(view: &View<'_>, session: &Session) -> Result<bool, StoreError> {
+    // Most have none.
+    if session.queued == 0 {
+        return Ok(false);
+    }
+    let sid = view.get::<Threads>(&session.thread_id)?;
+    Ok(sid
+        .map(|sid| waiting(view, sid, session))
+        .transpose()?
+        .is_some_and(|(queued, _)| queued > 0))
 }
 
 /// The sessions that are to be brought back, each by its first record. It reads heads, and the rows of those that
-/// stopped and were not put away.
+/// stopped and were not put away, or for which messages wait.
 pub fn coming_back(view: &View<'_>) -> Result<BTreeSet<u64>, StoreError> {
     let mut stopped: Vec<(Sid, (u64, u32))> = Vec::new();
     view.scan_as::<Sessions, SessionHead>(&[], &[], |sid, head| {
@@ -108,11 +122,16 @@ pub fn coming_back(view: &View<'_>) -> Result<BTreeSet<u64>, StoreError> {
         }
         true
     })?;
+    let mut with_mail: HashSet<Sid> = HashSet::new();
+    view.scan::<Queue>(&[], &[], |(sid, _), ()| {
+        with_mail.insert(sid);
+        true
+    })?;
     // Many were put away together: of each life it is asked once.
     let mut lives: HashMap<(u64, u32), bool> = HashMap::new();
     let mut coming = BTreeSet::new();
     for (sid, life) in stopped {
-        if lives.get(&life) == Some(&true) {
+        if lives.get(&life) == Some(&true) && !with_mail.contains(&sid) {
             continue;
         }
         let Some(session) = view.get::<Sessions>(&sid)? else { continue };
@@ -152,7 +171,8 @@ impl Look<'_, '_> {
         if is_over || session.unresumable.is_some() {
             return Ok(Some((Standing::Gone, session.cause_seq)));
         }
-        // Or it is said that it does not. One that was put away with its daemon stands as that left it.
+        // Or it is said that it does not. One that was put away with its daemon stands as that left it while nothing
+        // waits for it.
         if comes_back(self.view, session)? {
             return Ok(None);
         }

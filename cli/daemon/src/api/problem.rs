@@ -10,8 +10,8 @@ pub struct Problem {
     /// `already_answered`, `request_changed`, `forbidden`, `codex_missing`, `codex_too_old`,
     /// `codex_died`, `codex_error`, `session_dead`, `held`, `name_taken`, `bad_request`, `timeout`,
     /// `failed`, `unsupported`, `turn_running`, `session_archived`, `not_logged_in`, `bad_text`,
-    /// `too_long`, `key_reused`, `turn_changed`, `codex_overloaded`, `codex_home_missing`, `unauthorized`,
-    /// `wrong_host`, `older_codex`.
+    /// `too_long`, `key_reused`, `turn_changed`, `turn_unsteerable`, `codex_overloaded`,
+    /// `codex_home_missing`, `unauthorized`, `wrong_host`, `older_codex`.
     pub code: String,
     /// What failed and why.
     pub message: String,

@@ -3,7 +3,7 @@
 //! What always holds: it outlives whoever started it, and is nothing of the session that they may belong to.
 
 use super::{Client, ClientError};
-use crate::home::Home;
+use crate::home::{Home, HomeError};
 use crate::servers::pool::MARK;
 use sm_ingest::app_server::ProcessId;
 use std::ffi::OsString;
@@ -46,7 +46,7 @@ impl Client {
         home.create()?;
         home.create_run_dir()?;
         let log = home.daemon_log();
-        let (output, begin) = open_log(&log).map_err(|error| not_started(&error, &log, 0))?;
+        let (output, begin) = open_log(&log)?;
         let child = detached(home, exe, &start.args, output);
         let mut child = child.map_err(|error| {
             not_started(&format_args!("{} cannot be run: {error}", exe.display()), &log, begin)
@@ -81,10 +81,16 @@ impl Client {
     }
 }
 
-fn open_log(path: &Path) -> io::Result<(File, u64)> {
+/// What a daemon says is added there. Returns how much was said before, too.
+fn open_log(path: &Path) -> Result<(File, u64), HomeError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let begin = file.metadata()?.len();
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let opened = file.and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (begin, file) = opened.map_err(|source| HomeError::Io {
+        act: "write to",
+        path: path.to_path_buf(),
+        source,
+    })?;
     Ok((file, begin))
 }
 

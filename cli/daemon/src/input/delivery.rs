@@ -6,7 +6,8 @@
 use super::message::{content, put_settings};
 use super::{lent, queue};
 use crate::daemon::Daemon;
-use crate::problem::{INVALID_REQUEST, OVERLOADED, Refusal, is_unknown_method, unknown_word};
+use crate::problem::{Refusal, unknown_word};
+use crate::said::{self, INVALID_REQUEST, OVERLOADED, is_unknown_method};
 use crate::servers::pool::Server;
 use crate::servers::resume;
 use serde_json::{Value, json};
@@ -32,8 +33,9 @@ pub(super) enum Fate {
     Started(String),
     Steered(String),
     Queued(Option<String>),
-    /// Queued behind others that are held.
+    /// Queued behind others that are held, or held itself.
     Held,
+    Refused(String),
     Failed(String),
     Unknown(String),
 }
@@ -42,17 +44,15 @@ impl Fate {
     /// What is recorded of the input.
     fn of(self, input: u64) -> InputChanged {
         let is = |status| queue::now_is(input, status);
+        let because = |reason, status| InputChanged { reason: Some(reason), ..is(status) };
         match self {
             Fate::Started(turn) => InputChanged { turn: Some(turn), ..is(InputStatus::Started) },
             Fate::Steered(turn) => InputChanged { turn: Some(turn), ..is(InputStatus::Steered) },
             Fate::Queued(reason) => InputChanged { reason, ..is(InputStatus::Queued) },
             Fate::Held => InputChanged { held: true, ..is(InputStatus::Queued) },
-            Fate::Failed(reason) => {
-                InputChanged { reason: Some(reason), ..is(InputStatus::Failed) }
-            }
-            Fate::Unknown(reason) => {
-                InputChanged { reason: Some(reason), ..is(InputStatus::Unknown) }
-            }
+            Fate::Refused(reason) => because(reason, InputStatus::Refused),
+            Fate::Failed(reason) => because(reason, InputStatus::Failed),
+            Fate::Unknown(reason) => because(reason, InputStatus::Unknown),
         }
     }
 }
@@ -64,7 +64,8 @@ pub(super) struct Accepted<'a> {
 }
 
 /// Records what became of an input, a turn that it began only once that is told of: until then the input
-/// still waits, and nobody takes its session for idle. Returns what was recorded.
+/// still waits, and nobody takes its session for idle. What Codex told of it counts for more than what it
+/// answered. Returns what was recorded.
 pub(super) async fn settle(
     daemon: &Daemon,
     thread: &str,
@@ -75,22 +76,25 @@ pub(super) async fn settle(
         // The turn has begun, whether the tables tell of it yet or not.
         let _ = told_of(daemon, thread, turn).await;
     }
-    let changed = match fate {
-        // Whatever became of the answer: Codex has told of the message.
-        Fate::Unknown(_) if let Some(heard) = heard(daemon, number)? => heard,
-        fate => fate.of(number),
+    let heard = match fate {
+        Fate::Started(_) | Fate::Steered(_) | Fate::Held => None,
+        // Whatever was answered, if anything: Codex may have told of the message before.
+        _ => heard(daemon, number).await,
     };
+    let changed = heard.unwrap_or_else(|| fate.of(number));
     let receipt = daemon.note(thread, &Synthetic::InputChanged(changed.clone()))?;
     // It has come to that, however late the tables tell of it: an error here would have it sent again.
     let _ = daemon.folded_to(receipt.last).await;
     Ok(changed)
 }
 
-/// That a turn took the input, where Codex told of its message by now.
-fn heard(daemon: &Daemon, number: u64) -> Result<Option<InputChanged>, Refusal> {
-    let row = daemon.look(|view| view.get::<Inputs>(&number))?;
+/// That a turn took the input, where Codex told of its message by now. Late tables may not tell of it yet; what
+/// became of it is recorded all the same.
+async fn heard(daemon: &Daemon, number: u64) -> Option<InputChanged> {
+    let _ = daemon.caught_up().await;
+    let row = daemon.look(|view| view.get::<Inputs>(&number)).ok()?;
     let taken = row.filter(|row| row.status.is_taken());
-    Ok(taken.map(|row| InputChanged { turn: row.turn, ..queue::now_is(number, row.status) }))
+    taken.map(|row| InputChanged { turn: row.turn, ..queue::now_is(number, row.status) })
 }
 
 pub(super) async fn steer(
@@ -113,15 +117,20 @@ pub(super) async fn steer(
             let taken = reply.result.get("turnId").and_then(Value::as_str).unwrap_or(turn);
             Ok(Fate::Steered(taken.to_owned()))
         }
-        Err(error) if is_unknown_method(&error) => Ok(Fate::Queued(Some(format!(
-            "codex {} takes no words into a turn that runs",
-            server.codex.version
-        )))),
+        Err(error) if is_unknown_method(&error) => {
+            let version = server.codex.version;
+            let why = format!("codex {version} takes no words into a turn that runs");
+            waits_for_another(session, turn, input, why)
+        }
         Err(CallError::Refused { code: INVALID_REQUEST, message, seq, .. }) => {
             daemon.folded_to(seq).await?;
             unsteerable(daemon, session, turn, input, message).await
         }
-        // Nothing was sent, and the turn is lost with its server: it begins one of its own.
+        // Nothing was sent, and the turn is lost with its server.
+        Err(CallError::Gone { .. }) if input.message.expected_turn.is_some() => {
+            Err(super::turn_changed(session, input, None))
+        }
+        // It begins one of its own.
         Err(error @ CallError::Gone { .. }) => {
             super::deliver_soon(daemon, &session.thread_id);
             Ok(Fate::Queued(Some(error.to_string())))
@@ -152,7 +161,26 @@ async fn unsteerable(
     if over && now.open_turn.is_none() {
         return start(daemon, &session.thread_id, input).await;
     }
-    Ok(Fate::Queued(Some(message)))
+    waits_for_another(&now, turn, input, message)
+}
+
+/// The open turn takes no words: they wait for the next one, unless they are meant for that one only.
+fn waits_for_another(
+    session: &Session,
+    turn: &str,
+    input: &Accepted<'_>,
+    why: String,
+) -> Result<Fate, Refusal> {
+    if input.message.expected_turn.is_none() {
+        return Ok(Fate::Queued(Some(why)));
+    }
+    let message = format!("turn {turn} takes no words: {why}");
+    Err(Refusal::new(409, "turn_unsteerable", message)
+        .hint(format!(
+            "send it without the turn: it waits until that one is over; or end it: `sm interrupt {}`",
+            session.id
+        ))
+        .details(json!({ "expected_turn": turn })))
 }
 
 /// Begins a turn, on a server started and a thread loaded for it if need be.
@@ -164,6 +192,10 @@ pub(super) async fn start(
     super::unknown::doubt(daemon, thread).await?;
     let server = resume::ensure(daemon, thread).await?;
     lent::note_own(daemon, &server, thread, &input.message.settings).await?;
+    // That may have taken long.
+    if queue::is_held(daemon, input.number).await {
+        return Ok(Fate::Held);
+    }
     let begun = match turn_start(daemon, &server, thread, input).await? {
         // It ended before anything was said to it: once more, on another one.
         Err(CallError::Gone { .. }) => {
@@ -171,7 +203,7 @@ pub(super) async fn start(
             turn_start(daemon, &server, thread, input).await?
         }
         // Codex unloaded the thread behind our back: nothing was begun.
-        Err(error) if resume::is_not_loaded(&error) => {
+        Err(error) if said::is_not_loaded(said::words(&error)) => {
             resume::load(daemon, &server, &daemon.session(thread)?.session).await?;
             turn_start(daemon, &server, thread, input).await?
         }

@@ -1,18 +1,19 @@
 //! What waits for a session, given to it once it is free.
 //!
-//! What always holds: it goes in the order in which it came, one a turn. Where Codex is away it is tried again,
+//! What always holds: it goes in the order in which it came, what is urgent first, one a turn. Where Codex is away it is tried again,
 //! later and later, by one task a session; what nothing can deliver keeps none from going that come after it.
 
 use super::delivery::{self, Accepted, Fate};
-use super::queue::{accepted, change, now_is, waiting};
+use super::queue::{self, accepted, change, now_is, waiting};
 use super::{message, unknown};
-use crate::api::Settings;
+use crate::api::{Mode, Settings};
 use crate::daemon::Daemon;
 use crate::family;
 use crate::guard::guard;
 use crate::problem::Refusal;
 use crate::servers::older;
 use sm_projections::rows::{self, InputStatus, Session};
+use sm_projections::views;
 use sm_protocol::synthetic::InputChanged;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,12 +34,26 @@ pub(crate) fn deliver_soon(daemon: &Arc<Daemon>, thread: &str) {
     tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), 0));
 }
 
+/// Records that an input that was accepted waits, once the session's lock is free; then delivers what waits.
+pub(super) async fn queue_up(daemon: Arc<Daemon>, thread: String, number: u64) {
+    if daemon.folded_at_last(number).await {
+        let _lock = daemon.lock(&thread).await;
+        if let Err(error) = queue::put_in(&daemon, &thread, number).await {
+            daemon
+                .say(&format!("that {number} waits for session {thread} is not recorded: {error}"));
+        }
+    }
+    deliver_after(daemon, thread, number).await;
+}
+
 /// Delivers what waits. Where Codex is away it is tried again, later and later, until it is delivered or
 /// does not wait any more; what waits says so.
 async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
     let (mut retrying, mut told) = (None, String::new());
     for tries in 0.. {
-        let Err(error) = deliver(daemon, thread).await else { return };
+        let Err(error) = deliver(daemon, thread).await else {
+            return daemon.revivals.miss_no_more(thread);
+        };
         let why = error.to_string();
         if why != told {
             daemon.say(&format!("what waits for session {thread} was not delivered: {why}"));
@@ -52,10 +67,27 @@ async fn deliver_or_retry(daemon: &Arc<Daemon>, thread: &str) {
             return;
         }
         let pause = (BACK_OFF_FIRST * 2u32.saturating_pow(tries)).min(BACK_OFF_MAX);
+        let failures = tries.saturating_add(1);
+        miss(daemon, thread, failures, &told, Some(pause));
         if !daemon.pause(pause).await {
             return;
         }
+        miss(daemon, thread, failures, &told, None);
     }
+}
+
+/// Says why a session is not there, with those that lost their server; where it is there, nothing.
+fn miss(daemon: &Daemon, thread: &str, failures: u32, why: &str, pause: Option<Duration>) {
+    match is_away(daemon, thread) {
+        true => daemon.revivals.miss(thread, failures, why, pause),
+        false => daemon.revivals.miss_no_more(thread),
+    }
+}
+
+/// Whether a session has no server and is to be loaded again.
+fn is_away(daemon: &Daemon, thread: &str) -> bool {
+    let Ok(found) = daemon.session(thread) else { return false };
+    daemon.look(|view| views::comes_back(view, &found.session)).unwrap_or(false)
 }
 
 /// Whether a failure may pass by itself; what a release of Codex does not know, it never will.
@@ -78,6 +110,7 @@ impl<'d> Retrying<'d> {
 
 impl Drop for Retrying<'_> {
     fn drop(&mut self) {
+        self.daemon.revivals.miss_no_more(self.thread);
         guard(&self.daemon.retrying).remove(self.thread);
     }
 }
@@ -92,7 +125,11 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
     loop {
         daemon.caught_up().await?;
         let session = daemon.session(thread)?.session;
-        let next = waiting(daemon, thread)?.into_iter().find(|(_, row)| !row.held);
+        if session.ended {
+            // It came while that was being recorded.
+            return queue::cancel_all(daemon, thread, "the session was stopped").await.map(drop);
+        }
+        let next = first(waiting(daemon, thread)?);
         let (true, Some((number, row))) = (is_free(&session) && !daemon.is_stopping(), next) else {
             return Ok(());
         };
@@ -102,6 +139,11 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             Ok(false) => Ok(()),
             Err(refusal) => Err(refusal),
         };
+        if stands_in_line(&row) && queue::are_others_held(daemon, thread, number)? {
+            // Whoever took it got no further than to its acceptance.
+            delivery::settle(daemon, thread, number, Fate::Held).await?;
+            continue;
+        }
         let message = match accepted(&daemon.reader, number, &row) {
             Ok(message) => message,
             // Nobody knows what is to be sent: it keeps none from going that come after it.
@@ -141,7 +183,7 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             // It goes on waiting, and says for what.
             Err(refusal) => {
                 let queued = super::not_yet(number, &refusal);
-                if queued.reason != row.reason {
+                if queued.reason != row.reason && !queue::is_held(daemon, number).await {
                     change(daemon, thread, queued).await?;
                 }
                 return Err(refusal);
@@ -151,6 +193,18 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             return Ok(());
         }
     }
+}
+
+/// Whether it waits behind what is held, and was not told so yet.
+fn stands_in_line(row: &rows::Input) -> bool {
+    row.status == InputStatus::Accepted && !super::goes_past(&row.mode)
+}
+
+/// What goes next: what is urgent, else the oldest.
+fn first(waiting: Vec<(u64, rows::Input)>) -> Option<(u64, rows::Input)> {
+    let urgent = super::mode_word(Mode::Urgent);
+    let free = waiting.into_iter().filter(|(_, row)| !row.held);
+    free.min_by_key(|(number, row)| (row.mode != urgent, *number))
 }
 
 /// Whether its sender may still have it done: as it may lead the session, and give it those settings.
@@ -166,7 +220,5 @@ fn may_still_go(
 }
 
 fn is_free(session: &Session) -> bool {
-    session.open_turn.is_none()
-        && !session.ended
-        && !session.pending.iter().any(|(_, class)| class.asks_human())
+    session.open_turn.is_none() && !session.pending.iter().any(|(_, class)| class.asks_human())
 }

@@ -2,9 +2,9 @@
 //!
 //! What always holds: a key names one message of a session for good, unless that one was not taken.
 
-use super::queue::{accepted, now_is, whole};
+use super::queue::{accepted, whole};
 use super::words;
-use crate::api::{self, InputTaken, Settings};
+use crate::api::{self, Settings};
 use crate::daemon::Daemon;
 use crate::problem::Refusal;
 use serde_json::json;
@@ -12,7 +12,6 @@ use sm_projections::rows::{Input, InputStatus, Session};
 use sm_projections::table::id_hash;
 use sm_projections::tables::{InputKeys, Inputs};
 use sm_projections::views;
-use sm_protocol::synthetic::InputChanged;
 
 /// The longest name that a sender may give an input.
 const KEY_CHARS_MAX: usize = 200;
@@ -38,13 +37,13 @@ pub(super) fn check(key: &str) -> Result<(), Refusal> {
     }
 }
 
-/// What became of the input that its sender gave the same key before.
+/// The input that its sender gave the same key before.
 pub(super) fn repeated(
     daemon: &Daemon,
     target: &Session,
     input: &api::Input,
     settings: &Settings,
-) -> Result<Option<InputTaken>, Refusal> {
+) -> Result<Option<(u64, Input)>, Refusal> {
     let Some(key) = &input.key else { return Ok(None) };
     let found = daemon.look(|view| {
         let sid = super::session_sid(view, &target.thread_id)?;
@@ -79,9 +78,7 @@ pub(super) fn repeated(
         ))
         .details(json!({ "input": number, "key": key })));
     }
-    let now = now_is(number, row.status);
-    let now = InputChanged { turn: row.turn, reason: row.reason, held: row.held, ..now };
-    Ok(Some(super::taken(daemon, target, now, true)))
+    Ok(Some((number, row)))
 }
 
 /// Its sender may have sent one that failed again under its key: that one is the message then.

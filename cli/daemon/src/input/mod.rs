@@ -1,9 +1,10 @@
 //! The one path of an input: accepted, then started, steered, queued or refused.
 //!
-//! What always holds: an input is recorded before anything is done with it, and everything that is
-//! done with it is recorded; one whose answer was lost is unknown, never sent twice. What waits is
-//! delivered in order when its session's turn ends. After an interrupt it is held until a release or a
-//! resume, and each held input says so; so is what comes after it, unless it is urgent or steered.
+//! What always holds: an input is recorded before anything is done with it, also before its session's lock is
+//! waited for, and everything that is done with it is recorded, by whoever has that lock; one whose answer was
+//! lost is unknown, never sent twice. What waits is delivered in order when its session's turn ends, what is
+//! urgent first. After an interrupt it is held until a release or a resume, and each held input says so; so is
+//! what comes after it, unless it is urgent or steered.
 
 mod delivery;
 mod dispatch;
@@ -70,25 +71,56 @@ pub(crate) async fn take(
             }
         }
     }
-    let _lock = daemon.lock(&target.session.thread_id).await;
-    // Whoever had the lock may have been given the same key.
-    daemon.caught_up().await?;
-    let taken = take_locked(daemon, &target.session, &input, &caller).await;
+    let taken = take_in_line(daemon, &target.session, &input, &caller).await;
     taken.map_err(|refusal| refusal.of_session(&target.session))
 }
 
-/// The same for whoever holds the session's lock.
+/// Accepts a message, and does with it what is to be done as soon as the session's lock is free: whoever has it may
+/// wait for Codex. What is to be queued needs no Codex, and waits for nobody.
+async fn take_in_line(
+    daemon: &Arc<Daemon>,
+    target: &Session,
+    input: &Input,
+    caller: &Caller,
+) -> Result<InputTaken, Refusal> {
+    let sender = Sender::of_message(caller, target, input)?;
+    let thread = target.thread_id.as_str();
+    let is_patient = input.mode != Mode::Queue || takes_messages(target).is_err();
+    match record(daemon, target, input, &sender).await? {
+        // It is on its way.
+        Recorded::Before(number, row) if is_patient && row.status == InputStatus::Accepted => {
+            let _lock = daemon.lock(thread).await;
+            daemon.caught_up().await?;
+            let row = daemon.look(|view| view.get::<Inputs>(&number))?.unwrap_or(row);
+            Ok(taken(daemon, target, as_it_is(number, row), true))
+        }
+        Recorded::Before(number, row) => Ok(taken(daemon, target, as_it_is(number, row), true)),
+        Recorded::Now(number, message) => {
+            let _lock = match daemon.try_lock(thread) {
+                Some(lock) => lock,
+                None if is_patient => daemon.lock(thread).await,
+                None => {
+                    let queued = queue::put_back(daemon, thread, number);
+                    let queued = queued.unwrap_or_else(|_| now_is(number, InputStatus::Queued));
+                    tokio::spawn(dispatch::queue_up(Arc::clone(daemon), thread.to_owned(), number));
+                    return Ok(taken(daemon, target, queued, false));
+                }
+            };
+            go_on(daemon, target, input.mode, &Accepted { number, message: &message }, &sender)
+                .await
+        }
+    }
+}
+
+/// Takes a message for whoever holds the session's lock.
 pub(crate) async fn take_locked(
     daemon: &Arc<Daemon>,
     target: &Session,
     input: &Input,
     caller: &Caller,
 ) -> Result<InputTaken, Refusal> {
-    aside(|| message::check(input))?;
-    let settings = message::settings(caller, target, &input.settings)?;
-    // Who is told of a failure sends again.
-    let sender = Sender::new(caller.word(), WaitsOut::Away);
-    accept(daemon, target, input, Sender { settings, ..sender }).await
+    let sender = Sender::of_message(caller, target, input)?;
+    accept(daemon, target, input, &sender).await
 }
 
 /// The words of a reminder, of which nobody would be told that they failed. The caller holds the session's
@@ -100,7 +132,7 @@ pub(crate) async fn take_reminder(
     caller: &Caller,
 ) -> Result<InputTaken, Refusal> {
     aside(|| message::check(input))?;
-    accept(daemon, target, input, Sender::new(caller.word(), WaitsOut::Anything)).await
+    accept(daemon, target, input, &Sender::new(caller.word(), WaitsOut::Anything)).await
 }
 
 /// What a session is told of its children. The caller holds its lock.
@@ -111,7 +143,7 @@ pub(crate) async fn take_news(
     news: Vec<News>,
 ) -> Result<InputTaken, Refusal> {
     let sender = Sender::new(SENDER.to_owned(), WaitsOut::Anything);
-    accept(daemon, target, input, Sender { news, ..sender }).await
+    accept(daemon, target, input, &Sender { news, ..sender }).await
 }
 
 /// Whether nobody hears that it failed, to send it again: news of children, reminders, and the words that
@@ -134,35 +166,90 @@ impl Sender {
     fn new(by: String, waits_out: WaitsOut) -> Sender {
         Sender { by, settings: Settings::default(), news: Vec::new(), waits_out }
     }
+
+    /// Who is told of a failure, and sends again.
+    fn of_message(caller: &Caller, target: &Session, input: &Input) -> Result<Sender, Refusal> {
+        aside(|| message::check(input))?;
+        let settings = message::settings(caller, target, &input.settings)?;
+        Ok(Sender { settings, ..Sender::new(caller.word(), WaitsOut::Away) })
+    }
 }
 
-async fn accept(
-    daemon: &Arc<Daemon>,
+/// What came of recording an input.
+enum Recorded {
+    /// Its number, and its acceptance.
+    Now(u64, InputAccepted),
+    /// Its key names this one.
+    Before(u64, Row),
+}
+
+/// Records that an input is accepted, unless its key names one already. That waits for nothing but log and tables.
+async fn record(
+    daemon: &Daemon,
     target: &Session,
     input: &Input,
-    sender: Sender,
-) -> Result<InputTaken, Refusal> {
+    sender: &Sender,
+) -> Result<Recorded, Refusal> {
     // One that nothing could ever take is not accepted.
     daemon.codex_home_of(target)?;
     let thread = target.thread_id.as_str();
-    if let Some(before) = key::repeated(daemon, target, input, &sender.settings)? {
-        return Ok(before);
+    let _accepting = daemon.accepting.take(thread.to_owned()).await;
+    if input.key.is_some() {
+        // Whoever came first may have given the same one.
+        daemon.caught_up().await?;
+    }
+    if let Some((number, before)) = key::repeated(daemon, target, input, &sender.settings)? {
+        return Ok(Recorded::Before(number, before));
     }
     let accepted = InputAccepted {
         text: input.text.clone(),
         mode: mode_word(input.mode).to_owned(),
-        by: sender.by,
+        by: sender.by.clone(),
         plan: input.plan,
         key: input.key.clone(),
         images: input.images.clone(),
-        settings: sender.settings,
+        settings: sender.settings.clone(),
         output_schema: input.output_schema.clone(),
         expected_turn: input.expected_turn.clone(),
-        news: sender.news,
+        news: sender.news.clone(),
     };
     let number = daemon.note(thread, &Synthetic::InputAccepted(accepted.clone()))?.first;
-    let session = match once_told(daemon, thread, number).await {
-        Ok(session) => session,
+    Ok(Recorded::Now(number, accepted))
+}
+
+/// Records an input, and does with it what is to be done. The caller holds the session's lock.
+async fn accept(
+    daemon: &Arc<Daemon>,
+    target: &Session,
+    input: &Input,
+    sender: &Sender,
+) -> Result<InputTaken, Refusal> {
+    match record(daemon, target, input, sender).await? {
+        Recorded::Before(number, row) => Ok(taken(daemon, target, as_it_is(number, row), true)),
+        Recorded::Now(number, message) => {
+            go_on(daemon, target, input.mode, &Accepted { number, message: &message }, sender).await
+        }
+    }
+}
+
+/// Does with an input that was just accepted what is to be done. The caller holds the session's lock.
+async fn go_on(
+    daemon: &Arc<Daemon>,
+    target: &Session,
+    mode: Mode,
+    input: &Accepted<'_>,
+    sender: &Sender,
+) -> Result<InputTaken, Refusal> {
+    let (thread, number) = (target.thread_id.as_str(), input.number);
+    let Told { session, row, edited } = match once_told(daemon, thread, number).await {
+        Ok(told) => told,
+        // One that is meant for a certain turn is of no use in another: it is not sent any more.
+        Err(refusal) if input.message.expected_turn.is_some() => {
+            let reason = Some(refusal.to_string());
+            let failed = InputChanged { reason, ..now_is(number, InputStatus::Failed) };
+            daemon.note(thread, &Synthetic::InputChanged(failed))?;
+            return Err(refusal);
+        }
         // It is in the log: whoever is told of an error would send it again.
         Err(refusal) => {
             tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), number));
@@ -176,16 +263,58 @@ async fn accept(
             return Ok(taken(daemon, target, now, false));
         }
     };
-    let accepted = Accepted { number, message: &accepted };
-    let sent = send(daemon, &session, input.mode, &accepted, sender.waits_out).await?;
+    // Whoever had the lock before may have delivered it, held it, or taken it back.
+    if !row.status.waits() || is_held(&row) {
+        match row.status {
+            InputStatus::Cancelled => takes_messages(&session)?,
+            InputStatus::Refused if input.message.expected_turn.is_some() => {
+                return Err(turn_changed(&session, input, session.open_turn.as_ref()));
+            }
+            _ => {}
+        }
+        return Ok(taken(daemon, target, as_it_is(number, row), false));
+    }
+    let input = Accepted { number, message: edited.as_ref().unwrap_or(input.message) };
+    let sent = send(daemon, &session, mode, &input, sender.waits_out).await?;
     Ok(taken(daemon, target, sent, false))
 }
 
-/// The session of an input, as it is once the tables tell of that.
-async fn once_told(daemon: &Daemon, thread: &str, number: u64) -> Result<Session, Refusal> {
-    daemon.folded_to(number).await?;
+/// What the tables tell once they tell of an input.
+struct Told {
+    session: Session,
+    row: Row,
+    /// The input, where it was changed since.
+    edited: Option<InputAccepted>,
+}
+
+async fn once_told(daemon: &Daemon, thread: &str, number: u64) -> Result<Told, Refusal> {
+    daemon.caught_up().await?;
     archive::came_out(daemon, &daemon.session(thread)?.session).await?;
-    Ok(daemon.session(thread)?.session)
+    let session = daemon.session(thread)?.session;
+    let row = daemon.look(|view| view.get::<Inputs>(&number))?;
+    let row = row.ok_or_else(|| Refusal::not_found("the input is not in the tables"))?;
+    let edited = match row.text_seq == number {
+        true => None,
+        false => Some(queue::accepted(&daemon.reader, number, &row)?),
+    };
+    Ok(Told { session, row, edited })
+}
+
+/// Whether an input goes nowhere until somebody lets it: one that is still on its way and goes past what is held,
+/// does.
+fn is_held(row: &Row) -> bool {
+    row.held && !(row.status == InputStatus::Accepted && goes_past(&row.mode))
+}
+
+/// Whether an input of that mode waits behind none that is held.
+fn goes_past(mode: &str) -> bool {
+    [Mode::Steer, Mode::Urgent].map(mode_word).contains(&mode)
+}
+
+/// How an input stands.
+fn as_it_is(number: u64, row: Row) -> InputChanged {
+    let now = now_is(number, row.status);
+    InputChanged { turn: row.turn, reason: row.reason, held: row.held, ..now }
 }
 
 /// That an input goes on waiting, and for what.
@@ -248,13 +377,12 @@ async fn send(
             Fate::Queued(Some(format!("not delivered yet: {refusal}")))
         }
         Err(refusal) => {
-            let refused = match refusal.status {
-                409 => InputStatus::Refused,
-                _ => InputStatus::Failed,
+            let fate = match refusal.status {
+                409 => Fate::Refused(refusal.to_string()),
+                _ => Fate::Failed(refusal.to_string()),
             };
-            let reason = Some(refusal.to_string());
-            change(daemon, thread, InputChanged { reason, ..now_is(number, refused) }).await?;
-            return Err(refusal);
+            let settled = settle(daemon, thread, number, fate).await?;
+            return settled.turn.is_some().then_some(settled).ok_or(refusal);
         }
     };
     settle(daemon, thread, number, fate).await
@@ -310,19 +438,21 @@ async fn decide(
             interrupt_turn(daemon, session, &turn.id).await?;
             start(daemon, &session.thread_id, input).await
         }
-        (_, None, None) => begin(daemon, session, input).await,
+        (_, None, None) => begin(daemon, session, mode, input).await,
     }
 }
 
-/// An input for an idle session: it begins a turn, unless others came first that are about to.
+/// An input for an idle session: it begins a turn, unless it is not urgent and others came first that are about to.
 async fn begin(
     daemon: &Arc<Daemon>,
     session: &Session,
+    mode: Mode,
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
     let thread = session.thread_id.as_str();
     let mut earlier = waiting(daemon, thread)?.into_iter();
-    let goes_first = !earlier.any(|(number, row)| number != input.number && !row.held);
+    let is_earlier = |(number, row): (u64, Row)| number < input.number && !row.held;
+    let goes_first = mode == Mode::Urgent || !earlier.any(is_earlier);
     let waits_for = match goes_first {
         // What was lost on its way may have begun a turn, which is not to be talked over.
         true => match unknown::find_out_all(daemon, thread).await {

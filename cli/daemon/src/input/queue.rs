@@ -50,6 +50,22 @@ pub(super) fn put_back(
     Ok(InputChanged { held, ..now_is(number, InputStatus::Queued) })
 }
 
+/// Records that an input waits which nothing was done with yet. The caller holds the session's lock.
+pub(super) async fn put_in(daemon: &Daemon, thread: &str, number: u64) -> Result<(), Refusal> {
+    daemon.caught_up().await?;
+    let row = daemon.look(|view| view.get::<Inputs>(&number))?;
+    let Some(row) = row.filter(|row| row.status == InputStatus::Accepted) else { return Ok(()) };
+    let queued = put_back(daemon, thread, number)?;
+    change(daemon, thread, InputChanged { held: queued.held || row.held, ..queued }).await
+}
+
+/// Whether an input is held by now. Late tables may not tell of it yet.
+pub(super) async fn is_held(daemon: &Daemon, number: u64) -> bool {
+    let _ = daemon.caught_up().await;
+    let row = daemon.look(|view| view.get::<Inputs>(&number));
+    row.is_ok_and(|row| row.is_some_and(|row| super::is_held(&row)))
+}
+
 /// Whether others than that input wait that are held.
 pub(super) fn are_others_held(daemon: &Daemon, thread: &str, number: u64) -> Result<bool, Refusal> {
     let waiting = waiting(daemon, thread)?;
@@ -129,7 +145,8 @@ async fn note_held(
     Ok(())
 }
 
-/// Holds or releases what waits for the session that `word` means. Returns the session.
+/// Holds or releases what waits for the session that `word` means. A hold waits for nobody: what is on its way by then
+/// goes. Returns the session.
 pub(crate) async fn hold_or_release(
     daemon: &Arc<Daemon>,
     word: &str,
@@ -141,14 +158,14 @@ pub(crate) async fn hold_or_release(
     let target = daemon.find(word, by)?;
     family::may_act(daemon, &caller, &target)?;
     let thread = target.session.thread_id;
-    {
-        let _lock = daemon.lock(&thread).await;
-        set_held(daemon, &thread, holds).await?;
-    }
-    match holds {
+    if holds {
+        hold(daemon, &thread).await?;
         // What is held no longer keeps its session from having settled.
-        true => family::look_soon(daemon, &thread),
-        false => deliver_soon(daemon, &thread),
+        family::look_soon(daemon, &thread);
+    } else {
+        let _lock = daemon.lock(&thread).await;
+        release_all(daemon, &thread).await?;
+        deliver_soon(daemon, &thread);
     }
     daemon.document(&thread)
 }

@@ -7,7 +7,8 @@
 
 use super::{dispatch, queue, rollout};
 use crate::daemon::{Daemon, blocking};
-use crate::problem::{Refusal, is_unknown_method};
+use crate::problem::Refusal;
+use crate::said::is_unknown_method;
 use crate::servers::resume;
 use serde_json::{Value, json};
 use sm_ingest::app_server::Version;

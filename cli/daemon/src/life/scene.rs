@@ -184,7 +184,7 @@ impl Scene {
         let begun = Instant::now();
         let answer = loop {
             match call().await {
-                Err(error) if resume::is_not_loaded(&error) => {
+                Err(error) if said::is_not_loaded(said::words(&error)) => {
                     let session = self.daemon.session(self.thread())?.session;
                     resume::load(&self.daemon, server, &session).await?;
                     break call().await;

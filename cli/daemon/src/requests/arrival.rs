@@ -5,7 +5,7 @@
 use super::automatic;
 use super::own::Own;
 use crate::daemon::Daemon;
-use crate::problem::METHOD_NOT_FOUND;
+use crate::said::METHOD_NOT_FOUND;
 use crate::servers::pool::Server;
 use crate::tools;
 use sm_ingest::app_server::ServerCall;

@@ -295,8 +295,3 @@ fn is_anothers(error: &CallError) -> bool {
     let words = said::words(error);
     said::is_held(words) || said::is_closing(words)
 }
-
-/// Whether the server does not have the thread.
-pub(crate) fn is_not_loaded(error: &CallError) -> bool {
-    said::is_not_loaded(said::words(error))
-}

@@ -24,38 +24,80 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How many threads are loaded at once.
 const AT_ONCE: usize = 8;
 
-/// Sessions on their way back, by batches that lost their server together.
+/// Sessions on their way back.
 #[derive(Default)]
-pub(crate) struct Revivals(Mutex<(u64, BTreeMap<u64, Resuming>)>);
+pub(crate) struct Revivals(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    /// How many batches there were.
+    opened: u64,
+    /// By batches that lost their server together.
+    batches: BTreeMap<u64, Resuming>,
+    /// Those that are loaded once what waits for them can be delivered, by their threads.
+    alone: BTreeMap<String, Resuming>,
+}
+
+impl Waiting {
+    fn all(&self) -> impl Iterator<Item = &Resuming> {
+        self.batches.values().chain(self.alone.values())
+    }
+}
 
 impl Revivals {
     fn open(&self, batch: Resuming) -> u64 {
-        let mut all = guard(&self.0);
-        all.0 += 1;
-        let number = all.0;
-        all.1.insert(number, batch);
+        let mut waiting = guard(&self.0);
+        waiting.opened += 1;
+        let number = waiting.opened;
+        waiting.batches.insert(number, batch);
         number
     }
 
     fn change(&self, number: u64, change: impl FnOnce(&mut Resuming)) {
-        if let Some(batch) = guard(&self.0).1.get_mut(&number) {
+        if let Some(batch) = guard(&self.0).batches.get_mut(&number) {
             change(batch);
         }
     }
 
     fn close(&self, number: u64) {
-        guard(&self.0).1.remove(&number);
+        guard(&self.0).batches.remove(&number);
+    }
+
+    /// What waits for a session was not delivered, so often and for that reason, and the session is not there: it
+    /// is tried again after `pause`, now where there is none.
+    pub fn miss(&self, thread: &str, failures: u32, reason: &str, pause: Option<Duration>) {
+        let mut waiting = guard(&self.0);
+        let is_listed = |batch: &Resuming| batch.threads.iter().any(|one| one == thread);
+        if !waiting.batches.values().any(is_listed) {
+            let missed = Resuming {
+                threads: vec![thread.to_owned()],
+                failures,
+                next_at: pause.map(at),
+                reason: Some(reason.to_owned()),
+            };
+            waiting.alone.insert(thread.to_owned(), missed);
+        }
+    }
+
+    /// It is there, or nothing waits for it any more.
+    pub fn miss_no_more(&self, thread: &str) {
+        guard(&self.0).alone.remove(thread);
     }
 
     /// What keeps a thread that is to be resumed.
     pub fn comeback(&self, thread: &str) -> Comeback {
-        Comeback::of(guard(&self.0).1.values(), thread)
+        Comeback::of(guard(&self.0).all(), thread)
     }
 
     /// What waits.
     pub fn documents(&self) -> Vec<Resuming> {
-        guard(&self.0).1.values().cloned().collect()
+        guard(&self.0).all().cloned().collect()
     }
+}
+
+/// The moment after that pause.
+fn at(pause: Duration) -> i64 {
+    now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The pause before the next try.
@@ -81,11 +123,9 @@ pub(crate) async fn revive(
     while !threads.is_empty() {
         if pauses {
             let pause = pause_after(failures);
-            let next_at =
-                now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
             daemon.revivals.change(number, |batch| {
                 batch.failures = failures;
-                batch.next_at = Some(next_at);
+                batch.next_at = Some(at(pause));
             });
             if !daemon.pause(pause).await {
                 break;

@@ -8,7 +8,7 @@ use sm_daemon::api::{
 };
 use sm_daemon::{Client, ClientError, Home, Start};
 use sm_protocol::Kind;
-use sm_protocol::synthetic::{RulesChanged, Synthetic};
+use sm_protocol::synthetic::{InputAccepted, RulesChanged, Synthetic};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -244,11 +244,59 @@ fn a_message_that_codex_refused_for_now_waits_over_a_crash() {
     let _: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
     let steered = bench.send(&id, "say: kept", Mode::Steer).unwrap();
     assert_eq!(steered.status, "queued", "a review takes no words: {steered:?}");
+    // For that turn only, it would never be delivered.
+    let expected_turn = bench.session(&id)["turn_id"].as_str().map(str::to_owned);
+    let only = Input { mode: Mode::Steer, expected_turn, ..Input::default() };
+    match bench.client().input(&id, &Input { text: "say: only then".to_owned(), ..only }) {
+        Err(ClientError::Refused { status: 409, problem }) => {
+            assert_eq!(problem.code, "turn_unsteerable", "{}", problem.message);
+        }
+        other => panic!("not refused: {other:?}"),
+    }
     assert!(steered.reason.is_some());
     bench.kill_daemon();
     bench.serve();
     bench.wait("it is heard", || (bench.last_message(&id) == "kept").then_some(()));
     assert_eq!(bench.client().queue().unwrap()["undelivered"], serde_json::json!([]));
+}
+
+#[test]
+fn a_message_whose_daemon_died_at_its_acceptance_waits_behind_what_is_held() {
+    let mut bench = Bench::start();
+    let spawned = bench.spawn(&bench.wish("slow: 20000 5"));
+    let id = spawned.id;
+    let first = bench.send(&id, "say: first", Mode::Queue).unwrap().id;
+    bench.client().interrupt(&id, &Act::default()).unwrap();
+    bench.kill_daemon();
+    {
+        let (log, _) = sm_log::Log::open(bench.home.log_dir(), sm_log::Options::default()).unwrap();
+        let scribe = sm_ingest::Scribe::new(log);
+        for (text, mode) in
+            [("say: second", "start"), ("say: third", "queue"), ("say: now", "urgent")]
+        {
+            let accepted = InputAccepted {
+                text: text.to_owned(),
+                mode: mode.to_owned(),
+                by: "user".to_owned(),
+                ..InputAccepted::default()
+            };
+            let accepted = Synthetic::InputAccepted(accepted);
+            scribe.note(1, &spawned.thread_id, &accepted).unwrap().wait().unwrap();
+        }
+    }
+    bench.serve();
+    // Only what is urgent goes past it.
+    bench.wait("the urgent one is over", || (bench.last_message(&id) == "now").then_some(()));
+    let waiting = bench.wait("the others are held", || {
+        let inputs = bench.client().queue().unwrap()["inputs"].as_array()?.clone();
+        inputs.iter().all(|input| input["held"] == true).then_some(inputs)
+    });
+    let words: Vec<_> = waiting.iter().map(|input| input["summary"].as_str().unwrap()).collect();
+    assert_eq!(words, ["say: first", "say: second", "say: third"]);
+    assert_eq!(waiting[0]["id"], first.as_str());
+    bench.client().resume(&id, &Act::default()).unwrap();
+    bench.settled(&id, 5);
+    assert_eq!(bench.last_message(&id), "third");
 }
 
 /// A program that is a daemon when it is called as `sm` would be.
@@ -270,6 +318,15 @@ fn two_starters_get_the_same_daemon_and_one_that_dies_says_why() {
         }
         other => panic!("started: {:?}", other.map(drop)),
     }
+    // Where it could say nothing none is started, and what an earlier one said is not told.
+    let (log, kept) = (home.daemon_log(), dir.path().join("kept"));
+    std::fs::rename(&log, &kept).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    let refused = Client::or_start(&home, &dies, &Start::default()).map(drop).unwrap_err();
+    assert!(matches!(refused, ClientError::Home(_)), "{refused}");
+    assert!(refused.to_string().contains(&log.display().to_string()), "{refused}");
+    std::fs::remove_dir(&log).unwrap();
+    std::fs::rename(&kept, &log).unwrap();
     let this = std::env::current_exe().unwrap();
     let serves = program(
         dir.path(),

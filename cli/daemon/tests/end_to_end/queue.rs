@@ -88,11 +88,16 @@ fn a_message_while_codex_is_away_waits_like_those_before_it() {
     let steer = Input { mode: Mode::Steer, expected_turn: turn, ..Input::default() };
     let steer = Input { text: "say: never".to_owned(), ..steer };
     assert_eq!(refused(bench.client().input(&id, &steer)).1, "turn_changed");
+    // What is urgent goes before it.
+    let urgent = bench.send(&id, "say: now", Mode::Urgent).unwrap();
+    assert_eq!(urgent.status, "queued");
+    assert!(urgent.reason.unwrap().starts_with("not delivered yet: "));
+    assert_eq!(bench.client().queue().unwrap()["inputs"][0]["id"], urgent.id.as_str());
     bench.stop_daemon();
     bench.codex = codex;
     bench.serve();
-    bench.settled(&id, 2);
-    assert_eq!((bench.last_message(&id).as_str(), starts(&bench).len()), ("one", 2));
+    bench.settled(&id, 3);
+    assert_eq!((bench.last_message(&id).as_str(), starts(&bench).len()), ("one", 3));
 }
 
 #[test]
@@ -484,4 +489,45 @@ fn what_one_turn_is_given_no_later_one_has_whoever_begins_it() {
     let others = given.iter().enumerate().filter(|(at, _)| *at != 1);
     assert!(others.clone().all(|(_, turn)| own(turn)), "{given:?}");
     assert_eq!(bench.session(&id)["sandbox"], "readOnly");
+}
+
+#[test]
+fn messages_are_accepted_and_held_while_one_before_them_waits_for_codex() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let send = |text: &str, key: Option<&str>| {
+        let (home, word) = (bench.home.clone(), id.clone());
+        let (text, key) = (text.to_owned(), key.map(str::to_owned));
+        std::thread::spawn(move || {
+            let client = sm_daemon::Client::connect(&home).unwrap();
+            client.input(&word, &Input { text, key, ..Input::default() })
+        })
+    };
+    let one = send("say: one", None);
+    bench.wait("it is sent", || (starts(&bench).len() == 2).then_some(()));
+    assert_eq!(bench.send(&id, "say: two", Mode::Queue).unwrap().status, "queued");
+    bench.client().hold(&id, &Hold { hold: true, ..Hold::default() }).unwrap();
+    let three = [send("say: three", Some("3")), send("say: three", Some("3"))];
+    let accepted = || bench.told(Kind::SM_INPUT_ACCEPTED);
+    bench.wait("it is accepted", || (accepted().len() == 4).then_some(()));
+    assert!(!one.is_finished() && three.iter().all(|one| !one.is_finished()));
+    bench.kill_daemon();
+    assert!(one.join().unwrap().is_err());
+    assert!(three.into_iter().all(|one| one.join().unwrap().is_err()));
+    bench.serve();
+    let waiting = bench.wait("both are held", || {
+        let inputs = bench.client().queue().unwrap()["inputs"].as_array()?.clone();
+        inputs.iter().all(|input| input["held"] == true).then_some(inputs)
+    });
+    let words: Vec<_> = waiting.iter().map(|input| input["summary"].as_str().unwrap()).collect();
+    assert_eq!(words, ["say: two", "say: three"]);
+    bench.client().hold(&id, &Hold { hold: false, ..Hold::default() }).unwrap();
+    bench.wait("the last is over", || (bench.last_message(&id) == "three").then_some(()));
+    let said = bench.rows(&id, "messages");
+    let said = said.iter().filter(|message| message["role"] == "agent");
+    let said: Vec<_> = said.map(|message| message["text"].as_str().unwrap()).collect();
+    assert_eq!(said, ["zero", "two", "three"]);
 }
