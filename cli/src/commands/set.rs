@@ -4,7 +4,7 @@ use super::each::results;
 use crate::context::Context;
 use crate::daemon::Client;
 use crate::error::{Error, Exit};
-use crate::output::Streams;
+use crate::output::{Streams, clean};
 use crate::targets::Selector;
 use clap::Args;
 use serde_json::Value;
@@ -85,7 +85,11 @@ impl Set {
                 Some(format!("{name} {value}"))
             };
             let words = ["model", "effort", "approval", "sandbox"].into_iter().filter_map(word);
-            words.collect::<Vec<_>>().join(", ")
+            let words = words.collect::<Vec<_>>().join(", ");
+            match told.get("note").and_then(Value::as_str) {
+                Some(note) => format!("{words} ({})", clean(note)),
+                None => words,
+            }
         })
     }
 }
