@@ -148,9 +148,12 @@ impl Send {
         let told = each(context, streams, sessions, |word| match client.input(word, &input) {
             Ok(taken) => outcome(context, &taken),
             Err(error) => {
+                // It may have been taken: who sends it again without a key may send it twice.
+                let is_lost = error.details["answer_lost"] == true;
+                let status = if is_lost { "unknown" } else { "refused" };
                 let row = json!({
                     "session_id": error.details.get("session_id"), "input": null, "id": null,
-                    "repeated": false, "status": "refused", "turn_id": null,
+                    "repeated": false, "status": status, "turn_id": null,
                     "reason": error.message, "held": false, "cursor": null,
                 });
                 Outcome::failed(row, error)

@@ -7,7 +7,7 @@ use crate::rollouts;
 use crate::stage::{Stage, Told};
 use serde_json::Value;
 use sm_log::{Direction, Item, OwnedRecord, Reader};
-use sm_protocol::synthetic::Synthetic;
+use sm_protocol::synthetic::{InputAccepted, Synthetic};
 use sm_protocol::{Envelope, Kind, Shape};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -24,6 +24,7 @@ pub struct Found {
 struct Input {
     thread: String,
     key: Option<String>,
+    mode: String,
     /// As it was accepted.
     text: String,
     /// As it was last changed.
@@ -125,8 +126,9 @@ impl Account {
         let thread = String::from_utf8_lossy(&record.session).into_owned();
         match Synthetic::from_payload(&record.payload) {
             Some(Synthetic::InputAccepted(accepted)) => {
-                let (text, key) = (accepted.text, accepted.key);
-                let input = Input { thread, key, now: text.clone(), text, ..Input::default() };
+                let InputAccepted { text, key, mode, .. } = accepted;
+                let now = text.clone();
+                let input = Input { thread, key, mode, now, text, ..Input::default() };
                 self.inputs.insert(record.seq, input);
             }
             Some(Synthetic::InputChanged(changed)) => match self.inputs.get_mut(&changed.input) {
@@ -415,8 +417,11 @@ impl Account {
                     if (input.key.as_ref(), &input.text) != (Some(key), text) {
                         faults.push(format!("{key}: i{number} is another message"));
                     }
+                    // One that is to be queued may be told so while another has its session.
+                    let is_in_line = status == "queued" && input.mode == "queue";
                     // A repeat may meet it on its way.
-                    if status != "accepted" && !input.statuses.contains(status) {
+                    let is_on_its_way = status == "accepted" || is_in_line;
+                    if !is_on_its_way && !input.statuses.contains(status) {
                         faults.push(format!(
                             "{key}: i{number} was told {status}: {:?}",
                             input.statuses

@@ -183,8 +183,8 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             // It goes on waiting, and says for what.
             Err(refusal) => {
                 let queued = super::not_yet(number, &refusal);
-                if queued.reason != row.reason && !queue::is_held(daemon, number).await {
-                    change(daemon, thread, queued).await?;
+                if queued.reason != row.reason {
+                    queue::goes_on_waiting(daemon, thread, queued).await?;
                 }
                 return Err(refusal);
             }

@@ -92,18 +92,22 @@ async fn take_in_line(
             let _lock = daemon.lock(thread).await;
             daemon.caught_up().await?;
             let row = daemon.look(|view| view.get::<Inputs>(&number))?.unwrap_or(row);
-            Ok(taken(daemon, target, as_it_is(number, row), true))
+            repeated(daemon, target, number, row)
         }
-        Recorded::Before(number, row) => Ok(taken(daemon, target, as_it_is(number, row), true)),
+        Recorded::Before(number, row) => repeated(daemon, target, number, row),
         Recorded::Now(number, message) => {
             let _lock = match daemon.try_lock(thread) {
                 Some(lock) => lock,
                 None if is_patient => daemon.lock(thread).await,
                 None => {
-                    let queued = queue::put_back(daemon, thread, number);
-                    let queued = queued.unwrap_or_else(|_| now_is(number, InputStatus::Queued));
                     tokio::spawn(dispatch::queue_up(Arc::clone(daemon), thread.to_owned(), number));
-                    return Ok(taken(daemon, target, queued, false));
+                    // It is told once it is safe.
+                    let now = match daemon.folded_to(number).await {
+                        Ok(()) => queue::put_back(daemon, thread, number)
+                            .unwrap_or_else(|_| now_is(number, InputStatus::Queued)),
+                        Err(late) => not_told_yet(daemon, number, &late),
+                    };
+                    return Ok(taken(daemon, target, now, false));
                 }
             };
             go_on(daemon, target, input.mode, &Accepted { number, message: &message }, &sender)
@@ -225,7 +229,7 @@ async fn accept(
     sender: &Sender,
 ) -> Result<InputTaken, Refusal> {
     match record(daemon, target, input, sender).await? {
-        Recorded::Before(number, row) => Ok(taken(daemon, target, as_it_is(number, row), true)),
+        Recorded::Before(number, row) => repeated(daemon, target, number, row),
         Recorded::Now(number, message) => {
             go_on(daemon, target, input.mode, &Accepted { number, message: &message }, sender).await
         }
@@ -253,26 +257,27 @@ async fn go_on(
         // It is in the log: whoever is told of an error would send it again.
         Err(refusal) => {
             tokio::spawn(deliver_after(Arc::clone(daemon), thread.to_owned(), number));
-            let now = match daemon.log().watermark() >= number {
-                true => not_yet(number, &refusal),
-                false => InputChanged {
-                    reason: Some(format!("the disk does not hold it yet: {refusal}")),
-                    ..now_is(number, InputStatus::Unknown)
-                },
-            };
+            let now = not_told_yet(daemon, number, &refusal);
             return Ok(taken(daemon, target, now, false));
         }
     };
     // Whoever had the lock before may have delivered it, held it, or taken it back.
-    if !row.status.waits() || is_held(&row) {
-        match row.status {
-            InputStatus::Cancelled => takes_messages(&session)?,
-            InputStatus::Refused if input.message.expected_turn.is_some() => {
-                return Err(turn_changed(&session, input, session.open_turn.as_ref()));
-            }
-            _ => {}
+    match row.status {
+        InputStatus::Refused | InputStatus::Failed if input.message.expected_turn.is_some() => {
+            return Err(turn_changed(&session, input, session.open_turn.as_ref()));
         }
-        return Ok(taken(daemon, target, as_it_is(number, row), false));
+        InputStatus::Refused | InputStatus::Failed | InputStatus::Cancelled => {
+            takes_messages(&session)?;
+            return Err(not_taken(number, &row));
+        }
+        InputStatus::Accepted if is_held(&row) => {
+            let held = settle(daemon, thread, number, Fate::Held).await?;
+            return Ok(taken(daemon, target, held, false));
+        }
+        status if !status.waits() || is_held(&row) => {
+            return Ok(taken(daemon, target, as_it_is(number, row), false));
+        }
+        _ => {}
     }
     let input = Accepted { number, message: edited.as_ref().unwrap_or(input.message) };
     let sent = send(daemon, &session, mode, &input, sender.waits_out).await?;
@@ -309,6 +314,44 @@ fn is_held(row: &Row) -> bool {
 /// Whether an input of that mode waits behind none that is held.
 fn goes_past(mode: &str) -> bool {
     [Mode::Steer, Mode::Urgent].map(mode_word).contains(&mode)
+}
+
+/// What the sender of an input is told that was sent before.
+fn repeated(
+    daemon: &Daemon,
+    target: &Session,
+    number: u64,
+    row: Row,
+) -> Result<InputTaken, Refusal> {
+    match row.status {
+        InputStatus::Refused | InputStatus::Failed => Err(not_taken(number, &row)),
+        // It waits for whoever has the session's lock.
+        InputStatus::Accepted => {
+            let queued = queue::put_back(daemon, &target.thread_id, number)?;
+            let held = queued.held || is_held(&row);
+            Ok(taken(daemon, target, InputChanged { held, ..queued }, true))
+        }
+        _ => Ok(taken(daemon, target, as_it_is(number, row), true)),
+    }
+}
+
+/// The refusal of an input that somebody else refused while its sender waited.
+fn not_taken(number: u64, row: &Row) -> Refusal {
+    let (id, status) = (views::input_id(number), row.status.as_str());
+    let reason = row.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
+    Refusal::conflict(format!("input {id} was {status}{reason}"))
+        .hint(format!("`sm queue show {id}` tells of it"))
+}
+
+/// That an input was accepted, where the tables do not tell of it yet.
+fn not_told_yet(daemon: &Daemon, number: u64, late: &Refusal) -> InputChanged {
+    match daemon.log().watermark() >= number {
+        true => not_yet(number, late),
+        false => InputChanged {
+            reason: Some(format!("the disk does not hold it yet: {late}")),
+            ..now_is(number, InputStatus::Unknown)
+        },
+    }
 }
 
 /// How an input stands.

@@ -5,8 +5,8 @@
 //! be taken off the list.
 
 use super::dispatch::deliver_soon;
-use super::{key, unknown};
-use crate::api::{InputAct, InputChange};
+use super::{key, mode_word, unknown};
+use crate::api::{InputAct, InputChange, Mode};
 use crate::caller::Caller;
 use crate::daemon::{Daemon, now, to_value};
 use crate::family;
@@ -55,8 +55,29 @@ pub(super) async fn put_in(daemon: &Daemon, thread: &str, number: u64) -> Result
     daemon.caught_up().await?;
     let row = daemon.look(|view| view.get::<Inputs>(&number))?;
     let Some(row) = row.filter(|row| row.status == InputStatus::Accepted) else { return Ok(()) };
+    // It was put away while this was on its way.
+    if let Err(refusal) = super::takes_messages(&daemon.session(thread)?.session) {
+        let reason = Some(refusal.to_string());
+        let cancelled = now_is(number, InputStatus::Cancelled);
+        return change(daemon, thread, InputChanged { reason, ..cancelled }).await;
+    }
     let queued = put_back(daemon, thread, number)?;
     change(daemon, thread, InputChanged { held: queued.held || row.held, ..queued }).await
+}
+
+/// Records that an input goes on waiting, as `changed` says: held, where it was held meanwhile.
+pub(super) async fn goes_on_waiting(
+    daemon: &Daemon,
+    thread: &str,
+    changed: InputChanged,
+) -> Result<(), Refusal> {
+    let receipt = {
+        // No hold comes between the look and the record.
+        let _accepting = daemon.accepting.take(thread.to_owned()).await;
+        let held = is_held(daemon, changed.input).await;
+        daemon.note(thread, &Synthetic::InputChanged(InputChanged { held, ..changed }))?
+    };
+    daemon.folded_to(receipt.last).await
 }
 
 /// Whether an input is held by now. Late tables may not tell of it yet.
@@ -92,17 +113,26 @@ pub(crate) async fn cancel_all(
     thread: &str,
     why: &str,
 ) -> Result<Vec<String>, Refusal> {
-    let waiting: Vec<u64> = waiting(daemon, thread)?.iter().map(|(number, _)| *number).collect();
+    daemon.caught_up().await?;
+    let waiting = waiting(daemon, thread)?;
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let cancelled = waiting.iter().map(|number| {
-        let cancelled = now_is(*number, InputStatus::Cancelled);
-        Synthetic::InputChanged(InputChanged { reason: Some(why.to_owned()), ..cancelled })
+    // One whose sender still waits for its answer is refused, and may be sent again under its key.
+    let is_unanswered = |row: &rows::Input| {
+        row.status == InputStatus::Accepted && row.mode != mode_word(Mode::Queue)
+    };
+    let taken_back = waiting.iter().map(|(number, row)| {
+        let status = match is_unanswered(row) {
+            true => InputStatus::Refused,
+            false => InputStatus::Cancelled,
+        };
+        let reason = Some(why.to_owned());
+        Synthetic::InputChanged(InputChanged { reason, ..now_is(*number, status) })
     });
-    let receipt = daemon.scribe.note_all(now(), thread, &cancelled.collect::<Vec<_>>())?;
+    let receipt = daemon.scribe.note_all(now(), thread, &taken_back.collect::<Vec<_>>())?;
     daemon.folded_to(receipt.last).await?;
-    Ok(waiting.into_iter().map(views::input_id).collect())
+    Ok(waiting.into_iter().map(|(number, _)| views::input_id(number)).collect())
 }
 
 /// Holds what waits for a session: its user has just interrupted it, or says so. Returns what was not held
@@ -117,7 +147,12 @@ pub(crate) async fn release_all(daemon: &Daemon, thread: &str) -> Result<(), Ref
 }
 
 async fn set_held(daemon: &Daemon, thread: &str, held: bool) -> Result<Vec<u64>, Refusal> {
-    let others = waiting(daemon, thread)?.into_iter().filter(|(_, row)| row.held != held);
+    let _accepting = daemon.accepting.take(thread.to_owned()).await;
+    // What goes past all that is held, and is on its way, is not held.
+    let goes_past =
+        |row: &rows::Input| row.status == InputStatus::Accepted && super::goes_past(&row.mode);
+    let others = waiting(daemon, thread)?.into_iter();
+    let others = others.filter(|(_, row)| row.held != held && !(held && goes_past(row)));
     let inputs: Vec<u64> = others.map(|(number, _)| number).collect();
     note_held(daemon, thread, inputs.clone(), held).await?;
     Ok(inputs)

@@ -475,6 +475,9 @@ fn what_one_turn_is_given_no_later_one_has_whoever_begins_it() {
     };
     let set = goal(GoalVerb::Set, Some("make it green"));
     let _: GoalTold = bench.client().verb(&id, "goal", &set).unwrap();
+    bench.wait("the goal is told of", || {
+        (bench.session(&id)["goal"]["status"] == "active").then_some(())
+    });
     // It would have it in all turns of its goal.
     assert_eq!(
         refused(bench.client().input(&id, &free("say: three"))),
@@ -530,4 +533,63 @@ fn messages_are_accepted_and_held_while_one_before_them_waits_for_codex() {
     let said = said.iter().filter(|message| message["role"] == "agent");
     let said: Vec<_> = said.map(|message| message["text"].as_str().unwrap()).collect();
     assert_eq!(said, ["zero", "two", "three"]);
+}
+
+/// Sends from a thread of its own: the answer may wait for whoever has the session's lock.
+fn sending(
+    bench: &Bench,
+    id: &str,
+    input: Input,
+) -> std::thread::JoinHandle<Result<InputTaken, ClientError>> {
+    let (home, word) = (bench.home.clone(), id.to_owned());
+    std::thread::spawn(move || sm_daemon::Client::connect(&home).unwrap().input(&word, &input))
+}
+
+#[test]
+fn what_is_on_its_way_as_its_session_is_stopped_may_be_sent_again_under_its_key() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    let one = sending(&bench, &id, Input { text: LONG.into(), ..Input::default() });
+    bench.wait("it is sent", || (starts(&bench).len() == 2).then_some(()));
+    let stop = {
+        let (home, word) = (bench.home.clone(), id.clone());
+        std::thread::spawn(move || {
+            sm_daemon::Client::connect(&home).unwrap().stop(&word, &Act::default())
+        })
+    };
+    // It stands in line before what comes now.
+    std::thread::sleep(Duration::from_millis(300));
+    let keyed = Input { text: "say: two".into(), key: Some("2".into()), ..Input::default() };
+    let two = sending(&bench, &id, keyed.clone());
+    let accepted = || bench.told(Kind::SM_INPUT_ACCEPTED).len();
+    bench.wait("it is accepted", || (accepted() == 3).then_some(()));
+    signal(server, Signal::CONT);
+    let _ = one.join().unwrap();
+    stop.join().unwrap().unwrap();
+    assert_eq!(refused(two.join().unwrap()), (409, "session_dead".into()));
+    bench.client().resume(&id, &Act::default()).unwrap();
+    assert!(!bench.client().input(&id, &keyed).unwrap().repeated);
+    bench.wait("it is heard", || (bench.last_message(&id) == "two").then_some(()));
+}
+
+#[test]
+fn what_is_urgent_and_on_its_way_goes_past_a_hold_also_after_a_crash() {
+    let mut bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: zero")).id;
+    bench.settled(&id, 1);
+    signal(bench.server_pid(), Signal::STOP);
+    let one = sending(&bench, &id, Input { text: "say: one".into(), ..Input::default() });
+    bench.wait("it is sent", || (starts(&bench).len() == 2).then_some(()));
+    let urgent = Input { text: "say: urgent".into(), mode: Mode::Urgent, ..Input::default() };
+    let urgent = sending(&bench, &id, urgent);
+    let accepted = || bench.told(Kind::SM_INPUT_ACCEPTED).len();
+    bench.wait("it is accepted", || (accepted() == 3).then_some(()));
+    bench.client().hold(&id, &Hold { hold: true, ..Hold::default() }).unwrap();
+    bench.kill_daemon();
+    assert!(one.join().unwrap().is_err() && urgent.join().unwrap().is_err());
+    bench.serve();
+    bench.wait("it is heard", || (bench.last_message(&id) == "urgent").then_some(()));
 }
