@@ -713,9 +713,23 @@ fn what_codex_has_done_is_not_to_be_tried_again_because_the_tables_are_late() {
     bench.fold_patience = Some(300);
     bench.serve();
     acted(&bench, &id, "resume").unwrap();
+    // Codex stands still until the call is on its way to it, the tables from then on.
+    let server = bench.server_pid();
+    signal(server, Signal::STOP);
+    bench.wait("all is folded", || {
+        let health = bench.client().health().unwrap();
+        (health.checkpoint == health.watermark).then_some(())
+    });
     let tables = bench.tables();
     let stalled = tables.write_txn().unwrap();
-    let late = refused(verb::<Forked>(&bench, &id, "fork", &Fork::default()), 503, "timeout");
+    let (home, word) = (bench.home.clone(), id);
+    let fork = std::thread::spawn(move || {
+        let client = sm_daemon::Client::connect(&home).unwrap();
+        client.verb::<Forked>(&word, "fork", &Fork::default())
+    });
+    bench.wait("it is called", || bench.told(Kind::THREAD_FORK).pop());
+    signal(server, Signal::CONT);
+    let late = refused(fork.join().unwrap(), 503, "timeout");
     assert!(!late.retryable && late.details["done"] == true, "{late:?}");
     drop(stalled);
     bench.wait("the fork is told of", || {
