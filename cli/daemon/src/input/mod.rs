@@ -92,7 +92,14 @@ async fn take_in_line(
             let _lock = daemon.lock(thread).await;
             daemon.caught_up().await?;
             let row = daemon.look(|view| view.get::<Inputs>(&number))?.unwrap_or(row);
-            repeated(daemon, target, number, row)
+            if row.status != InputStatus::Accepted {
+                return repeated(daemon, target, number, row);
+            }
+            // Whoever has the lock first does it, for both.
+            let message = queue::accepted(&daemon.reader, number, &row)?;
+            let message = Accepted { number, message: &message };
+            let taken = go_on(daemon, target, mode_of(&row.mode), &message, &sender).await?;
+            Ok(InputTaken { repeated: true, ..taken })
         }
         Recorded::Before(number, row) => repeated(daemon, target, number, row),
         Recorded::Now(number, message) => {
@@ -573,6 +580,12 @@ fn listed_in<T: Table<Key = (Sid, u64), Row = ()>>(
 pub(crate) fn session_sid(view: &View<'_>, thread: &str) -> Result<Sid, Refusal> {
     let sid = view.get::<sm_projections::tables::Threads>(&thread.to_owned())?;
     sid.ok_or_else(|| Refusal::not_found(format!("no session has thread {thread}")))
+}
+
+/// The mode that a record names.
+fn mode_of(word: &str) -> Mode {
+    let modes = [Mode::Steer, Mode::Urgent, Mode::Queue];
+    modes.into_iter().find(|mode| mode_word(*mode) == word).unwrap_or_default()
 }
 
 fn mode_word(mode: Mode) -> &'static str {
