@@ -1,7 +1,8 @@
 //! What waits for a session, given to it once it is free.
 //!
-//! What always holds: it goes in the order in which it came, what is urgent first, one a turn. Where Codex is away it is tried again,
-//! later and later, by one task a session; what nothing can deliver keeps none from going that come after it.
+//! What always holds: it goes in the order in which it came, what is urgent first, one a turn. Where Codex is
+//! away it is tried again, later and later, by one task a session; what nothing can deliver keeps none from
+//! going that come after it.
 
 use super::delivery::{self, Accepted, Fate};
 use super::queue::{self, accepted, change, now_is, waiting};
@@ -197,7 +198,7 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
 
 /// Whether it waits behind what is held, and was not told so yet.
 fn stands_in_line(row: &rows::Input) -> bool {
-    row.status == InputStatus::Accepted && !super::goes_past(&row.mode)
+    row.status == InputStatus::Accepted && !super::goes_past(row)
 }
 
 /// What goes next: what is urgent, else the oldest.

@@ -312,15 +312,15 @@ async fn once_told(daemon: &Daemon, thread: &str, number: u64) -> Result<Told, R
     Ok(Told { session, row, edited })
 }
 
-/// Whether an input goes nowhere until somebody lets it: one that is still on its way and goes past what is held,
-/// does.
+/// Whether an input goes nowhere until somebody lets it.
 fn is_held(row: &Row) -> bool {
-    row.held && !(row.status == InputStatus::Accepted && goes_past(&row.mode))
+    row.held && !goes_past(row)
 }
 
-/// Whether an input of that mode waits behind none that is held.
-fn goes_past(mode: &str) -> bool {
-    [Mode::Steer, Mode::Urgent].map(mode_word).contains(&mode)
+/// Whether an input is still on its way, and waits behind none that is held.
+fn goes_past(row: &Row) -> bool {
+    let modes = [Mode::Steer, Mode::Urgent].map(mode_word);
+    row.status == InputStatus::Accepted && modes.contains(&row.mode.as_str())
 }
 
 /// What the sender of an input is told that was sent before.

@@ -148,11 +148,8 @@ pub(crate) async fn release_all(daemon: &Daemon, thread: &str) -> Result<(), Ref
 
 async fn set_held(daemon: &Daemon, thread: &str, held: bool) -> Result<Vec<u64>, Refusal> {
     let _accepting = daemon.accepting.take(thread.to_owned()).await;
-    // What goes past all that is held, and is on its way, is not held.
-    let goes_past =
-        |row: &rows::Input| row.status == InputStatus::Accepted && super::goes_past(&row.mode);
     let others = waiting(daemon, thread)?.into_iter();
-    let others = others.filter(|(_, row)| row.held != held && !(held && goes_past(row)));
+    let others = others.filter(|(_, row)| row.held != held && !(held && super::goes_past(row)));
     let inputs: Vec<u64> = others.map(|(number, _)| number).collect();
     note_held(daemon, thread, inputs.clone(), held).await?;
     Ok(inputs)

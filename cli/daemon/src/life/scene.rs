@@ -39,30 +39,28 @@ pub(crate) struct Scene {
 impl Scene {
     /// The session that `word` means, if whoever asks may act on it.
     pub async fn set(daemon: &Arc<Daemon>, word: &str, act: &Act) -> Result<Scene, Refusal> {
-        daemon.caught_up().await?;
-        let caller = daemon.caller(act.by.as_deref())?;
-        let target = daemon.find(word, act.by.as_deref())?;
-        family::may_act(daemon, &caller, &target)?;
-        Scene::at(daemon, caller, target, act).await
+        Scene::at(daemon, word, act, family::may_act).await
     }
 
     /// The same for a question: an agent may ask about itself, too, which is none of its children.
     pub async fn to_ask(daemon: &Arc<Daemon>, word: &str, act: &Act) -> Result<Scene, Refusal> {
-        daemon.caught_up().await?;
-        let caller = daemon.caller(act.by.as_deref())?;
-        let target = daemon.find(word, act.by.as_deref())?;
-        if !matches!(&caller, Caller::Agent(agent) if agent.sid == target.sid) {
-            family::may_act(daemon, &caller, &target)?;
-        }
-        Scene::at(daemon, caller, target, act).await
+        Scene::at(daemon, word, act, |daemon, caller, target| match caller {
+            Caller::Agent(agent) if agent.sid == target.sid => Ok(()),
+            _ => family::may_act(daemon, caller, target),
+        })
+        .await
     }
 
     async fn at(
         daemon: &Arc<Daemon>,
-        caller: Caller,
-        target: Selection,
+        word: &str,
         act: &Act,
+        may: impl FnOnce(&Daemon, &Caller, &Selection) -> Result<(), Refusal>,
     ) -> Result<Scene, Refusal> {
+        daemon.caught_up().await?;
+        let caller = daemon.caller(act.by.as_deref())?;
+        let target = daemon.find(word, act.by.as_deref())?;
+        may(daemon, &caller, &target)?;
         let lock = daemon.lock(&target.session.thread_id).await;
         let thread = target.session.thread_id;
         // Whoever had the lock may have changed what the tables tell.

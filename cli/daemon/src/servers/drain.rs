@@ -2,8 +2,8 @@
 //!
 //! What always holds: the codex that takes over has started before anything gives way to it; a server
 //! that gives way begins no turn but the first of a session, which is nowhere but there, keeps its running ones
-//! to their end, and is ended once no session is busy there; none gives way to an older codex unless its user insists. What it could not let go of one by
-//! one is resumed like what a lost server had.
+//! to their end, and is ended once no session is busy there; none gives way to an older codex unless its user
+//! insists. What it could not let go of one by one is resumed like what a lost server had.
 
 use super::older;
 use super::pool::{self, Server};

@@ -274,11 +274,7 @@ fn a_lost_answer_is_found_in_the_thread() {
     // Codex stands still while the message is sent, the daemon while Codex takes it.
     let server = bench.server_pid();
     signal(server, Signal::STOP);
-    let (home, word) = (bench.home.clone(), id.clone());
-    let sender = std::thread::spawn(move || {
-        let client = sm_daemon::Client::connect(&home).unwrap();
-        let _ = client.input(&word, &Input { text: "say: lost".into(), ..Input::default() });
-    });
+    let sender = sending(&bench, &id, Input { text: "say: lost".into(), ..Input::default() });
     bench.wait("the message is sent", || (starts(&bench).len() == 2).then_some(()));
     // It is recorded, then written, in one go.
     std::thread::sleep(Duration::from_millis(300));
@@ -291,7 +287,7 @@ fn a_lost_answer_is_found_in_the_thread() {
         rollouts(&bench.codex_home).iter().any(has_it).then_some(())
     });
     bench.kill_daemon();
-    sender.join().unwrap();
+    let _ = sender.join().unwrap();
     bench.serve();
     let accepted = |record: &&sm_log::OwnedRecord| record.kind == Kind::SM_INPUT_ACCEPTED.0;
     let number = bench.records().iter().rfind(accepted).unwrap().seq;
@@ -393,11 +389,7 @@ fn what_codex_has_taken_is_not_sent_again_however_late_the_tables_tell_of_it() {
     // Codex stands still until the message is on its way to it, the tables from then on.
     let server = bench.server_pid();
     signal(server, Signal::STOP);
-    let (home, word) = (bench.home.clone(), id.clone());
-    let sender = std::thread::spawn(move || {
-        let client = sm_daemon::Client::connect(&home).unwrap();
-        client.input(&word, &Input { text: "say: once".into(), ..Input::default() }).map(drop)
-    });
+    let sender = sending(&bench, &id, Input { text: "say: once".into(), ..Input::default() });
     bench.wait("the message is sent", || (starts(&bench).len() == 2).then_some(()));
     let tables = bench.tables();
     let stalled = tables.write_txn().unwrap();
@@ -494,6 +486,16 @@ fn what_one_turn_is_given_no_later_one_has_whoever_begins_it() {
     assert_eq!(bench.session(&id)["sandbox"], "readOnly");
 }
 
+/// Sends from a thread of its own: the answer may wait for whoever has the session's lock.
+fn sending(
+    bench: &Bench,
+    id: &str,
+    input: Input,
+) -> std::thread::JoinHandle<Result<InputTaken, ClientError>> {
+    let (home, word) = (bench.home.clone(), id.to_owned());
+    std::thread::spawn(move || sm_daemon::Client::connect(&home).unwrap().input(&word, &input))
+}
+
 #[test]
 fn messages_are_accepted_and_held_while_one_before_them_waits_for_codex() {
     let mut bench = Bench::start();
@@ -502,12 +504,8 @@ fn messages_are_accepted_and_held_while_one_before_them_waits_for_codex() {
     let server = bench.server_pid();
     signal(server, Signal::STOP);
     let send = |text: &str, key: Option<&str>| {
-        let (home, word) = (bench.home.clone(), id.clone());
         let (text, key) = (text.to_owned(), key.map(str::to_owned));
-        std::thread::spawn(move || {
-            let client = sm_daemon::Client::connect(&home).unwrap();
-            client.input(&word, &Input { text, key, ..Input::default() })
-        })
+        sending(&bench, &id, Input { text, key, ..Input::default() })
     };
     let one = send("say: one", None);
     bench.wait("it is sent", || (starts(&bench).len() == 2).then_some(()));
@@ -533,16 +531,6 @@ fn messages_are_accepted_and_held_while_one_before_them_waits_for_codex() {
     let said = said.iter().filter(|message| message["role"] == "agent");
     let said: Vec<_> = said.map(|message| message["text"].as_str().unwrap()).collect();
     assert_eq!(said, ["zero", "two", "three"]);
-}
-
-/// Sends from a thread of its own: the answer may wait for whoever has the session's lock.
-fn sending(
-    bench: &Bench,
-    id: &str,
-    input: Input,
-) -> std::thread::JoinHandle<Result<InputTaken, ClientError>> {
-    let (home, word) = (bench.home.clone(), id.to_owned());
-    std::thread::spawn(move || sm_daemon::Client::connect(&home).unwrap().input(&word, &input))
 }
 
 #[test]
