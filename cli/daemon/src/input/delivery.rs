@@ -15,7 +15,7 @@ use sm_ingest::app_server::CallError;
 use sm_projections::rows::{InputStatus, Session};
 use sm_projections::tables::{Inputs, Sessions};
 use sm_projections::views::{self, Selection};
-use sm_protocol::synthetic::{InputAccepted, InputChanged, Synthetic, message_id};
+use sm_protocol::synthetic::{InputAccepted, InputChanged, message_id};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ pub(super) async fn settle(
         _ => heard(daemon, number).await,
     };
     let changed = heard.unwrap_or_else(|| fate.of(number));
-    let receipt = daemon.note(thread, &Synthetic::InputChanged(changed.clone()))?;
+    let (changed, receipt) = queue::note(daemon, thread, changed).await?;
     // It has come to that, however late the tables tell of it: an error here would have it sent again.
     let _ = daemon.folded_to(receipt.last).await;
     Ok(changed)

@@ -6,7 +6,7 @@
 
 use super::delivery::{self, Accepted, Fate};
 use super::queue::{self, accepted, change, now_is, waiting};
-use super::{message, unknown};
+use super::{lent, message, unknown};
 use crate::api::{Mode, Settings};
 use crate::daemon::Daemon;
 use crate::family;
@@ -161,7 +161,9 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             change(daemon, thread, refused).await?;
             continue;
         }
-        if let Err(refusal) = may_still_go(daemon, &row.by, &session, &message.settings) {
+        let may_go = may_still_go(daemon, &row.by, &session, &message.settings)
+            .and_then(|()| lent::may_take(&session, &message.settings));
+        if let Err(refusal) = may_go {
             if passes(&refusal) {
                 return Err(refusal);
             }
@@ -185,7 +187,8 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
             Err(refusal) => {
                 let queued = super::not_yet(number, &refusal);
                 if queued.reason != row.reason {
-                    queue::goes_on_waiting(daemon, thread, queued).await?;
+                    let (_, receipt) = queue::note(daemon, thread, queued).await?;
+                    daemon.folded_to(receipt.last).await?;
                 }
                 return Err(refusal);
             }

@@ -36,9 +36,7 @@ pub(super) async fn note_own(
         return Ok(());
     }
     let session = daemon.session(thread)?.session;
-    if pursues_goal(&session) {
-        return Err(goes_on_by_itself(&session));
-    }
+    may_take(&session, lent)?;
     let (sandbox, approval) = in_force(&session);
     let own = |lent: &Option<String>, kept: &Option<String>, in_force: Option<String>| {
         in_force.filter(|_| lent.is_some() && kept.is_none())
@@ -63,15 +61,19 @@ pub(super) async fn note_own(
     daemon.noted(thread, &Synthetic::SessionSet(set)).await.map(drop)
 }
 
-fn goes_on_by_itself(session: &Session) -> Refusal {
+/// Refuses settings for one turn where others begin by themselves.
+pub(super) fn may_take(session: &Session, lent: &Settings) -> Result<(), Refusal> {
+    if lent.is_empty() || !pursues_goal(session) {
+        return Ok(());
+    }
     let id = &session.id;
     let message =
         format!("session {id} pursues a goal: what one turn is given all later ones would have");
-    Refusal::new(409, "goal_active", message)
+    Err(Refusal::new(409, "goal_active", message)
         .hint(format!(
             "send it without settings; or `sm goal {id} pause` first; or for good: `sm set {id} …`"
         ))
-        .of_session(session)
+        .of_session(session))
 }
 
 /// The effort of a model where none is chosen: Codex can be told another one, and not to have none.

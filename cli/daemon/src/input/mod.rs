@@ -468,6 +468,7 @@ async fn decide(
     input: &Accepted<'_>,
 ) -> Result<Fate, Refusal> {
     takes_messages(session)?;
+    lent::may_take(session, &input.message.settings)?;
     let asked = session.pending.iter().find(|(_, class)| class.asks_human()).map(|(seq, _)| *seq);
     let queues = mode == Mode::Queue || mode == Mode::Start && asked.is_none();
     if queues && queue::are_others_held(daemon, &session.thread_id, input.number)? {

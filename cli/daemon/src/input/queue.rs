@@ -12,7 +12,7 @@ use crate::daemon::{Daemon, now, to_value};
 use crate::family;
 use crate::problem::Refusal;
 use serde_json::{Value, json};
-use sm_log::{ReadError, Reader};
+use sm_log::{ReadError, Reader, Receipt};
 use sm_projections::rows::{self, InputStatus, Sid};
 use sm_projections::tables::{Inputs, Queue, Sessions};
 use sm_projections::views::{self, Undelivered};
@@ -54,30 +54,33 @@ pub(super) fn put_back(
 pub(super) async fn put_in(daemon: &Daemon, thread: &str, number: u64) -> Result<(), Refusal> {
     daemon.caught_up().await?;
     let row = daemon.look(|view| view.get::<Inputs>(&number))?;
-    let Some(row) = row.filter(|row| row.status == InputStatus::Accepted) else { return Ok(()) };
+    if row.is_none_or(|row| row.status != InputStatus::Accepted) {
+        return Ok(());
+    }
     // It was put away while this was on its way.
     if let Err(refusal) = super::takes_messages(&daemon.session(thread)?.session) {
         let reason = Some(refusal.to_string());
         let cancelled = now_is(number, InputStatus::Cancelled);
         return change(daemon, thread, InputChanged { reason, ..cancelled }).await;
     }
-    let queued = put_back(daemon, thread, number)?;
-    change(daemon, thread, InputChanged { held: queued.held || row.held, ..queued }).await
+    let (_, receipt) = note(daemon, thread, put_back(daemon, thread, number)?).await?;
+    daemon.folded_to(receipt.last).await
 }
 
-/// Records that an input goes on waiting, as `changed` says: held, where it was held meanwhile.
-pub(super) async fn goes_on_waiting(
+/// Records what came of an input. One that goes on waiting stays held, where it was held meanwhile. Returns what was
+/// recorded.
+pub(super) async fn note(
     daemon: &Daemon,
     thread: &str,
     changed: InputChanged,
-) -> Result<(), Refusal> {
-    let receipt = {
-        // No hold comes between the look and the record.
-        let _accepting = daemon.accepting.take(thread.to_owned()).await;
-        let held = is_held(daemon, changed.input).await;
-        daemon.note(thread, &Synthetic::InputChanged(InputChanged { held, ..changed }))?
-    };
-    daemon.folded_to(receipt.last).await
+) -> Result<(InputChanged, Receipt), Refusal> {
+    let waits = changed.status == InputStatus::Queued.as_str();
+    // No hold comes between the look and the record.
+    let _accepting = daemon.accepting.take(thread.to_owned()).await;
+    let held = changed.held || waits && is_held(daemon, changed.input).await;
+    let changed = InputChanged { held, ..changed };
+    let receipt = daemon.note(thread, &Synthetic::InputChanged(changed.clone()))?;
+    Ok((changed, receipt))
 }
 
 /// Whether an input is held by now. Late tables may not tell of it yet.

@@ -465,17 +465,25 @@ fn what_one_turn_is_given_no_later_one_has_whoever_begins_it() {
         objective: objective.map(str::to_owned),
         ..Goal::default()
     };
+    // One that comes first, and goes once the goal is pursued.
+    bench.send(&id, "slow: 200 10", Mode::Start).unwrap();
+    let before = bench.client().input(&id, &free("say: three")).unwrap();
+    assert_eq!(before.status, "queued");
     let set = goal(GoalVerb::Set, Some("make it green"));
     let _: GoalTold = bench.client().verb(&id, "goal", &set).unwrap();
     bench.wait("the goal is told of", || {
         (bench.session(&id)["goal"]["status"] == "active").then_some(())
     });
-    // It would have it in all turns of its goal.
-    assert_eq!(
-        refused(bench.client().input(&id, &free("say: three"))),
-        (409, "goal_active".into())
-    );
-    bench.wait("a turn of the goal", || (turns_were_given(&bench, &id).len() > 3).then_some(()));
+    // It would have it in all turns of its goal, whether one runs or not, and none ends for it.
+    for mode in [Mode::Start, Mode::Queue, Mode::Urgent] {
+        let sent = bench.client().input(&id, &Input { mode, ..free("say: four") });
+        assert_eq!(refused(sent), (409, "goal_active".into()));
+    }
+    bench.wait("what came first is refused, too", || {
+        let shown = bench.client().one_input(&before.id).ok()?;
+        (shown["status"] == "refused").then_some(())
+    });
+    bench.wait("a turn of the goal", || (turns_were_given(&bench, &id).len() > 4).then_some(()));
     let pause = goal(GoalVerb::Pause, None);
     let _: GoalTold = bench.client().verb(&id, "goal", &pause).unwrap();
     let given = turns_were_given(&bench, &id);
