@@ -183,6 +183,32 @@ fn told(view: &View<'_>) -> BTreeMap<String, [u64; 5]> {
     counts.collect()
 }
 
+/// What loads a thread says that it has no turn, which holds for that moment only.
+#[test]
+fn an_answer_that_loads_a_thread_ends_no_turn_when_it_is_told_again() {
+    let loads = |line: &Vec<u8>| {
+        let message: serde_json::Value = serde_json::from_slice(line).unwrap();
+        let result =
+            [&message["result"], &message["msg"]["result"]].into_iter().find(|it| it.is_object());
+        result.is_some_and(|result| {
+            result["thread"]["status"]["type"] == "idle" && result["cwd"].is_string()
+        })
+    };
+    let mut tried = 0;
+    for lines in some() {
+        let Some(place) = lines.iter().position(loads) else { continue };
+        tried += 1;
+        let (dir, log, _) = imported(&lines.concat());
+        let once = fold_all(&log, &dir.path().join("once"), usize::MAX);
+        let again: Vec<_> =
+            lines[place..].iter().flat_map(|line| [line.clone(), lines[place].clone()]).collect();
+        let (dir, log, _) = imported(&[&lines[..place], &again].concat().concat());
+        let twice = fold_all(&log, &dir.path().join("twice"), usize::MAX);
+        assert_eq!(told(&once.view().unwrap()), told(&twice.view().unwrap()));
+    }
+    assert!(tried > 3, "{tried}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 60, ..ProptestConfig::default() })]
 

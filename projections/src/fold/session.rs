@@ -123,12 +123,14 @@ impl Step<'_> {
             // Such an answer tells of every setting: none is told as none.
             session.effort = opened.reasoning_effort.filled().map(str::to_owned);
             let by = answer.id.map_or("", |id| id.get());
-            if session.loaded_by != by {
+            let is_told_again = session.loaded_by == by;
+            if !is_told_again {
                 by.clone_into(&mut session.loaded_by);
                 session.loaded_seq = seq;
             }
             let status = opened.thread.get().and_then(|thread| thread.status.get());
-            if status.is_some_and(|status| status.kind.get() == Some("idle")) {
+            // Told again it tells of what was before the turn that is open now.
+            if !is_told_again && status.is_some_and(|status| status.kind.get() == Some("idle")) {
                 self.turn_is_over(sid, "its thread was loaded again and had no turn");
             }
             self.settle(sid);
