@@ -6,7 +6,8 @@
 //! `run` it is a command, with `stderr` so many bytes there, with `deltas` so many pieces of an answer.
 //! `faults` in the script say how it fails at a method: `unknown`, `error`, `overloaded`, `nonsense`, `silent`,
 //! `exit`, `cut` (answers that a turn began, and is gone before it tells of that), `{"error": …}` with the
-//! error that it answers, or, of `turn/start`, `{"told": …}`: it tells of the turn and its message, and fails then.
+//! error that it answers, or, of `turn/start` and `turn/steer`, `{"told": …}`: it tells of the turn and its message, and
+//! fails then.
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -131,6 +132,14 @@ fn serve(version: &str) {
                     _ => ended(&thread, &turn, prompt),
                 }
             }
+            "turn/steer" => {
+                let turn = params["expectedTurnId"].as_str().unwrap_or_default();
+                heard(&thread, turn, params);
+                match script()["faults"][method]["told"].take() {
+                    Value::Null => reply(id, json!({ "turnId": turn })),
+                    fault => fail(&fault, method, id),
+                }
+            }
             "turn/interrupt" => {
                 let turn = params["turnId"].as_str().unwrap_or_default();
                 waiting.retain(|_, (_, waits)| waits != turn);
@@ -191,7 +200,7 @@ fn fail(fault: &Value, method: &str, id: &Value) {
 /// Tells of the message that a turn begins with.
 fn heard(thread: &str, turn: &str, params: &Value) {
     let item = json!({
-        "type": "userMessage", "id": format!("user-of-{turn}"),
+        "type": "userMessage", "id": format!("user-{}-of-{turn}", params["clientUserMessageId"]),
         "clientId": params["clientUserMessageId"], "content": params["input"],
     });
     for method in ["item/started", "item/completed"] {

@@ -359,6 +359,109 @@ fn an_interrupt_that_fails_lets_go_only_what_it_held_itself() {
     assert_eq!(sm.json(&["queue", "show", &second])["status"], "cancelled");
 }
 
+/// Has Codex fail as told from now on.
+fn now_fails(sm: &Sm, method: &str, fault: impl Into<Value>) {
+    let script = sm.dir.path().join("bin/codex.json");
+    let faults = json!({ "faults": { method: fault.into() } });
+    std::fs::write(script, faults.to_string()).expect("a file");
+}
+
+/// Has the session run a command without an end.
+fn busy(sm: &Sm, id: &str) {
+    let line = json!({ "run": "/bin/sleep 600" }).to_string();
+    assert_eq!(sm.run(&["send", id, &line]).code, 0);
+    until("it is busy", || sm.json(&["show", id])["session"]["turn_id"].is_string());
+}
+
+#[test]
+fn an_interrupt_that_codex_does_not_answer_launches_nothing() {
+    let (stage, id) = failing("turn/interrupt", "silent");
+    let sm = &stage.sm;
+    busy(sm, &id);
+    let waits = sent(&sm.run(&["send", &id, "next", "--queue", "--json"]));
+    let ran = sm.run(&["interrupt", &id]);
+    assert!(ran.code != 0 && ran.err.contains(&format!("queue release {id}")), "{}", ran.err);
+    assert_eq!(input(sm, waits["id"].as_str().expect("an id"))["held"], true);
+}
+
+#[test]
+fn a_stop_that_a_dying_daemon_broke_off_has_taken_nothing_back() {
+    let (stage, id) = failing("thread/unsubscribe", "silent");
+    let sm = &stage.sm;
+    busy(sm, &id);
+    let waits = sent(&sm.run(&["send", &id, "next", "--queue", "--json"]));
+    let waits = waits["id"].as_str().expect("an id");
+    assert_eq!(sm.run(&["interrupt", &id]).code, 0);
+    let mut stop = sm.command(&["stop", &id]).spawn().expect("sm runs");
+    until("Codex is asked", || count(&raw(sm), b"thread/unsubscribe") == 1);
+    rustix::process::kill_process(daemon(sm), rustix::process::Signal::KILL).expect("it ran");
+    assert!(!stop.wait().expect("it ends").success());
+    until("another one runs", || sm.run(&["serve"]).code == 0);
+    assert_eq!(input(sm, waits)["status"], "queued");
+    assert_ne!(sm.json(&["show", &id])["session"]["activity_state"], "stopped");
+}
+
+#[test]
+fn what_codex_was_too_busy_for_is_sent_by_the_next_daemon() {
+    let (stage, id) = failing("turn/start", "overloaded");
+    let sm = &stage.sm;
+    let waits = sent(&sm.run(&["send", &id, "keep me", "--json"]));
+    assert_eq!(waits["status"], "queued", "{waits}");
+    until("it was tried again", || count(&raw(sm), b"\"turn/start\"") > 3);
+    assert_eq!(sm.run(&["serve", "--stop"]).code, 0);
+    std::fs::write(sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+    assert_eq!(sm.run(&["serve"]).code, 0);
+    until("it is taken", || sm.json(&["result", &id])["text"] == "keep me");
+    assert_eq!(input(sm, waits["id"].as_str().expect("an id"))["status"], "started");
+}
+
+#[test]
+fn words_for_a_running_turn_wait_for_neither_a_lost_answer_nor_for_the_next_try_by_hand() {
+    let (stage, id) = failing("turn/steer", json!({ "told": "silent" }));
+    let sm = &stage.sm;
+    busy(sm, &id);
+    let began = std::time::Instant::now();
+    let told = sent(&sm.run(&["send", &id, "faster", "--steer", "--json"]));
+    assert_eq!(told["status"], "steered", "{told}");
+    assert!(began.elapsed().as_secs() < 30, "nobody waits for the answer");
+    now_fails(sm, "turn/steer", "overloaded");
+    let told = sent(&sm.run(&["send", &id, "again", "--steer", "--json"]));
+    assert_eq!(told["status"], "queued", "{told}");
+    assert_eq!(sm.run(&["interrupt", &id]).code, 0);
+    assert_eq!(sm.run(&["queue", "release", &id]).code, 0);
+    until("it has a turn", || sm.json(&["result", &id])["text"] == "again");
+}
+
+#[test]
+fn a_reminder_that_codex_may_still_take_is_not_sent_again() {
+    let (stage, id) = failing("turn/start", "silent");
+    let sm = &stage.sm;
+    assert_eq!(sm.run(&["remind", &id, "milk", "--in", "0s"]).code, 0);
+    let status = || sm.json(&["queue", &id])["undelivered"][0]["status"].clone();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while status() != "unknown" {
+        assert!(std::time::Instant::now() < deadline, "{}", sm.json(&["queue", &id]));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    std::fs::write(sm.dir.path().join("bin/codex.json"), "{}").expect("a file");
+    until("another one has a turn", || {
+        sm.run(&["send", &id, "bread"]).code == 0 && sm.json(&["result", &id])["text"] == "bread"
+    });
+    assert_eq!(status(), "unknown");
+    assert_eq!(count(&raw(sm), b"\"text\":\"milk\""), 1);
+}
+
+#[test]
+fn what_could_not_be_given_back_is_not_lent() {
+    // It tells of no approvals.
+    let stage = Stage::new(&json!({}));
+    let id = begun(&stage);
+    let ran = stage.sm.run(&["send", &id, "free", "--approval", "never", "--json"]);
+    assert_eq!(ran.error()["code"], "unsupported", "{}", ran.err);
+    assert_eq!(stage.sm.run(&["set", &id, "--approval", "on-request"]).code, 0);
+    assert_eq!(stage.sm.run(&["send", &id, "free", "--approval", "never"]).code, 0);
+}
+
 /// What a queue's document says of an input.
 fn input(sm: &Sm, id: &str) -> Value {
     sm.json(&["queue", "show", id])

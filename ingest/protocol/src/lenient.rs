@@ -81,6 +81,39 @@ impl<'de: 'a, 'a> Visitor<'de> for TextVisitor<'a> {
     }
 }
 
+/// A variant's name: a word, or the first key of an object that says more of it; else absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tag<'a>(pub Text<'a>);
+
+struct TagVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for TagVisitor<'a> {
+    type Value = Tag<'a>;
+    skip!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+    skip_seq!();
+    skip_unit!();
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Tag(Text(Some(Cow::Borrowed(text)))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Tag(Text(Some(Cow::Owned(text.to_owned())))))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let name = map.next_entry::<Text<'a>, IgnoredAny>()?.map(|(name, _)| name);
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Tag(name.unwrap_or_default()))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Tag<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TagVisitor(PhantomData))
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextVisitor(PhantomData))

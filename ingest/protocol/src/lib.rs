@@ -13,4 +13,4 @@ pub mod synthetic;
 
 pub use envelope::{Envelope, RpcId, Shape};
 pub use kind::{CLIENTS_OWN, Kind};
-pub use lenient::{Flag, Int, List, Obj, Real, Text};
+pub use lenient::{Flag, Int, List, Obj, Real, Tag, Text};

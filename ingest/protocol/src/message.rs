@@ -3,7 +3,7 @@
 //! What always holds: every field may be absent (see [`Text`] and its neighbours); names are Codex's own. Only
 //! what is folded stands here, the rest of a message is skipped while parsing.
 
-use crate::lenient::{Flag, Int, List, Obj, Text};
+use crate::lenient::{Flag, Int, List, Obj, Tag, Text};
 use serde::Deserialize;
 
 /// A notification or request around its parameters.
@@ -58,15 +58,18 @@ pub struct ThreadOpened<'a> {
     /// The folder commands run in; stands only in results.
     #[serde(borrow)]
     pub cwd: Text<'a>,
-    /// When the user is asked; a word in most releases.
+    /// When the user is asked.
     #[serde(borrow)]
-    pub approval_policy: Text<'a>,
-    /// The sandbox; stands only in results.
+    pub approval_policy: Tag<'a>,
+    /// The sandbox, as it is told; stands only in results.
     #[serde(borrow)]
-    pub sandbox: Obj<Typed<'a>>,
+    pub sandbox: Option<&'a serde_json::value::RawValue>,
     /// The reasoning effort.
     #[serde(borrow)]
     pub reasoning_effort: Text<'a>,
+    /// Whether its turns plan; in the answer to resuming it.
+    #[serde(borrow)]
+    pub collaboration_mode: Obj<Collaboration<'a>>,
 }
 
 /// A thread as Codex describes it.
@@ -281,10 +284,29 @@ pub struct Settings<'a> {
     pub effort: Text<'a>,
     /// When the user is asked.
     #[serde(borrow)]
-    pub approval_policy: Text<'a>,
+    pub approval_policy: Tag<'a>,
     /// The sandbox.
     #[serde(borrow)]
     pub sandbox_policy: Obj<Typed<'a>>,
+    /// Whether turns plan.
+    #[serde(borrow)]
+    pub collaboration_mode: Obj<Collaboration<'a>>,
+}
+
+/// How a thread's turns go.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Collaboration<'a> {
+    /// `plan`, or `default`.
+    #[serde(borrow)]
+    pub mode: Text<'a>,
+}
+
+impl Collaboration<'_> {
+    /// Whether turns plan; `None` where it is not told.
+    pub fn plans(&self) -> Option<bool> {
+        self.mode.filled().map(|mode| mode == "plan")
+    }
 }
 
 /// `thread/tokenUsage/updated`.

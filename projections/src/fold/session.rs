@@ -3,9 +3,11 @@
 use super::Step;
 use crate::rows::{ANCESTORS_MAX, Health, Session, Sid, SourceKind, line};
 use crate::table::{Key, id_hash};
+use serde_json::value::RawValue;
 use sm_protocol::Text;
 use sm_protocol::message::{
-    Answer, NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread, ThreadOpened,
+    Answer, Collaboration, NameUpdated, Settings, SettingsUpdated, Status, StatusChanged, Thread,
+    ThreadOpened, Typed,
 };
 
 /// Digits of short ids: no letter that looks like another.
@@ -148,10 +150,17 @@ impl Step<'_> {
         set(&mut session.model, &opened.model);
         set(&mut session.model_provider, &opened.model_provider);
         set(&mut session.cwd, &opened.cwd);
-        set(&mut session.approval_policy, &opened.approval_policy);
+        set(&mut session.approval_policy, &opened.approval_policy.0);
         set(&mut session.effort, &opened.reasoning_effort);
-        if let Some(sandbox) = opened.sandbox.get() {
-            set(&mut session.sandbox, &sandbox.kind);
+        if let Some(told) = opened.sandbox.map(RawValue::get) {
+            let kind = serde_json::from_str::<Typed<'_>>(told).map(|sandbox| sandbox.kind);
+            set(&mut session.sandbox, &kind.unwrap_or_default());
+            if session.sandbox.as_deref() == Some("workspaceWrite") {
+                session.workspace = Some(told.to_owned());
+            }
+        }
+        if let Some(plans) = opened.collaboration_mode.get().and_then(Collaboration::plans) {
+            session.plans = plans;
         }
         Some(sid)
     }
@@ -239,14 +248,23 @@ impl Step<'_> {
     pub(super) fn settings_updated(&mut self, sid: Sid, payload: &[u8]) {
         let Some(update) = self.params::<SettingsUpdated<'_>>(payload) else { return };
         let Some(settings) = update.thread_settings.get() else { return };
-        let Settings { cwd, model, model_provider, effort, approval_policy, sandbox_policy } =
-            settings;
+        let Settings {
+            cwd,
+            model,
+            model_provider,
+            effort,
+            approval_policy,
+            sandbox_policy,
+            collaboration_mode,
+        } = settings;
         let session = self.session(sid);
         set(&mut session.cwd, cwd);
         set(&mut session.model, model);
         set(&mut session.model_provider, model_provider);
         set(&mut session.effort, effort);
-        set(&mut session.approval_policy, approval_policy);
+        set(&mut session.approval_policy, &approval_policy.0);
+        let plans = collaboration_mode.get().and_then(Collaboration::plans);
+        session.plans = plans.unwrap_or(session.plans);
         if let Some(sandbox) = sandbox_policy.get() {
             set(&mut session.sandbox, &sandbox.kind);
         }

@@ -6,7 +6,7 @@
 use super::Step;
 use crate::rows::{Sid, Start};
 use sm_protocol::Kind;
-use sm_protocol::message::{Answer, Call, Settings};
+use sm_protocol::message::{Answer, Call, Collaboration, Settings};
 
 impl Step<'_> {
     /// A client asks for a turn, maybe under settings of its own.
@@ -18,14 +18,18 @@ impl Step<'_> {
             rpc_id: rpc_id.get().to_owned(),
             model: word(&told.model),
             effort: word(&told.effort),
-            approval_policy: word(&told.approval_policy),
+            approval_policy: word(&told.approval_policy.0),
             sandbox: told.sandbox_policy.get().and_then(|policy| word(&policy.kind)),
         };
+        let plans = told.collaboration_mode.get().and_then(Collaboration::plans);
         let tells = start.model.is_some()
             || start.effort.is_some()
             || start.approval_policy.is_some()
-            || start.sandbox.is_some();
-        self.session(sid).start = tells.then_some(start);
+            || start.sandbox.is_some()
+            || plans.is_some();
+        let session = self.session(sid);
+        session.start = tells.then_some(start);
+        session.start_plans = plans;
     }
 
     /// A server's answer, maybe to such a wish.
@@ -37,6 +41,7 @@ impl Step<'_> {
         }
         let session = self.session(sid);
         session.start = None;
+        let plans = session.start_plans.take();
         if kind == Kind::ERROR_RESPONSE {
             return;
         }
@@ -45,5 +50,6 @@ impl Step<'_> {
         session.effort = effort.or(session.effort.take());
         session.approval_policy = approval_policy.or(session.approval_policy.take());
         session.sandbox = sandbox.or(session.sandbox.take());
+        session.plans = plans.unwrap_or(session.plans);
     }
 }

@@ -440,6 +440,13 @@ pub struct Session {
     pub limited: Option<String>,
     /// The model has answered in its newest turn.
     pub is_answered: bool,
+    /// The JSON text of the `workspaceWrite` policy that its thread was last loaded with: what its configuration adds to
+    /// the bare one.
+    pub workspace: Option<String>,
+    /// Its turns plan until one is told not to.
+    pub plans: bool,
+    /// Whether the turn of `start` is to plan.
+    pub start_plans: Option<bool>,
 }
 
 impl Session {

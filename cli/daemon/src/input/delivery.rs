@@ -3,7 +3,7 @@
 //! What always holds: what is sent is the input as it was accepted or last changed; what came of it is
 //! recorded; one whose answer was lost is unknown, never sent twice.
 
-use super::message::{content, put_settings};
+use super::message::{content, put_mode, put_settings};
 use super::{lent, queue};
 use crate::daemon::Daemon;
 use crate::problem::{Refusal, unknown_word};
@@ -110,7 +110,11 @@ pub(super) async fn steer(
         "input": content(&input.message.text, &input.message.images),
         "clientUserMessageId": message_id(input.number),
     });
-    match server.app.call("turn/steer", params, BEGINNING).await {
+    let answer = tokio::select! {
+        answer = server.app.call("turn/steer", params, BEGINNING) => answer,
+        turn = taken_unanswered(daemon, input.number) => return Ok(Fate::Steered(turn)),
+    };
+    match answer {
         Ok(reply) => {
             // Taken is taken, however late the tables tell of it.
             let _ = daemon.folded_to(reply.seq).await;
@@ -135,6 +139,7 @@ pub(super) async fn steer(
             super::deliver_soon(daemon, &session.thread_id);
             Ok(Fate::Queued(Some(error.to_string())))
         }
+        Err(error @ CallError::Refused { code: OVERLOADED, .. }) => Err(error.into()),
         Err(error) => Ok(fate_of(error)),
     }
 }
@@ -232,26 +237,21 @@ async fn turn_start(
         "input": content(&input.message.text, &input.message.images),
         "clientUserMessageId": message_id(input.number),
     });
-    put_settings(&mut params, &input.message.settings.clone().or(session.kept));
+    let settings = input.message.settings.clone().or(session.kept.clone());
+    put_settings(&mut params, &settings, &session);
     if let Some(schema) = &input.message.output_schema {
         params["outputSchema"] = schema.clone();
     }
-    if let Some(plan) = input.message.plan {
-        params["collaborationMode"] = json!({
-            "mode": if plan { "plan" } else { "default" },
-            "settings": {
-                "model": session.model.unwrap_or_default(),
-                "reasoning_effort": session.effort,
-                "developer_instructions": null,
-            },
-        });
+    // One that is told nothing plans as little as the session does.
+    if let Some(plans) = input.message.plan.or(session.plans.then_some(false)) {
+        put_mode(&mut params, plans, &settings, &session);
     }
     let reply = tokio::select! {
         answer = server.app.call("turn/start", params, BEGINNING) => match answer {
             Ok(reply) => reply,
             Err(error) => return Ok(Err(error)),
         },
-        turn = begun_unanswered(daemon, input.number) => return Ok(Ok(Some(turn))),
+        turn = taken_unanswered(daemon, input.number) => return Ok(Ok(Some(turn))),
     };
     // Taken is taken, however late the tables tell of it: an error here would have it sent again.
     let _ = daemon.folded_to(reply.seq).await;
@@ -261,7 +261,7 @@ async fn turn_start(
 
 /// Waits until Codex has told of the message, and for the answer a while beyond: whoever sends it waits no
 /// longer, and no verb behind it. Returns the turn.
-async fn begun_unanswered(daemon: &Daemon, number: u64) -> String {
+async fn taken_unanswered(daemon: &Daemon, number: u64) -> String {
     loop {
         let told = daemon.until(BEGINNING, |view| {
             let row = view.get::<Inputs>(&number)?.filter(|row| row.status.is_taken());

@@ -128,7 +128,8 @@ async fn deliver(daemon: &Arc<Daemon>, thread: &str) -> Result<(), Refusal> {
         let session = daemon.session(thread)?.session;
         if session.ended {
             // It came while that was being recorded.
-            return queue::cancel_all(daemon, thread, "the session was stopped").await.map(drop);
+            let why = "the session was stopped";
+            return queue::cancel_all(daemon, thread, why, None).await.map(drop);
         }
         let next = first(waiting(daemon, thread)?);
         let (true, Some((number, row))) = (is_free(&session) && !daemon.is_stopping(), next) else {

@@ -4,7 +4,7 @@
 //! begin (a goal's, a review's, a compaction's). So what the session has of its own is noted before such a turn
 //! begins, and put back once it is over; and none begins in a session that goes on by itself.
 
-use super::message::put_settings;
+use super::message::{put_mode, put_settings};
 use crate::api::Settings;
 use crate::caller::SENDER;
 use crate::daemon::Daemon;
@@ -38,6 +38,15 @@ pub(super) async fn note_own(
     let session = daemon.session(thread)?.session;
     may_take(&session, lent)?;
     let (sandbox, approval) = in_force(&session);
+    let kinds = [
+        ("approvals", &lent.approval, &session.kept.approval, &approval, &session.approval_policy),
+        ("sandbox", &lent.sandbox, &session.kept.sandbox, &sandbox, &session.sandbox),
+    ];
+    for (what, lent, kept, in_force, told) in kinds {
+        if lent.is_some() && kept.is_none() && in_force.is_none() {
+            return Err(not_given_back(&session, what, told.as_deref()));
+        }
+    }
     let own = |lent: &Option<String>, kept: &Option<String>, in_force: Option<String>| {
         in_force.filter(|_| lent.is_some() && kept.is_none())
     };
@@ -59,6 +68,17 @@ pub(super) async fn note_own(
     }
     let set = SessionSet { settings: own, by: SENDER.to_owned() };
     daemon.noted(thread, &Synthetic::SessionSet(set)).await.map(drop)
+}
+
+/// The refusal to give a turn what its session could not be freed of.
+fn not_given_back(session: &Session, what: &str, own: Option<&str>) -> Refusal {
+    let (id, own) = (&session.id, own.unwrap_or("not known"));
+    let message = format!(
+        "session {id} could not get its own {what} back after that turn: they are {own}, which has no word"
+    );
+    Refusal::new(501, "unsupported", message)
+        .hint(format!("send it without; or give the session others for good: `sm set {id} …`"))
+        .of_session(session)
 }
 
 /// Refuses settings for one turn where others begin by themselves.
@@ -105,12 +125,16 @@ fn lent(session: &Session) -> Settings {
     }
 }
 
+/// Whether its last turn was given something that the session has not. None plans of its own.
+fn is_lent(session: &Session) -> bool {
+    session.plans || !lent(session).is_empty()
+}
+
 /// Gives a session back what it keeps, where its last turn was given something else. False where its release
 /// knows no call for that. The caller holds the session's lock.
 pub(crate) async fn put_back(daemon: &Daemon, thread: &str) -> Result<bool, Refusal> {
     let session = daemon.session(thread)?.session;
-    let lent = lent(&session);
-    if lent.is_empty() || session.ended || session.gone {
+    if !is_lent(&session) || session.ended || session.gone {
         // Whatever loads it gives it what it keeps.
         return Ok(true);
     }
@@ -118,7 +142,10 @@ pub(crate) async fn put_back(daemon: &Daemon, thread: &str) -> Result<bool, Refu
         return Ok(true);
     };
     let mut params = json!({ "threadId": thread });
-    put_settings(&mut params, &lent);
+    put_settings(&mut params, &lent(&session), &session);
+    if session.plans {
+        put_mode(&mut params, false, &session.kept, &session);
+    }
     match server.app.call("thread/settings/update", params, TAKING_OVER).await {
         Ok(reply) => daemon.folded_to(reply.seq).await.map(|()| true),
         Err(error) if is_unknown_method(&error) => Ok(false),
@@ -134,7 +161,7 @@ pub(crate) async fn put_back_after(daemon: Arc<Daemon>, thread: String, seq: u64
     // The turn that runs has what it was given to its end, whatever is put back meanwhile.
     let is_due = || {
         daemon.session(&thread).is_ok_and(|Selection { session, .. }| {
-            !lent(&session).is_empty() && (session.open_turn.is_none() || pursues_goal(&session))
+            is_lent(&session) && (session.open_turn.is_none() || pursues_goal(&session))
         })
     };
     if !is_due() {

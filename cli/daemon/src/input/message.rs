@@ -128,15 +128,39 @@ pub(super) fn content(text: &str, images: &[String]) -> Value {
     std::iter::once(words).chain(images.iter().map(image)).collect()
 }
 
+/// Puts whether turns plan into such parameters. It goes above model and effort there, so it says those, too.
+pub(super) fn put_mode(params: &mut Value, plans: bool, settings: &Settings, session: &Session) {
+    let model = settings.model.as_ref().or(session.model.as_ref());
+    params["collaborationMode"] = json!({
+        "mode": if plans { "plan" } else { "default" },
+        "settings": {
+            "model": model.map_or("", String::as_str),
+            "reasoning_effort": settings.effort.as_ref().or(session.effort.as_ref()),
+            "developer_instructions": null,
+        },
+    });
+}
+
+/// The policy of a sandbox: to write in its workspace as its configuration says, where that is known.
+fn policy_of(sandbox: Sandbox, session: &Session) -> Value {
+    let workspace = session.workspace.as_deref().filter(|_| sandbox == Sandbox::WorkspaceWrite);
+    let told = workspace.and_then(|told| serde_json::from_str(told).ok());
+    told.unwrap_or_else(|| sandbox.policy())
+}
+
 /// Puts settings into the parameters of `turn/start` or `thread/settings/update`.
-pub(crate) fn put_settings(params: &mut Value, settings: &Settings) {
+pub(crate) fn put_settings(params: &mut Value, settings: &Settings, session: &Session) {
     let told = [
         ("model", settings.model.as_deref().map(|word| json!(word))),
         ("effort", settings.effort.as_deref().map(|word| json!(word))),
         ("approvalPolicy", settings.approval.as_deref().map(|word| json!(word))),
         (
             "sandboxPolicy",
-            settings.sandbox.as_deref().and_then(Sandbox::of_word).map(Sandbox::policy),
+            settings
+                .sandbox
+                .as_deref()
+                .and_then(Sandbox::of_word)
+                .map(|sandbox| policy_of(sandbox, session)),
         ),
     ];
     for (name, value) in told {

@@ -110,15 +110,17 @@ pub(crate) async fn change(
     daemon.noted(thread, &Synthetic::InputChanged(changed)).await.map(drop)
 }
 
-/// Takes back all that waits for a session, which takes no more. Returns the inputs' ids.
+/// Takes back all that waits for a session, which takes no more, in one frame with `since`, the record that says so
+/// where there is none yet. Returns the inputs' ids.
 pub(crate) async fn cancel_all(
     daemon: &Daemon,
     thread: &str,
     why: &str,
+    since: Option<Synthetic>,
 ) -> Result<Vec<String>, Refusal> {
     daemon.caught_up().await?;
     let waiting = waiting(daemon, thread)?;
-    if waiting.is_empty() {
+    if waiting.is_empty() && since.is_none() {
         return Ok(Vec::new());
     }
     // One whose sender still waits for its answer is refused, and may be sent again under its key.
@@ -133,7 +135,8 @@ pub(crate) async fn cancel_all(
         let reason = Some(why.to_owned());
         Synthetic::InputChanged(InputChanged { reason, ..now_is(*number, status) })
     });
-    let receipt = daemon.scribe.note_all(now(), thread, &taken_back.collect::<Vec<_>>())?;
+    let notes: Vec<_> = taken_back.chain(since).collect();
+    let receipt = daemon.scribe.note_all(now(), thread, &notes)?;
     daemon.folded_to(receipt.last).await?;
     Ok(waiting.into_iter().map(|(number, _)| views::input_id(number)).collect())
 }

@@ -236,7 +236,11 @@ async fn find_out_by(
             ..queue::now_is(number, status)
         },
         // It never came there, and whoever sent it hears of no failure.
-        Found::Absent if super::has_no_sender(row) && version.has(NAMING) => {
+        Found::Absent
+            if super::has_no_sender(row)
+                && version.has(NAMING)
+                && !may_still_come(daemon, thread, number, row)? =>
+        {
             let reason = Some("it did not reach the thread: sent again".to_owned());
             InputChanged { reason, ..queue::put_back(daemon, thread, number)? }
         }
@@ -251,6 +255,44 @@ async fn find_out_by(
         }
     };
     queue::change(daemon, thread, changed).await
+}
+
+/// Whether the server that an input was last sent to may still begin a turn with it: it lives, and no turn that it
+/// told of has taken it.
+fn may_still_come(
+    daemon: &Daemon,
+    thread: &str,
+    number: u64,
+    row: &rows::Input,
+) -> Result<bool, Refusal> {
+    if row.turn.is_some() {
+        return Ok(false);
+    }
+    let total = daemon.reader.revisions(thread.as_bytes())?;
+    let mut records = daemon.reader.session(thread.as_bytes(), total + 1)?;
+    loop {
+        let record = match records.next_back() {
+            Ok(Some((_, record))) if record.seq > number => record,
+            Ok(_) => return Ok(false),
+            // What is no longer there proves nothing.
+            Err(ReadError::Gap(_) | ReadError::BelowFloor { .. }) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        };
+        if record.direction != Direction::Client
+            || !matches!(Kind(record.kind), Kind::TURN_START | Kind::TURN_STEER)
+        {
+            continue;
+        }
+        let call = serde_json::from_slice::<Value>(record.payload).unwrap_or_default();
+        let name = call.pointer("/params/clientUserMessageId").and_then(Value::as_str);
+        if name.and_then(input_of) == Some(number) {
+            let source =
+                daemon.look(|view| Ok::<_, Refusal>(view.get::<Sources>(&record.source)?))?;
+            let life = source
+                .and_then(|source| source.generations.into_iter().nth(record.generation as usize));
+            return Ok(life.is_some_and(|life| life.ended_at.is_none()));
+        }
+    }
 }
 
 /// What a thread tells of an input.

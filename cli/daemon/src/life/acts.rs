@@ -62,7 +62,7 @@ pub(crate) async fn act(
 }
 
 /// Holds what waits, and interrupts the open turn, if there is one. `failed` says whether a failure is one; then
-/// all is as it was.
+/// all is as it was, unless Codex may still end the turn.
 async fn end_turn(
     daemon: &Arc<Daemon>,
     session: &Session,
@@ -71,11 +71,17 @@ async fn end_turn(
     // Held before the turn can end, or its end would deliver what waits.
     let held = input::hold(daemon, &session.thread_id).await?;
     let Some(turn) = &session.open_turn else { return Ok(()) };
-    let ended = interrupt_turn(daemon, session, &turn.id).await.or_else(failed);
-    if ended.is_err() {
-        input::release(daemon, &session.thread_id, held).await?;
+    let Err(refusal) = interrupt_turn(daemon, session, &turn.id).await else { return Ok(()) };
+    let may_still_end = refusal.problem.code == "timeout";
+    let Err(refusal) = failed(refusal) else { return Ok(()) };
+    if may_still_end {
+        // Nothing is to begin then.
+        let hint = refusal.problem.hint.clone().map_or(String::new(), |hint| format!("{hint}; "));
+        let id = &session.id;
+        return Err(refusal.hint(format!("{hint}what waits is held: `sm queue release {id}`")));
     }
-    ended
+    input::release(daemon, &session.thread_id, held).await?;
+    Err(refusal)
 }
 
 /// Ends a session. Returns the ids of the messages that waited for it, and wait no more.
@@ -98,15 +104,13 @@ async fn end(daemon: &Arc<Daemon>, session: &Session, by: &Caller) -> Result<Vec
     end_turn(daemon, session, |error| goes_on(daemon, session, error)).await?;
     // Nothing begins after it that would ask.
     input::doubt_all(daemon, thread).await?;
-    let cancelled = input::cancel_all(daemon, thread, "the session was stopped").await?;
     if let Some(server) = daemon.pool.by_source(session.source, session.generation) {
         let params = json!({ "threadId": thread });
         // Older releases do not know it; the thread stays loaded there, which does no harm.
         let _ = server.app.call("thread/unsubscribe", params, LETTING_GO).await;
     }
     let ended = Synthetic::SessionEnded(SessionEnded { by: by.word() });
-    daemon.noted(thread, &ended).await?;
-    Ok(cancelled)
+    input::cancel_all(daemon, thread, "the session was stopped", Some(ended)).await
 }
 
 /// A turn that Codex does not end goes on, and is heard to its end: its session is not stopped. Where its

@@ -34,7 +34,8 @@ pub(crate) async fn archive(daemon: &Arc<Daemon>, word: &str, act: Act) -> Resul
         }
     };
     // Also where it was there already: whoever put it there may not have got so far.
-    let cancelled = input::cancel_all(daemon, scene.thread(), "the session was archived").await?;
+    let cancelled =
+        input::cancel_all(daemon, scene.thread(), "the session was archived", None).await?;
     let dropped = (!cancelled.is_empty())
         .then(|| format!("messages that waited were taken back: {}", cancelled.join(", ")));
     let notes: Vec<String> = note.into_iter().chain(dropped).collect();

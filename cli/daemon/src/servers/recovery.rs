@@ -9,6 +9,7 @@ use super::resume;
 use crate::daemon::{Daemon, blocking};
 use crate::input;
 use crate::problem::Refusal;
+use crate::said::{self, OVERLOADED};
 use serde_json::Value;
 use sm_ingest::app_server::ProcessId;
 use sm_log::{Direction, ReadError};
@@ -211,6 +212,10 @@ fn way_of(daemon: &Daemon, session: &Session, input: u64, gap_end: u64) -> Resul
     }
     let why = answer.pointer("/error/message").and_then(Value::as_str);
     Ok(match why {
+        // Whoever is told so tries again.
+        Some(why) if answer["error"]["code"] == OVERLOADED || said::is_not_loaded(why) => {
+            Way::NotSent
+        }
         Some(why) => Way::Refused(why.to_owned()),
         None => Way::Unknown("Codex's answer was lost with its process".to_owned()),
     })

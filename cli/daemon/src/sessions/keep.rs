@@ -69,7 +69,7 @@ async fn set(
     let is_loaded = !session.ended && !session.gone;
     let server = daemon.pool.by_source(session.source, session.generation).filter(|_| is_loaded);
     let is_checked = match server {
-        Some(server) => taken_over(daemon, &server, thread, &settings).await?,
+        Some(server) => taken_over(daemon, &server, session, &settings).await?,
         None => false,
     };
     let has_words = settings.effort.is_some() || settings.approval.is_some();
@@ -86,13 +86,13 @@ async fn set(
 async fn taken_over(
     daemon: &Daemon,
     server: &Server,
-    thread: &str,
+    session: &Session,
     settings: &Settings,
 ) -> Result<bool, Refusal> {
     let mut params = json!({});
-    message::put_settings(&mut params, settings);
+    message::put_settings(&mut params, settings, session);
     let mut update = params.clone();
-    update["threadId"] = json!(thread);
+    update["threadId"] = json!(session.thread_id);
     let told = match server.app.call("thread/settings/update", update, TAKING_OVER).await {
         // Older releases have a turn only to tell them by: of no thread it begins nothing.
         Err(error) if is_unknown_method(&error) => {

@@ -405,11 +405,11 @@ fn what_codex_has_taken_is_not_sent_again_however_late_the_tables_tell_of_it() {
     assert_eq!(bench.client().queue().unwrap()["undelivered"], json!([]));
 }
 
-/// The rights and the effort of every turn of a thread, by what Codex wrote into its own file.
-fn turns_were_given(bench: &Bench, id: &str) -> Vec<Value> {
+/// What each turn of the session's began with, as Codex wrote it down.
+fn turn_contexts(bench: &Bench, id: &str) -> Vec<Value> {
     let thread = bench.session(id)["thread_id"].as_str().unwrap().to_owned();
     let mut folders = vec![bench.codex_home.join("sessions")];
-    let mut given = Vec::new();
+    let mut contexts = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
@@ -418,14 +418,19 @@ fn turns_were_given(bench: &Bench, id: &str) -> Vec<Value> {
                 let text = std::fs::read_to_string(entry.path()).unwrap();
                 let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
                 let turns = lines.filter(|line| line["type"] == "turn_context");
-                given.extend(turns.map(|turn| {
-                    let told = &turn["payload"];
-                    json!([told["approval_policy"], told["sandbox_policy"]["type"], told["effort"]])
-                }));
+                contexts.extend(turns.map(|mut turn| turn["payload"].take()));
             }
         }
     }
-    given
+    contexts
+}
+
+/// The approvals, the sandbox and the effort that each turn was given.
+fn turns_were_given(bench: &Bench, id: &str) -> Vec<Value> {
+    let given = |told: &Value| {
+        json!([told["approval_policy"], told["sandbox_policy"]["type"], told["effort"]])
+    };
+    turn_contexts(bench, id).iter().map(given).collect()
 }
 
 #[test]
@@ -492,6 +497,99 @@ fn what_one_turn_is_given_no_later_one_has_whoever_begins_it() {
     let others = given.iter().enumerate().filter(|(at, _)| *at != 1);
     assert!(others.clone().all(|(_, turn)| own(turn)), "{given:?}");
     assert_eq!(bench.session(&id)["sandbox"], "readOnly");
+}
+
+/// What each turn of the session's was given, in Codex's own words: the value at that place of its context.
+fn contexts(bench: &Bench, id: &str, place: &str) -> Vec<Value> {
+    let contexts = turn_contexts(bench, id);
+    contexts.iter().map(|context| context.pointer(place).cloned().unwrap_or_default()).collect()
+}
+
+/// Puts settings before all others of the configuration.
+fn configured(bench: &Bench, settings: &str) {
+    let file = bench.codex_home.join("config.toml");
+    let others = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(file, format!("{settings}\n{others}")).unwrap();
+}
+
+#[test]
+fn a_turn_that_plans_is_one_turn_and_has_the_model_that_it_is_given() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish("say: one")).id;
+    bench.settled(&id, 1);
+    let own = bench.session(&id)["model"].clone();
+    let sent = |input: Input, turns: u64| {
+        bench.client().input(&id, &input).unwrap();
+        bench.settled(&id, turns);
+    };
+    let with = |model: Option<&str>, plan: Option<bool>| Input {
+        text: "say: more".into(),
+        settings: Settings { model: model.map(str::to_owned), ..Settings::default() },
+        plan,
+        ..Input::default()
+    };
+    sent(with(Some("gpt-5.4"), None), 2);
+    sent(with(None, Some(true)), 3);
+    sent(with(Some("gpt-5.4"), Some(true)), 4);
+    sent(with(None, None), 5);
+    sent(with(None, Some(true)), 6);
+    // No message of sm's begins this one.
+    let of = ReviewOf::Prompt("look".into());
+    let review = Review { of, detached: false, act: Act::default() };
+    let _: Reviewing = bench.client().verb(&id, "review", &review).unwrap();
+    bench.settled(&id, 7);
+    sent(with(None, None), 8);
+    let modes = contexts(&bench, &id, "/collaboration_mode/mode");
+    let plans: Vec<_> = modes.iter().map(|mode| mode == "plan").collect();
+    let models = contexts(&bench, &id, "/model");
+    let given = ["gpt-5.4"].map(Value::from);
+    let has_given: Vec<_> = models.iter().map(|model| given.contains(model)).collect();
+    assert_eq!(plans[..6], [false, false, true, true, false, true], "{modes:?}");
+    assert!(!plans[6..].contains(&true), "{modes:?}");
+    assert_eq!(has_given[..6], [false, true, false, true, false, false], "{models:?}");
+    assert_eq!(bench.session(&id)["model"], own);
+}
+
+#[test]
+fn what_the_configuration_adds_to_a_sandbox_comes_back_after_a_turn_with_another() {
+    let bench = Bench::start();
+    configured(&bench, "sandbox_workspace_write.network_access = true");
+    let wish = Spawn { sandbox: Some("workspace-write".into()), ..bench.wish("say: one") };
+    let id = bench.spawn(&wish).id;
+    bench.settled(&id, 1);
+    let settings = Settings { sandbox: Some("read-only".into()), ..Settings::default() };
+    let bound = Input { text: "say: two".into(), settings, ..Input::default() };
+    bench.client().input(&id, &bound).unwrap();
+    bench.settled(&id, 2);
+    for turns in 3..=4 {
+        bench.send(&id, "say: more", Mode::Start).unwrap();
+        bench.settled(&id, turns);
+    }
+    let open = contexts(&bench, &id, "/sandbox_policy/network_access");
+    assert_eq!(open, [json!(true), Value::Null, json!(true), json!(true)]);
+}
+
+#[test]
+fn approvals_that_no_word_stands_for_are_not_lent_away() {
+    let bench = Bench::start();
+    let granular = "sandbox_approval = true, rules = true, mcp_elicitations = true";
+    configured(&bench, &format!("approval_policy = {{ granular = {{ {granular} }} }}"));
+    let id = bench.spawn(&Spawn { approval: None, ..bench.wish("say: one") }).id;
+    bench.settled(&id, 1);
+    assert_eq!(bench.session(&id)["approval_policy"], "granular");
+    let free = |approval: Option<&str>| Input {
+        text: "say: more".into(),
+        settings: Settings { approval: approval.map(str::to_owned), ..Settings::default() },
+        ..Input::default()
+    };
+    assert_eq!(
+        refused(bench.client().input(&id, &free(Some("never")))),
+        (501, "unsupported".into())
+    );
+    bench.client().input(&id, &free(None)).unwrap();
+    bench.settled(&id, 2);
+    let given = contexts(&bench, &id, "/approval_policy");
+    assert!(given.iter().all(|policy| policy["granular"]["rules"] == true), "{given:?}");
 }
 
 /// Sends from a thread of its own: the answer may wait for whoever has the session's lock.
