@@ -1,7 +1,8 @@
 //! Which sessions a command is about: words, or labels.
 //!
-//! What always holds: labels choose among the sessions that are open now, oldest first, to be resumed among
-//! those that are stopped; labels that no such session has are an error, never an empty success.
+//! What always holds: labels choose among the sessions that nobody has stopped, oldest first, also those that are
+//! loaded again by themselves or by their next message; to be resumed among those that are stopped. Labels that no
+//! such session has are an error, never an empty success.
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -76,7 +77,11 @@ impl Selector {
         let (mut is_any, mut others) = (false, 0);
         view.scan::<Sessions>(&[], &[], |sid, row| {
             if is_there(&row) {
-                if (row.state == ActivityState::Stopped) != stopped {
+                let is_meant = match stopped {
+                    true => row.state == ActivityState::Stopped,
+                    false => !row.ended && row.unresumable.is_none(),
+                };
+                if !is_meant {
                     others += 1;
                 } else {
                     is_any = true;

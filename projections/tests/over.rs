@@ -142,8 +142,13 @@ fn a_command_in_the_background_runs_on_until_its_end_is_told() {
     let told = after(&[begun.clone(), ended, over]);
     assert_eq!((told.actions[0].status, told.session.counts.commands_completed), ("completed", 1));
     assert!(told.session.may_run_on.is_empty());
-    let told = after(&[begun, turn("turn/completed", "interrupted")]);
+    let told = after(&[begun.clone(), turn("turn/completed", "interrupted")]);
     assert_eq!(told.actions[0].status, "interrupted");
+    // What ran in a thread ends with it.
+    let closed = json!({ "method": "thread/closed", "params": { "threadId": "t" } });
+    let told = after(&[begun, turn("turn/completed", "completed"), closed]);
+    assert_eq!(told.actions[0].status, "lost");
+    assert!(told.session.may_run_on.is_empty());
 }
 
 /// Recorded: two commands are left running, their turn ends by itself, then the next one types into one.

@@ -265,7 +265,7 @@ fn change(
         context,
         streams,
         inputs,
-        "sm.input/1",
+        "sm.inputs/1",
         |word| client.change_input(word, &change),
         |told| {
             let text =

@@ -95,7 +95,7 @@ impl Remind {
             context,
             streams,
             &self.cancel,
-            "sm.reminder/1",
+            "sm.reminders-cancelled/1",
             |id| client.cancel_reminder(id, &wish),
             |was| {
                 let word = |name: &str| was.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -119,7 +119,7 @@ impl Spawn {
             effort: settings.effort,
             approval: settings.approval,
             sandbox: settings.sandbox,
-            parent: self.parent.clone().or_else(|| context.caller.clone()),
+            parent: self.parent.clone(),
             silent: self.no_wake,
             labels: self.labels.clone(),
             env: HANDED_ON.iter().filter_map(named).collect(),

@@ -30,7 +30,9 @@ struct Counts {
     live: BTreeMap<&'static str, u64>,
     /// Of those, the ones of whose process nothing is known from here: in a sandbox, say.
     unknown: BTreeMap<&'static str, u64>,
-    /// Of those that are not stopped, the ones whose process is gone.
+    /// Of those that are idle, the ones that no process has loaded: their next message does.
+    put_away: u64,
+    /// Of those that are not stopped or put away, the ones whose process is gone.
     dead: u64,
     /// Of those that are not stopped, the ones of which only a transcript is known.
     imported: u64,
@@ -103,6 +105,7 @@ impl Counts {
             }
             match lives.of_life(view, head.source, head.generation) {
                 Ok(Some(true)) => *counts.live.entry(word).or_default() += 1,
+                Ok(Some(false)) if head.state == ActivityState::Idle => counts.put_away += 1,
                 Ok(Some(false)) => counts.dead += 1,
                 Ok(None) if lives.is_of_server(head.source) => {
                     *counts.unknown.entry(word).or_default() += 1;
@@ -125,7 +128,8 @@ impl Counts {
     /// How many are in that state, as far as can be told from here.
     fn going_on(&self, state: ActivityState) -> u64 {
         let of = |counts: &BTreeMap<_, u64>| counts.get(state.as_str()).copied().unwrap_or(0);
-        of(&self.live) + of(&self.unknown)
+        let put_away = if state == ActivityState::Idle { self.put_away } else { 0 };
+        of(&self.live) + of(&self.unknown) + put_away
     }
 
     /// `1 permission · 2 question · 3 working · 1 thinking · 4 idle`, those that wait first; nothing
@@ -176,8 +180,8 @@ mod tests {
         counts.unknown.insert("working", 2);
         assert_eq!(counts.line(), "1 permission · 3 working · 2 idle · 2 by the log alone");
         counts.unknown.clear();
-        (counts.dead, counts.resuming) = (2, 1);
-        assert_eq!(counts.line(), "1 permission · 1 working · 2 idle · 1 resuming · 2 dead");
+        (counts.dead, counts.resuming, counts.put_away) = (2, 1, 3);
+        assert_eq!(counts.line(), "1 permission · 1 working · 5 idle · 1 resuming · 2 dead");
         assert!(counts.waits());
     }
 }

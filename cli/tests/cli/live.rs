@@ -558,15 +558,21 @@ fn a_command_that_begins_anew_under_anothers_name_gets_none_of_its_rights() {
     let named = format!("env CODEX_THREAD_ID={} SM_SESSION_ID={parent}", thread.as_str().unwrap());
     let script = format!(
         "run: exec {named} {call} approve {request} --json 2> {dir}/approved\n\
-         run: exec {named} {call} spawn 'say: hi' --name forged --json 2> {dir}/spawned\n\
+         run: exec {named} {call} spawn 'say: hi' --name forged --json > {dir}/spawned\n\
          run: {call} spawn 'say: hi' --name own --no-wake --json > {dir}/owned\n"
     );
     let below = ["--approval", "never", "--parent", "parent", "--no-wake"];
     let liar = live.spawn("liar", &script, &below);
     live.ok(&["wait", "liar", "--timeout", "120"]);
     assert_eq!(told(&live, "approved")["error"]["code"], "forbidden");
-    assert_eq!(told(&live, "spawned")["error"]["code"], "forbidden");
-    assert_eq!(live.sm.run(&["show", "forged"]).code, 5);
+    // Who that was is not known: it is nobody's child, with the least rights.
+    let forged = live.sm.json(&["show", "forged"])["session"].clone();
+    assert_eq!(forged["id"], told(&live, "spawned")["id"]);
+    assert!(forged["parent_id"].is_null(), "{forged}");
+    assert_eq!(
+        (&forged["sandbox"], &forged["approval_policy"]),
+        (&"readOnly".into(), &"untrusted".into())
+    );
     // While the parent's command still runs, what the liar says truly is believed.
     let own = live.sm.json(&["show", "own"])["session"].clone();
     assert_eq!(
@@ -880,4 +886,10 @@ fn messages_wait_are_changed_and_go_to_whom_labels_choose() {
     live.ok(&["label", "three", "role-"]);
     assert_eq!(sm.json(&["show", "three"])["session"]["labels"], serde_json::json!(["team=a"]));
     assert_eq!(sm.run(&["label", "three", "role"]).code, 2);
+    // Put away with a daemon they are still meant: their next message loads them.
+    live.ok(&["serve", "--stop"]);
+    let sent = sm.json(&["send", "-l", "role=writer", "say: to writers again"]);
+    assert_eq!(sent["inputs"].as_array().expect("inputs").len(), 2, "{sent}");
+    live.ok(&["wait", "-l", "role=writer", "--timeout", "60"]);
+    assert_eq!(live.ok(&["result", "two"]).text().trim(), "to writers again");
 }

@@ -473,8 +473,9 @@ fn an_agent_whose_session_cannot_be_told_answers_nothing_and_gives_the_least_rig
     }
     assert_eq!(sm.json(&["inbox"])["requests"][0]["id"], request);
     let cwd = sm.dir.path().to_str().expect("a plain path");
+    // Whom it says it is counts for nothing, and asks for no parent.
     let line = format!(
-        "{} --home {} spawn hello --name child --cwd {cwd}",
+        "SM_SESSION_ID={asker} {} --home {} spawn hello --name child --cwd {cwd}",
         env!("CARGO_BIN_EXE_sm"),
         sm.home().display()
     );

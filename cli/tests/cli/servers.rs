@@ -1,6 +1,7 @@
 //! Codex servers through all of `sm`, with `examples/fake_codex` in Codex's place: upgrades, restarts,
 //! the service's unit.
 
+use crate::folding::daemon;
 use crate::requests::{Stage, recorded};
 use crate::support::Sm;
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +18,17 @@ fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_command_that_meets_the_end_of_a_daemon_starts_the_next_one() {
+    let stage = Stage::new(&json!({}));
+    assert_eq!(stage.spawn("hello").code, 0);
+    for _ in 0..3 {
+        kill_process(daemon(&stage.sm), Signal::TERM).expect("it ran");
+        let ran = stage.sm.run(&["send", "@last", "again"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
     }
 }
 

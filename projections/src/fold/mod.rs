@@ -240,7 +240,7 @@ impl Step<'_> {
             Kind::THREAD_ARCHIVED => self.put_away(sid, true),
             Kind::THREAD_UNARCHIVED => self.put_away(sid, false),
             Kind::THREAD_REVERTED => self.reverted(sid),
-            Kind::THREAD_CLOSED => self.turn_is_over(sid, "its thread was closed"),
+            Kind::THREAD_CLOSED => self.closed(sid),
             Kind::THREAD_DELETED => self.deleted(sid),
             Kind::THREAD_GOAL_UPDATED => self.goal_updated(sid, payload),
             Kind::THREAD_GOAL_CLEARED => self.session(sid).goal = None,

@@ -280,6 +280,12 @@ impl Step<'_> {
         }
     }
 
+    /// Its server has put it away, with all that ran there.
+    pub(super) fn closed(&mut self, sid: Sid) {
+        self.turn_is_over(sid, "its thread was closed");
+        self.lose_running_on(sid);
+    }
+
     /// Nothing can bring it back.
     pub(super) fn deleted(&mut self, sid: Sid) {
         const REASON: &str = "its thread was deleted";

@@ -1,7 +1,7 @@
 //! Inputs and reminders as documents.
 
-use super::{time, who};
-use crate::rows::{Input, Reminder, Session, Sid};
+use super::{request_id, time, who};
+use crate::rows::{Input, InputStatus, Reminder, Session, Sid};
 use crate::store::{StoreError, View};
 use crate::table::Key;
 use crate::tables::{Inputs, Queue, Reminders, Sessions};
@@ -92,24 +92,38 @@ pub fn parse_reminder_id(id: &str) -> Option<u64> {
 /// How the keys begin under which reminders are sent.
 pub const REMINDER_KEY: &str = "reminder:";
 
-/// Why an input waits or was not taken; one that is held, for that where nothing else is told.
-pub fn input_reason(held: bool, reason: Option<String>) -> Option<String> {
-    reason.or_else(|| held.then(|| "held until somebody lets it go on".to_owned()))
+/// Why an input waits or was not taken, as `reason` tells. Where that tells nothing: one that is held, for that; one
+/// that waits, for the request that its session has open now.
+pub fn input_reason(
+    session: Option<&Session>,
+    (waits, held): (bool, bool),
+    reason: Option<String>,
+) -> Option<String> {
+    let asked = || session?.pending.iter().find(|(_, class)| class.asks_human());
+    let waits_for = || {
+        let request = asked().filter(|_| waits)?.0;
+        Some(format!("request {} waits", request_id(request)))
+    };
+    match held {
+        true => reason.or_else(|| Some("held until somebody lets it go on".to_owned())),
+        false => reason.or_else(waits_for),
+    }
 }
 
 /// An input as a document.
 pub fn input_doc(view: &View<'_>, seq: u64, row: Input) -> Result<InputDoc, StoreError> {
-    let (session_id, session_name) = named(view, row.session)?;
+    let session = view.get::<Sessions>(&row.session)?;
+    let stands = (row.status == InputStatus::Queued, row.held);
     Ok(InputDoc {
         id: input_id(seq),
         seq,
-        session_id,
-        session_name,
+        reason: input_reason(session.as_ref(), stands, row.reason),
+        session_name: session.as_ref().and_then(|session| session.name.clone()),
+        session_id: session.map_or(String::new(), |session| session.id),
         summary: row.summary,
         mode: row.mode,
         status: row.status.as_str(),
         held: row.held,
-        reason: input_reason(row.held, row.reason),
         turn_id: row.turn,
         key: row.key,
         by: who(view, Some(row.by))?.0,

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// How long a daemon may take to answer at first.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// The exit status of a daemon that finds another one's log open.
+const GAVE_WAY: i32 = 6;
+
 /// How long another daemon may take after ours gave way to it.
 const OTHER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,12 +50,16 @@ impl Client {
         home.create_run_dir()?;
         let log = home.daemon_log();
         let (output, begin) = open_log(&log)?;
-        let child = detached(home, exe, &start.args, output);
-        let mut child = child.map_err(|error| {
-            not_started(&format_args!("{} cannot be run: {error}", exe.display()), &log, begin)
-        })?;
-        let mut deadline = Instant::now() + start.patience.unwrap_or(START_PATIENCE);
-        let mut ended = None;
+        let begun = || {
+            let child = output.try_clone().and_then(|to| detached(home, exe, &start.args, to));
+            child.map_err(|error| {
+                not_started(&format_args!("{} cannot be run: {error}", exe.display()), &log, begin)
+            })
+        };
+        let mut child = begun()?;
+        let patience = start.patience.unwrap_or(START_PATIENCE);
+        let mut deadline = Instant::now() + patience;
+        let (mut ended, mut gave_way, mut is_second) = (None, false, false);
         loop {
             match Client::connect(home) {
                 Err(ClientError::NotRunning { .. }) => {}
@@ -63,12 +70,18 @@ impl Client {
             {
                 // It may have given way to another one, which may need a moment too.
                 ended = Some(status);
-                let patience =
-                    if status.success() { OTHER_PATIENCE } else { Duration::from_secs(1) };
-                deadline = deadline.min(Instant::now() + patience);
-                if has_other_writer(home, child.id()) {
-                    deadline = Instant::now() + OTHER_PATIENCE;
-                }
+                gave_way = status.code() == Some(GAVE_WAY) || has_other_writer(home, child.id());
+                deadline = match gave_way {
+                    true => Instant::now() + OTHER_PATIENCE,
+                    false if status.success() => deadline.min(Instant::now() + OTHER_PATIENCE),
+                    false => deadline.min(Instant::now() + Duration::from_secs(1)),
+                };
+            }
+            // The other one was about to end.
+            if gave_way && !is_second && !has_other_writer(home, child.id()) {
+                (child, is_second) = (begun()?, true);
+                (ended, gave_way) = (None, false);
+                deadline = Instant::now() + patience;
             }
             if Instant::now() >= deadline {
                 return Err(match ended {

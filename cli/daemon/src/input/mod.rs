@@ -375,6 +375,8 @@ fn not_yet(number: u64, refusal: &Refusal) -> InputChanged {
 
 /// What the sender of an input is told. `repeated`: it was sent before.
 fn taken(daemon: &Daemon, target: &Session, now: InputChanged, repeated: bool) -> InputTaken {
+    let session = daemon.session(&target.thread_id).map(|found| found.session).ok();
+    let waits = now.status == InputStatus::Queued.as_str();
     InputTaken {
         session_id: target.id.clone(),
         input: now.input,
@@ -382,7 +384,7 @@ fn taken(daemon: &Daemon, target: &Session, now: InputChanged, repeated: bool) -
         status: now.status,
         turn_id: now.turn,
         held: now.held,
-        reason: views::input_reason(now.held, now.reason),
+        reason: views::input_reason(session.as_ref(), (waits, now.held), now.reason),
         cursor: daemon.cursor(now.input),
         repeated,
     }
@@ -476,9 +478,7 @@ async fn decide(
         return Ok(Fate::Held);
     }
     match (mode, asked, &session.open_turn) {
-        (Mode::Queue, Some(request), _) => {
-            Ok(Fate::Queued(Some(format!("request {} waits", views::request_id(request)))))
-        }
+        (Mode::Queue, Some(_), _) => Ok(Fate::Queued(None)),
         (_, Some(request), _) => Err(pending(daemon, session, request)?),
         (Mode::Start | Mode::Queue, None, Some(_)) => Ok(Fate::Queued(None)),
         (Mode::Steer, None, open) if is_another_turn(input, open.as_ref()) => {

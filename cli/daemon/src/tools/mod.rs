@@ -265,6 +265,10 @@ async fn wait(
     let (mut sessions, news) = reports(daemon, caller, &targets)?;
     for (session, reached) in sessions.iter_mut().zip(waited.reached) {
         session["reached"] = to_value(&reached);
+        // One that waits for a human has settled, but not for whoever waits through that.
+        if wish.through_approvals && session["reached"] == "no" {
+            session["settled"] = json!(false);
+        }
     }
     let note = (!waited.is_over).then_some("still running, call again");
     let document = json!({ "sessions": sessions, "timed_out": !waited.is_over, "note": note });

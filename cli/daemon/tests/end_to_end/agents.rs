@@ -307,7 +307,7 @@ fn an_agents_wait_goes_through_approvals_for_a_state_and_after_a_cursor() {
         "dyn: sm_wait {\"after\": \"{{7.cursor}}\", \"timeout_seconds\": 600}\n",
         "dyn: sm_wait {\"after\": \"x:1\"}\n",
         "say: {{2.sessions.0.reached}} {{3.sessions.0.reached}} {{4.timed_out}} ",
-        "{{4.sessions.0.reached}} {{5.sessions.0.reached}} {{5.sessions.0.result}} ",
+        "{{4.sessions.0.reached}} {{4.sessions.0.settled}} {{5.sessions.0.reached}} {{5.sessions.0.result}} ",
         "{{6.timed_out}} {{6.sessions.0.reached}} {{8.sessions.0.reached}} ",
         "{{8.sessions.0.result}} {{9.error.code}}",
     )));
@@ -322,7 +322,7 @@ fn an_agents_wait_goes_through_approvals_for_a_state_and_after_a_cursor() {
     bench.settled(&parent.id, 1);
     assert_eq!(
         bench.last_message(&parent.id),
-        "yes needs_human true no yes made it true no yes and more bad_request"
+        "yes needs_human true no false yes made it true no yes and more bad_request"
     );
     // A session that is gone is never what it was waited for to be.
     bench.client().stop(&child, &Act::default()).unwrap();

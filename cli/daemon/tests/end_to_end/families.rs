@@ -112,6 +112,17 @@ fn a_command_left_in_the_background_is_no_command_cut_off() {
 }
 
 #[test]
+fn a_command_left_in_the_background_ends_as_its_session_is_stopped() {
+    let bench = Bench::start();
+    let id = bench.spawn(&bench.wish("run@300: exec sleep 1000\nsay: left it")).id;
+    bench.settled(&id, 1);
+    let status = || bench.actions(&id, "command")[0]["status"].clone();
+    assert_eq!(status(), "runs_on");
+    bench.client().stop(&id, &Act::default()).unwrap();
+    bench.wait("it is told", || (status() == "lost").then_some(()));
+}
+
+#[test]
 fn one_wait_runs_three_children_to_their_end_and_then_nothing_is_news() {
     let bench = Bench::start();
     let script = ["one", "two", "three"].map(|name| {

@@ -120,9 +120,15 @@ fn a_waiting_request_refuses_inputs_but_queues_those_that_say_so() {
             other => panic!("not refused: {other:?}"),
         }
     }
-    assert_eq!(bench.send(&id, "say: queued", Mode::Queue).unwrap().status, "queued");
-    bench.decide(request["id"].as_str().unwrap(), "accept").unwrap();
+    let queued = bench.send(&id, "say: queued", Mode::Queue).unwrap();
+    let number = request["id"].as_str().unwrap();
+    let waits = Some(format!("request {number} waits"));
+    assert_eq!((queued.status.as_str(), &queued.reason), ("queued", &waits));
+    let told = || bench.client().one_input(&queued.id).unwrap()["reason"].clone();
+    assert_eq!(told().as_str(), waits.as_deref());
+    bench.decide(number, "accept").unwrap();
     bench.settled(&id, 2);
+    assert!(told().is_null(), "that was a moment ago");
     assert_eq!(bench.last_message(&id), "queued");
     let statuses: Vec<_> = bench
         .told(Kind::SM_INPUT_CHANGED)
