@@ -24,7 +24,7 @@ use sm_projections::tables::{Sessions, Sources, Threads};
 use sm_projections::views::{self, Selection, SessionDoc};
 use sm_projections::{Store, StoreError, View};
 use sm_protocol::synthetic::Synthetic;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -71,6 +71,8 @@ pub(crate) struct Daemon {
     pub reminding: tokio::sync::Notify,
     /// Threads for which a failed delivery is tried again.
     pub retrying: Mutex<HashSet<String>>,
+    /// Inputs that a server was sent and did not answer in time: its source and generation.
+    pub unanswered: Mutex<HashMap<u64, (u64, u32)>>,
     /// The rules in force.
     pub rules: Keeper,
     /// Where TCP is served, if it is.
@@ -119,6 +121,7 @@ impl Daemon {
             stops: Stops::default(),
             reminding: tokio::sync::Notify::default(),
             retrying: Mutex::default(),
+            unanswered: Mutex::default(),
             rules: Keeper::default(),
             tcp: OnceLock::new(),
             stopping: watch::Sender::new(false),

@@ -6,6 +6,7 @@
 use super::message::{content, put_mode, put_settings};
 use super::{lent, queue};
 use crate::daemon::Daemon;
+use crate::guard::guard;
 use crate::problem::{Refusal, unknown_word};
 use crate::said::{self, INVALID_REQUEST, OVERLOADED, is_unknown_method};
 use crate::servers::pool::Server;
@@ -140,7 +141,10 @@ pub(super) async fn steer(
             Ok(Fate::Queued(Some(error.to_string())))
         }
         Err(error @ CallError::Refused { code: OVERLOADED, .. }) => Err(error.into()),
-        Err(error) => Ok(fate_of(error)),
+        Err(error) => {
+            remember(daemon, &server, input.number, &error);
+            Ok(fate_of(error))
+        }
     }
 }
 
@@ -249,7 +253,10 @@ async fn turn_start(
     let reply = tokio::select! {
         answer = server.app.call("turn/start", params, BEGINNING) => match answer {
             Ok(reply) => reply,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                remember(daemon, server, input.number, &error);
+                return Ok(Err(error));
+            }
         },
         turn = taken_unanswered(daemon, input.number) => return Ok(Ok(Some(turn))),
     };
@@ -257,6 +264,13 @@ async fn turn_start(
     let _ = daemon.folded_to(reply.seq).await;
     let turn = reply.result.pointer("/turn/id").and_then(Value::as_str);
     Ok(Ok(turn.map(str::to_owned)))
+}
+
+/// Remembers who has an input and did not answer: it may still take it.
+fn remember(daemon: &Daemon, server: &Server, number: u64, error: &CallError) {
+    if matches!(error, CallError::NoAnswer { .. }) {
+        guard(&daemon.unanswered).insert(number, (server.source, server.generation));
+    }
 }
 
 /// Waits until Codex has told of the message, and for the answer a while beyond: whoever sends it waits no

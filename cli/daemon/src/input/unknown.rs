@@ -7,6 +7,7 @@
 
 use super::{dispatch, queue, rollout};
 use crate::daemon::{Daemon, blocking};
+use crate::guard::guard;
 use crate::problem::Refusal;
 use crate::said::is_unknown_method;
 use crate::servers::resume;
@@ -169,7 +170,8 @@ fn unheard(daemon: &Daemon, thread: &str) -> Result<Vec<(u64, String)>, Refusal>
 /// Looks for all lost inputs of a session that were not looked for yet. The caller holds its lock. Whether there
 /// was one.
 pub(crate) async fn find_out_all(daemon: &Arc<Daemon>, thread: &str) -> Result<bool, Refusal> {
-    let lost = super::listed_in::<Lost>(daemon, thread)?;
+    let mut lost = super::listed_in::<Lost>(daemon, thread)?;
+    lost.retain(|(number, row)| !(super::has_no_sender(row) && may_still_come(daemon, *number)));
     find_out_each(daemon, thread, &lost).await?;
     Ok(!lost.is_empty())
 }
@@ -236,11 +238,11 @@ async fn find_out_by(
             ..queue::now_is(number, status)
         },
         // It never came there, and whoever sent it hears of no failure.
-        Found::Absent
-            if super::has_no_sender(row)
-                && version.has(NAMING)
-                && !may_still_come(daemon, thread, number, row)? =>
-        {
+        // What nobody else would send again is looked for once more when that server ends.
+        Found::Absent if super::has_no_sender(row) && may_still_come(daemon, number) => {
+            return Ok(());
+        }
+        Found::Absent if super::has_no_sender(row) && version.has(NAMING) => {
             let reason = Some("it did not reach the thread: sent again".to_owned());
             InputChanged { reason, ..queue::put_back(daemon, thread, number)? }
         }
@@ -257,42 +259,17 @@ async fn find_out_by(
     queue::change(daemon, thread, changed).await
 }
 
-/// Whether the server that an input was last sent to may still begin a turn with it: it lives, and no turn that it
-/// told of has taken it.
-fn may_still_come(
-    daemon: &Daemon,
-    thread: &str,
-    number: u64,
-    row: &rows::Input,
-) -> Result<bool, Refusal> {
-    if row.turn.is_some() {
-        return Ok(false);
+/// Whether the server that an input was sent to, and that did not answer, lives: it may still take it, and tells of
+/// that.
+fn may_still_come(daemon: &Daemon, number: u64) -> bool {
+    let mut unanswered = guard(&daemon.unanswered);
+    let Some((source, generation)) = unanswered.get(&number) else { return false };
+    let server = daemon.pool.by_source(*source, *generation);
+    let lives = server.is_some_and(|server| server.app.is_running());
+    if !lives {
+        unanswered.remove(&number);
     }
-    let total = daemon.reader.revisions(thread.as_bytes())?;
-    let mut records = daemon.reader.session(thread.as_bytes(), total + 1)?;
-    loop {
-        let record = match records.next_back() {
-            Ok(Some((_, record))) if record.seq > number => record,
-            Ok(_) => return Ok(false),
-            // What is no longer there proves nothing.
-            Err(ReadError::Gap(_) | ReadError::BelowFloor { .. }) => return Ok(true),
-            Err(error) => return Err(error.into()),
-        };
-        if record.direction != Direction::Client
-            || !matches!(Kind(record.kind), Kind::TURN_START | Kind::TURN_STEER)
-        {
-            continue;
-        }
-        let call = serde_json::from_slice::<Value>(record.payload).unwrap_or_default();
-        let name = call.pointer("/params/clientUserMessageId").and_then(Value::as_str);
-        if name.and_then(input_of) == Some(number) {
-            let source =
-                daemon.look(|view| Ok::<_, Refusal>(view.get::<Sources>(&record.source)?))?;
-            let life = source
-                .and_then(|source| source.generations.into_iter().nth(record.generation as usize));
-            return Ok(life.is_some_and(|life| life.ended_at.is_none()));
-        }
-    }
+    lives
 }
 
 /// What a thread tells of an input.
