@@ -37,6 +37,8 @@ struct Input {
     sends: Vec<Call>,
     /// The turns whose items carry it.
     carried_by: BTreeSet<String>,
+    /// How it stands is told by Codex's record of it, and by none of the daemon's.
+    by_codex_alone: bool,
     /// The turns that took it, were cut off, and never told of it.
     cut_off: BTreeSet<String>,
 }
@@ -134,6 +136,7 @@ impl Account {
             Some(Synthetic::InputChanged(changed)) => match self.inputs.get_mut(&changed.input) {
                 Some(input) => {
                     input.statuses.push(changed.status.clone());
+                    input.by_codex_alone = false;
                     if changed.turn_over && changed.status == "unknown" {
                         input.cut_off.extend(changed.turn.clone());
                     }
@@ -252,6 +255,15 @@ impl Account {
                     && let Some(input) = name.strip_prefix("sm-input-").and_then(|n| n.parse().ok())
                     && let Some(input) = self.inputs.get_mut(&input)
                 {
+                    let method = input.sends.last().and_then(|call| self.calls.get(call));
+                    let is_steered = method.is_some_and(|(_, method, _)| method == "turn/steer");
+                    if matches!(input.status.as_deref(), None | Some("queued" | "unknown")) {
+                        // A daemon that dies now leaves no other record of it.
+                        input.status =
+                            Some(if is_steered { "steered" } else { "started" }.to_owned());
+                        input.turn = Some(turn.clone());
+                        input.by_codex_alone = true;
+                    }
                     input.carried_by.insert(turn);
                 }
                 if Kind(record.kind) == Kind::ITEM_COMPLETED {
@@ -506,7 +518,12 @@ impl Account {
         };
         let requests = tally(self.requests.values().map(|request| fate(request).to_owned()));
         let _ = writeln!(text, "{} records, {} lives of servers", self.records, self.lives.len());
-        let _ = writeln!(text, "{} messages: {inputs}", self.inputs.len());
+        let alone = self.inputs.values().filter(|input| input.by_codex_alone).count();
+        let _ = writeln!(
+            text,
+            "{} messages: {inputs}; {alone} of them by Codex's record alone",
+            self.inputs.len()
+        );
         let _ = writeln!(text, "{} turns: {turns}", self.turns.len());
         let _ = writeln!(text, "{} requests: {requests}", self.requests.len());
         let _ = write!(text, "{} answers that clients were given, held against it", told.len());
