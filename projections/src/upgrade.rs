@@ -51,8 +51,9 @@ pub const STEPS: &[Step] = &[
     Step { from: 9, run: nine::to_ten },
     // The rows are the same: only what comes is read in another way.
     Step { from: 10, run: |_| Ok(()) },
+    Step { from: 11, run: |_| Ok(()) },
     Step {
-        from: 11,
+        from: 12,
         run: |upgrade| {
             let (workspace, plans, start_plans) = (None::<String>, false, None::<bool>);
             upgrade.append(Sessions::NUMBER, &(workspace, plans, start_plans))
